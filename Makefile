@@ -1,0 +1,47 @@
+# The course in two commands: `make lab` opens it, `make test` proves it.
+# Each target first makes .venv, if it is missing or older than pyproject.toml or constraints.txt.
+
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+LESSON ?=
+bin := .venv/bin
+# Jupyter asks whoever runs it as root, in a container say, for this word.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: help lab test notebooks data check-env clean
+
+help:  ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: .venv/.ready  ## open JupyterLab on lesson 00
+	@echo "JupyterLab opens lesson 00 in your browser; Ctrl-C, twice, ends it. If no browser opens, paste a URL from"
+	@echo "below into one. If this is not the machine you sit at, type there first (with the port of the URL):"
+	@echo "    ssh -N -L 8888:localhost:8888 you@$$(hostname)"
+	@$(bin)/jupyter lab --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(AS_ROOT)
+
+test: .venv/.ready  ## unit tests, docstring examples, drift gate, every notebook through nbval
+	@$(bin)/ruff check .
+	@$(bin)/pytest -n 2 --dist loadscope
+
+notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one lesson: LESSON=01)
+	@$(bin)/python lessons/build.py $(LESSON)
+
+data: .venv/.ready  ## rebuild the course data from their public sources (needs the network)
+	@$(bin)/python data/build.py
+
+check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy
+	@$(bin)/python -m helpers.check_env
+
+clean:  ## remove the virtual environment and all caches
+	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+.venv/.ready: pyproject.toml $(wildcard $(CONSTRAINTS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The course needs Python 3.11 or newer, and $(PYTHON) is `$(PYTHON) --version 2>&1`."; \
+	  echo "Name another one: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo "Python's venv module is missing or broken. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@echo "Installing the course's packages into .venv: about 2.5 GB, two to five minutes, once."
+	$(bin)/python -m pip install --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@$(bin)/python -m ipykernel install --sys-prefix --name python3 --display-name "X-ray timing course" >/dev/null
+	@touch $@
