@@ -21,5 +21,5 @@ def device(request):
     try:
         torch.zeros(1, device=device)
     except (AssertionError, RuntimeError) as error:
-        pytest.skip(f"no {device} here: {error}")
+        pytest.skip(f"no {device} here: {str(error).splitlines()[0]}")
     return device

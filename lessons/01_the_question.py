@@ -1,0 +1,561 @@
+# %% [markdown]
+# # 1 · Figuring out what we want to learn, and why
+#
+# | | |
+# |---|---|
+# | **The question** | From what one pointing of an X-ray telescope measures: in which accretion state is the source, and is it a black hole or a neutron star? |
+# | **Afterwards you can** | turn a light curve into an rms and a power spectrum, and a spectrum into a photon index; say what is a feature, a label and a sample in your own problem; ask the four questions that come before any algorithm |
+# | **Time** | 40 min of reading or teaching, 65 min of exercises |
+# | **Data** | real: NICER, RXTE, Chandra and eROSITA, see `data/README.md` |
+# | **Run time** | below 40 s on two cores |
+
+# %%
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+
+from helpers import data, plotting
+from helpers.checks import lesson_01 as check
+from helpers.spectra import power_law
+
+plotting.use_course_style()
+
+# %% [markdown]
+# ## Meet the problem
+#
+# A star and a compact object, a black hole or a neutron star, circle each other. Gas flows over, forms a disc, heats up as it falls, and shines in X-rays: a *disc* of a few million kelvin that glows softly, and a hotter cloud of electrons, the *corona*, that lifts photons to high energies. Within weeks such a source can change its spectrum and its variability together. These patterns are the **accretion states**.
+#
+# We cannot see any of this. The telescope delivers a list: when did a photon arrive, with what energy. Everything else is made from that list, and three things above all: a light curve, a power spectrum, a spectrum. Let us make them, from real data.
+
+# %% [markdown]
+# ## The light curve
+#
+# This one comes with the timing library *stingray* as a test file. It holds 46 minutes of an X-ray source in bins of 0.125 s. The file names no source. Remember that.
+
+# %%
+light_curve = data.load_light_curve("sample")
+time = light_curve["time"].to_numpy() - light_curve["time"].iloc[0]  # s
+rate = light_curve["rate"].to_numpy()  # counts/s, a mean over detectors
+
+fig, (top, bottom) = plt.subplots(2, figsize=(7.2, 5))
+top.plot(time, rate, linewidth=0.3)
+bottom.plot(time, rate, linewidth=0.6)
+top.set(xlabel="time (s)", ylabel="counts/s per detector", title="46 minutes ...")
+bottom.set(xlim=(0, 400), xlabel="time (s)", ylabel="counts/s per detector")
+bottom.set(title="... and the first 400 seconds")
+plotting.show(
+    fig,
+    alt=(
+        "Light curve of 46 minutes between 1000 and 6000 counts per second: spikes and dips of "
+        "a factor of four that come back every half minute to minute, at irregular intervals."
+    ),
+)
+
+# %% [markdown]
+# Nobody needs machine learning to see that *something* happens here. But "it varies a lot" is no feature. A **feature** is an informative summary, and for this one the field has a name: the fractional rms amplitude.
+
+# %% [markdown]
+# ## Exercise 1.1 · How much does it vary?  ·  core · 10 min · ●●○
+#
+# The variance of a light curve has two parts: the source's own, and the Poisson noise of counting. Counts per bin with mean $\bar x$ have a noise variance of $\bar x$. What is left, in units of the mean, is the **normalised excess variance** (Vaughan et al. 2003)
+#
+# $$F = \frac{S^2 - \bar x}{\bar x^2},$$
+#
+# with $S^2$ the variance of the *counts* (not of the rate: its noise is another). $\sqrt F$ is the fractional rms. Write $F$. It may come out negative when there is nothing but noise, and should.
+
+
+# %%
+def excess_variance(counts):
+    """Normalised excess variance of a light curve in counts per bin (n_bins,)."""
+    # solution: subtract the noise from the variance, then divide by the mean squared
+    mean = np.mean(counts)
+    return (np.var(counts, ddof=1) - mean) / mean**2
+    # end solution
+
+
+excess_variance = check.excess_variance(excess_variance)
+
+# %% [markdown]
+# The rate in the file is a mean over five detectors. That is why we multiply by 5 to get back to counts, and it can be seen in the file alone: `rate * 0.125 * 5` is a whole number in every bin.
+
+# %%
+counts = np.round(rate * 0.125 * 5)
+print(f"largest distance from a whole number: {np.abs(rate * 0.125 * 5 - counts).max():.5f} counts")
+print(f"fractional rms: {100 * np.sqrt(excess_variance(counts)):.1f} %")
+print(
+    f"within 10 % of the mean: {np.mean(np.abs(counts / counts.mean() - 1) < 0.1):.0%} of the time"
+)
+
+# %% [markdown]
+# The "mean" of this source is where it hardly ever is. Now a control, as with every new tool: three light curves from events of other real observations.
+
+# %%
+events = {name: data.load_events(name) for name in ("chandra_m82", "rxte_4u1636", "rxte_m82")}
+for photons in events.values():
+    photons.apply_gtis()  # keep the good time intervals: on target, and all well
+
+for name, photons in events.items():
+    start, stop = photons.gti[0, 0], photons.gti[-1, 1]
+    binned, _ = np.histogram(photons.time, np.arange(start, stop, 4.0))  # bins of 4 s
+    found, noise = excess_variance(binned), np.sqrt(2 / len(binned)) / binned.mean()
+    print(f"{name:12s} {binned.mean():6.1f} counts per bin   F = {found:+.4f} ± {noise:.4f}")
+
+# %% [markdown]
+# The error is the scatter of $F$ under pure noise, $\sqrt{2/n}\,/\,\bar x$ for $n$ bins (Vaughan et al. 2003). All three lie within two standard errors of zero: so few photons show no variability on this time scale. Without the error, the numbers would look like features.
+
+# %% [markdown]
+# ## The power spectrum
+#
+# The rms says how much, not how fast. A **power spectrum** splits the variance by frequency: the squared modulus of the Fourier transform. In the **Leahy** normalisation (Leahy et al. 1983)
+#
+# $$P_j = \frac{2}{N_\mathrm{ph}}\left|\sum_k x_k\, e^{2\pi i jk/n}\right|^2,\qquad f_j = \frac{j}{n\,\Delta t},$$
+#
+# pure Poisson noise has a mean power of exactly 2, however bright the source (as long as the detector has no dead time: lesson 14). ($x_k$ are the counts in bin $k$ of $n$, $\Delta t$ the bin width, $N_\mathrm{ph}$ all counts.)
+
+# %% [markdown]
+# ## Exercise 1.2 · A periodogram by hand  ·  core · 12 min · ●●○
+#
+# Write it with `np.fft.rfft` and `np.fft.rfftfreq`. Leave out $f = 0$, which only knows the mean. The check draws yours over stingray's.
+
+
+# %%
+def leahy_periodogram(counts, bin_size):
+    """Frequencies [Hz] and Leahy powers of a light curve of n_bins counts in bins of bin_size seconds."""
+    # solution: rfft gives the sum for all j at once; drop j = 0 from both arrays
+    power = 2 * np.abs(np.fft.rfft(counts)) ** 2 / np.sum(counts)
+    return np.fft.rfftfreq(len(counts), bin_size)[1:], power[1:]
+    # end solution
+
+
+leahy_periodogram = check.leahy_periodogram(leahy_periodogram)
+
+# %% [markdown]
+# ### Predict first
+#
+# Look at the 400 seconds above once more. At which frequency will the power spectrum of this light curve have most of its power? Count the large waves, and write your guess in Hz.
+
+# %%
+my_guess = ...  # Hz
+
+# %%
+n = 2048  # bins in a segment of 256 s
+segments = counts[: len(counts) // n * n].reshape(-1, n)
+frequency, _ = leahy_periodogram(segments[0], 0.125)
+powers = np.array([leahy_periodogram(segment, 0.125)[1] for segment in segments])
+power = powers.mean(axis=0)
+slow, fast = frequency < 0.04, frequency >= 0.1
+print(f"{power[slow].sum() / power.sum():.0%} of the power lies below 0.04 Hz")
+variance = np.sum(power[fast] - 2) * frequency[0] / (counts.mean() / 0.125)
+print(f"fractional rms at 0.1-4 Hz: {np.sqrt(variance):.0%}")
+
+# %%
+fig, ax = plt.subplots()
+ax.loglog(frequency, powers[0], color="0.8", linewidth=0.6, label="one segment of 256 s")
+ax.loglog(frequency, power, linewidth=0.9, label=f"mean of {len(segments)} segments")
+ax.axhline(2, color="0.3", linewidth=1, linestyle=":", label="Poisson noise")
+ax.set(xlabel="frequency (Hz)", ylabel="Leahy power", ylim=(0.05, 1e6))
+ax.legend()
+plotting.mark_guess(ax, my_guess)
+plotting.show(
+    fig,
+    alt=(
+        "Averaged Leahy power spectrum on logarithmic axes: highest, near 100 000, between 0.01 "
+        "and 0.03 Hz, then falling steadily over four decades in power to a few times the noise "
+        "level of 2 at 4 Hz."
+    ),
+)
+
+# %% [markdown]
+# One picture, three lessons. Most of the power sits below 0.04 Hz, in waves of 25 s and longer: the highest bin near 0.01 Hz is a whole group of flares, the next peak near 0.025 Hz a single one. One periodogram (grey) scatters by 100 % at every frequency, however long it is; only *averaging* helps. And the curve falls by four decades: features of such data want **logarithms**.
+#
+# (A narrow peak on such a curve is called a quasi-periodic oscillation, **QPO**. Its frequency, width and strength are among the best features there are, where a telescope can see it at all. You will meet them from lesson 2 on.)
+
+# %% [markdown]
+# ## The spectrum
+#
+# Now the energies. NICER looked at the black hole MAXI J1820+070 on 2018 July 3, with an exposure of 1.7 hours.
+
+# %%
+nicer = data.load_spectrum("nicer_maxi_j1820")
+response = data.load_response("nicer")
+edges = np.append(nicer.energy_lo, nicer.energy_hi[-1])  # keV
+width = nicer.energy_hi - nicer.energy_lo
+
+fig, ax = plt.subplots()
+plotting.steps(ax, edges, nicer.counts / nicer.exposure / width)
+ax.set(xscale="log", yscale="log", xlim=(0.25, 12), ylim=(0.1, 3e4), xlabel="energy (keV)")
+ax.set(ylabel="counts/s/keV")
+plotting.show(
+    fig,
+    alt=(
+        "Count spectrum of MAXI J1820+070 with NICER: it rises to a broad maximum near 0.6 keV "
+        "and falls by four decades towards 10 keV, with a step at 2.2 keV."
+    ),
+)
+print(f"{nicer.counts.sum() / 1e6:.1f} million photons in {nicer.exposure:.0f} s")
+
+# %% [markdown]
+# This is **not** the spectrum of the source. It is what a detector with its own sensitivity and its own blur made of it: the step at 2.2 keV is an absorption edge of gold, and the gold is in NICER's mirrors. If $s(E)$ is the photon spectrum that arrives, the expected counts in channel $i$ are
+#
+# $$m_i = T\int R(i, E)\, A(E)\, s(E)\, dE,$$
+#
+# with the effective area $A$, the redistribution $R$ and the exposure $T$. We **fold** a model and compare counts; we never unfold the data. The simplest model is a **power law**, $s(E) = K E^{-\Gamma}$, with the **photon index** $\Gamma$: steep (soft) if large, hard if small. It describes what leaves a corona.
+
+# %%
+in_band = (nicer.energy_lo >= 3) & (nicer.energy_hi <= 10)  # keV: above the disc
+
+
+def folded_power_law(photon_index):
+    """Counts per channel that a power law leaves in this observation, scaled to the data at 3-10 keV."""
+    flux = power_law(response.energy_lo, response.energy_hi, photon_index, norm=1.0)
+    model = response.fold(flux).numpy() * nicer.exposure
+    return model * nicer.counts[in_band].sum() / model[in_band].sum()
+
+
+# %%
+def draw_power_law(photon_index):
+    """Data over model, so that a perfect model is a straight line at 1."""
+    fig, ax = plt.subplots()
+    ax.axvspan(3, 10, color="0.94")
+    ax.axhline(1, color="0.5", linewidth=1)
+    plotting.steps(ax, edges, nicer.counts / np.maximum(folded_power_law(photon_index), 1e-9))
+    ax.set(xlim=(0.4, 10), ylim=(0.5, 1.8), xscale="log", xlabel="energy (keV)")
+    ax.set(ylabel="counts / model")
+    ax.set_title(f"photon index Γ = {photon_index:.2f}, scaled in the grey band")
+    ax.set_xticks([0.5, 1, 2, 3, 5, 10], ["0.5", "1", "2", "3", "5", "10"])
+    plotting.show(
+        fig,
+        alt=(
+            f"Ratio of data to a power law of photon index {photon_index:.2f} from 0.4 to 10 keV."
+        ),
+    )
+
+
+draw_power_law(1.4)
+
+# %% [markdown]
+# Move the slider until the ratio is as flat as it gets between 3 and 10 keV. Then look at what refuses to become flat.
+
+# %% tags=["nbval-ignore-output"]
+index = ipywidgets.FloatSlider(
+    value=1.4, min=1.2, max=2.6, step=0.05, description="index Γ", continuous_update=False
+)
+ipywidgets.interactive(draw_power_law, photon_index=index)
+
+# %% [markdown]
+# ## Exercise 1.3 · The photon index is a choice  ·  core · 12 min · ●●○
+#
+# Write the fit: for each index on a grid, fold the power law, scale it to the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$ (fair with so many counts). Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, not its position.
+#
+# You are given `fold(index)`, the model counts in all channels for a power law of norm 1, the counts, and a mask that chooses the channels of the band.
+
+# %%
+grid = np.arange(1.0, 3.0, 0.01)
+
+
+def photon_index(counts, fold, chosen):
+    """The index on the grid whose folded power law fits the counts in the chosen channels best."""
+    # solution: chi-squared for every index of the grid in turn; np.argmin finds the smallest
+    chi_squared = []
+    for index in grid:
+        model = fold(index)[chosen]
+        model = model * counts[chosen].sum() / model.sum()
+        chi_squared.append(np.sum((counts[chosen] - model) ** 2 / counts[chosen]))
+    return grid[np.argmin(chi_squared)]
+    # end solution
+
+
+photon_index = check.photon_index(photon_index)
+
+# %%
+for low, high in ((1, 10), (2, 10), (3, 10), (3, 5), (7, 10)):
+    band = (nicer.energy_lo >= low) & (nicer.energy_hi <= high)
+    print(
+        f"{low:2d}-{high:2d} keV: photon index {photon_index(nicer.counts, folded_power_law, band):.2f}"
+    )
+
+# %%
+generator = np.random.default_rng(1)
+for low, high in ((3, 10), (7, 10)):
+    band = (nicer.energy_lo >= low) & (nicer.energy_hi <= high)
+    redrawn = [
+        photon_index(generator.poisson(nicer.counts), folded_power_law, band) for _ in range(10)
+    ]
+    print(f"{low}-{high} keV: spread of ten redrawn spectra {np.std(redrawn, ddof=1):.3f}")
+
+# %% [markdown]
+# The photons are so many that the statistical error is a few hundredths at most. And yet the answer moves by tenths with the band, because the power law is not the whole truth: below 2 keV the disc shines through, below 0.5 keV interstellar gas absorbs, and around 6.5 keV iron in the disc glows in a broad line, whose bump makes 3–10 keV flatter than either of its ends. (Nor is the calibration perfect.) *A feature is the answer to a question that you chose.* An archive in which one author in_band 3–10 keV and another 2–20 keV holds two different features in one column. Lesson 2 has such a column for you.
+
+# %% [markdown]
+# ## Accretion states
+#
+# Put the three together. Black holes in outburst are found in a few states, and they are *defined* by numbers like those you just measured (Remillard & McClintock 2006, Table 2; $f$ is the disc's share of the flux at 2–20 keV, $r$ the fractional rms at 0.1–10 Hz):
+#
+# | state | spectrum | variability |
+# |---|---|---|
+# | hard | power law with $\Gamma$ = 1.4–2.1, little disc: $f$ < 20 % | strong, $r$ > 10 % |
+# | thermal (soft) | disc dominates: $f$ > 75 % | weak, $r$ < 7.5 %, no strong QPO |
+# | steep power law | $\Gamma$ > 2.4, disc and power law mixed | $r$ < 15 %, often a QPO |
+# | intermediate | all the rest | |
+#
+# Mind the band: the table's $r$ leaves out the slow waves that make most of our 43 %.
+#
+# Over an outburst of months, a source walks through them along a track that does not go back the way it came: it turns soft at high luminosity, and hard again at a much lower one (**hysteresis**). Below some 30 % of the Eddington luminosity, neutron stars do the same (Muñoz-Darias et al. 2014), which makes the second half of our question the harder one.
+
+# %%
+fig, ax = plt.subplots(figsize=(5.6, 3.8))
+plotting.sketch_outburst(ax)
+plotting.show(
+    fig,
+    alt=(
+        "Sketch of luminosity against hardness: the path climbs on the hard side, crosses to "
+        "the soft side at high luminosity, falls, and crosses back at a luminosity more than "
+        "ten times lower."
+    ),
+)
+
+# %% [markdown]
+# ## Samples, features, labels
+#
+# Three words, and we are talking machine learning:
+#
+# - a **sample** is one row: here, one pointing at one source;
+# - **features** are its informative summaries: rate, hardness (counts at high energies over counts at low ones), $\Gamma$, rms, QPO frequency;
+# - a **label** is the known true output: a class (*hard*, *soft*; *black hole*, *neutron star*) or a number (a mass).
+#
+# %% [markdown]
+# ### Where do labels come from?
+#
+# **Supervised classification** learns a rule from features to label, from samples whose labels are *known*. It needs a **ground truth that you trust**.
+#
+# - *The state* comes from an expert who looked at the same colours and the same power spectrum that we would use as features. Such a label is an opinion about the features. A machine learns the expert's habits with the rest, and against such labels nobody can tell whether it does better. And experts disagree.
+# - *The object* is better off. A neutron star can give itself away by bursts or pulsations, a black hole by a measured mass. But only *some* sources do: the bright, the near, the well-studied. You know that effect from lesson 00.
+#
+# Therefore this course **simulates** its archive (from lesson 2 on): sources whose state and nature we know since we made them, seen through the real responses of real telescopes, with human labels that are sometimes wrong. And it ends, in lesson 12, with observations that nobody simulated. Keep asking until then: *does it look like them?*
+
+# %% [markdown]
+# ## Four questions before you start
+#
+# ### First: prediction, or parameters?
+#
+# What do you want to do with the answer? Data science has three tasks, and each has its own eligibility, features and tools (after Hernán, Hsu & Healy 2019, whose third task is causal inference; we count the measuring of parameters in):
+#
+# | task | it asks | who is eligible | features | tools |
+# |---|---|---|---|---|
+# | **description** | what is there? | whatever you count | what you report | means, histograms, groups |
+# | **prediction** | what is the label of the *next* sample? | samples like the target | anything known beforehand | any rule that passes on held-out data |
+# | **inference** | what *is* the parameter, or the cause? | samples whose selection you can model | what the model needs | likelihood, simulation, posterior |
+#
+# Will somebody have to act on a single answer, a referee or an observer on duty? They will ask why: **interpretability** is part of the question.
+
+# %% [markdown]
+# ## Exercise 1.4 · Three tasks  ·  core · 5 min · ●○○
+#
+# Sort five plans into `"description"`, `"prediction"`, `"inference"`.
+
+# %%
+# solution: what will the sentence in the abstract be: there are ..., we flag ..., or we measure ...?
+tasks = {
+    "flag tonight's NICER pointings that are probably in transition, for a quick follow-up": "prediction",
+    "the share of the hard state in 16 years of RXTE pointings": "description",
+    "the spin of the black hole in MAXI J1820+070": "inference",
+    "a label for every source in a catalogue, to choose targets for a proposal": "prediction",
+    "does the jet switch off because the disc moves in?": "inference",
+}
+# end solution
+
+tasks = check.tasks(tasks)
+
+# %% [markdown]
+# ### Second: do the training data look like the target?
+#
+# Same telescope, same selection, same noise. How much can it matter? Take *one* source with a power-law spectrum and look at it with five telescopes. A hardness is the simplest feature of all: counts at 5–10 keV over counts at 3–5 keV.
+#
+# **Predict:** will the five telescopes agree on it within 10 %? Within a factor of 2?
+
+# %% [markdown]
+# ## Exercise 1.5 · One source, five telescopes  ·  core · 10 min · ●●○
+#
+# Write the hardness of a power law as a given telescope sees it. `power_law(response.energy_lo, response.energy_hi, index, norm=1.0)` gives photons/cm²/s in each energy bin, and `response.fold(...)` counts/s in each channel, as a torch tensor, of which `np.asarray` makes an array. Channels have energies `response.channel_lo`, `response.channel_hi` (keV); a channel belongs to a band if its middle does.
+
+
+# %%
+def hardness(response, index):
+    """Expected counts at 5-10 keV over counts at 3-5 keV, for a power law of the given photon index."""
+    # solution: fold the flux, choose the channels by their middle, sum each band, divide
+    flux = power_law(response.energy_lo, response.energy_hi, index, norm=1.0)
+    counts = np.asarray(response.fold(flux))
+    middle = np.asarray(response.channel_lo + response.channel_hi) / 2
+    hard = counts[(middle >= 5) & (middle < 10)].sum()
+    soft = counts[(middle >= 3) & (middle < 5)].sum()
+    return hard / soft
+    # end solution
+
+
+hardness = check.hardness(hardness)
+
+# %%
+indices = np.linspace(0.0, 6.0, 31)
+names = ("nicer", "swift_xrt", "xmm_pn", "nustar_fpma", "rxte_pca")
+responses = {name: data.load_response(name) for name in names}
+seen = {name: [hardness(r, index) for index in indices] for name, r in responses.items()}
+
+fig, ax = plt.subplots()
+for (name, values), marker in zip(seen.items(), "osD^v", strict=True):
+    ax.plot(indices, values, marker=marker, label=name)
+ax.set(yscale="log", xlim=(1.3, 3.1), ylim=(0.13, 4), xlabel="photon index Γ of the source")
+ax.set(ylabel="hardness 5-10 / 3-5 keV")
+ax.legend(ncols=3)
+plotting.show(
+    fig,
+    alt=(
+        "Hardness against photon index for five telescopes: five nearly parallel falling "
+        "curves; at the same photon index NuSTAR is highest, then RXTE, XMM, Swift and NICER, a "
+        "factor of six apart."
+    ),
+)
+
+# %%
+for name, values in seen.items():
+    value = np.interp(2.0, indices, values)
+    same_as = np.interp(-value, -np.array(seen["rxte_pca"]), indices)  # interp wants rising values
+    print(f"{name:11s} hardness at Γ = 2: {value:.2f}   on RXTE that looks like Γ = {same_as:.1f}")
+
+# %% [markdown]
+# A rule learned on RXTE, "hardness above such-and-such is the hard state", reads every NICER pointing as a much softer source. The rule will not complain. It has no idea that telescopes exist. Lesson 12 meets this again, with its cure: features that mean the same everywhere, such as $\Gamma$, fitted with the same model in the same band.
+
+# %% [markdown]
+# ### Third: known biases, and corners where no data are
+#
+# An observation without gaps, of length $T$ in bins of $\Delta t$, resolves frequencies from $1/T$ to $1/(2\Delta t)$, the Nyquist frequency. Slower waves look like a trend; faster ones are smoothed and folded back to lower frequencies (*aliasing*). Here are our real observations. Type-C QPOs, the kind that is usually strongest in black holes, lie at roughly 0.1–15 Hz; power colours, ratios of the power in four bands of frequency and a standard feature for states, need 1/256 to 16 Hz (Heil, Uttley & Klein-Wolt 2015).
+
+# %%
+erosita = data.load_light_curve("erosita")
+usable = erosita[erosita["exposure_1"] > 10]  # in view for more than 10 of the 100 s of a bin
+observations = {  # name: (seconds from first to last, time resolution in s)
+    "sample": (np.ptp(time), 0.125),
+    "chandra_m82": (np.ptp(events["chandra_m82"].time), 0.44104),  # the frame time of the CCD
+    "rxte_4u1636": (np.ptp(events["rxte_4u1636"].time), 2.0**-13),
+    "rxte_m82": (np.ptp(events["rxte_m82"].time), 2.0**-20),
+    "erosita": (np.ptp(usable["time"]), 100.0),
+}
+
+fig, ax = plt.subplots(figsize=(7.2, 2.9))
+ranges = {name: (1 / length, 1 / (2 * step)) for name, (length, step) in observations.items()}
+plotting.frequency_ranges(
+    ax, ranges, wanted={"type-C QPOs": (0.1, 15), "power colours": (1 / 256, 16)}
+)
+plotting.show(
+    fig,
+    alt=(
+        "Frequency ranges of the five observations as bars: both RXTE observations cover the "
+        "QPO band, the sample light curve reaches 4 Hz, Chandra 1.1 Hz, and eROSITA stays below "
+        "0.005 Hz."
+    ),
+)
+
+# %% [markdown]
+# "No QPO detected" can mean that there is none, or that nobody could have seen it. In a table both become an empty cell, and a model that fills empty cells with the mean invents physics. Being *inside* the range is not enough either: with 0.8 photons per second there is nothing to see at 5 Hz. And the bar of eROSITA flatters it: its bins come in twos and threes, half an hour or more apart.
+#
+# Nor are pointings drawn at random: telescopes look at what is bright or in outburst, and the transitions, which interest us most, last only days. Classes will be imbalanced, and faint sources missing.
+
+# %% [markdown]
+# ## Exercise 1.6 · Would you train on this?  ·  core · 8 min · ●●○
+#
+# Five real observations. Not one of them should enter a training set for accretion states as it is, each for a reason of its own. Here are the facts. Which verdict fits which best? Use each once.
+#
+# - `"no label"`: nobody can say what it is
+# - `"a crowd"`: the photons come from several sources, and one can see it
+# - `"thinned"`: somebody threw most of the photons away
+# - `"mostly background"`: the rate is about what the detector counts when it looks at nothing, which is some tens per second for one of RXTE's five detectors
+# - `"too few points"`: what is left after cleaning is no light curve
+
+# %%
+rms, hours = np.sqrt(excess_variance(counts)), np.ptp(usable["time"]) / 3600
+print(f"sample       {len(rate)} bins, rms {rms:.0%}, source: not in the file")
+print(f"erosita      {len(usable)} usable bins of 100 s, spread over {hours:.1f} hours")
+for name, photons in events.items():
+    exposure = np.sum(photons.gti[:, 1] - photons.gti[:, 0])
+    in_file = data.load_events(name).ncounts
+    print(
+        f"{name:12s} {in_file} events in the file, {photons.ncounts / exposure:.1f} per second of good time"
+    )
+
+fig, ax = plt.subplots(figsize=(4.2, 3.8))
+plotting.sky(ax, events["chandra_m82"].x, events["chandra_m82"].y, pixel=0.492, radius=45)
+ax.set_title("M82 as Chandra saw it")
+plotting.show(
+    fig,
+    alt=(
+        "Positions of the photons that Chandra detected in M82: several clumps of points within "
+        "half an arcminute, the brightest near the centre, on a diffuse glow."
+    ),
+)
+
+# %%
+# solution: 1000 is a round number, and RXTE counts hundreds per second from a bright neutron star
+verdicts = {
+    "sample": "no label",
+    "chandra_m82": "a crowd",
+    "rxte_4u1636": "thinned",
+    "rxte_m82": "mostly background",
+    "erosita": "too few points",
+}
+# end solution
+
+verdicts = check.verdicts(verdicts)
+
+# %% [markdown]
+# About the first one: its time stamps, read as seconds since 1994 as RXTE counts them, are of 1997 July 7; five detectors and bins of 0.125 s are RXTE's habit; and many in the field will recognise the pattern and name a source. *That is not a label.* It is a guess with good reasons. If you wrote it into the table, no later step could tell it from the truth. **Discuss with your neighbour** (5 min; alone, write two sentences): what would you need to see before you did?
+
+# %% [markdown]
+# ### Fourth: what does physics already know?
+#
+# Poisson noise told us what to subtract, the response why hardness is not hardness, and the disc where to fit. Physics chooses features, algorithms and metrics better than any search. Try it on one question: which features know how *far away* a source is? The state does not depend on distance. A classifier should not learn it.
+#
+# **Predict:** at twice the distance a quarter of the photons arrive. Which of these stays the same: the mean rate, the variance, the fractional rms, the Leahy power?
+
+# %% [markdown]
+# ## Exercise 1.7 · Twice as far  ·  core · 8 min · ●●○
+#
+# Make the light curve that the same source would show at twice the distance. Each photon arrives with probability 1/4, independently of all others.
+
+
+# %%
+def twice_as_far(counts, generator):
+    """The counts per bin (n_bins,) that remain of `counts` if a quarter of the photons arrive."""
+    # solution: each photon tosses its own coin: a bin with n photons keeps a binomial number of them
+    return generator.binomial(counts.astype(int), 0.25)
+    # end solution
+
+
+twice_as_far = check.twice_as_far(twice_as_far)
+
+# %%
+generator = np.random.default_rng(3)
+print("                 near      far, five times")
+far = [counts] + [twice_as_far(counts, generator) for _ in range(5)]
+for name, measure in {
+    "mean": np.mean,
+    "variance": np.var,
+    "fractional rms": lambda x: np.sqrt(excess_variance(x)),
+    "Leahy, 0-0.04 Hz": lambda x: leahy_periodogram(x, 0.125)[1][:110].mean(),
+}.items():
+    print(
+        f"{name:16s}",
+        *(f"{measure(x):9.3f}" if measure(x) < 1 else f"{measure(x):9.0f}" for x in far),
+    )
+
+# %% [markdown]
+# Only the *fractional* rms stays. The variance of the source itself falls by 16, its noise by 4; the Leahy power above its noise level of 2 falls by 4, since it compares the signal with the noise. Dividing Leahy power by the mean rate makes it comparable between sources, and that is what the field does before it trains, or publishes, anything. One line of physics, and a bias is gone that no amount of training data would have revealed.
+
+# %% [markdown]
+# ## What we learned
+#
+# - The question comes first: state and nature of a source, from one pointing. One sample is a pointing; its features are measured; its label is somebody's word.
+# - rms, power spectrum and photon index are summaries with choices inside: band, time scale, normalisation, noise.
+# - The same source has another hardness in every telescope.
+# - What an observation cannot see is missing, and missing is not zero.
+# - Look at the data. Every one of our five observations had a flaw that no classifier would have reported.
+#
+# **Further reading.** R. Remillard & J. McClintock, *X-ray properties of black-hole binaries* (ARA&A 44, 49, 2006) · S. Vaughan et al., *On characterizing the variability properties of X-ray light curves from active galaxies* (MNRAS 345, 1271, 2003) · M. Hernán, J. Hsu & B. Healy, *A second chance to get causal inference right* (Chance 32, 42, 2019) · D. Huppenkothen, M. Ntampaka et al., *Constructing impactful machine learning research for astronomy* ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)).

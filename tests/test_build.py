@@ -1,0 +1,373 @@
+"""The build, on small lessons of its own; and the drift gate, on the lessons of the course."""
+
+import importlib.util
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+BUILD = Path(__file__).parents[1] / "lessons" / "build.py"
+spec = importlib.util.spec_from_file_location("build", BUILD)
+build = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(build)
+
+TITLE = "# %% [markdown]\n# # A lesson\n"
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """An empty course: a function that writes a lesson into it and returns its path."""
+    for folder in ("lessons", "solutions", "notebooks"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+
+    def write(*cells, name="00_lesson", head=TITLE):
+        path = tmp_path / "lessons" / f"{name}.py"
+        path.write_text(head + "".join(f"\n# %%\n{cell}\n" for cell in cells))
+        return path
+
+    write.root = tmp_path
+    return write
+
+
+def run(monkeypatch, *arguments):
+    """The exit code of `build.py arguments`, or what it says instead."""
+    monkeypatch.setattr(sys, "argv", ["build.py", *arguments])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest keeps its own Ctrl-C
+    with pytest.raises(SystemExit) as end:
+        build.main()
+    return end.value.code
+
+
+def files(root):
+    """All files but the sources, with their contents."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in (*root.glob("solutions/*"), *root.glob("notebooks/*"))
+    }
+
+
+STUBS = {
+    "a name that is read below": (
+        "# solution: divide\nrate = 3 / 2\n# end solution\nprint(rate)",
+        "# divide\nrate = ...\nprint(rate)",
+    ),
+    "a tuple of names": (
+        "# solution: split\ntrain, test = split(x)\n# end solution\nfit(train, test)",
+        "# split\ntrain = ...\ntest = ...\nfit(train, test)",
+    ),
+    "only the names that are read": (
+        "# solution: sum\nhelp = [1, 2]\ntotal = sum(help)\n# end solution\nprint(total)",
+        "# sum\ntotal = ...\nprint(total)",
+    ),
+    "a name that is only written": (
+        "# solution: set it\nx = 1\n# end solution\nx = 2",
+        "# set it\n...\nx = 2",
+    ),
+    "a block that nobody needs": (
+        "# solution: draw it\nax.plot(x)\n# end solution",
+        "# draw it\n...",
+    ),
+    "the body of a function": (
+        'def f(x):\n    """Double."""\n    # solution: twice\n    y = 2 * x\n    return y\n    # end solution'
+        "\n\n\ny = f(2)\nprint(y)",
+        'def f(x):\n    """Double."""\n    # twice\n    ...\n\n\ny = f(2)\nprint(y)',
+    ),
+    "within a function": (
+        "def f(x):\n    # solution: twice\n    y = 2 * x\n\n    z = y\n    # end solution\n    return y, z",
+        "def f(x):\n    # twice\n    y = ...\n    z = ...\n    return y, z",
+    ),
+    "deeper than where it is needed": (
+        "def f(xs):\n    for x in xs:\n        # solution: twice\n        y = 2 * x\n        # end solution\n"
+        "    return y",
+        "def f(xs):\n    for x in xs:\n        # twice\n        y = ...\n    return y",
+    ),
+    "a function that is needed": (
+        "# solution: double\ndef f(x):\n    y = 2 * x\n    return y\n# end solution\ny = f(1)\nprint(y)",
+        "# double\nf = ...\ny = f(1)\nprint(y)",
+    ),
+    "an import that is needed": (
+        "# solution: find it\nimport numpy as np\n# end solution\nnp.sum(1)",
+        "# find it\nnp = ...\nnp.sum(1)",
+    ),
+    "not the variable of a comprehension": (
+        "# solution: squares\nys = [x**2 for x in xs]\n# end solution\nfor x in ys:\n    print(x)",
+        "# squares\nys = ...\nfor x in ys:\n    print(x)",
+    ),
+    "two blocks in a cell": (
+        "# solution: one\na = 1\n# end solution\n# solution: two\nb = 2\n# end solution\nprint(a + b)",
+        "# one\na = ...\n# two\nb = ...\nprint(a + b)",
+    ),
+    "the second block needs the first": (
+        "# solution: one\na = 1\n# end solution\n# solution: two\nb = a\n# end solution",
+        "# one\na = ...\n# two\n...",
+    ),
+    "a dictionary keeps its keys": (
+        '# solution: sort\nkinds = {\n    "a b": "x",  # why\n    1: f(2),\n}\n# end solution\nprint(kinds)',
+        '# sort\nkinds = {\n    "a b": ...,\n    1: ...,\n}\nprint(kinds)',
+    ),
+    "an empty dictionary does not": (
+        "# solution: fill\nd = {}\nd['a'] = {1: 2}\n# end solution\nprint(d)",
+        "# fill\nd = ...\nprint(d)",
+    ),
+    "a cell without a solution": ("x = 1  # ... and so on", "x = 1  # ... and so on"),
+}
+
+
+@pytest.mark.parametrize(("solved", "exercise"), STUBS.values(), ids=STUBS)
+def test_stub(solved, exercise):
+    assert build.exercise(solved, str) == exercise
+
+
+PLACES = {
+    "no end": ("x = 1\n# solution: one\ny = 1", 6, "not one of a pair"),
+    "no beginning": ("x = 1\n# end solution", 6, "not one of a pair"),
+    "no hint": ("# solution\ny = 1\n# end solution", 5, "not one of a pair"),
+    "misspelt beginning": ("x = 1\n# Solution: one\ny = 1\n# end solution", 8, "not one of a pair"),
+    "misspelt end": ("x = 1\n# solution: one\ny = 1\n# end of solution", 6, "not one of a pair"),
+    "one in another": (
+        "# solution: one\n# solution: two\ny = 1\n# end solution\n# end solution",
+        5,
+        "not one of a pair",
+    ),
+    "end with another margin": (
+        "# solution: one\ny = 1\n    # end solution",
+        5,
+        "not one of a pair",
+    ),
+    "syntax": ("x = 1\n# solution: one\ny = 1\nz = = 2\n# end solution", 8, "SyntaxError: invalid"),
+}
+
+
+@pytest.mark.parametrize(("cell", "line", "message"), PLACES.values(), ids=PLACES)
+def test_a_bad_block_is_named(course, cell, line, message):
+    with pytest.raises(build.LessonError, match=message) as error:
+        build.learners_notebook(course(cell))
+    assert str(error.value).startswith(f"lessons/00_lesson.py, cell 2, line {line}: ")
+
+
+RUNS = {
+    "exception in a long cell": (
+        "a = 1\n\nb = 0\nc = a / b\nd = 1",
+        2,
+        8,
+        "ZeroDivisionError: div",
+    ),
+    "syntax": ("a = 1\nb = = 2", 2, 6, "SyntaxError: invalid syntax"),
+    "kernel that dies": ("import os\n\nos._exit(1)", 2, 5, "Kernel died"),
+    "kernel that hangs": ("import time\n\ntime.sleep(30)", 2, 5, "A cell timed out"),
+}
+
+
+@pytest.mark.parametrize(("code", "cell", "line", "message"), RUNS.values(), ids=RUNS)
+def test_a_failing_cell_is_named(course, monkeypatch, code, cell, line, message):
+    monkeypatch.setattr(build, "CELL_TIMEOUT", 3)
+    with pytest.raises(build.LessonError, match=message) as error:
+        build.build(course(code))
+    assert str(error.value).startswith(f"lessons/00_lesson.py, cell {cell}, line {line}: ")
+    assert "\n" not in str(error.value)
+    assert files(course.root) == {}
+
+
+def test_a_failing_function_is_named_where_it_stands(course):
+    path = course("def f(x):\n    y = 1\n    return y / x", "print(1)", "print(2)\nf(0)")
+    with pytest.raises(build.LessonError, match=r"cell 2, line 7: ZeroDivisionError"):
+        build.solved_notebook(path)
+
+
+@pytest.mark.parametrize("head", ["# # Exploring\n", "# # 3 · Exploring the data, part I\n"])
+def test_a_wrong_title_is_named(course, head):
+    path = course(name="02_exploring_1", head="# %% [markdown]\n" + head)
+    with pytest.raises(build.LessonError, match=r"02_exploring_1.py, cell 1, line 2: .*'# 2 · Exp"):
+        build.learners_notebook(path)
+
+
+@pytest.mark.parametrize(
+    ("number", "strip"),
+    [
+        (
+            1,
+            "> ◉○○○○○○○○○○○  **Step 1 of 12** · done: none yet · "
+            "**here: Figuring out what we want to learn, and why** · next: Exploring the data, part I",
+        ),
+        (
+            7,
+            "> ●●●●●●◉○○○○○  **Step 7 of 12** · done: Choosing an evaluation metric · "
+            "**here: Choosing a (simple) algorithm and fitting it** · next: Exploring the results",
+        ),
+        (
+            12,
+            "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: Interpreting outcomes · "
+            "**here: Science!** · next: your own project",
+        ),
+    ],
+)
+def test_step_strip(course, number, strip):
+    title = f"# {number} · {build.STEPS[number - 1]}"
+    path = course(name=f"{number:02}_x", head=f"# %% [markdown]\n# {title}\n#\n# Why?\n")
+    head = build.learners_notebook(path).cells[0].source
+    assert head == f"{title}\n\n{strip}\n\nWhy?"
+
+
+@pytest.mark.parametrize("name", ["00_start_here", "13_simulation_based_inference"])
+def test_no_step_strip_outside_the_steps(course, name):
+    assert build.learners_notebook(course(name=name)).cells[0].source == "# A lesson"
+
+
+FIGURE = (
+    "import matplotlib.pyplot as plt\n\nfrom helpers import plotting\n\nfig, ax = plt.subplots()\n"
+    "ax.plot([1, 2])\nplotting.show(fig, alt='A line.')"
+)
+BAR = "from tqdm.auto import tqdm\n\nfor _ in tqdm(range(3)):\n    pass"
+SLIDER = "import ipywidgets\n\nipywidgets.interactive(lambda x: print('x is', x), x=3)"
+
+
+def test_two_builds_are_equal_to_the_byte(course):
+    path = course(FIGURE, BAR, SLIDER, "print(1)", "print(1)")  # two equal cells need two ids
+    build.build(path)
+    first = files(course.root)
+    for product in (course.root / name for name in first):
+        product.unlink()
+    build.build(path)
+    assert files(course.root) == first
+    solved = first["solutions/00_lesson.ipynb"].decode()
+    assert "x is 3" in solved  # what the slider shows before it is moved
+    assert "Run this cell to move the slider." in solved
+    assert " 0%|" in solved  # the first state of a progress bar, which nbval sees in every run
+    assert "widget-view" not in solved
+    for content in first.values():
+        nbformat.validate(nbformat.reads(content.decode(), as_version=4))
+    exercises = nbformat.reads(first["notebooks/00_lesson.ipynb"].decode(), as_version=4)
+    assert not any(cell.get("outputs") for cell in exercises.cells)
+
+
+def test_outputs_that_vary_are_no_reason_to_write(course):
+    varying = '# %% tags=["nbval-ignore-output"]\nimport time\n\nprint(time.time_ns())'
+    build.build(course(varying))
+    first = files(course.root)
+    build.build(course(varying))
+    assert files(course.root) == first
+    build.build(course(varying, "print(2)"))
+    assert files(course.root)["solutions/00_lesson.ipynb"] != first["solutions/00_lesson.ipynb"]
+
+
+def test_outputs_that_should_not_vary_are_written(course):
+    build.build(course("import time\n\nprint(time.time_ns())"))
+    first = files(course.root)
+    build.build(course("import time\n\nprint(time.time_ns())"))
+    assert files(course.root) != first
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_build_leaves_nothing_behind(course, number):
+    course("import os\nfrom pathlib import Path\n\nPath('../pid').write_text(str(os.getpid()))",
+           "import time\n\ntime.sleep(60)")  # fmt: skip
+    shutil.copy(BUILD, course.root / "lessons")
+    process = subprocess.Popen([sys.executable, course.root / "lessons" / "build.py"])
+    pid = course.root / "pid"
+    until(lambda: pid.exists() and pid.read_text())
+    process.send_signal(number)
+    assert process.wait(10) == -number
+    assert files(course.root) == {}
+    until(lambda: not alive(int(pid.read_text())))
+
+
+def until(condition, seconds=20):
+    """Wait for a condition; fail if it does not come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def alive(pid):
+    """Whether a process runs; one that has ended and waits for its parent to notice does not."""
+    found = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True
+    ).stdout
+    return bool(found) and not found.startswith("Z")
+
+
+def test_a_write_that_fails_leaves_the_old_notebook(course, monkeypatch):
+    path = course("print(1)")
+    build.build(path)
+    before = files(course.root)
+    assert len(before) == 2
+
+    def fill_the_disk(self, content, **kwargs):
+        self.write_bytes(content[:100].encode())
+        raise OSError("No space left on device")
+
+    course("print(2)")
+    solved = build.solved_notebook(path)
+    monkeypatch.setattr(build, "solved_notebook", lambda path: solved)
+    monkeypatch.setattr(Path, "write_text", fill_the_disk)
+    with pytest.raises(OSError, match="No space left"):
+        build.build(path)
+    assert files(course.root) == before
+
+
+def test_drift_gate(course, monkeypatch):
+    course("# solution: one\nx = 1\n# end solution\nprint(x)")
+    missing = run(monkeypatch, "--check")
+    assert missing.count("00_lesson.ipynb is not what lessons/00_lesson.py says") == 2
+    assert run(monkeypatch) is None
+    assert run(monkeypatch, "--check") is None
+
+    course("# solution: one\nx = 2\n# end solution\nprint(x)")
+    solutions_only = run(monkeypatch, "--check")
+    assert "solutions/00_lesson.ipynb is not what lessons/00_lesson.py says" in solutions_only
+    assert "make notebooks" in solutions_only
+
+    course("# solution: one\nx = 1\n# end solution\nprint(x)")
+    answered = course.root / "notebooks" / "00_lesson.ipynb"
+    answered.write_text(answered.read_text().replace("x = ...", "x = 1"))
+    assert "move your own answers elsewhere" in run(monkeypatch, "--check")
+
+    answered.write_text("<<<<<<< HEAD\n")
+    assert "notebooks/00_lesson.ipynb is not" in run(monkeypatch, "--check")
+    assert run(monkeypatch) is None
+    assert run(monkeypatch, "--check") is None
+
+    (course.root / "solutions" / "99_gone.ipynb").write_text("{}")
+    assert (
+        run(monkeypatch, "--check")
+        == "solutions/99_gone.ipynb has no source in lessons/: remove it"
+    )
+
+
+def test_lessons_by_name_and_several_at_once(course, monkeypatch, capsys):
+    for name in ("00_one", "13_two"):
+        course("print(1)", name=name)
+    for name in ("14_bad", "15_worse"):
+        course("1 / 0", name=name)
+    assert run(monkeypatch, "13") is None
+    assert sorted(files(course.root)) == ["notebooks/13_two.ipynb", "solutions/13_two.ipynb"]
+    # A lesson that fails stops none of the others.
+    assert sorted(run(monkeypatch).splitlines()) == [
+        f"lessons/{name}.py, cell 2, line 5: ZeroDivisionError: division by zero"
+        for name in ("14_bad", "15_worse")
+    ]
+    assert len(files(course.root)) == 4
+    # No bar in a log: one line for each lesson that was built, with its seconds.
+    said = capsys.readouterr()
+    built = sorted(re.findall(r"^(\S+)  \d+\.\d s$", said.out, re.M))
+    assert built == ["00_one", "13_two", "13_two"]
+    assert "%|" not in said.err
+
+
+def test_an_unknown_lesson(course, monkeypatch, capsys):
+    course(name="00_one")
+    assert run(monkeypatch, "00", "77") == 2
+    assert "no lesson begins with '77'; there are 00_one" in capsys.readouterr().err
+
+
+def test_the_notebooks_of_the_course_are_what_the_lessons_say():
+    found = subprocess.run([sys.executable, BUILD, "--check"], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr

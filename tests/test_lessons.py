@@ -1,0 +1,107 @@
+"""The rules that every lesson keeps: what it has, and how long it may be."""
+
+import importlib
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOLUTIONS = sorted((ROOT / "solutions").glob("*.ipynb"))
+TITLE = re.compile(
+    r"^## Exercise (?P<number>\S+) · .+ · +(?:core|stretch) · (?P<minutes>\d+) min · [●○]{3}$", re.M
+)
+
+
+@pytest.fixture(params=SOLUTIONS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def lesson(path):
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture
+def prose(lesson):
+    return "\n\n".join(cell.source for cell in lesson.cells if cell.cell_type == "markdown")
+
+
+def test_there_are_lessons():
+    assert SOLUTIONS
+
+
+def test_front_matter(lesson, prose):
+    rows = dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+?) \|$", lesson.cells[0].source, re.M))
+    assert list(rows) == ["The question", "Afterwards you can", "Time", "Data", "Run time"]
+    assert rows["Afterwards you can"].count(";") == 2, "three objectives"
+    announced = int(re.search(r"(\d+) min of exercises", rows["Time"])[1])
+    assert announced == sum(int(match["minutes"]) for match in TITLE.finditer(prose))
+
+
+def test_exercises_are_numbered_timed_and_checked(path, lesson, prose):
+    numbers = [match["number"] for match in TITLE.finditer(prose)]
+    number = int(path.stem[:2])
+    assert len(numbers) == len(re.findall(r"^## Exercise", prose, re.M)), "a title out of form"
+    assert numbers == [f"{number}.{k}" for k in range(1, len(numbers) + 1)]
+    assert 4 <= len(numbers) <= 7
+    code = "\n".join(cell.source for cell in lesson.cells if cell.cell_type == "code")
+    checks = importlib.import_module(f"helpers.checks.lesson_{number:02d}").__all__
+    for check in checks:
+        assert f"check.{check}(" in code
+    assert len(checks) == len(numbers)
+
+
+def test_every_exercise_is_solved(lesson):
+    shown = [
+        output["data"]["text/plain"]
+        for cell in lesson.cells
+        for output in cell.get("outputs", [])
+        if "Exercise" in output.get("data", {}).get("text/plain", "")
+    ]
+    assert shown
+    assert all(": right." in text for text in shown), shown
+
+
+def test_it_has_a_prediction_a_discussion_a_summary_and_readings(prose):
+    assert "predict" in prose.lower()
+    assert "Discuss with your neighbour".lower() in prose.lower()
+    assert "## What we learned" in prose
+    readings = prose.split("**Further reading.**")[1].split("\n")[0]
+    assert len(readings.split(" · ")) >= 3
+
+
+def test_headings_have_one_title_and_skip_no_level(prose):
+    prose = re.sub(r"```.*?```", "", prose, flags=re.S)
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", prose, re.M)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_cells_can_be_read_in_one_glance(lesson):
+    for cell in lesson.cells:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 25, cell.source
+            assert all(len(line) <= 110 for line in cell.source.splitlines()), cell.source
+
+
+def test_every_figure_has_its_alternative_text(lesson):
+    for cell in lesson.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            assert "image/png" not in data, "show figures with plotting.show(figure, alt)"
+            for image in re.findall(r"<img[^>]*>", "".join(data.get("text/html", ""))):
+                assert re.search(r'alt="[^"]{40,}"', image)
+
+
+def test_links_lead_somewhere(prose):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", prose):
+        assert (ROOT / "notebooks" / target).exists(), target
+
+
+def test_it_is_small_enough_to_keep_in_git(path):
+    assert path.stat().st_size < 1_000_000

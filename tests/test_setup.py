@@ -1,0 +1,213 @@
+"""One list of packages in four files, and a set-up that says what is wrong and what to do."""
+
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from helpers import check_env
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"]]
+DEV = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
+PINS = {
+    canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
+    for pin in map(Requirement, check_env.pins())
+}
+ON_CONDA = {"torch": "pytorch-cpu"}  # names that differ
+
+
+@pytest.mark.parametrize("requirement", [*REQUIREMENTS, *DEV], ids=lambda r: r.name)
+def test_every_requirement_is_pinned(requirement):
+    assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_pins_install_on_the_oldest_python():
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    for name, version in PINS.items():
+        try:
+            found = importlib.metadata.metadata(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if found["Version"] == version and found["Requires-Python"]:
+            assert oldest in SpecifierSet(found["Requires-Python"]), name
+
+
+def test_conda_has_the_same_packages():
+    *conda, last = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    versions = dict(entry.split("=") for entry in conda if "=" in entry)
+    assert versions.pop("python") in SpecifierSet(PROJECT["requires-python"])
+    names = {requirement.name for requirement in REQUIREMENTS} - {"sbi"}
+    assert versions == {ON_CONDA.get(name, name): PINS[name] for name in names}
+    assert last == {"pip": [f"sbi=={PINS['sbi']}"]}
+
+
+def test_binder_has_the_same_environment():
+    assert (ROOT / "binder/environment.yml").read_text() == (ROOT / "environment.yml").read_text()
+
+
+@pytest.mark.parametrize("script", ["binder/postBuild", "binder/start", ".ci/run"])
+def test_scripts_can_run(script):
+    assert os.access(ROOT / script, os.X_OK)
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
+
+
+def test_post_build_stops_at_an_error(tmp_path):
+    broken = tmp_path / "pip"
+    broken.write_text("#!/bin/sh\nexit 7\n")
+    broken.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert subprocess.run([ROOT / "binder/postBuild"], env=environment).returncode == 7
+
+
+def test_start_limits_threads_and_becomes_the_command():
+    command = [ROOT / "binder/start", "sh", "-c", "echo $OMP_NUM_THREADS; exit 5"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert (found.stdout, found.returncode) == ("1\n", 5)
+    assert (ROOT / "binder/start").read_text().splitlines()[-1] == 'exec "$@"'
+
+
+def test_continuous_integration_runs_everything_everywhere():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    assert matrix == {"os": ["ubuntu-latest", "macos-latest"], "python": ["3.11", "3.13"]}
+    assert set(workflow[True]) >= {"push", "pull_request", "schedule"}  # YAML reads `on` as True
+    for job in workflow["jobs"].values():
+        assert job["steps"][-1]["run"].startswith("make test ")
+    assert "CONSTRAINTS=/dev/null" in workflow["jobs"]["newest"]["steps"][-1]["run"]
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+
+
+def make(folder, *arguments):
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_make_help_names_every_target():
+    phony = next(
+        line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:")
+    )
+    lines = make(ROOT, "help").stdout.splitlines()
+    assert [line.split()[1] for line in lines] == phony.split()[1:]
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """What `make` reads, in a folder without a virtual environment."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def python(folder, code):
+    """A stand-in for Python that answers in shell."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{code}\n")
+    path.chmod(0o755)
+    return f"PYTHON={path}"
+
+
+def test_make_refuses_an_old_python(fresh):
+    old = python(fresh, '[ "$1" = --version ] && echo Python 3.9.2 || exit 1')
+    found = make(fresh, old, "lab")
+    assert found.returncode != 0
+    assert "needs Python 3.11 or newer" in found.stdout
+    assert "is Python 3.9.2." in found.stdout
+    assert "make PYTHON=python3.13 lab" in found.stdout
+    assert not (fresh / ".venv").exists()
+
+
+def test_make_says_what_a_python_without_venv_lacks(fresh):
+    found = make(fresh, python(fresh, '[ "$1" = -c ]'), "lab")
+    assert found.returncode != 0
+    assert "sudo apt install python3-venv" in found.stdout
+
+
+def test_make_tries_again_after_an_install_that_failed(fresh):
+    # A Python whose venv makes a pip that fails: as when the network goes away.
+    code = (
+        '[ "$1" = -c ] || { mkdir -p .venv/bin; printf "#!/bin/sh\\nexit 3" > .venv/bin/python; }'
+    )
+    for _ in range(2):
+        found = make(fresh, python(fresh, f"{code}; chmod +x .venv/bin/python || true"), "lab")
+        assert found.returncode != 0
+        assert "Installing" in found.stdout
+        assert not (fresh / ".venv/.ready").exists()
+
+
+def report(capsys):
+    """The exit code of check_env, and what it printed."""
+    code = check_env.main()
+    return code, capsys.readouterr().out
+
+
+def test_all_is_ready(capsys):
+    code, out = report(capsys)
+    assert code == 0
+    assert "FAIL" not in out
+    assert out.endswith("All is ready.\n")
+    for name in (*(requirement.name for requirement in REQUIREMENTS), "device cpu", "data/"):
+        assert f"\nOK    {name}" in out
+
+
+@pytest.mark.parametrize("error", [ImportError("libfoo.so: not found\nat all"), ValueError()])
+def test_a_package_that_does_not_import(monkeypatch, capsys, error):
+    real = importlib.import_module
+
+    def import_module(name):
+        if name == "sklearn":
+            raise error
+        return real(name)
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    code, out = report(capsys)
+    assert code == 1
+    (line,) = (line for line in out.splitlines() if line.startswith("FAIL"))
+    assert line.split()[1] == "scikit-learn"
+    assert line.endswith("remedy: `make clean lab`")
+    assert out.endswith("1 of these failed.\n")
+
+
+def test_a_version_that_was_not_tested(monkeypatch, capsys):
+    monkeypatch.setattr(check_env, "pins", lambda: ["tqdm==0.1"])
+    code, out = report(capsys)
+    assert code == 0
+    assert "(tested with 0.1)" in out
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A course with one data file, instead of the real one."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.npz").write_bytes(b"abc")
+    digest = hashlib.sha256(b"abc").hexdigest()
+    (tmp_path / "data/SHA256SUMS").write_text(f"{digest}  a.npz\n")
+    monkeypatch.setattr(check_env, "_ROOT", tmp_path)
+    return tmp_path / "data"
+
+
+def test_a_data_file(data):
+    assert list(check_env.data_files()) == [(True, "data/a.npz", "0.00 MB")]
+    (data / "a.npz").write_bytes(b"abd")
+    remedy = "remedy: `git checkout data/a.npz`, or `make data`"
+    assert list(check_env.data_files()) == [(False, "data/a.npz", f"changed; {remedy}")]
+    (data / "a.npz").unlink()
+    assert list(check_env.data_files()) == [(False, "data/a.npz", f"missing; {remedy}")]
+
+
+def test_a_lost_list_of_data_files(data):
+    (data / "SHA256SUMS").unlink()
+    ((ok, name, found),) = check_env.data_files()
+    assert not ok
+    assert name == "data/SHA256SUMS"
+    assert "git checkout data/SHA256SUMS" in found
