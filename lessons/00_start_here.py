@@ -291,8 +291,6 @@ def draw_catalogue(limit):
     )
 
 
-draw_catalogue(-1.0)
-
 # %% [markdown]
 # ## Exercise 0.5 · Make the correlation, then take it away  ·  core · 12 min · ●●○
 #

@@ -231,8 +231,6 @@ def draw_power_law(photon_index):
     )
 
 
-draw_power_law(1.4)
-
 # %% [markdown]
 # Move the slider until the ratio is as flat as it gets between 3 and 10 keV. Then look at what refuses to become flat.
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
@@ -211,3 +212,27 @@ def test_a_lost_list_of_data_files(data):
     assert not ok
     assert name == "data/SHA256SUMS"
     assert "git checkout data/SHA256SUMS" in found
+
+
+def planned(*variables):
+    """The pip commands with which make would set the course up."""
+    command = ["make", "--dry-run", "--always-make", ".venv/.ready", *variables]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [line for line in lines.splitlines() if "pip install" in line]
+
+
+def test_torch_can_come_from_its_own_index_first():
+    (everything,) = planned()
+    assert "--index-url" not in everything
+    torch, after = planned("TORCH_INDEX=https://example.org/cpu")
+    assert torch.endswith("--index-url https://example.org/cpu torch")
+    assert "--constraint constraints.txt" in torch
+    assert after == everything
+
+
+def test_jupyterlab_does_not_call_home():
+    settings = json.loads((ROOT / "binder/overrides.json").read_text())
+    (notification,) = settings.values()
+    assert notification == {"fetchNews": "false", "checkForUpdates": False}
+    for script in ("Makefile", "binder/postBuild"):
+        assert "cp binder/overrides.json" in (ROOT / script).read_text()
