@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from IPython.display import display
 
-__all__ = ["Hint", "Verdict", "array", "choice", "exercise", "function", "number", "sorting"]
+__all__ = ["Hint", "Verdict", "array", "exercise", "function", "number", "sorting"]
 
 RIGHT, NOT_YET, NOT_ATTEMPTED = "right", "not yet", "not attempted"
 # A sign and a word beside each colour: colour alone carries nothing.
@@ -153,15 +153,6 @@ def array(answer, shape, what="an array"):
     return values
 
 
-def choice(answer, right, hints):
-    """Accept the right one of several named options; `hints` says for each wrong one what speaks against it."""
-    options = sorted([right, *hints])
-    if not isinstance(answer, str) or answer not in options:
-        raise Hint(f"Expected one of {', '.join(map(repr, options))}; your answer is {answer!r}.")
-    if answer != right:
-        raise Hint(hints[answer])
-
-
 def function(answer):
     """The answer, if it can be called, wrapped so that a forgotten `return` gets its own hint."""
     if not callable(answer):
@@ -176,26 +167,31 @@ def function(answer):
     return call
 
 
-def sorting(answer, right, hints):
-    """Accept a dictionary that puts every item under its right heading.
+def sorting(title, table):
+    """Make the check of an exercise in which items are sorted under headings, in a dictionary.
 
     Args:
-        answer: {item: heading}.
-        right: the same dictionary, filled in rightly.
-        hints: {item: sentence} for an item under a wrong heading.
+        title: the exercise as the lesson calls it.
+        table: {item: (its heading, the sentence that helps whoever chose another one)}.
     """
-    if not isinstance(answer, dict) or set(answer) != set(right):
-        raise Hint(f"Expected a dictionary with the keys {', '.join(map(repr, right))}.")
-    headings = sorted(set(right.values()))
-    for item, heading in answer.items():
-        if heading is ...:
-            raise Hint(f"{item!r} has no answer yet.")
-        if not isinstance(heading, str) or heading not in headings:
+    right = {item: heading for item, (heading, _) in table.items()}
+    headings = ", ".join(map(repr, sorted(set(right.values()))))
+
+    @exercise(title, reference=lambda: dict(right))
+    def check(answer):
+        """A dictionary: item -> heading."""
+        if not isinstance(answer, dict) or set(answer) != set(right):
+            raise Hint(f"Expected a dictionary with the keys {', '.join(map(repr, right))}.")
+        for item, heading in answer.items():
+            if heading is ...:
+                raise Hint(f"{item!r} has no answer yet.")
+            if not isinstance(heading, str) or heading not in right.values():
+                raise Hint(f"{item!r}: expected one of {headings}, not {heading!r}.")
+        wrong = [item for item in right if answer[item] != right[item]]
+        if wrong:
+            score, (_, sentence) = len(right) - len(wrong), table[wrong[0]]
             raise Hint(
-                f"{item!r}: expected one of {', '.join(map(repr, headings))}, not {heading!r}."
+                f"{score} of {len(right)} are right. Think again of {wrong[0]!r}: {sentence}"
             )
-    wrong = [item for item in right if answer[item] != right[item]]
-    if wrong:
-        raise Hint(
-            f"{len(right) - len(wrong)} of {len(right)} are right. Think again of {wrong[0]!r}: {hints[wrong[0]]}"
-        )
+
+    return check

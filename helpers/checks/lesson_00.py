@@ -80,36 +80,34 @@ def _pair(value):
     return number(value[0], "a mean"), number(value[1], "a standard error")
 
 
-@exercise(
+kinds = sorting(
     "Exercise 0.3",
-    reference=lambda: dict(_KINDS),
-)
-def kinds(answer):
-    """A dictionary: task -> kind of machine learning."""
-    sorting(answer, _KINDS, _KINDS_HINTS)
-
-
-_KINDS = {
-    "hard or soft state, from 6000 pointings labelled by experts": "classification",
-    "spin of a black hole, from spectra simulated with known spin": "regression",
-    "4000 segments of a light curve, nobody knows how many classes": "unsupervised",
-    "300 bursts typed by eye among 40 000 that nobody looked at": "semi-supervised",
-    "photon index, from the count spectrum in 5 bands": "regression",
-    "which source to point at next, rewarded for each new outburst": "reinforcement",
-}
-_KINDS_HINTS = dict(
-    zip(
-        _KINDS,
-        (
+    {
+        "hard or soft state, from 6000 pointings labelled by experts": (
+            "classification",
             "every sample has a label, and the label is one of two classes.",
+        ),
+        "spin of a black hole, from spectra simulated with known spin": (
+            "regression",
             "every sample has a label, since we simulated it, and the label is a number.",
+        ),
+        "4000 segments of a light curve, nobody knows how many classes": (
+            "unsupervised",
             "there are no labels at all, not even their number.",
+        ),
+        "300 bursts typed by eye among 40 000 that nobody looked at": (
+            "semi-supervised",
             "a few samples have labels, and most have none.",
+        ),
+        "photon index, from the count spectrum in 5 bands": (
+            "regression",
             "the label is a number (and the honest tool is a likelihood fit).",
+        ),
+        "which source to point at next, rewarded for each new outburst": (
+            "reinforcement",
             "there are no samples to learn from, but actions and rewards.",
         ),
-        strict=True,
-    )
+    },
 )
 
 
@@ -189,27 +187,24 @@ def correlation_at_fixed_distance(answer):
             )
 
 
-@exercise("Exercise 0.6", reference=lambda: dict(_CAUTIONS))
-def cautions(answer):
-    """A dictionary: plan -> caution."""
-    sorting(answer, _CAUTIONS, _CAUTIONS_HINTS)
-
-
-_CAUTIONS = {
-    "a network finds the centroid of a single Lorentzian in a power spectrum with known noise": "statistics",
-    "a forest trained on RXTE pointings labels the states in eROSITA light curves of 40 s": "training data",
-    "a law of jets is read off the luminosities in a flux-limited catalogue": "bias",
-    "volunteers label 100 000 images for nothing and are not named": "ethics",
-}
-_CAUTIONS_HINTS = dict(
-    zip(
-        _CAUTIONS,
-        (
+cautions = sorting(
+    "Exercise 0.6",
+    {
+        "a network finds the centroid of a single Lorentzian in a power spectrum with known noise": (
+            "statistics",
             "the likelihood of that fit is known, and has been in use for decades.",
+        ),
+        "a forest trained on RXTE pointings labels the states in eROSITA light curves of 40 s": (
+            "training data",
             "what was seen in training does not look like the target: other telescope, other band, other length.",
+        ),
+        "a law of jets is read off the luminosities in a flux-limited catalogue": (
+            "bias",
             "who is missing from the catalogue? You made such a correlation yourself in Exercise 0.5.",
+        ),
+        "volunteers label 100 000 images for nothing and are not named": (
+            "ethics",
             "whose work is it?",
         ),
-        strict=True,
-    )
+    },
 )

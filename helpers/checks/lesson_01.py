@@ -194,32 +194,31 @@ def photon_index(answer):
         )
 
 
-_TASKS = {
-    "flag tonight's NICER pointings that are probably in transition, for a quick follow-up": "prediction",
-    "the share of the hard state in 16 years of RXTE pointings": "description",
-    "the spin of the black hole in MAXI J1820+070": "inference",
-    "a label for every source in a catalogue, to choose targets for a proposal": "prediction",
-    "does the jet switch off because the disc moves in?": "inference",
-}
-_TASKS_HINTS = dict(
-    zip(
-        _TASKS,
-        (
+tasks = sorting(
+    "Exercise 1.4",
+    {
+        "flag tonight's NICER pointings that are probably in transition, for a quick follow-up": (
+            "prediction",
             "it is enough to be right often; nobody asks why.",
+        ),
+        "the share of the hard state in 16 years of RXTE pointings": (
+            "description",
             "count what is there; nothing is extrapolated, nothing is explained.",
+        ),
+        "the spin of the black hole in MAXI J1820+070": (
+            "inference",
             "the answer is a number with an uncertainty, from a model of how the spectrum comes about.",
+        ),
+        "a label for every source in a catalogue, to choose targets for a proposal": (
+            "prediction",
             "the label of a source that nobody has classified is predicted.",
+        ),
+        "does the jet switch off because the disc moves in?": (
+            "inference",
             "the word 'because' asks for a cause.",
         ),
-        strict=True,
-    )
+    },
 )
-
-
-@exercise("Exercise 1.4", reference=lambda: dict(_TASKS))
-def tasks(answer):
-    """A dictionary: plan -> task of data science."""
-    sorting(answer, _TASKS, _TASKS_HINTS)
 
 
 def _hardness(response, index):
@@ -259,32 +258,22 @@ def hardness(answer):
             )
 
 
-_VERDICTS = {
-    "sample": "no label",
-    "chandra_m82": "a crowd",
-    "rxte_4u1636": "thinned",
-    "rxte_m82": "mostly background",
-    "erosita": "too few points",
-}
-_VERDICTS_HINTS = dict(
-    zip(
-        _VERDICTS,
-        (
+verdicts = sorting(
+    "Exercise 1.6",
+    {
+        "sample": (
+            "no label",
             "the data are splendid, but what would you write into the label column?",
-            "look at the picture.",
-            "look at the number of events. Does nature count like that?",
-            "compare its rate with that of a detector that looks at nothing.",
-            "how many bins are left?",
         ),
-        strict=True,
-    )
+        "chandra_m82": ("a crowd", "look at the picture."),
+        "rxte_4u1636": ("thinned", "look at the number of events. Does nature count like that?"),
+        "rxte_m82": (
+            "mostly background",
+            "compare its rate with that of a detector that looks at nothing.",
+        ),
+        "erosita": ("too few points", "how many bins are left?"),
+    },
 )
-
-
-@exercise("Exercise 1.6", reference=lambda: dict(_VERDICTS))
-def verdicts(answer):
-    """A dictionary: observation -> what speaks against training on it."""
-    sorting(answer, _VERDICTS, _VERDICTS_HINTS)
 
 
 def _twice_as_far(counts, generator):
