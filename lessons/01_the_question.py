@@ -282,7 +282,7 @@ for low, high in ((3, 10), (7, 10)):
     print(f"{low}-{high} keV: spread of ten redrawn spectra {np.std(redrawn, ddof=1):.3f}")
 
 # %% [markdown]
-# The photons are so many that the statistical error is a few hundredths at most. And yet the answer moves by tenths with the band, because the power law is not the whole truth: below 2 keV the disc shines through, below 0.5 keV interstellar gas absorbs, and around 6.5 keV iron in the disc glows in a broad line, whose bump makes 3–10 keV flatter than either of its ends. (Nor is the calibration perfect.) *A feature is the answer to a question that you chose.* An archive in which one author in_band 3–10 keV and another 2–20 keV holds two different features in one column. Lesson 2 has such a column for you.
+# The photons are so many that the statistical error is a few hundredths at most. And yet the answer moves by tenths with the band, because the power law is not the whole truth: below 2 keV the disc shines through, below 0.5 keV interstellar gas absorbs, and around 6.5 keV iron in the disc glows in a broad line, whose bump makes 3–10 keV flatter than either of its ends. (Nor is the calibration perfect.) *A feature is the answer to a question that you chose.* An archive in which one author fitted 3–10 keV and another 2–20 keV holds two different features in one column. Lesson 2 has such a column for you.
 
 # %% [markdown]
 # ## Accretion states
@@ -545,7 +545,7 @@ for name, measure in {
     )
 
 # %% [markdown]
-# Only the *fractional* rms stays. The variance of the source itself falls by 16, its noise by 4; the Leahy power above its noise level of 2 falls by 4, since it compares the signal with the noise. Dividing Leahy power by the mean rate makes it comparable between sources, and that is what the field does before it trains, or publishes, anything. One line of physics, and a bias is gone that no amount of training data would have revealed.
+# Only the *fractional* rms stays. The variance of the source itself falls by 16, its noise by 4; the Leahy power above its noise level of 2 falls by 4, since it compares the signal with the noise. Subtract the noise, divide by the mean rate, and a power spectrum becomes comparable between sources: this is the *fractional rms* normalisation. One line of physics, and a bias is gone that no amount of training data would have revealed.
 
 # %% [markdown]
 # ## What we learned
