@@ -7,7 +7,7 @@
 # | **Afterwards you can** | tell the kinds of machine learning apart by what they are given; say when plain statistics does better, with numbers; name the four cautions and recognise a correlation that is no cause |
 # | **Time** | 25 min of reading or teaching, 45 min of exercises |
 # | **Data** | none but what you simulate here |
-# | **Run time** | below 20 s on two cores |
+# | **Run time** | below 30 s on two cores |
 #
 # This is the lesson before the first of twelve steps. It teaches you how the course works, and tries to talk you out of taking it.
 
