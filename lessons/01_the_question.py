@@ -159,8 +159,8 @@ plotting.mark_guess(ax, my_guess)
 plotting.show(
     fig,
     alt=(
-        "Averaged Leahy power spectrum on logarithmic axes: highest, near 100 000, between 0.01 "
-        "and 0.03 Hz, then falling steadily over four decades in power to a few times the noise "
+        "Averaged Leahy power spectrum on logarithmic axes: highest, above 100 000, near 0.01 Hz, "
+        "with a second peak near 0.025 Hz, then falling over four decades to a few times the noise "
         "level of 2 at 4 Hz."
     ),
 )
@@ -189,7 +189,7 @@ plotting.show(
     fig,
     alt=(
         "Count spectrum of MAXI J1820+070 with NICER: it rises to a broad maximum near 0.6 keV "
-        "and falls by four decades towards 10 keV, with a step at 2.2 keV."
+        "and falls by more than three decades to 10 keV, with a step at 2.2 keV."
     ),
 )
 print(f"{nicer.counts.sum() / 1e6:.1f} million photons in {nicer.exposure:.0f} s")
@@ -245,7 +245,7 @@ ipywidgets.interactive(draw_power_law, photon_index=index)
 #
 # Write the fit: for each index on a grid, fold the power law, scale it to the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$ (fair with so many counts). Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, not its position.
 #
-# You are given `fold(index)`, the model counts in all channels for a power law of norm 1, the counts, and a mask that chooses the channels of the band.
+# You are given `fold(index)`, the model counts in all channels for a power law of some norm, the counts, and a mask that chooses the channels of the band.
 
 # %%
 grid = np.arange(1.0, 3.0, 0.01)
@@ -491,7 +491,7 @@ plotting.show(
 )
 
 # %%
-# solution: 1000 is a round number, and RXTE counts hundreds per second from a bright neutron star
+# solution: begin with the verdict that only one observation can have
 verdicts = {
     "sample": "no label",
     "chandra_m82": "a crowd",
