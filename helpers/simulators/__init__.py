@@ -1,0 +1,1 @@
+"""Simulators of what a detector records, batched over their parameters, on any device."""

@@ -1,0 +1,493 @@
+"""Light curves with a known power spectrum, and the periodograms that measure it back.
+
+A power spectrum here is one-sided, in (fractional rms)² per Hz: its integral over a band is the
+variance, relative to the squared mean, that the band contributes. Components add.
+"""
+
+import math
+from collections.abc import Callable
+from numbers import Integral
+
+import torch
+from torch import Tensor
+
+from helpers.spectra import power_law
+
+__all__ = [
+    "averaged_periodogram",
+    "log_bin",
+    "lorentzian",
+    "periodogram",
+    "poisson_counts",
+    "power_law_noise",
+    "simulate_light_curves",
+]
+
+
+def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
+    """The Lorentzian P(f) = rms² Δ / {[π/2 + arctan(f₀/Δ)] [(f - f₀)² + Δ²]} with Δ = fwhm/2.
+
+    One function for a quasi-periodic oscillation (fwhm = f₀/Q, quality factor Q) and for broad
+    noise (f₀ = 0, flat up to Δ). The integral over 0 < f < ∞ is rms² for every centroid; a light
+    curve holds less, because it misses what lies above its Nyquist frequency.
+
+    Reference: Belloni, Psaltis & van der Klis 2002, ApJ 572, 392, who define r² as the integral
+    from -∞ to ∞ instead. Their r² is the rms² here times π / [π/2 + arctan(f₀/Δ)]: twice as large
+    at f₀ = 0.
+
+    Args:
+        frequency: (n_frequencies,) Hz.
+        rms: (...) fractional rms over all positive frequencies, a number or a tensor.
+        centroid: (...) f₀, Hz; zero for noise that is flat at low frequency.
+        fwhm: (...) full width at half maximum, Hz.
+
+    Returns:
+        (..., n_frequencies) power, (fractional rms)²/Hz.
+
+    Raises:
+        ValueError: if a parameter is NaN, infinite or negative, or if a width is zero.
+
+    Example:
+        A QPO at 5 Hz with Q = 10 and 10 per cent rms, on broad noise with 20 per cent:
+
+        >>> frequency = torch.linspace(0.001, 100.0, 100_000, dtype=torch.float64)
+        >>> qpo = lorentzian(frequency, rms=0.1, centroid=5.0, fwhm=5.0 / 10)
+        >>> noise = lorentzian(frequency, rms=0.2, centroid=0.0, fwhm=2.0)
+        >>> print(f"{torch.trapezoid(qpo + noise, frequency):.3f}")
+        0.050
+    """
+    rms = _parameter("rms", rms, frequency)
+    centroid = _parameter("centroid", centroid, frequency)
+    half = _parameter("fwhm", fwhm, frequency, positive=True) / 2
+    height = rms.square() * half / (math.pi / 2 + torch.atan(centroid / half))
+    return height / ((frequency - centroid).square() + half.square())
+
+
+def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
+    """The power law P(f) ∝ f^-index, with rms² = ∫ P df from low to high.
+
+    The band only says where the rms is measured: the power law continues on both sides of it, as
+    the red noise of a real source does. At f = 0 it is infinite for a positive index.
+
+    Args:
+        frequency: (n_frequencies,) Hz.
+        rms: (...) fractional rms in the band, a number or a tensor.
+        index: (...) slope: 0 for white noise, 1 for flicker noise, 2 for a random walk.
+        low: (...) lower edge of the band, Hz, above zero.
+        high: (...) upper edge, Hz, above low.
+
+    Returns:
+        (..., n_frequencies) power, (fractional rms)²/Hz.
+
+    Raises:
+        ValueError: if a parameter is not finite, the rms or a frequency is negative, or the band is
+            empty or starts at zero.
+
+    Example:
+        Flicker noise has the same variance in every decade:
+
+        >>> decade = torch.linspace(0.1, 1.0, 100_001, dtype=torch.float64)
+        >>> noise = power_law_noise(decade, rms=0.2, index=1.0, low=1.0, high=10.0)
+        >>> print(f"{torch.trapezoid(noise, decade).sqrt():.4f}")
+        0.2000
+    """
+    if not bool((frequency >= 0).all()):
+        raise ValueError("power_law_noise needs frequencies of 0 Hz or more: take rfft's half.")
+    rms = _parameter("rms", rms, frequency)
+    index = _parameter("index", index, frequency, negative=True)
+    low = _parameter("low", low, frequency, positive=True)
+    high = _parameter("high", high, frequency, positive=True)
+    if not bool((high > low).all()):
+        raise ValueError("The band of power_law_noise is empty: high must be above low everywhere.")
+    # The integral of a power law is the same mathematics in Hz as in keV.
+    in_band = power_law(low, high, index[..., 0], norm=1.0)
+    return rms.square() * frequency.pow(-index) / in_band
+
+
+def simulate_light_curves(
+    power_spectrum: Callable[[Tensor], Tensor],
+    n_bins: int,
+    bin_size: float,
+    *,
+    rms: str = "expected",
+    longer: int = 1,
+    sample_shape: tuple[int, ...] = (),
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Relative light curves 1 + x with x_j = Σ_k C_k e^{2πi jk/n}, Gaussian, E|C_k|² = P(f_k) Δf/2.
+
+    The sum runs over f_k = k Δf, Δf = 1/(n bin_size), for positive and negative k, with
+    C_{-k} = C_k*. Element k = 0 is the mean, 1 exactly; for even n the amplitude at the Nyquist
+    frequency is real. Multiply by a mean rate to get a rate.
+
+    **Binning.** P describes the series of bin values itself: without leakage, the mean periodogram
+    of the light curve is P at each Fourier frequency, not P sinc². If P is meant for the
+    instantaneous rate, whose bin averages have Σ_k P(|f + k/bin_size|) sinc²(f bin_size + k),
+    simulate in finer bins and average them. Power above the Nyquist frequency is not simulated.
+
+    **Leakage.** With longer=1 the light curve is periodic: its last bin is followed by its first,
+    it has no trend, and its periodogram has no leakage. Real observations are pieces of something
+    longer. With longer=m a series m times as long is simulated, with power down to
+    1/(m n_bins bin_size), and its first n_bins are returned: their mean scatters around 1, and a
+    steep spectrum leaks to higher frequencies. Where the piece starts makes no difference, because
+    independent Gaussian amplitudes make the series stationary.
+
+    **rms.** "expected": the variance scatters from one realisation to the next, as it does in
+    nature, and has the expectation Σ_k P(f_k) Δf (the Nyquist term counts half).
+    "exact": each realisation is scaled to have just this variance. That is the variance of the
+    sampled frequencies only, below the rms² of a model with power outside them; and the
+    amplitudes are then no longer independent. For the whole series only: it needs longer=1.
+
+    **Negative rates** are returned as they are: x is Gaussian, and falls below -1 in 0.6 per cent
+    of the bins for an rms σ of 0.4, in 2.3 per cent for 0.5. Clipping, `.clamp(min=0)`, changes
+    mean and rms to m = Φ(1/σ) + σ φ(1/σ) and sqrt{[(1 + σ²) Φ(1/σ) + σ φ(1/σ)]/m² - 1}, with Φ and
+    φ the standard normal distribution and density: the rms falls by 0.04 per cent of itself at 0.3,
+    by 0.6 at 0.4, by 2.4 at 0.5.
+
+    Reference: Timmer & König 1995, A&A 300, 707.
+
+    Args:
+        power_spectrum: the model: gets (n_frequencies,) frequencies in Hz, without zero and up to
+            the Nyquist frequency, and returns (..., n_frequencies) one-sided powers in (fractional
+            rms)²/Hz. The light curves have the dtype and device of what it returns.
+        n_bins: number of bins of each light curve, at least 2.
+        bin_size: width of a bin, s.
+        rms: "expected" or "exact".
+        longer: how many times longer than the result the simulated series is.
+        sample_shape: leading dimensions of independent realisations of every model.
+        generator: the source of randomness, on the device of the powers.
+        dtype: of the frequencies that the model gets, torch's default if not given.
+        device: where these frequencies live.
+
+    Returns:
+        (*sample_shape, ..., n_bins) light curves with an expected mean of 1.
+
+    Raises:
+        ValueError: if a number or a choice is not one of the above, or if the model returns the
+            wrong shape or a power that is negative, NaN or infinite.
+
+    Example:
+        1000 light curves of 10 s, each with a QPO of its own centroid:
+
+        >>> generator = torch.Generator().manual_seed(1)
+        >>> centroid = torch.linspace(5.0, 40.0, 1000)
+        >>> def qpo(frequency):
+        ...     return lorentzian(frequency, rms=0.2, centroid=centroid, fwhm=centroid / 10)
+        >>> light_curves = simulate_light_curves(qpo, 2000, 0.005, longer=2, generator=generator)
+        >>> light_curves.shape
+        torch.Size([1000, 2000])
+    """
+    n_bins = _whole("n_bins", n_bins, at_least=2)
+    longer = _whole("longer", longer, at_least=1)
+    bin_size = _seconds("bin_size", bin_size)
+    _choice("rms", rms, ("expected", "exact"))
+    if rms == "exact" and longer > 1:
+        raise ValueError(
+            f'rms="exact" fixes the variance of a whole series; a piece of one longer={longer} times '
+            'as long varies. Use longer=1, or rms="expected".'
+        )
+    n = longer * n_bins
+    frequency = _frequencies(n // 2, n * bin_size, dtype or torch.get_default_dtype(), device)
+    power = power_spectrum(frequency)
+    _check_power(power, frequency)
+
+    spacing = 1 / (n * bin_size)
+    amplitudes = torch.randn(
+        (*sample_shape, *power.shape[:-1], n // 2 + 1),
+        generator=generator,
+        dtype=power.dtype.to_complex(),
+        device=power.device,
+    )
+    if n % 2 == 0:
+        # A complex normal number has variance 1/2 in its real part.
+        amplitudes[..., -1] = amplitudes[..., -1].real * math.sqrt(2)
+    scale = (power * (spacing / 2)).sqrt()
+    # As real numbers: a complex product would first copy the scale into a complex tensor.
+    torch.view_as_real(amplitudes)[..., 1:, :].mul_(scale[..., None])
+    amplitudes[..., 0] = 0 if rms == "exact" else 1
+    light_curves = torch.fft.irfft(amplitudes, n, norm="forward")
+
+    if rms == "exact":
+        variance = power.sum(dim=-1, keepdim=True)
+        if n % 2 == 0:
+            variance = variance - power[..., -1:] / 2
+        length = torch.linalg.vector_norm(light_curves, dim=-1, keepdim=True)
+        smallest = torch.finfo(power.dtype).tiny  # where the model is zero, so is the light curve
+        return light_curves * ((variance * spacing * n).sqrt() / length.clamp(min=smallest)) + 1
+    # A copy, so that the long series can be forgotten.
+    return light_curves if longer == 1 else light_curves[..., :n_bins].clone()
+
+
+def poisson_counts(
+    rate: Tensor, bin_size: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Counts of an ideal detector: each bin is Poisson with expectation rate × bin_size.
+
+    The rate is taken as constant inside a bin. The counts have the rate's power spectrum plus the
+    Poisson level: 2 in Leahy normalisation, 2/(mean rate) in fractional normalisation.
+
+    Args:
+        rate: (..., n_bins) 1/s, not negative.
+        bin_size: width of a bin, s.
+        generator: the source of randomness, on the rate's device.
+
+    Returns:
+        (..., n_bins) counts, whole numbers in the rate's dtype.
+
+    Raises:
+        ValueError: if a rate is negative, NaN or infinite, or the bin size is not positive.
+
+    Example:
+        >>> rate = torch.full((10_000,), 100.0)
+        >>> counts = poisson_counts(rate, 0.1, torch.Generator().manual_seed(1))
+        >>> bool((counts.mean() - 10).abs() < 5 * (10 / 10_000) ** 0.5)
+        True
+    """
+    bin_size = _seconds("bin_size", bin_size)
+    if rate.numel():
+        lowest, highest = torch.aminmax(rate)
+        if not (bool(lowest >= 0) and bool(highest < math.inf)):
+            raise ValueError(
+                f"poisson_counts needs finite rates of 0/s or more, not {lowest:g} to {highest:g}. "
+                "Simulated light curves of large rms fall below zero: clip them with "
+                ".clamp(min=0), and mind what that does to the rms (see simulate_light_curves)."
+            )
+    return torch.poisson(rate * bin_size, generator=generator)
+
+
+def periodogram(
+    light_curve: Tensor, bin_size: float, normalisation: str = "leahy"
+) -> tuple[Tensor, Tensor]:
+    """The periodogram P_k = A |Σ_j c_j e^{-2πi jk/n}|² at f_k = k/(n bin_size).
+
+    A = 2/N for "leahy", with N = Σ c_j the number of counts: constant Poisson counts have a mean
+    power of 2. A = 2 n bin_size/N² for "fractional": the sum of P_k/(n bin_size) is the variance
+    relative to the squared mean; constant Poisson counts of mean rate r have a mean power of 2/r.
+
+    Neither f = 0 nor, for even n, the Nyquist frequency is returned, as in stingray: the amplitude
+    there is real, so that its power does not follow the same distribution as the others.
+
+    Reference: Leahy et al. 1983, ApJ 266, 160; Belloni & Hasinger 1990, A&A 230, 103.
+
+    Args:
+        light_curve: (..., n_bins) counts per bin; for "fractional" in any unit, for example a rate.
+        bin_size: width of a bin, s.
+        normalisation: "leahy" or "fractional".
+
+    Returns:
+        (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, with
+        n_frequencies = (n_bins - 1) // 2.
+
+    Raises:
+        ValueError: if there are fewer than 3 bins, the sum of a light curve is not positive or not
+            finite, the bin size is not positive or the normalisation unknown.
+
+    Example:
+        A sine of amplitude 0.1 has rms² = 0.1²/2 = 0.005, all at its own frequency:
+
+        >>> time = torch.arange(100, dtype=torch.float64) * 0.1
+        >>> sine = 1 + 0.1 * torch.sin(2 * torch.pi * 0.5 * time)
+        >>> frequency, power = periodogram(sine, 0.1, "fractional")
+        >>> frequency[:5]
+        tensor([0.1000, 0.2000, 0.3000, 0.4000, 0.5000], dtype=torch.float64)
+        >>> print(f"{power[4] * 0.1:.4f} of {power.sum() * 0.1:.4f}")
+        0.0050 of 0.0050
+    """
+    n_bins = light_curve.shape[-1] if light_curve.ndim else 0
+    return _periodogram(light_curve, bin_size, max(n_bins, 1), normalisation)
+
+
+def averaged_periodogram(
+    light_curve: Tensor, bin_size: float, segment: float, normalisation: str = "leahy"
+) -> tuple[Tensor, Tensor]:
+    """The mean of the periodograms of consecutive segments, normalised by their common mean rate.
+
+    Bins after the last whole segment are left out, of the mean rate too. As in stingray, whose
+    `use_common_mean` is on unless asked otherwise; unlike there, a segment without a single count
+    enters the average, because leaving it out would favour bright segments.
+
+    Args:
+        light_curve: (..., n_bins) counts per bin; for "fractional" in any unit, for example a rate.
+        bin_size: width of a bin, s.
+        segment: length of a segment, s, a whole number of bins.
+        normalisation: "leahy" or "fractional", see `periodogram`.
+
+    Returns:
+        (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers.
+
+    Raises:
+        ValueError: as `periodogram`; and if the segment is longer than the light curve or no whole
+            number of bins.
+
+    Example:
+        >>> light_curve = torch.rand(7, 1000, generator=torch.Generator().manual_seed(1))
+        >>> frequency, power = averaged_periodogram(light_curve, bin_size=0.01, segment=2.0)
+        >>> frequency[0], power.shape
+        (tensor(0.5000), torch.Size([7, 99]))
+    """
+    bin_size, segment = _seconds("bin_size", bin_size), _seconds("segment", segment)
+    n_bins = round(segment / bin_size)
+    # A thousandth of a bin over the segment leaves every Fourier frequency where it is said to be.
+    if abs(segment / bin_size - n_bins) > 1e-3:
+        raise ValueError(
+            f"segment={segment:g} s is no whole number of bins of {bin_size:g} s. "
+            f"Use segment={max(n_bins, 3) * bin_size:.9g}."
+        )
+    return _periodogram(light_curve, bin_size, n_bins, normalisation)
+
+
+def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Average neighbouring frequencies in bins whose width grows as Δ_j = (1 + f) Δ_{j-1}.
+
+    The first bin starts at half the first frequency and is as wide as the spacing; a frequency on
+    an edge belongs to the upper bin; the last bin holds what is left, and can be poorly filled. The
+    rules of stingray's `rebin_log`, except that a bin without a frequency, NaN there, is left out.
+
+    Args:
+        frequency: (n_frequencies,) evenly spaced, ascending, as `periodogram` returns them, Hz.
+        power: (..., n_frequencies).
+        f: the growth, 0 or more; 0.01 is usual. With 0 nothing is averaged.
+
+    Returns:
+        (n_log_bins,) mean frequency, (..., n_log_bins) mean power and (n_log_bins,) number of
+        frequencies in each bin. Of a single periodogram, number × power × 2/P_model follows the χ²
+        distribution with 2 × number degrees of freedom.
+
+    Raises:
+        ValueError: if shapes do not fit, the frequencies are not evenly spaced above zero, or f is
+            negative, NaN or infinite.
+
+    Example:
+        >>> frequency, power, number = log_bin(torch.arange(1.0, 8.0), torch.arange(7.0), f=0.6)
+        >>> frequency, power, number
+        (tensor([1.0000, 2.5000, 4.5000, 6.5000]), tensor([0.0000, 1.5000, 3.5000, 5.5000]),
+         tensor([1, 2, 2, 2]))
+    """
+    if not (0 <= f < math.inf):
+        raise ValueError(f"f must be a growth of 0 or more, such as 0.01, not {f}.")
+    if frequency.ndim != 1 or len(frequency) < 2 or power.shape[-1:] != frequency.shape:
+        raise ValueError(
+            "log_bin needs at least two frequencies (n_frequencies,) and powers "
+            f"(..., n_frequencies), not shapes {tuple(frequency.shape)} and {tuple(power.shape)}."
+        )
+    exact = frequency.detach().cpu().double()
+    spacing = (exact[-1] - exact[0]) / (len(exact) - 1)
+    steps = exact.diff()
+    if not (
+        exact[0] > 0 and spacing > 0 and bool(((steps - spacing).abs() < 0.01 * spacing).all())
+    ):
+        raise ValueError(
+            "log_bin needs evenly spaced frequencies, ascending from above 0 Hz, as periodogram "
+            "returns them. Bin once, with the f that you want in the end."
+        )
+    # In units of the spacing, so that float32 and float64 frequencies fall into the same bins.
+    first = float(exact[0] / spacing)
+    position = first + torch.arange(len(exact), dtype=torch.float64)
+    edges, width = [first / 2, first / 2 + 1], 1.0
+    while edges[-1] <= position[-1] + 1:
+        width *= 1 + f
+        edges.append(edges[-1] + width)
+    # Rounding must not push a frequency that lies on an edge below it.
+    edges = torch.tensor(edges, dtype=torch.float64) * (1 - 1e-6)
+    bins = torch.searchsorted(edges, position, right=True)
+    number = torch.unique_consecutive(bins, return_counts=True)[1]
+
+    def mean(values):
+        # Slice by slice: no second copy of the powers, and the same sum on every run and device.
+        pieces = values.split(number.tolist(), dim=-1)
+        return torch.stack([piece.mean(dim=-1) for piece in pieces], dim=-1)
+
+    return mean(exact).to(frequency), mean(power), number.to(frequency.device)
+
+
+def _periodogram(light_curve, bin_size, n_bins, normalisation):
+    """The mean periodogram of as many segments of n_bins as there are."""
+    bin_size = _seconds("bin_size", bin_size)
+    _choice("normalisation", normalisation, ("leahy", "fractional"))
+    n_total = light_curve.shape[-1] if light_curve.ndim else 0
+    if not 3 <= n_bins <= n_total:
+        raise ValueError(
+            f"A periodogram of {n_bins} bins of a light curve of shape {tuple(light_curve.shape)}: "
+            "it needs at least 3 bins, and no more than the last dimension has. Time must be the "
+            "last dimension."
+        )
+    if not light_curve.dtype.is_floating_point:
+        light_curve = light_curve.to(torch.get_default_dtype())
+    n_segments = n_total // n_bins
+    segments = light_curve[..., : n_segments * n_bins].unflatten(-1, (n_segments, n_bins))
+    total = segments.sum(dim=(-2, -1))[..., None] / n_segments
+    wrong = ~((total > 0) & (total < math.inf))
+    if bool(wrong.any()):
+        where = wrong[..., 0].nonzero()[0].tolist()
+        raise ValueError(
+            f"{int(wrong.sum())} of {wrong.numel()} light curves have a sum that is not positive "
+            f"or not finite (first: {total[tuple(where)].item():g}, at index {where}), so that "
+            "their power has no normalisation. Leave them out, or fill their gaps."
+        )
+    n_frequencies = (n_bins - 1) // 2
+    spectrum = torch.fft.rfft(segments)[..., 1 : n_frequencies + 1]
+    power = (spectrum.real.square() + spectrum.imag.square()).mean(dim=-2)
+    duration = n_bins * bin_size
+    power = power * (2 / total if normalisation == "leahy" else 2 * duration / total.square())
+    return _frequencies(n_frequencies, duration, power.dtype, power.device), power
+
+
+def _frequencies(number, duration, dtype, device):
+    """k/duration for k = 1 ... number, rounded once."""
+    grid = torch.arange(1, number + 1, dtype=torch.float64) / duration
+    return grid.to(dtype=dtype, device=device)
+
+
+def _parameter(name, value, frequency, positive=False, negative=False):
+    """A model's parameter, checked, with a dimension for the frequencies at its end."""
+    # A tensor stays on its device: torch refuses to mix two, where a move would hide a slow mistake.
+    if not isinstance(value, Tensor):
+        value = torch.as_tensor(value, dtype=frequency.dtype, device=frequency.device)
+    value = value[..., None]
+    allowed = value.isfinite()
+    if not negative:
+        allowed &= (value > 0) if positive else (value >= 0)
+    if not bool(allowed.all()):
+        kind = "finite" if negative else "positive" if positive else "zero or positive"
+        number = int((~allowed).sum())
+        raise ValueError(
+            f"{name} must be {kind}; {number} of {value.numel()} values are not, the first is "
+            f"{value[~allowed][0].item():g}. Check the range that {name} is drawn from."
+        )
+    return value
+
+
+def _check_power(power, frequency):
+    if power.ndim == 0 or power.shape[-1] != len(frequency):
+        raise ValueError(
+            f"The power spectrum has shape {tuple(power.shape)}; its last dimension must be the "
+            f"{len(frequency)} frequencies that the model is given."
+        )
+    if power.numel():
+        lowest, highest = torch.aminmax(power.detach())
+        if not (bool(lowest >= 0) and bool(highest < math.inf)):
+            raise ValueError(
+                f"The power spectrum must be finite and not negative; it goes from {lowest:g} to "
+                f"{highest:g}. Check the parameters of the model."
+            )
+
+
+def _whole(name, value, at_least):
+    if not isinstance(value, Integral) or value < at_least:
+        raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}.")
+    return int(value)
+
+
+def _seconds(name, value):
+    value = float(value)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a positive number of seconds, not {value:g}.")
+    return value
+
+
+def _choice(name, value, choices):
+    if value not in choices:
+        expected = " or ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"{name} must be {expected}, not {value!r}.")
