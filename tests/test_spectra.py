@@ -1,11 +1,27 @@
 """The response and the spectral models, against closed forms and numerical integrals."""
 
+import math
+from inspect import signature
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import constants
 from scipy.integrate import quad
+from scipy.special import gamma, zeta
 
-from helpers.spectra import Response, power_law
+from helpers.data import load_response
+from helpers.spectra import (
+    Response,
+    absorption,
+    blackbody,
+    cutoff_power_law,
+    disc_blackbody,
+    energy_flux,
+    power_law,
+)
 
 N_ENERGIES, N_CHANNELS = 7, 5
 
@@ -138,3 +154,405 @@ def test_power_law_has_the_right_gradient(index):
 def test_power_law_refuses_the_energy_zero():
     with pytest.raises(ValueError, match="above 0 keV"):
         power_law(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]), 1.4, 1.0)
+
+
+def binned(density, lo, hi, **options):
+    """∫ density(E) dE over each bin with scipy, the reference of the models without a closed form."""
+    options = {"epsabs": 0, "epsrel": 1e-10, **options}
+    return np.array(
+        [
+            quad(density, *edges, **options)[0]
+            for edges in zip(lo.tolist(), hi.tolist(), strict=True)
+        ]
+    )
+
+
+def disc_density(temperature):
+    """N(E) of a disc with norm 1 as Mitsuda et al. 1984 write it, integrated over t with scipy."""
+
+    def density(energy):
+        def ring(t):
+            x = energy / (temperature * t)
+            return t ** (-11 / 3) / math.expm1(x) if x < 700 else 0.0
+
+        # Far in the Wien tail only the innermost rings shine; point quad at them.
+        near = 1 - min(0.5, 5 * temperature / energy)
+        total = quad(ring, 0, near, epsabs=0, epsrel=1e-9, limit=200)[0]
+        total += quad(ring, near, 1, epsabs=0, epsrel=1e-9, limit=200)[0]
+        return energy**2 * total / 361.27
+
+    return density
+
+
+def edges_of(response):
+    """The energy bins of a response in float64, as one row of edges."""
+    return torch.cat([response.energy_lo, response.energy_hi[-1:]]).double()
+
+
+def call(model, edges, *parameters):
+    return model(edges[:-1], edges[1:], *parameters)
+
+
+RXTE, NICER = (edges_of(load_response(name)) for name in ("rxte_pca", "nicer"))
+# From the edge of the extreme ultraviolet to hard X-rays, as fine as the responses in data/ are.
+FINE = torch.logspace(-2, 2, 501, dtype=torch.float64)
+
+MODELS = {
+    cutoff_power_law: (1.7, 20.0, 0.3),
+    blackbody: (1.1, 0.3),
+    disc_blackbody: (0.6, 300.0),
+    absorption: (0.5,),
+}
+models = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+
+
+@pytest.mark.parametrize("cutoff", [1.0, 20.0, 200.0])
+@pytest.mark.parametrize("index", [-1.0, 1.0, 2.5])
+def test_cutoff_power_law_is_the_integral(index, cutoff):
+    for edges in (RXTE, NICER):
+        lo, hi = edges[:-1][::5], edges[1:][::5]
+        flux = cutoff_power_law(lo, hi, index, cutoff, 0.3)
+        shines = flux > 1e-10 * flux.max()
+        expected = binned(
+            lambda energy: 0.3 * energy**-index * math.exp(-energy / cutoff), lo[shines], hi[shines]
+        )
+        np.testing.assert_allclose(flux[shines], expected, rtol=1e-7)
+        single = cutoff_power_law(lo.float(), hi.float(), index, cutoff, 0.3)
+        # exp(-20) has lost 20 times the rounding of one number.
+        np.testing.assert_allclose(single[shines], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("widest", "wide", "tolerance"), [(0.1, 1.0, 1e-6), (0.5, 2.0, 1e-4)])
+def test_coarse_bins_are_as_accurate_as_the_docstring_says(widest, wide, tolerance):
+    for x in (0.01, 0.3, 1.0, 3.0, 10.0, 30.0):  # E / E_c
+        edges = torch.tensor([x, x + min(widest * x, wide)], dtype=torch.float64)
+        for index in (-1.0, 0.5, 2.0, 4.0):
+            expected = binned(
+                lambda energy, g=index: energy**-g * math.exp(-energy), edges[:1], edges[1:]
+            )
+            flux = call(cutoff_power_law, edges, index, 1.0, 1.0)
+            np.testing.assert_allclose(flux, expected, rtol=tolerance)
+        expected = binned(
+            lambda energy: 8.0525 * energy**2 / math.expm1(energy), edges[:1], edges[1:]
+        )
+        np.testing.assert_allclose(call(blackbody, edges, 1.0, 1.0), expected, rtol=tolerance)
+
+
+def test_without_a_cutoff_it_is_the_power_law():
+    expected = call(power_law, FINE, 1.7, 0.3)
+    np.testing.assert_allclose(call(cutoff_power_law, FINE, 1.7, math.inf, 0.3), expected, 1e-9)
+    # and near it, the first order in E / E_c
+    ratio = call(cutoff_power_law, FINE, 1.7, 1e6, 0.3) / expected
+    np.testing.assert_allclose(ratio, 1 - (FINE[:-1] * FINE[1:]).sqrt() / 1e6, rtol=1e-7)
+
+
+def test_cutoff_power_law_has_the_photons_of_the_gamma_function():
+    # ∫_0^∞ K E^-Γ exp(-E/E_c) dE = K Γ(1 - Γ) E_c^(1 - Γ)
+    edges = torch.logspace(-8, 3, 2001, dtype=torch.float64)
+    total = call(cutoff_power_law, edges, -0.5, 7.0, 2.0).sum().item()
+    assert total == pytest.approx(2.0 * gamma(1.5) * 7.0**1.5, rel=1e-8)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.3, 2.0, 10.0])
+def test_blackbody_is_the_integral(temperature):
+    def density(energy):
+        x = energy / temperature
+        return 0.3 * 8.0525 * energy**2 / temperature**4 * math.exp(-x) / -math.expm1(-x)
+
+    for edges in (RXTE, NICER):
+        lo, hi = edges[:-1][::5], edges[1:][::5]
+        flux = blackbody(lo, hi, temperature, 0.3)
+        shines = flux > 1e-10 * flux.max()
+        expected = binned(density, lo[shines], hi[shines])
+        np.testing.assert_allclose(flux[shines], expected, rtol=1e-7)
+        single = blackbody(lo.float(), hi.float(), temperature, 0.3)
+        np.testing.assert_allclose(single[shines], expected, rtol=1e-5)
+
+
+def test_blackbody_obeys_stefan_boltzmann():
+    # However hot, the energy flux is L / (4π D^2), here 1e39 erg/s at 10 kpc, and the number of
+    # photons that flux over the mean energy of a photon, π^4 / (30 ζ(3)) kT.
+    luminosity, distance = 1e39, 1e4 * constants.parsec * 100
+    nominal = luminosity / (4 * np.pi * distance**2)
+    erg_per_kev = constants.e * 1e10
+    constant = 15 / np.pi**4 * nominal / erg_per_kev
+    assert constant == pytest.approx(8.0329, abs=5e-5)  # XSPEC's 8.0525 is 0.24 per cent more
+    temperature = torch.tensor([0.1, 0.5, 2.0], dtype=torch.float64)
+    edges = torch.logspace(-4, 2.5, 3001, dtype=torch.float64)
+    flux = call(blackbody, edges, temperature, 1.0)
+    energy = energy_flux(edges[:-1], edges[1:], flux, 1e-4, 300)
+    np.testing.assert_allclose(energy, nominal * 8.0525 / constant, rtol=1e-5)
+    mean = energy / erg_per_kev / flux.sum(dim=-1)
+    np.testing.assert_allclose(mean, np.pi**4 / (30 * zeta(3)) * temperature, rtol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.3, 1.0, 3.0])
+def test_disc_blackbody_is_the_integral(temperature):
+    # A bin with less than 1e-20 of the brightest one never gives a count.
+    for edges in (RXTE, NICER):
+        lo, hi = edges[:-1][::40], edges[1:][::40]
+        flux = disc_blackbody(lo, hi, temperature, 1.0)
+        shines = flux > 1e-20 * flux.max()
+        expected = binned(disc_density(temperature), lo[shines], hi[shines], epsrel=1e-7)
+        np.testing.assert_allclose(flux[shines], expected, rtol=1e-6)
+        single = disc_blackbody(lo.float(), hi.float(), temperature, 1.0)
+        np.testing.assert_allclose(single[shines], expected, rtol=1e-5)
+
+
+def test_disc_blackbody_scales():
+    # Hotter by 3 at 3 times the energy: the same spectrum, N(E) dE 27 times as bright.
+    flux = call(disc_blackbody, FINE, 0.4, 200.0)
+    np.testing.assert_allclose(call(disc_blackbody, 3 * FINE, 1.2, 200.0), 27 * flux, rtol=1e-9)
+    np.testing.assert_allclose(call(disc_blackbody, FINE, 0.4, 50.0), flux / 4, rtol=1e-12)
+
+
+def test_disc_blackbody_has_the_constant_of_planck():
+    # 2π cos i / D^2 ∫ r dr 2 E^2 c / (hc)^3 / (exp(E/kT) - 1) with r = R_in t^(-4/3)
+    kev = 1e3 * constants.e
+    constant = 16 * np.pi / 3 * kev**3 / (constants.h**3 * constants.c**2) / 1e4
+    constant *= (1e3 / (1e4 * constants.parsec)) ** 2
+    assert 1 / constant == pytest.approx(361.27, abs=5e-3)
+    # All of its energy: each ring radiates σT^4, so that L = 4π σ R_in^2 T_in^4, of which the
+    # observer receives L cos i / (2π D^2).
+    edges = torch.logspace(-4, 2, 3001, dtype=torch.float64)
+    flux = call(disc_blackbody, edges, 0.5, 1.0)
+    energy = energy_flux(edges[:-1], edges[1:], flux, 1e-4, 100)
+    sigma, kelvin = constants.sigma * 1e3, kev / constants.k  # erg/cm^2/s/K^4
+    expected = 2 * sigma * (0.5 * kelvin) ** 4 * (1e3 / (1e4 * constants.parsec)) ** 2
+    assert energy.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_disc_blackbody_has_its_two_limits():
+    # Below kT: N ∝ E^(-2/3), with ∫_0^∞ s^(5/3) / (e^s - 1) ds = Γ(8/3) ζ(8/3).
+    edges = torch.tensor([1e-5, 1.01e-5], dtype=torch.float64)
+    middle, width = 1.005e-5, 1e-7
+    expected = gamma(8 / 3) * zeta(8 / 3) * middle ** (-2 / 3) * width / 361.27
+    assert call(disc_blackbody, edges, 1.0, 1.0).item() == pytest.approx(expected, rel=2e-5)
+    # Far above: only the inner edge shines, N -> E^2 exp(-x) / x (1 + 5/(3x) + ...) with x = E/kT.
+    edges = torch.tensor([60.0, 60.001], dtype=torch.float64)
+    x = 60.0005
+    series = 1 + 5 / (3 * x) + 10 / (9 * x**2) - 10 / (27 * x**3)
+    expected = x * math.exp(-x) * series * 1e-3 / 361.27
+    assert call(disc_blackbody, edges, 1.0, 1.0).item() == pytest.approx(expected, rel=1e-5)
+
+
+def cross_section(energy):
+    """σ in 1e-24 cm^2, measured through the transmission of a bin that is very narrow."""
+    energy = torch.as_tensor(energy, dtype=torch.float64)
+    lo, hi = energy * (1 - 1e-7), energy * (1 + 1e-7)
+    n_h = 0.1 * energy**3  # a depth below one, for each energy, so that no digits are lost
+    return -absorption(lo, hi, n_h).diagonal().log() / n_h * 100
+
+
+def test_cross_section_has_the_values_of_morrison_and_mccammon():
+    measured = cross_section([0.3, 0.5, 1.0, 2.0, 5.0]).tolist()
+    assert [float(f"{sigma:.4g}") for sigma in measured] == [3116, 735.6, 242.2, 43.01, 3.525]
+    # the additions of XSPEC: E^-3 above 10 keV and below 0.03 keV, nothing below 0.0136 keV
+    np.testing.assert_allclose(cross_section([0.02, 40.0]), [33.6 / 0.02**3, 953.2 / 40**3], 1e-6)
+    assert cross_section([0.013]).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_cross_section_jumps_up_at_the_edges_and_nowhere_else():
+    jumps = torch.tensor(
+        [0.284, 0.4, 0.532, 0.707, 0.867, 1.303, 1.84, 2.471, 3.21, 4.038, 7.111, 8.331],
+        dtype=torch.float64,
+    )
+    ratio = cross_section(jumps * (1 + 1e-6)) / cross_section(jumps * (1 - 1e-6))
+    assert ratio.min() > 1.015  # argon and calcium are the weakest
+    assert ratio[[2, 10]].min() > 1.65  # oxygen and iron
+    joints = torch.tensor([0.03, 0.1, 10.0], dtype=torch.float64)
+    ratio = cross_section(joints * (1 + 1e-6)) / cross_section(joints * (1 - 1e-6))
+    np.testing.assert_allclose(ratio, 1, atol=5e-4)
+
+
+@pytest.mark.parametrize("n_h", [0.0, 0.03, 0.5])
+def test_a_bin_over_an_edge_has_the_mean_transmission(n_h):
+    def density(energy):
+        return math.exp(-0.01 * n_h * cross_section([energy]).item()) / energy
+
+    # Over the edge of carbon; none; nitrogen and oxygen together; iron. Up to a depth of 18.
+    jumps = (0.284, 0.4, 0.532, 7.111)
+    for lo, hi in ((0.27, 0.3), (0.3, 0.33), (0.38, 0.55), (7.0, 7.2)):
+        inside = [x for x in jumps if lo < x < hi]
+        total = quad(density, lo, hi, epsabs=0, epsrel=1e-5, points=inside)[0]
+        edges = torch.tensor([lo, hi], dtype=torch.float64)
+        share = call(absorption, edges, n_h).item()
+        assert share == pytest.approx(total / math.log(hi / lo), rel=3e-4)
+
+
+def test_absorption_of_two_clouds_is_that_of_one():
+    # Exact in a bin that is narrow: exp(-(a + b)σ) = exp(-aσ) exp(-bσ)
+    edges = torch.linspace(0.3, 8.0, 20001, dtype=torch.float64)
+    one, other, both = (call(absorption, edges, n_h) for n_h in (0.1, 0.25, 0.35))
+    error = (one * other / both - 1).abs()
+    # but not in the twelve bins over an edge
+    assert (error > 3e-5).sum() <= 12
+    assert error.median() < 1e-6
+
+
+def test_bins_need_not_touch():
+    whole = call(absorption, FINE, 0.3)
+    keep = torch.tensor([20, 21, 150, 151, 170, 300, 420])
+    torch.testing.assert_close(absorption(FINE[keep], FINE[keep + 1], 0.3), whole[keep])
+
+
+@pytest.mark.parametrize(
+    ("index", "low", "high"), [(1.0, 2, 10), (1.7, 2.0, 10.0), (2.0, 2.003, 9.87), (4.0, 0.5, 2)]
+)
+def test_energy_flux_is_the_integral(index, low, high):
+    expected = quad(lambda energy: 0.3 * energy ** (1 - index), low, high)[0] * constants.e * 1e10
+    for edges, tolerance in ((RXTE, 1e-4), (NICER, 2e-4)):
+        if low >= edges[0]:
+            flux = call(power_law, edges, index, 0.3)
+            measured = energy_flux(edges[:-1], edges[1:], flux, low, high)
+            assert measured.item() == pytest.approx(expected, rel=tolerance)
+
+
+def test_energy_flux_adds_up_over_bands_that_cut_bins():
+    lo, hi = FINE[:-1], FINE[1:]
+    flux = disc_blackbody(lo, hi, torch.tensor([[0.3], [1.0]], dtype=torch.float64), 20.0)
+    parts = [energy_flux(lo, hi, flux, *band) for band in ((0.5, 1.999), (1.999, 2.0), (2.0, 10.0))]
+    assert parts[0].shape == (2, 1)
+    torch.testing.assert_close(sum(parts), energy_flux(lo, hi, flux, 0.5, 10.0))
+
+
+@models
+def test_a_batch_of_parameters_gives_what_a_loop_gives(model, device):
+    first, *rest = (torch.tensor(x, dtype=torch.float64, device=device) for x in MODELS[model])
+    edges = FINE.to(device)
+    several = first * torch.tensor([[0.5], [1.0], [1.5]], dtype=torch.float64, device=device)
+    scale = torch.tensor([1.0, 2.0], dtype=torch.float64, device=device)
+    if rest:
+        rest[-1] = rest[-1] * scale
+    else:
+        several = several * scale
+    batch = call(model, edges, several, *rest)
+    assert batch.shape == (3, 2, len(edges) - 1)
+    every = torch.broadcast_tensors(several, *rest)
+    for i in range(3):
+        for j in range(2):
+            single = call(model, edges, *(x[i, j].item() for x in every))
+            torch.testing.assert_close(batch[i, j], single)
+
+
+@models
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_dtype_and_device_follow_the_energies(model, dtype, device):
+    flux = call(model, FINE.to(device, dtype), *MODELS[model])
+    assert (flux.dtype, flux.device.type) == (dtype, device.type)
+    from_numpy = call(model, FINE.to(device, dtype), *map(np.float64, MODELS[model]))
+    torch.testing.assert_close(flux, from_numpy)
+    if model is not absorption:
+        total = energy_flux(FINE[:-1].to(device, dtype), FINE[1:].to(device, dtype), flux, 2, 10)
+        assert (total.dtype, total.device.type) == (dtype, device.type)
+
+
+@models
+def test_single_precision_is_enough(model):
+    # The spectrum itself is what is compared, not the rounding of the edges.
+    single = FINE.float()
+    exact = call(model, single.double(), *MODELS[model])
+    bright = exact > 1e-12 * exact.max()
+    deviation = (call(model, single, *MODELS[model]) / exact - 1).abs()
+    assert deviation[bright].max() < 2e-5
+
+
+@models
+def test_gradients_are_right(model):
+    edges = torch.tensor([0.3, 0.35, 0.52, 0.54, 1.0, 1.1, 6.0, 6.5], dtype=torch.float64)
+    parameters = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in MODELS[model]]
+    assert torch.autograd.gradcheck(lambda *p: call(model, edges, *p), parameters)
+    assert torch.autograd.gradgradcheck(lambda *p: call(model, edges, *p), parameters)
+
+
+RANGES = {
+    cutoff_power_law: ((-2.0, 5.0), (0.01, 1e6), (0.0, 1e3)),
+    blackbody: ((1e-3, 100.0), (0.0, 1e6)),
+    disc_blackbody: ((1e-3, 100.0), (0.0, 1e9)),
+    absorption: ((0.0, 1e4),),
+}
+
+
+@models
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_anywhere_in_range_flux_and_gradients_are_finite(model, dtype, data):
+    parameters = [
+        torch.tensor(
+            [lowest, data.draw(st.floats(lowest, highest)), highest], dtype=dtype
+        ).requires_grad_()
+        for lowest, highest in RANGES[model]
+    ]
+    flux = call(model, FINE.to(dtype), *parameters)
+    assert flux.isfinite().all()
+    assert (flux >= 0).all()
+    if model is absorption:
+        assert (flux <= 1 + 1e-6).all()
+    for gradient in torch.autograd.grad(flux.sum(), parameters):
+        assert gradient.isfinite().all()
+
+
+@models
+@pytest.mark.parametrize("wrong", [math.nan, -1.0])
+def test_a_parameter_out_of_range_is_named(model, wrong):
+    names = [name for name in signature(model).parameters if not name.startswith("energy")]
+    for i, name in enumerate(names):
+        if name == "photon_index" and wrong == -1.0:
+            continue
+        parameters = list(MODELS[model])
+        parameters[i] = torch.tensor([parameters[i], wrong, wrong])
+        with pytest.raises(ValueError, match=f"^{name} must be .* 2 of 3 are not, such as {wrong}"):
+            call(model, FINE, *parameters)
+
+
+@pytest.mark.parametrize("model", [blackbody, disc_blackbody])
+@pytest.mark.parametrize("wrong", [0.0, math.inf])
+def test_a_temperature_of_zero_or_infinity_is_refused(model, wrong):
+    with pytest.raises(ValueError, match="temperature must be above 0 keV and finite"):
+        call(model, FINE, wrong, 1.0)
+
+
+@pytest.mark.parametrize("model", [power_law, *MODELS])
+@pytest.mark.parametrize(
+    ("edges", "says"),
+    [
+        ([0.0, 1.0, 2.0], "leave out the bin from 0"),
+        ([1.0, 3.0, 2.0], "increasing"),
+        ([3.0, 2.0, 1.0], "increasing"),
+        ([1.0, math.nan, 2.0], "finite"),
+        ([1.0, 2.0, math.inf], "finite"),
+        ([1, 2, 3], "floating-point"),
+        ([[1.0], [2.0], [3.0]], "n_energies"),
+    ],
+)
+def test_energies_that_are_no_grid_are_refused(model, edges, says):
+    with pytest.raises(ValueError, match=says):
+        call(model, torch.tensor(edges), *MODELS.get(model, (1.7, 1.0)))
+
+
+def test_wrong_shapes_are_refused():
+    with pytest.raises(ValueError, match="same bins"):
+        blackbody(FINE, FINE[1:], 1.0, 1.0)
+    with pytest.raises(ValueError, match="sort the bins"):
+        blackbody(FINE[:-1].flip(0), FINE[1:].flip(0), 1.0, 1.0)
+    with pytest.raises(ValueError, match=r"temperature \(3,\), norm \(2,\)"):
+        call(blackbody, FINE, torch.ones(3), torch.ones(2))
+    with pytest.raises(ValueError, match="must be the 500 energy bins"):
+        energy_flux(FINE[:-1], FINE[1:], torch.ones(501), 2, 10)
+
+
+@pytest.mark.parametrize("band", [(0.001, 10), (2, 101), (10, 2), (2, 2), (-1, 2), (math.nan, 2)])
+def test_a_band_that_the_bins_do_not_cover_is_refused(band):
+    with pytest.raises(
+        ValueError, match=r"not covered, once, by energy bins from 0\.01 to 100 keV"
+    ):
+        energy_flux(FINE[:-1], FINE[1:], torch.ones(500), *band)
+
+
+def test_a_gap_in_the_band_is_refused():
+    keep = torch.arange(500) != 300
+    with pytest.raises(ValueError, match="without gaps"):
+        energy_flux(FINE[:-1][keep], FINE[1:][keep], torch.ones(499), 2, 10)
+    lo, hi = FINE[:-1][keep], FINE[1:][keep]
+    assert energy_flux(lo, hi, torch.ones(499), 0.1, 1.0) > 0
