@@ -105,17 +105,14 @@ def frequency_ranges(ax, ranges, wanted):
     Args:
         ax: axes to draw on.
         ranges: {observation: (lowest, highest)}.
-        wanted: {name: (lowest, highest)}, at most three.
+        wanted: {name: (lowest, highest)}, one line style for each of up to three.
     """
     low, high = np.transpose(list(ranges.values()))
     ax.hlines(range(len(ranges)), low, high, linewidth=6)
-    for (name, band), line, row in zip(
-        wanted.items(), ("-", "--", ":"), (-0.7, -1.1, -1.5), strict=False
-    ):
-        drawn = ax.plot(band, (row, row), line, color="black", marker="|", label=name)
-        ax.vlines(
-            band, row, len(ranges), colors=drawn[0].get_color(), linestyles=line, linewidth=0.5
-        )
+    for number, (name, band) in enumerate(wanted.items()):
+        row, line = -0.7 - 0.4 * number, ("-", "--", ":")[number]
+        ax.plot(band, (row, row), line, color="black", marker="|", label=name)
+        ax.vlines(band, row, len(ranges), colors="black", linestyles=line, linewidth=0.5)
     ax.set(xscale="log", xlabel="frequency (Hz)", ylim=(-1.6, len(ranges) - 0.4))
     ax.set_yticks(range(len(ranges)), ranges)
     ax.legend(loc="upper right")

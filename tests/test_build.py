@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 BUILD = Path(__file__).parents[1] / "lessons" / "build.py"
@@ -288,10 +289,10 @@ def until(condition, seconds=20):
 
 def alive(pid):
     """Whether a process runs; one that has ended and waits for its parent to notice does not."""
-    found = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True
-    ).stdout
-    return bool(found) and not found.startswith("Z")
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_write_that_fails_leaves_the_old_notebook(course, monkeypatch):

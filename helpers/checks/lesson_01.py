@@ -133,12 +133,16 @@ def _draw_over_stingray(frequency, power, right_frequency, right_power):
 _GRID = np.arange(1.0, 3.0, 0.01)
 
 
-def _photon_index(counts, fold, chosen):
+def _photon_index(counts, fold, chosen, scaled_in=None, variance=None):
+    """The fit; scaled in other channels or weighed by another variance it is a learner's mistake."""
+    scaled_in = chosen if scaled_in is None else scaled_in
+    variance = counts if variance is None else variance
     chi_squared = []
     for index in _GRID:
-        model = fold(index)[chosen]
-        model = model * counts[chosen].sum() / model.sum()
-        chi_squared.append(np.sum((counts[chosen] - model) ** 2 / counts[chosen]))
+        model = fold(index)
+        model = model * counts[scaled_in].sum() / model[scaled_in].sum()
+        # Only then the division: channels outside may be empty.
+        chi_squared.append(np.sum((counts - model)[chosen] ** 2 / variance[chosen]))
     return _GRID[np.argmin(chi_squared)]
 
 
@@ -152,18 +156,11 @@ def photon_index(answer):
     disc = 1e6 * blur @ (area * np.exp(-energy / 0.25))
     chosen = energy > 3
     everywhere = np.ones_like(chosen)
+
+    def fold(index):
+        return blur @ (area * energy ** -float(index))
+
     for index in (1.63, 2.27):
-
-        def fold(index):
-            return blur @ (area * energy ** -float(index))
-
-        def fit(chosen, scaled_in, power, counts, fold=fold):
-            """The fit, with the channels and the weights of a learner who took others."""
-            models = [fold(index) for index in _GRID]
-            models = [model * counts[scaled_in].sum() / model[scaled_in].sum() for model in models]
-            terms = [(counts - model) ** 2 / counts**power for model in models]
-            return _GRID[np.argmin([np.sum(term[chosen]) for term in terms])]
-
         # Counts without noise, and a line at 8 keV that makes it matter how the channels are weighted.
         counts = 1e5 * fold(index) * (1 + 0.2 * np.exp(-(((energy - 8) / 0.85) ** 2))) + disc
         right = _photon_index(counts, fold, chosen)
@@ -174,11 +171,11 @@ def photon_index(answer):
             raise Hint(
                 "That is a position or a χ², and no photon index: np.argmin gives a place in `grid`."
             )
-        if abs(found - fit(everywhere, everywhere, 1, counts)) < 0.015:
+        if abs(found - _photon_index(counts, fold, everywhere)) < 0.015:
             raise Hint("That fits all channels: compare counts and model in the chosen ones only.")
-        if abs(found - fit(chosen, everywhere, 1, counts)) < 0.015:
+        if abs(found - _photon_index(counts, fold, chosen, scaled_in=everywhere)) < 0.015:
             raise Hint("Scale the model to the counts in the chosen channels, not in all of them.")
-        if abs(found - fit(chosen, chosen, 0, counts)) < 0.015:
+        if abs(found - _photon_index(counts, fold, chosen, variance=1 + 0 * counts)) < 0.015:
             raise Hint(
                 "That gives all channels the same weight: divide each square by its variance."
             )
