@@ -1,4 +1,4 @@
-"""What the lessons measure: rms, power colours, QPOs, lags and the features of light curves.
+"""What the lessons measure: rms, power colours, lags and the features of light curves.
 
 Every function takes the noisy products of an observation and none looks at the truth behind them.
 Power spectra are in the fractional normalisation, (rms/mean)²/Hz, and still contain their noise.
@@ -8,16 +8,14 @@ A quantity that the data cannot give is NaN, never zero: zero would be a measure
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 __all__ = [
+    "HUE_CENTRE",
     "LIGHT_CURVE_FEATURES",
     "Lags",
     "PowerColours",
-    "Qpo",
     "band_rms",
     "band_variance",
-    "fit_qpo",
     "hue",
     "lags",
     "light_curve_features",
@@ -48,10 +46,8 @@ LIGHT_CURVE_FEATURES = (
 )
 
 _HEIL_BANDS = ((1 / 256, 1 / 32), (1 / 32, 0.25), (0.25, 2.0), (2.0, 16.0))
-_HUE_CENTRE = (4.51920, 0.453724)  # PC1, PC2
-
-_QPO_LOWEST_Q, _QPO_HIGHEST_Q = 2.0, 30.0
-_QPO_SCAN_Q = (2.0, 4.0, 8.0, 16.0)
+#: PC1 and PC2 of the point about which the hue turns.
+HUE_CENTRE = (4.51920, 0.453724)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,33 +63,6 @@ class PowerColours:
     pc1_err: np.ndarray
     pc2: np.ndarray
     pc2_err: np.ndarray
-
-
-@dataclass(frozen=True)
-class Qpo:
-    """The result of a search for a quasi-periodic oscillation.
-
-    Attributes:
-        detected: whether `false_alarm` is at most what the search allowed. If not, the six fields
-            of the peak are NaN.
-        false_alarm: the probability that the highest peak anywhere in the searched range is at
-            least as significant as this one when the spectrum is continuum and noise alone.
-        significance: √(2 ln(L_with / L_without)), the square root of the likelihood ratio; in
-            Gaussian sigma only for a peak whose frequency and width were known beforehand.
-        frequency, frequency_err: centroid ν₀, Hz.
-        q, q_err: quality factor ν₀ / FWHM.
-        rms, rms_err: fractional rms, of the Lorentzian integrated over all positive frequencies.
-    """
-
-    detected: bool
-    false_alarm: float
-    significance: float
-    frequency: float = np.nan
-    frequency_err: float = np.nan
-    q: float = np.nan
-    q_err: float = np.nan
-    rms: float = np.nan
-    rms_err: float = np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,122 +226,9 @@ def hue(pc1, pc2):
                 "ratio itself, and NaN where a variance is not above zero."
             )
         colours.append(np.log10(colour))
-    x, y = (colour - np.log10(c) for colour, c in zip(colours, _HUE_CENTRE, strict=True))
+    x, y = (colour - np.log10(c) for colour, c in zip(colours, HUE_CENTRE, strict=True))
     # Rounded in the last digits only, or -1e-15 would come out as 360.
     return np.round(135 - np.degrees(np.arctan2(y, x)), 10) % 360
-
-
-def fit_qpo(
-    frequency,
-    power,
-    *,
-    noise,
-    m,
-    width=None,
-    search=(0.1, 30.0),
-    max_false_alarm=0.01,
-    n_simulations=1000,
-    generator=None,
-):
-    """Search a power spectrum for one QPO and fit it: P = noise + Σ broad + r² Lorentzian(ν₀, Q).
-
-    The mean of m periodograms of expectation M follows a Gamma law with ln L = -Σ m (P/M + ln M)
-    (Whittle's likelihood for m = 1). The continuum is a sum of broad Lorentzians on a fixed grid
-    of widths, centred at zero or with Q = 0.5, of any weights >= 0; such a sum makes
-    power laws between f^0 and f^-2, and bends, but nothing with a Q of 2.
-
-    Search: the score statistic of a Lorentzian of Q = 2, 4, 8, 16 at every frequency of the range,
-    with the continuum's freedom projected out. A QPO has no frequency where it has no power, so
-    no chi-squared law applies to the highest peak; the false-alarm probability is the share of
-    spectra simulated from the fitted continuum that show a higher one. Fit: maximum likelihood
-    from the best peak, 2 <= Q <= 30. Errors: Fisher information, linear.
-
-    Of several QPOs the most significant is returned. Noise with a hump of Q about 1 to 2 can be
-    taken for a QPO at the lower limit of Q: look at `q`. Bins must be narrower than the QPO; average
-    them logarithmically to 1-3 per cent first, for the time grows with their number.
-
-    Reference: Barret & Vaughan 2012, ApJ 746, 131, Section 2, for the likelihood; Davies 1977,
-    Biometrika 64, 247, for the missing frequency; Protassov et al. 2002, ApJ 571, 545, for the
-    simulated false-alarm probability; Belloni, Psaltis & van der Klis 2002, ApJ 572, 392, for the
-    Lorentzian, which they integrate from -∞ (their r² is larger by π / (π/2 + arctan 2Q)).
-
-    Args:
-        frequency: (n,) middles of the bins, Hz, rising.
-        power: (n,) (rms/mean)²/Hz, noise included, not below zero.
-        noise: known noise level, a number or (n,), >= 0.
-        m: periodograms averaged in each bin, a number or (n,).
-        width: (n,) widths of the bins, Hz; may be left out if all are the same.
-        search: (lowest, highest) centroid, Hz.
-        max_false_alarm: the largest false-alarm probability called a detection; 1 returns the best
-            peak whatever it is.
-        n_simulations: no false-alarm probability below 1/(n_simulations + 1) can be told apart.
-        generator: numpy random generator of the simulations. Left out, every call uses the same
-            stream: the same spectrum gives the same answer.
-
-    Returns:
-        The QPO, or that there is none.
-
-    Raises:
-        ValueError: as for `band_variance`; if the power is no single spectrum or is below zero; if
-            the search range lies outside the spectrum.
-
-    Example:
-        >>> edges = np.geomspace(0.05, 50, 601)
-        >>> frequency, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
-        >>> continuum = 0.02 + 0.01 / (1 + frequency**2)
-        >>> peak = 0.01 / np.pi * 0.2 / (0.2**2 + (frequency - 4) ** 2)  # Q = 10, rms = 10 %
-        >>> m = 2000 * width
-        >>> qpo = fit_qpo(frequency, continuum + peak, noise=0.02, m=m, width=width)
-        >>> print(f"{qpo.detected}: {qpo.frequency:.2f} Hz, Q {qpo.q:.0f}, rms {qpo.rms:.2f}")
-        True: 4.00 Hz, Q 10, rms 0.10
-        >>> fit_qpo(frequency, continuum, noise=0.02, m=m, width=width).detected
-        False
-    """
-    frequency, power, noise, m, width = _spectrum(frequency, power, noise, m, width)
-    if power.ndim != 1:
-        raise ValueError(f"fit_qpo fits one spectrum, not power of shape {power.shape}: loop.")
-    if np.any(power < 0) or np.any(noise < 0):
-        raise ValueError("power and noise must not be below zero: leave the noise in the power.")
-    noise, m = np.broadcast_to(noise, power.shape), np.broadcast_to(m, power.shape)
-    lowest, highest = _band(search, "search")
-    low, high = frequency - width / 2, frequency + width / 2
-    if lowest < low[0] or highest > high[-1]:
-        raise ValueError(
-            f"The search range {lowest:g}-{highest:g} Hz reaches beyond the spectrum, "
-            f"{low[0]:g}-{high[-1]:g} Hz: give a narrower `search`."
-        )
-    if not 0 < max_false_alarm <= 1:
-        raise ValueError(f"max_false_alarm is a probability, not {max_false_alarm}.")
-    if int(n_simulations) < 1:
-        raise ValueError(f"n_simulations must be at least 1, not {n_simulations}.")
-    generator = np.random.default_rng(0) if generator is None else generator
-
-    hwhm = np.geomspace(max(low[0], width[0]) / 4, high[-1] * 2, 16)
-    broad = np.concatenate(
-        [_lorentzian(low, high, 0 * hwhm, hwhm), _lorentzian(low, high, hwhm, hwhm)]
-    )
-    weights, model, log_l_without = _fit_weights(broad, power, noise, m)
-
-    centroid, q = _scan_grid(lowest, highest)
-    peaks = _lorentzian(low, high, centroid, centroid / (2 * q))
-    # In units where every bin of a pure continuum scatters by one
-    scale = np.sqrt(m) / model
-    basis, _ = np.linalg.qr((broad[weights > 0] * scale).T)
-    peaks = peaks * scale
-    peaks = peaks - (peaks @ basis) @ basis.T
-    peaks /= np.sqrt((peaks**2).sum(-1, keepdims=True))
-    score = peaks @ ((power - model) * scale)
-    shape = (int(n_simulations), len(m))
-    simulated = (generator.standard_gamma(m, shape) / m - 1) * np.sqrt(m)
-    false_alarm = (1 + np.sum((simulated @ peaks.T).max(-1) >= score.max())) / (1 + len(simulated))
-
-    best = score.argmax()
-    start = centroid[best], q[best]
-    peak, log_l_with = _refine(low, high, broad, power, noise, m, start, (lowest, highest))
-    significance = np.sqrt(2 * max(log_l_with - log_l_without, 0.0))
-    detected = bool(peak is not None and false_alarm <= max_false_alarm)
-    found = map(float, peak) if detected else ()
-    return Qpo(detected, float(false_alarm), float(significance), *found)
 
 
 def lags(soft, hard, dt, bands, *, segment, noise=(2.0, 2.0)):
@@ -678,121 +534,6 @@ def _ratio(top, top_err, bottom, bottom_err):
     top, bottom = np.where(valid, top, np.nan), np.where(valid, bottom, np.nan)
     ratio = top / bottom
     return ratio, ratio * np.hypot(top_err / top, bottom_err / bottom)
-
-
-def _lorentzian(low, high, centroid, hwhm):
-    """(k, n) means over n bins of k Lorentzians, each with integral 1 over positive frequencies."""
-    centroid, hwhm = np.asarray(centroid)[..., None], np.asarray(hwhm)[..., None]
-    norm = np.pi / 2 + np.arctan(centroid / hwhm)
-    inside = np.arctan((high - centroid) / hwhm) - np.arctan((low - centroid) / hwhm)
-    return inside / (norm * (high - low))
-
-
-def _log_likelihood(power, model, m):
-    return -np.sum(m * (power / model + np.log(model)))
-
-
-def _fit_weights(components, power, noise, m, n_steps=50):
-    """Weights >= 0 of the components at maximum likelihood, the model, its log likelihood.
-
-    Fisher scoring: each step is a weighted least-squares problem with weights >= 0; steps that
-    would lower the likelihood are halved.
-    """
-    # Start at equal power in every component, with the right total
-    excess = np.clip(power - noise, 0, None).mean() + 1e-6 * power.mean()
-    weights = np.full(len(components), excess / components.mean(1).sum())
-    model = noise + weights @ components
-    log_l = _log_likelihood(power, model, m)
-    for _ in range(n_steps):
-        scale = np.sqrt(m) / model
-        columns = (components * scale).T
-        length = np.sqrt((columns**2).sum(0))
-        target = nnls(columns / length, (power - noise) * scale)[0] / length
-        step = 1.0
-        while step > 1e-4:
-            trial = weights + step * (target - weights)
-            trial_model = noise + trial @ components
-            trial_log_l = (
-                _log_likelihood(power, trial_model, m) if trial_model.min() > 0 else -np.inf
-            )
-            if trial_log_l > log_l:
-                break
-            step /= 2
-        else:
-            break
-        gain = trial_log_l - log_l
-        weights, model, log_l = trial, trial_model, trial_log_l
-        if gain < 1e-4:
-            break
-    return weights, model, log_l
-
-
-def _scan_grid(lowest, highest):
-    """Centroids and Q of the search, half a full width apart."""
-    centroids, qs = [], []
-    for q in _QPO_SCAN_Q:
-        n = int(np.ceil(np.log(highest / max(lowest, 1e-12)) * 2 * q)) + 1
-        centroids.append(np.geomspace(lowest, highest, n))
-        qs.append(np.full(n, q))
-    return np.concatenate(centroids), np.concatenate(qs)
-
-
-def _refine(low, high, broad, power, noise, m, start, search):
-    """Maximum likelihood of continuum and peak from a start; the peak's parameters and errors.
-
-    Fisher scoring as in `_fit_weights`, with the two derivatives by the peak's shape as further
-    columns; each comes with both signs, for a step may have either.
-    """
-    lowest, highest = np.log([(search[0], _QPO_LOWEST_Q), (search[1], _QPO_HIGHEST_Q)])
-
-    def peak_at(shape):
-        return _lorentzian(low, high, np.exp(shape[0]), np.exp(shape[0] - shape[1]) / 2)
-
-    def by_shape(shape, h=1e-5):
-        steps = h * np.eye(2)
-        return np.stack([(peak_at(shape + e) - peak_at(shape - e)) / (2 * h) for e in steps])
-
-    shape = np.log(start)
-    components = np.concatenate([broad, peak_at(shape)[None]])
-    weights, model, log_l = _fit_weights(components, power, noise, m)
-    if weights[-1] <= 0:
-        return None, log_l
-    n = len(components)
-    for _ in range(50):
-        scale = np.sqrt(m) / model
-        slopes = weights[-1] * by_shape(shape)
-        columns = (np.concatenate([components, slopes, -slopes]) * scale).T
-        length = np.sqrt((columns**2).sum(0))
-        solution = nnls(columns / length, (power - noise) * scale)[0] / length
-        move = np.clip(solution[n : n + 2] - solution[n + 2 :], -0.3, 0.3)
-        step, gain = 1.0, 0.0
-        while step > 1e-4:
-            trial = weights + step * (solution[:n] - weights)
-            trial_shape = np.clip(shape + step * move, lowest, highest)
-            trial_peak = peak_at(trial_shape)
-            trial_model = noise + trial[:-1] @ broad + trial[-1] * trial_peak
-            if trial[-1] > 0 and trial_model.min() > 0:
-                gain = _log_likelihood(power, trial_model, m) - log_l
-                if gain > 0:
-                    break
-            step /= 2
-        else:
-            break
-        weights, shape, model, log_l = trial, trial_shape, trial_model, log_l + gain
-        components = np.concatenate([broad, trial_peak[None]])
-        if gain < 1e-5:
-            break
-
-    active = np.append(weights[:-1] > 1e-6 * weights.sum(), True)
-    derivatives = np.concatenate([components[active], by_shape(shape) * weights[-1]])
-    derivatives = derivatives * np.sqrt(m) / model
-    length = np.sqrt((derivatives**2).sum(-1))
-    derivatives = derivatives / length[:, None]
-    covariance = np.linalg.pinv(derivatives @ derivatives.T, rcond=1e-12, hermitian=True)
-    variance_err, *log_err = (np.sqrt(np.diag(covariance)) / length)[-3:]
-    rms, (centroid, q) = np.sqrt(weights[-1]), np.exp(shape)
-    errors = centroid * log_err[0], q * log_err[1], variance_err / (2 * rms)
-    return (centroid, errors[0], q, errors[1], rms, errors[2]), log_l
 
 
 def _band_lag(frequency, cross, soft, hard, soft_noise, hard_noise, n_segments):

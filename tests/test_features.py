@@ -9,7 +9,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
 from scipy.special import gammaln
 from stingray import fourier, power_colors
 
@@ -17,7 +16,6 @@ from helpers.features import (
     LIGHT_CURVE_FEATURES,
     band_rms,
     band_variance,
-    fit_qpo,
     hue,
     lags,
     light_curve_features,
@@ -228,90 +226,6 @@ def test_hue_runs_clockwise_from_the_upper_left(angle, radius):
     result = hue(pc1, pc2)
     assert 0 <= result < 360
     assert abs((result - angle + 180) % 360 - 180) < 1e-8
-
-
-# -- QPO -------------------------------------------------------------------------------------
-
-QPO_EDGES = np.geomspace(1 / 256, 64, 301)
-QPO_LOW, QPO_HIGH = QPO_EDGES[:-1], QPO_EDGES[1:]
-QPO_GRID = {"frequency": (QPO_LOW + QPO_HIGH) / 2, "width": QPO_HIGH - QPO_LOW, "noise": 2e-3}
-QPO_M = np.maximum(1, np.round(4 * 256 * QPO_GRID["width"]))  # 1024 s in segments of 256 s
-CONTINUA = {
-    "lhs": sum(zero_centred(QPO_LOW, QPO_HIGH, *p) for p in [(0.05, 0.2), (0.5, 0.15), (4, 0.1)]),
-    "hims": sum(zero_centred(QPO_LOW, QPO_HIGH, *p) for p in [(1, 0.1), (4, 0.1)]),
-    "hss": one_over_f(QPO_LOW, QPO_HIGH, 0.02),
-    "noise alone": 0 * QPO_LOW,
-}
-
-
-def qpo_fits(signal, size, seed, **options):
-    rng = np.random.default_rng(seed)
-    powers = (signal + QPO_GRID["noise"]) * rng.standard_gamma(QPO_M, (size, len(QPO_M))) / QPO_M
-    return [fit_qpo(power=power, m=QPO_M, **QPO_GRID, **options) for power in powers]
-
-
-@pytest.mark.parametrize("continuum", CONTINUA)
-def test_false_alarms_of_a_pure_continuum_are_as_rare_as_stated(continuum):
-    n = 60
-    fits = qpo_fits(CONTINUA[continuum], n, 7, n_simulations=200)
-    for rate in (0.01, 0.1, 0.5):
-        alarms = sum(fit.false_alarm <= rate for fit in fits)
-        # The binomial tail beyond five Gaussian sigma
-        assert stats.binom.sf(alarms - 1, n, rate) > stats.norm.sf(5), (rate, alarms)
-    assert sum(fit.false_alarm <= 0.5 for fit in fits) > stats.binom.ppf(stats.norm.sf(5), n, 0.5)
-    assert all(np.isnan(fit.frequency) and np.isnan(fit.rms) for fit in fits if not fit.detected)
-
-
-@pytest.mark.parametrize("truth", [(2, 10, 0.1), (4, 8, 0.06)])
-def test_a_strong_qpo_is_found_without_bias_and_with_right_errors(truth):
-    n = 50
-    fits = qpo_fits(CONTINUA["hims"] + peaked(QPO_LOW, QPO_HIGH, *truth), n, 8, n_simulations=200)
-    assert all(fit.detected for fit in fits)
-    for name, value in zip(("frequency", "q", "rms"), truth, strict=True):
-        samples = np.array([getattr(fit, name) for fit in fits])
-        errors = np.array([getattr(fit, name + "_err") for fit in fits])
-        assert unbiased(samples, value), name
-        assert right_errors(samples, errors), name
-
-
-def test_the_expected_spectrum_gives_back_its_qpo():
-    signal = CONTINUA["hims"] + peaked(QPO_LOW, QPO_HIGH, 3, 6, 0.08)
-    fit = fit_qpo(power=signal + QPO_GRID["noise"], m=QPO_M, **QPO_GRID)
-    # Nothing but the grid of broad Lorentzians stands between them: far below the error.
-    for value, name in ((3, "frequency"), (6, "q"), (0.08, "rms")):
-        assert abs(getattr(fit, name) - value) < 0.1 * getattr(fit, name + "_err"), name
-
-
-def test_significance_grows_with_rms_squared_and_the_root_of_the_exposure():
-    def significance(rms, exposure):
-        power = QPO_GRID["noise"] + peaked(QPO_LOW, QPO_HIGH, 3, 6, rms)
-        fit = fit_qpo(power=power, m=exposure * QPO_M, **QPO_GRID, n_simulations=50)
-        return fit.significance
-
-    # ln L scales with m exactly, and the root of its gain with rms² to first order in peak/noise.
-    assert significance(0.02, 4) == pytest.approx(2 * significance(0.02, 1), rel=1e-6)
-    height = peaked(QPO_LOW, QPO_HIGH, 3, 6, 0.01).max() / QPO_GRID["noise"]
-    assert significance(0.01, 64) == pytest.approx(4 * significance(0.005, 64), rel=height)
-
-
-def test_a_search_says_not_detected_and_shows_its_candidate_only_on_request():
-    power = CONTINUA["hims"] + peaked(QPO_LOW, QPO_HIGH, 3, 6, 0.01) + QPO_GRID["noise"]
-    fit = fit_qpo(power=power, m=QPO_M, **QPO_GRID)
-    assert not fit.detected
-    assert fit.false_alarm > 0.01
-    assert np.isnan([fit.frequency, fit.q, fit.rms, fit.rms_err]).all()
-    candidate = fit_qpo(power=power, m=QPO_M, **QPO_GRID, max_false_alarm=1)
-    assert candidate.frequency == pytest.approx(3, abs=3 * candidate.frequency_err)
-
-
-def test_the_same_spectrum_gives_the_same_answer_and_a_generator_another_one():
-    rng = np.random.default_rng(9)
-    power = (CONTINUA["lhs"] + QPO_GRID["noise"]) * rng.standard_gamma(QPO_M) / QPO_M
-    first, second = (fit_qpo(power=power, m=QPO_M, **QPO_GRID) for _ in range(2))
-    assert repr(first) == repr(second)
-    other = fit_qpo(power=power, m=QPO_M, **QPO_GRID, generator=np.random.default_rng(10))
-    assert other.significance == first.significance
-    assert other.false_alarm != first.false_alarm
 
 
 # -- lags ------------------------------------------------------------------------------------
@@ -621,10 +535,6 @@ LONG = np.ones(1000)
         (lambda: power_colours(F, P, noise=0, m=1), "band 0.00390625-0.03125 Hz"),
         (lambda: hue(0.0, 1.0), "pc1 must be finite and above zero"),
         (lambda: hue(1.0, np.inf), "pc2"),
-        (lambda: fit_qpo(F, P[None], noise=0, m=1, search=(1, 9)), "one spectrum"),
-        (lambda: fit_qpo(F, P - 2, noise=0, m=1, search=(1, 9)), "below zero"),
-        (lambda: fit_qpo(F, P, noise=0, m=1, search=(1, 90)), "beyond the spectrum"),
-        (lambda: fit_qpo(F, P, noise=0, m=1, search=(1, 9), max_false_alarm=2), "probability"),
         (lambda: lags(LONG, LONG[1:], 0.1, [(1, 2)], segment=10), "one grid"),
         (lambda: lags(LONG, LONG, 0.0, [(1, 2)], segment=10), "dt must be above zero"),
         (lambda: lags(LONG, LONG, 0.1, [(1, 2)], segment=60), "gives 1 segments"),

@@ -1,0 +1,447 @@
+"""What is fitted to a power spectrum by maximum likelihood: a QPO, and the break of its noise.
+
+The power spectrum is as in `helpers.features`: fractional, (rms/mean)²/Hz, noise included.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.optimize import nnls
+
+from helpers.features import _band, _spectrum
+
+__all__ = ["Qpo", "break_frequency", "fit_qpo"]
+
+_LOWEST_Q, _HIGHEST_Q = 2.0, 30.0
+_SCAN_Q = (2.0, 4.0, 8.0, 16.0)
+
+_BREAK_SLOPES = np.arange(0.5, 2.6, 0.25)
+_POWER_LAW_SLOPES = np.arange(0.0, 2.6, 0.25)
+_BREAK_WINDOW = 4.0  # the last fit ends at this multiple of the break, below a QPO at 5 of it
+_BREAK_OVER_NOISE, _BREAK_OVER_POWER_LAW = 8.0, 4.5  # least gains in ln L
+
+
+@dataclass(frozen=True)
+class Qpo:
+    """The result of a search for a quasi-periodic oscillation.
+
+    Attributes:
+        detected: whether `false_alarm` is at most what the search allowed. If not, the six fields
+            of the peak are NaN.
+        false_alarm: the probability that the highest peak anywhere in the searched range is at
+            least as significant as this one when the spectrum is continuum and noise alone.
+        significance: √(2 ln(L_with / L_without)), the square root of the likelihood ratio; in
+            Gaussian sigma only for a peak whose frequency and width were known beforehand.
+        frequency, frequency_err: centroid ν₀, Hz.
+        q, q_err: quality factor ν₀ / FWHM.
+        rms, rms_err: fractional rms, of the Lorentzian integrated over all positive frequencies.
+    """
+
+    detected: bool
+    false_alarm: float
+    significance: float
+    frequency: float = np.nan
+    frequency_err: float = np.nan
+    q: float = np.nan
+    q_err: float = np.nan
+    rms: float = np.nan
+    rms_err: float = np.nan
+
+
+def fit_qpo(
+    frequency,
+    power,
+    *,
+    noise,
+    m,
+    width=None,
+    search=(0.1, 30.0),
+    max_false_alarm=0.01,
+    n_simulations=1000,
+    generator=None,
+):
+    """Search a power spectrum for one QPO and fit it: P = noise + Σ broad + r² Lorentzian(ν₀, Q).
+
+    The mean of m periodograms of expectation M follows a Gamma law with ln L = -Σ m (P/M + ln M)
+    (Whittle's likelihood for m = 1). The continuum is a sum of broad Lorentzians on a fixed grid
+    of widths, centred at zero or with Q = 0.5, of any weights >= 0; such a sum makes
+    power laws between f^0 and f^-2, and bends, but nothing with a Q of 2.
+
+    Search: the score statistic of a Lorentzian of Q = 2, 4, 8, 16 at every frequency of the range,
+    with the continuum's freedom projected out. A QPO has no frequency where it has no power, so
+    no chi-squared law applies to the highest peak; the false-alarm probability is the share of
+    spectra simulated from the fitted continuum that show a higher one. Fit: maximum likelihood
+    from the best peak, 2 <= Q <= 30. Errors: Fisher information, linear.
+
+    Of several QPOs the most significant is returned. Noise with a hump of Q about 1 to 2 can be
+    taken for a QPO at the lower limit of Q: look at `q`. Bins must be narrower than the QPO; average
+    them logarithmically to 1-3 per cent first, for the time grows with their number.
+
+    Reference: Barret & Vaughan 2012, ApJ 746, 131, Section 2, for the likelihood; Davies 1977,
+    Biometrika 64, 247, for the missing frequency; Protassov et al. 2002, ApJ 571, 545, for the
+    simulated false-alarm probability; Belloni, Psaltis & van der Klis 2002, ApJ 572, 392, for the
+    Lorentzian, which they integrate from -∞ (their r² is larger by π / (π/2 + arctan 2Q)).
+
+    Args:
+        frequency: (n,) middles of the bins, Hz, rising.
+        power: (n,) (rms/mean)²/Hz, noise included, not below zero.
+        noise: known noise level, a number or (n,), >= 0.
+        m: periodograms averaged in each bin, a number or (n,).
+        width: (n,) widths of the bins, Hz; may be left out if all are the same.
+        search: (lowest, highest) centroid, Hz.
+        max_false_alarm: the largest false-alarm probability called a detection; 1 returns the best
+            peak whatever it is.
+        n_simulations: no false-alarm probability below 1/(n_simulations + 1) can be told apart.
+        generator: numpy random generator of the simulations. Left out, every call uses the same
+            stream: the same spectrum gives the same answer.
+
+    Returns:
+        The QPO, or that there is none.
+
+    Raises:
+        ValueError: as for `band_variance`; if the power is no single spectrum or is below zero; if
+            the search range lies outside the spectrum.
+
+    Example:
+        >>> edges = np.geomspace(0.05, 50, 601)
+        >>> frequency, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+        >>> continuum = 0.02 + 0.01 / (1 + frequency**2)
+        >>> peak = 0.01 / np.pi * 0.2 / (0.2**2 + (frequency - 4) ** 2)  # Q = 10, rms = 10 %
+        >>> m = 2000 * width
+        >>> qpo = fit_qpo(frequency, continuum + peak, noise=0.02, m=m, width=width)
+        >>> print(f"{qpo.detected}: {qpo.frequency:.2f} Hz, Q {qpo.q:.0f}, rms {qpo.rms:.2f}")
+        True: 4.00 Hz, Q 10, rms 0.10
+        >>> fit_qpo(frequency, continuum, noise=0.02, m=m, width=width).detected
+        False
+    """
+    frequency, power, noise, m, width = _one_spectrum(frequency, power, noise, m, width)
+    lowest, highest = _band(search, "search")
+    low, high = frequency - width / 2, frequency + width / 2
+    if lowest < low[0] or highest > high[-1]:
+        raise ValueError(
+            f"The search range {lowest:g}-{highest:g} Hz reaches beyond the spectrum, "
+            f"{low[0]:g}-{high[-1]:g} Hz: give a narrower `search`."
+        )
+    if not 0 < max_false_alarm <= 1:
+        raise ValueError(f"max_false_alarm is a probability, not {max_false_alarm}.")
+    if int(n_simulations) < 1:
+        raise ValueError(f"n_simulations must be at least 1, not {n_simulations}.")
+
+    broad, peaks, centroid, q = _grid(low.tobytes(), high.tobytes(), lowest, highest)
+    weights, model, log_l_without = _fit_weights(broad, power, noise, m)
+
+    # In units where every bin of a pure continuum scatters by one
+    scale = np.sqrt(m) / model
+    basis, _ = np.linalg.qr((broad[weights > 0] * scale).T)
+    peaks = peaks * scale
+    peaks = peaks - (peaks @ basis) @ basis.T
+    peaks /= np.sqrt((peaks**2).sum(-1, keepdims=True))
+    score = peaks @ ((power - model) * scale)
+    if generator is None:
+        simulated = _same_simulations(m.tobytes(), int(n_simulations))
+    else:
+        simulated = _simulations(m, int(n_simulations), generator)
+    highest_simulated = (simulated @ peaks.astype(np.float32).T).max(-1)
+    false_alarm = (1 + np.sum(highest_simulated >= score.max())) / (1 + len(simulated))
+
+    best = score.argmax()
+    start = centroid[best], q[best]
+    peak, log_l_with = _refine(low, high, broad, power, noise, m, start, (lowest, highest))
+    significance = np.sqrt(2 * max(log_l_with - log_l_without, 0.0))
+    detected = bool(peak is not None and false_alarm <= max_false_alarm)
+    found = map(float, peak) if detected else ()
+    return Qpo(detected, float(false_alarm), float(significance), *found)
+
+
+def break_frequency(frequency, power, *, noise, m, width=None):
+    """Frequency ν_b where the flat top of broad noise ends: P = noise + A / (1 + (f/ν_b)^s).
+
+    For s = 2 this is a Lorentzian centred at zero and ν_b its half width. A >= 0 and
+    0.5 <= s <= 2.5 take their best values at every ν_b of a grid, by maximum likelihood of averaged
+    periodograms, as in `fit_qpo`; a parabola through the three highest ln L gives ν_b, and half the
+    width of the range where ln L is within 1/2 of it the error.
+
+    Against QPOs and further breaks: bins that stand out by more than 4/√m and three tenths above
+    the running median of one e-fold in frequency are left out with two neighbours on either side,
+    and after a first fit to all frequencies the fit is repeated below 4 ν_b until ν_b stays. Of
+    several humps the one that dominates the first fit is found, in a hard state the lowest.
+
+    NaN where the data cannot tell: if the bend gains less than 8 in ln L on noise alone (four
+    sigma for A alone, about three with the two parameters that noise does not have); if it gains
+    less than 4.5 on a power law f^-s, 0 <= s <= 2.5, which it becomes far below the grid (three
+    sigma for one parameter); if ν_b is less than twice the lowest frequency or more than half of
+    the highest; if the error range is wider than a factor 3 to one side. The breaks that remain of
+    a sample near these limits are those that scattered upwards.
+
+    Reference: Barret & Vaughan 2012, ApJ 746, 131, Section 2, for the likelihood; Wijnands & van
+    der Klis 1999, ApJ 514, 939, for the break and the QPO at several times its frequency; Belloni,
+    Psaltis & van der Klis 2002, ApJ 572, 392, for the zero-centred Lorentzian.
+
+    Args:
+        frequency: (n,) middles of the bins, Hz, rising.
+        power: (n,) (rms/mean)²/Hz, noise included, not below zero.
+        noise: known noise level, a number or (n,), >= 0.
+        m: periodograms averaged in each bin, a number or (n,).
+        width: (n,) widths of the bins, Hz; may be left out if all are the same.
+
+    Returns:
+        ν_b and its error, Hz; both NaN if there is no break to be seen.
+
+    Raises:
+        ValueError: as for `fit_qpo`, and if fewer than 12 bins are more than 10 per cent apart.
+
+    Example:
+        >>> edges = np.geomspace(0.01, 50, 301)
+        >>> frequency, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+        >>> power = 0.02 + 0.1 / (1 + (frequency / 0.5) ** 2)
+        >>> m = np.maximum(1, 2000 * width)
+        >>> nu_break, error = break_frequency(frequency, power, noise=0.02, m=m, width=width)
+        >>> print(f"{nu_break:.1f} +- {error:.2f} Hz")
+        0.5 +- 0.04 Hz
+        >>> break_frequency(frequency, 0.02 + 0.01 / frequency, noise=0.02, m=m, width=width)
+        (nan, nan)
+    """
+    frequency, power, noise, m, _ = _one_spectrum(frequency, power, noise, m, width)
+    lowest, highest = np.log(2 * frequency[0]), np.log(frequency[-1] / 2)
+    # Steps of a tenth in ln f are narrow enough for broad noise and save time
+    step = np.floor(np.log(frequency) / 0.1)
+    first = np.flatnonzero(np.append(True, np.diff(step) > 0))
+    if len(first) < 12:
+        raise ValueError(
+            f"{len(first)} bins are more than 10 per cent apart; a break needs 12: take finer bins "
+            "or a wider range of frequencies."
+        )
+    merged = np.add.reduceat(np.stack([frequency * m, power * m, noise * m, m]), first, axis=-1)
+    frequency, power, noise = merged[:3] / merged[3]
+    m = merged[3]
+    if not power.any():
+        return np.nan, np.nan
+    smooth = np.median(sliding_window_view(np.pad(power, 5, mode="reflect"), 11), axis=-1)
+    smooth = np.maximum(smooth, 1e-3 * power.mean())
+    out = (power > smooth * (1 + 4 / np.sqrt(m))) & (power - noise > 1.3 * (smooth - noise))
+    keep = np.convolve(out, np.ones(5), "same") < 0.5
+    log_f = np.log(frequency[keep])
+    data = np.stack([power, noise, m, smooth])[:, keep]
+
+    def profile(log_nu, slopes, end):
+        """(len(log_nu), len(slopes)) highest ln L of the bins before `end`."""
+        x = np.exp(slopes[:, None] * (log_f[:end] - log_nu[:, None, None]))
+        return _profile_amplitude(1 / (1 + x), *data[:, :end])
+
+    log_nu = np.linspace(lowest, highest, int((highest - lowest) / 0.3) + 2)
+    nu = log_nu[profile(log_nu, _BREAK_SLOPES[::2], len(log_f)).max(-1).argmax()]
+    for _ in range(4):
+        before, log_nu = nu, nu + np.linspace(-1.2, 1.2, 31)
+        end = max(np.searchsorted(log_f, nu + np.log(_BREAK_WINDOW)), 6)
+        log_l = _vertex(profile(log_nu, _BREAK_SLOPES, end))[1]
+        place, best = _vertex(log_l)
+        nu = float(np.clip(log_nu[0] + place * (log_nu[1] - log_nu[0]), lowest, highest))
+        if abs(nu - before) < 0.05:
+            break
+
+    nothing = _profile_amplitude(np.zeros((1, end)), *data[:, :end])[0]
+    law = np.exp(-_POWER_LAW_SLOPES[:, None] * (log_f[:end] - log_f[:end].mean()))
+    law = _vertex(_profile_amplitude(law, *data[:, :end]))[1]
+    # Linear in ln ν for a parabola, and within one of the peak over the range of the error
+    root = np.sqrt(2 * np.clip(best - log_l, 0, None)) * np.sign(log_nu - nu)
+    below, above = root[log_nu < nu], root[log_nu > nu]
+    if (
+        best - nothing < _BREAK_OVER_NOISE
+        or best - law < _BREAK_OVER_POWER_LAW
+        or not lowest < nu < highest
+        or below.min(initial=0) > -1
+        or above.max(initial=0) < 1
+    ):
+        return np.nan, np.nan
+    lower = np.interp(-1, np.append(below, 0), np.append(log_nu[log_nu < nu], nu))
+    upper = np.interp(1, np.append(0, above), np.append(nu, log_nu[log_nu > nu]))
+    return float(np.exp(nu)), float(np.exp(nu) * (upper - lower) / 2)
+
+
+def _one_spectrum(frequency, power, noise, m, width):
+    """As `_spectrum`, for a fit of a single one; noise and m of the shape of the power."""
+    frequency, power, noise, m, width = _spectrum(frequency, power, noise, m, width)
+    if power.ndim != 1:
+        raise ValueError(f"power must be one spectrum, not of shape {power.shape}: loop.")
+    if np.any(power < 0) or np.any(noise < 0):
+        raise ValueError("power and noise must not be below zero: leave the noise in the power.")
+    return frequency, power, *np.broadcast_arrays(noise, m, power)[:2], width
+
+
+def _profile_amplitude(shapes, power, noise, m, guess, n_steps=6):
+    """(...) highest ln L over A >= 0 of P = noise + A shape, for (..., n) shapes; Fisher scoring.
+
+    guess: (n,) powers about the expected ones, for the first step.
+    """
+    floor = 1e-9 * power.mean()
+    weight = m / guess**2
+    with np.errstate(divide="ignore", invalid="ignore"):  # a shape of zeros has no amplitude
+        start = (shapes @ (weight * (power - noise))) / (shapes**2 @ weight)
+    amplitude = np.fmax(start, floor)
+    for _ in range(n_steps):
+        inverse = 1 / np.maximum(noise + amplitude[..., None] * shapes, floor)
+        slope = shapes * inverse
+        move = (((power * inverse - 1) * slope) @ m) / np.maximum(slope**2 @ m, 1e-300)
+        amplitude = np.clip(amplitude + move, np.maximum(amplitude / 5, floor), amplitude * 5)
+    model = np.maximum(noise + amplitude[..., None] * shapes, floor)
+    return -((power / model + np.log(model)) @ m)
+
+
+def _vertex(values):
+    """Place (in steps) and height of the parabola through the highest point of the last axis."""
+    k = np.clip(values.argmax(-1), 1, values.shape[-1] - 2)
+    a, b, c = (np.take_along_axis(values, (k + d)[..., None], -1)[..., 0] for d in (-1, 0, 1))
+    slope, curvature = (c - a) / 2, np.minimum(a - 2 * b + c, -1e-12)
+    shift = np.clip(-slope / curvature, -1, 1)
+    return k + shift, b + shift * (slope + shift * curvature / 2)
+
+
+def _simulations(m, n, generator):
+    """(n, len(m)) spectra of a continuum alone, as deviations of variance one.
+
+    Single precision makes their product with the peaks twice as fast; its 1e-6 is far below the
+    distance between two simulations.
+    """
+    simulated = (generator.standard_gamma(m, (n, len(m))) / m - 1) * np.sqrt(m)
+    return simulated.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _same_simulations(m, n):
+    """The simulations of the default stream; they depend on m alone, and take a third of the time."""
+    return _simulations(np.frombuffer(m), n, np.random.default_rng(0))
+
+
+@lru_cache(maxsize=4)
+def _grid(low, high, lowest, highest):
+    """The Lorentzians that depend on the bins and the search alone: broad, narrow, their ν₀ and Q.
+
+    The limits of the bins come as bytes, which a cache can look up: thousands of spectra share one
+    grid, and its arctangents took a quarter of the time of each.
+    """
+    low, high = np.frombuffer(low), np.frombuffer(high)
+    hwhm = np.geomspace(max(low[0], high[0] - low[0]) / 4, high[-1] * 2, 16)
+    broad = np.concatenate(
+        [_lorentzian(low, high, 0 * hwhm, hwhm), _lorentzian(low, high, hwhm, hwhm)]
+    )
+    centroid, q = _scan_grid(lowest, highest)
+    return broad, _lorentzian(low, high, centroid, centroid / (2 * q)), centroid, q
+
+
+def _lorentzian(low, high, centroid, hwhm):
+    """(k, n) means over n bins of k Lorentzians, each with integral 1 over positive frequencies."""
+    centroid, hwhm = np.asarray(centroid)[..., None], np.asarray(hwhm)[..., None]
+    norm = np.pi / 2 + np.arctan(centroid / hwhm)
+    inside = np.arctan((high - centroid) / hwhm) - np.arctan((low - centroid) / hwhm)
+    return inside / (norm * (high - low))
+
+
+def _log_likelihood(power, model, m):
+    return -np.sum(m * (power / model + np.log(model)))
+
+
+def _fit_weights(components, power, noise, m, n_steps=50):
+    """Weights >= 0 of the components at maximum likelihood, the model, its log likelihood.
+
+    Fisher scoring: each step is a weighted least-squares problem with weights >= 0; steps that
+    would lower the likelihood are halved.
+    """
+    # Start at equal power in every component, with the right total
+    excess = np.clip(power - noise, 0, None).mean() + 1e-6 * power.mean()
+    weights = np.full(len(components), excess / components.mean(1).sum())
+    model = noise + weights @ components
+    log_l = _log_likelihood(power, model, m)
+    for _ in range(n_steps):
+        scale = np.sqrt(m) / model
+        columns = (components * scale).T
+        length = np.sqrt((columns**2).sum(0))
+        target = nnls(columns / length, (power - noise) * scale)[0] / length
+        step = 1.0
+        while step > 1e-4:
+            trial = weights + step * (target - weights)
+            trial_model = noise + trial @ components
+            trial_log_l = (
+                _log_likelihood(power, trial_model, m) if trial_model.min() > 0 else -np.inf
+            )
+            if trial_log_l > log_l:
+                break
+            step /= 2
+        else:
+            break
+        gain = trial_log_l - log_l
+        weights, model, log_l = trial, trial_model, trial_log_l
+        if gain < 1e-4:
+            break
+    return weights, model, log_l
+
+
+def _scan_grid(lowest, highest):
+    """Centroids and Q of the search, half a full width apart."""
+    centroids, qs = [], []
+    for q in _SCAN_Q:
+        n = int(np.ceil(np.log(highest / max(lowest, 1e-12)) * 2 * q)) + 1
+        centroids.append(np.geomspace(lowest, highest, n))
+        qs.append(np.full(n, q))
+    return np.concatenate(centroids), np.concatenate(qs)
+
+
+def _refine(low, high, broad, power, noise, m, start, search):
+    """Maximum likelihood of continuum and peak from a start; the peak's parameters and errors.
+
+    Fisher scoring as in `_fit_weights`, with the two derivatives by the peak's shape as further
+    columns; each comes with both signs, for a step may have either.
+    """
+    lowest, highest = np.log([(search[0], _LOWEST_Q), (search[1], _HIGHEST_Q)])
+
+    def peak_at(shape):
+        centroid, q = np.exp(np.moveaxis(shape, -1, 0))
+        return _lorentzian(low, high, centroid, centroid / q / 2)
+
+    def by_shape(shape, h=1e-5):
+        steps = h * np.eye(2)
+        ahead, behind = peak_at(np.stack([shape + steps, shape - steps]))
+        return (ahead - behind) / (2 * h)
+
+    shape = np.log(start)
+    components = np.concatenate([broad, peak_at(shape)[None]])
+    weights, model, log_l = _fit_weights(components, power, noise, m)
+    if weights[-1] <= 0:
+        return None, log_l
+    n = len(components)
+    for _ in range(50):
+        scale = np.sqrt(m) / model
+        slopes = weights[-1] * by_shape(shape)
+        columns = (np.concatenate([components, slopes, -slopes]) * scale).T
+        length = np.sqrt((columns**2).sum(0))
+        solution = nnls(columns / length, (power - noise) * scale)[0] / length
+        move = np.clip(solution[n : n + 2] - solution[n + 2 :], -0.3, 0.3)
+        step, gain = 1.0, 0.0
+        while step > 1e-4:
+            trial = weights + step * (solution[:n] - weights)
+            trial_shape = np.clip(shape + step * move, lowest, highest)
+            trial_peak = peak_at(trial_shape)
+            trial_model = noise + trial[:-1] @ broad + trial[-1] * trial_peak
+            if trial[-1] > 0 and trial_model.min() > 0:
+                gain = _log_likelihood(power, trial_model, m) - log_l
+                if gain > 0:
+                    break
+            step /= 2
+        else:
+            break
+        weights, shape, model, log_l = trial, trial_shape, trial_model, log_l + gain
+        components = np.concatenate([broad, trial_peak[None]])
+        if gain < 1e-5:
+            break
+
+    active = np.append(weights[:-1] > 1e-6 * weights.sum(), True)
+    derivatives = np.concatenate([components[active], by_shape(shape) * weights[-1]])
+    derivatives = derivatives * np.sqrt(m) / model
+    length = np.sqrt((derivatives**2).sum(-1))
+    derivatives = derivatives / length[:, None]
+    covariance = np.linalg.pinv(derivatives @ derivatives.T, rcond=1e-12, hermitian=True)
+    variance_err, *log_err = (np.sqrt(np.diag(covariance)) / length)[-3:]
+    rms, (centroid, q) = np.sqrt(weights[-1]), np.exp(shape)
+    errors = centroid * log_err[0], q * log_err[1], variance_err / (2 * rms)
+    return (centroid, errors[0], q, errors[1], rms, errors[2]), log_l
