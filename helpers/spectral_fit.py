@@ -1,0 +1,574 @@
+"""Fits of many X-ray spectra of one source with a disc and a power law behind known absorption.
+
+The spectra go through the detector's response together, so that thousands take seconds. As in
+`features`, a quantity that the data cannot give is NaN, never zero.
+"""
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+import torch
+from scipy.interpolate import CubicSpline
+
+from helpers.spectra import Response, absorption, disc_blackbody, energy_flux, power_law
+
+__all__ = ["SpectralFit", "fit_spectra"]
+
+# Where the shapes are tabulated; a cubic spline of the logarithm is good to 1e-6 in between.
+_GAMMA = np.linspace(1.0, 5.0, 41)
+_LOG_KT = np.linspace(np.log(0.1), np.log(3.0), 69)
+# Every second of these is a node of the first search.
+_STRIDE = 2
+# The longest step in Γ and in ln kT_in: beyond it the model is no longer near its tangent.
+_LONGEST_STEP = 0.5
+# Two more parameters have to be worth this much in χ².
+_NEEDED = 9.0
+# The net counts have to stand this many of their standard deviations above zero.
+_DETECTED = 3.0
+# keV. No continuum has a feature this narrow, and no detector of silicon could resolve it.
+_NARROWEST = 0.09
+# Counts. Pearson's χ² of a channel where next to nothing is expected would be ruled by one photon.
+_LEAST_VARIANCE = 0.1
+_CHUNK = 500
+_MAX_ITERATIONS = 100
+_N_PARAMETERS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralFit:
+    """What the fits of n spectra give; errors are one standard deviation.
+
+    Attributes:
+        gamma, gamma_err: (n,) photon index Γ of the power law; NaN where none is needed.
+        kt_in, kt_in_err: (n,) temperature of the disc's inner edge, keV; NaN where no disc is needed.
+        disc_frac: (n,) share of the disc in the energy flux from 2 to 20 keV before absorption.
+        log_flux_2_10: (n,) log10 of the energy flux from 2 to 10 keV before absorption, erg/cm^2/s.
+        red_chi2: (n,) χ² over `dof`.
+        dof: (n,) fitted bins less fitted parameters, of the model that was chosen.
+    """
+
+    gamma: np.ndarray
+    gamma_err: np.ndarray
+    kt_in: np.ndarray
+    kt_in_err: np.ndarray
+    disc_frac: np.ndarray
+    log_flux_2_10: np.ndarray
+    red_chi2: np.ndarray
+    dof: np.ndarray
+
+
+def fit_spectra(
+    counts, background, exposure, response, n_h, band, *, systematic=0.0, min_counts=20
+) -> SpectralFit:
+    """Fits of absorption(N_H) (disc_blackbody + power_law), minima of χ² = Σ (C - B - M)² / V.
+
+    V = M + B + (systematic M)² follows the model M, not the counts C, which would draw faint spectra
+    low; without a systematic error the result is the one of greatest Poisson likelihood, but where
+    fewer than 0.1 counts are expected, which weigh as 0.1. N_H is fixed, at what is known of the
+    source. Γ is sought from 1 to 5, kT_in from 0.1 to 3 keV, from three starts: the best node of a
+    grid, and what each component alone most lacks. Channels narrower than 0.09 keV are fitted in
+    sums about that wide.
+
+    A component is reported only where it is needed, that is, lowers χ² by 9 or more at the V of both
+    together: else Γ is NaN and `disc_frac` 1, or kT_in is NaN and `disc_frac` 0. If either one alone
+    will do, it is the one with the lower χ². About 1 per cent of pure power laws seem to need a disc:
+    the range of kT_in is searched for the luckiest one. A parameter at the end of its range is NaN, and so is
+    its error. All is NaN for a spectrum with too few net counts, or with fewer than three times
+    their standard deviation √ΣC. Errors come from the curvature at the minimum: they do not include
+    that of N_H or of the background, nor the choice among the models, and where a disc is only just
+    seen χ² is no parabola: kT_in may then be off by many of its errors.
+
+    Reference: Arnaud, Smith & Siemiginowska 2011, Handbook of X-ray Astronomy, ch. 7, for fits
+    through a response; Wheaton et al. 1995, ApJ 438, 322, for the variance from the model.
+
+    Args:
+        counts: (n, n_channels) source and background together, 0 or more.
+        background: (n, n_channels) counts expected from the background alone, 0 or more.
+        exposure: (n,) s, times the number of detectors that the response stands for one of.
+        response: the `helpers.spectra.Response` of the detector.
+        n_h: N_H in 1e22 hydrogen atoms/cm^2, a number.
+        band: (low, high) keV; channels whose nominal middle lies between are fitted.
+        systematic: standard deviation of the response's errors, as a share of the model in each
+            fitted bin, independent from bin to bin.
+        min_counts: a spectrum with fewer counts above background in the band is not fitted.
+
+    Returns:
+        A `SpectralFit` of float64 arrays (n,), without infinities.
+
+    Raises:
+        ValueError: if an argument is not usable; it names the one, and the first bad element.
+
+    Example:
+        A soft state without noise, seen by one detector of the RXTE PCA for 1000 s:
+
+        >>> from helpers.data import load_response
+        >>> response = load_response("rxte_pca")
+        >>> bins = response.energy_lo, response.energy_hi
+        >>> flux = disc_blackbody(*bins, 0.8, norm=2000.0) + power_law(*bins, 2.4, norm=1.0)
+        >>> counts = 1000 * response.fold(absorption(*bins, 0.5) * flux)[None]
+        >>> fit = fit_spectra(counts, 0 * counts, [1000.0], response, n_h=0.5, band=(3, 25))
+        >>> print(fit.gamma.round(3), fit.kt_in.round(3), fit.disc_frac.round(2))
+        [2.4] [0.8] [0.77]
+    """
+    counts, background, exposure = _checked_spectra(counts, background, exposure, response)
+    systematic = _number("systematic", systematic, "a share of the model such as 0.01")
+    min_counts = _number("min_counts", min_counts, "counts in the band, such as 20")
+    n_h = _number("n_h", n_h, "a column density in 1e22 per cm^2, such as 0.5")
+    starts, channels = _bins(response, band)
+
+    power, disc = _tables(response, n_h, starts, channels)
+    counts, background = (
+        np.add.reduceat(x[:, channels], starts, axis=-1) for x in (counts, background)
+    )
+    net = (counts - background).sum(-1)
+    fitted = np.flatnonzero((net >= min_counts) & (net >= _DETECTED * np.sqrt(counts.sum(-1))))
+    fitted = fitted[net[fitted] > 0]
+
+    result = {f.name: np.full(len(counts), np.nan) for f in fields(SpectralFit)}
+    for start in range(0, len(fitted), _CHUNK):
+        rows = fitted[start : start + _CHUNK]
+        data = _Data(counts[rows], background[rows], exposure[rows, None], systematic)
+        for name, values in _fit_and_choose(data, power, disc).items():
+            result[name][rows] = values
+    return SpectralFit(**result)
+
+
+# -- the model, tabulated ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """A component of norm 1, folded, for any shape: its counts per second in each bin."""
+
+    grid: np.ndarray  # (n_grid,) Γ, or ln kT_in; evenly spaced
+    rates: np.ndarray  # (n_grid, n_bins)
+    coefficients: np.ndarray  # (n_grid - 1, 4, n_bins) of the cubic in ln(rate)
+    flux: CubicSpline  # ln of the unabsorbed energy flux from 2 to 10 and from 2 to 20 keV
+
+    def __call__(self, shape):
+        """Rates (n, n_bins), and their derivatives, for shapes (n,) within the grid."""
+        step = self.grid[1] - self.grid[0]
+        piece = np.clip(((shape - self.grid[0]) / step).astype(int), 0, len(self.grid) - 2)
+        x = (shape - self.grid[piece])[:, None]
+        c3, c2, c1, c0 = np.moveaxis(self.coefficients[piece], 1, 0)
+        rate = np.exp(c0 + x * (c1 + x * (c2 + x * c3)))
+        return rate, rate * (c1 + x * (2 * c2 + x * 3 * c3))
+
+
+@lru_cache(maxsize=8)
+def _photons(response):
+    """For both components: photons in the response's energy bins, and ln of the energy fluxes.
+
+    Neither depends on N_H, so this half of the work is kept from one source to the next.
+    """
+    bins = response.energy_lo.double().cpu(), response.energy_hi.double().cpu()
+    edges = torch.logspace(np.log10(2), np.log10(20), 401, dtype=torch.float64)
+    edges[0], edges[-1] = 2.0, 20.0
+    fine = edges[:-1], edges[1:]
+    components = []
+    for model, shape in ((power_law, _GAMMA), (disc_blackbody, np.exp(_LOG_KT))):
+        shape = torch.as_tensor(shape)
+        flux = model(*fine, shape, norm=1.0)
+        flux = torch.stack([energy_flux(*fine, flux, 2, high) for high in (10, 20)], dim=-1)
+        components.append((model(*bins, shape, norm=1.0).numpy(), flux.log().numpy()))
+    return components
+
+
+def _tables(response, n_h, starts, channels):
+    """The tables of the power law and of the disc behind this N_H, in these bins."""
+    photons = _photons(response)
+    response = response.to(device="cpu", dtype=torch.float64)
+    seen = response.effective_area * absorption(response.energy_lo, response.energy_hi, n_h)
+    matrix = np.add.reduceat(response.redistribution.numpy()[:, channels], starts, axis=-1)
+    matrix = seen.numpy()[:, None] * matrix
+    tables = []
+    for grid, (flux, log_energy_flux) in zip((_GAMMA, _LOG_KT), photons, strict=True):
+        rates = np.maximum(flux @ matrix, 1e-140)  # of a cold disc nothing may be left
+        if rates.max() < 1e-100:
+            raise ValueError(
+                f"Behind n_h = {n_h:g} the detector sees nothing in the band: n_h is in 1e22 per "
+                "cm^2, and the band has to lie where the response has an area."
+            )
+        spline = CubicSpline(grid, np.log(rates))
+        coefficients = np.ascontiguousarray(np.moveaxis(spline.c, 0, 1))
+        tables.append(_Table(grid, rates, coefficients, CubicSpline(grid, log_energy_flux)))
+    return tables
+
+
+def _bins(response, band):
+    """Where the fitted bins start among the band's channels, and which channels those are."""
+    limits = np.asarray(band, dtype=float)
+    if limits.shape != (2,) or not np.isfinite(limits).all() or not 0 <= limits[0] < limits[1]:
+        raise ValueError(f"band must be (low, high) in keV with 0 <= low < high, not {band}.")
+    lo, hi = (x.double().cpu().numpy() for x in (response.channel_lo, response.channel_hi))
+    middle = (lo + hi) / 2
+    channels = np.flatnonzero((middle >= limits[0]) & (middle <= limits[1]))
+    starts, width = [0], 0.0
+    for place, channel in enumerate(channels):
+        if width > _NARROWEST * (1 - 1e-3):
+            starts.append(place)
+            width = 0.0
+        width += hi[channel] - lo[channel]
+    if len(channels) == 0 or len(starts) <= _N_PARAMETERS:
+        raise ValueError(
+            f"The band from {limits[0]:g} to {limits[1]:g} keV holds {len(channels)} channels of "
+            f"the response, which make {len(starts) if len(channels) else 0} bins to fit, and "
+            f"{_N_PARAMETERS + 1} are needed: choose a wider one within {lo[0]:.4g} to "
+            f"{hi[-1]:.4g} keV."
+        )
+    return np.array(starts), channels
+
+
+# -- the minimum of χ² ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    counts: np.ndarray  # (n, n_bins)
+    background: np.ndarray  # (n, n_bins)
+    exposure: np.ndarray  # (n, 1)
+    systematic: float
+
+    def __getitem__(self, rows):
+        return _Data(self.counts[rows], self.background[rows], self.exposure[rows], self.systematic)
+
+    def variance(self, model):
+        return np.maximum(model + self.background + (self.systematic * model) ** 2, _LEAST_VARIANCE)
+
+    def chi2(self, model, variance):
+        return ((self.counts - self.background - model) ** 2 / variance).sum(-1)
+
+
+def _fit_and_choose(data, power, disc):
+    """The columns of `SpectralFit` for spectra that are worth a fit."""
+    n, n_bins = data.counts.shape
+    tables = [power, disc]
+    alone = [_minimise(data, [table], _start(data, [table])) for table in tables]
+    starts = [_start(data, tables)] + [_beside(data, tables, alone[k], k) for k in (0, 1)]
+    ends = _minimise(data[np.tile(np.arange(n), 3)], tables, np.concatenate(starts))
+    both = ends.at(slice(n))
+    for k in (1, 2):
+        both = _better(data, both, ends.at(slice(k * n, (k + 1) * n)))
+
+    variance = data.variance(both.model)
+    chi2 = data.chi2(both.model, variance)
+    lost = []
+    for table in tables:
+        fit = _minimise(data, [table], _start(data, [table], variance), variance)
+        lost.append(data.chi2(fit.model, variance) - chi2)
+    # 0: the power law alone, 1: the disc alone, 2: both
+    choice = np.where(np.minimum(*lost) >= _NEEDED, 2, np.where(lost[0] <= lost[1], 0, 1))
+
+    shape, error = np.full((2, n, 2), np.nan)
+    flux = np.zeros((n, 2, 2))  # (spectrum, component, band)
+    best = np.zeros_like(both.model)
+    for model, (fit, parts) in enumerate(((alone[0], [0]), (alone[1], [1]), (both, [0, 1]))):
+        rows = np.flatnonzero(choice == model)
+        if len(rows) == 0:
+            continue
+        fit = fit.at(rows)
+        used = [tables[k] for k in parts]
+        best[rows] = fit.model
+        errors = _errors(data[rows], used, fit)
+        for k, (column, table) in enumerate(zip(parts, used, strict=True)):
+            x = fit.shape[:, k]
+            edge = 1e-6 * (table.grid[-1] - table.grid[0])
+            told = (x > table.grid[0] + edge) & (x < table.grid[-1] - edge)
+            told &= np.isfinite(errors[:, k]) & (fit.norm[:, k] > 0)
+            shape[rows, column] = np.where(told, x, np.nan)
+            error[rows, column] = np.where(told, errors[:, k], np.nan)
+            flux[rows, column] = fit.norm[:, k, None] * np.exp(table.flux(x))
+
+    dof = n_bins - np.where(choice == 2, 4.0, 2.0)
+    kt = np.exp(shape[:, 1])
+    total = flux.sum(1)
+    total = np.where(total > 0, total, np.nan)
+    return {
+        "gamma": shape[:, 0],
+        "gamma_err": error[:, 0],
+        "kt_in": kt,
+        "kt_in_err": kt * error[:, 1],
+        "disc_frac": flux[:, 1, 1] / total[:, 1],
+        "log_flux_2_10": np.log10(total[:, 0]),
+        "red_chi2": data.chi2(best, data.variance(best)) / dof,
+        "dof": dof,
+    }
+
+
+@dataclass(eq=False)
+class _Minimum:
+    shape: np.ndarray  # (n, n_components) Γ and ln kT_in, or one of them
+    norm: np.ndarray  # (n, n_components)
+    model: np.ndarray  # (n, n_bins) counts above background
+
+    def at(self, rows):
+        return _Minimum(self.shape[rows], self.norm[rows], self.model[rows])
+
+
+def _start(data, tables, variance=None):
+    """The best shapes (n, n_components) among the nodes of the grids, each with its best norms."""
+    nodes = [table.rates[::_STRIDE] for table in tables]
+    places = [table.grid[::_STRIDE] for table in tables]
+    signal = data.counts - data.background
+    rows = np.arange(len(signal))
+    if len(nodes) == 2:
+        products = (nodes[0][:, None] * nodes[1]).reshape(-1, signal.shape[1]).T
+    # Without a model yet, its variance is guessed from the data, then taken from the first result.
+    first = variance is None
+    if first:
+        near = np.apply_along_axis(np.convolve, -1, data.counts, np.ones(5) / 5, mode="same")
+        variance = np.maximum(near, 1) + (data.systematic * near) ** 2
+    for _ in range(2 if first else 1):
+        weight = data.exposure / variance
+        b = [(weight * signal) @ node.T for node in nodes]
+        weight = data.exposure * weight
+        a = [weight @ (node**2).T for node in nodes]
+        if len(nodes) == 1:
+            norm = np.maximum(b[0], 0) / np.maximum(a[0], 1e-290)
+            best = ((b[0] * norm).argmax(-1),)
+            norms = [norm[rows, best[0]]]
+        else:
+            cross = (weight @ products).reshape(len(rows), len(nodes[0]), len(nodes[1]))
+            p, d = _two_norms(
+                a[0][:, :, None], a[1][:, None], cross, b[0][:, :, None], b[1][:, None]
+            )
+            # At the best norms χ² is lower by b·norm than without a source.
+            gain = b[0][:, :, None] * p + b[1][:, None] * d
+            best = np.divmod(gain.reshape(len(rows), -1).argmax(-1), len(nodes[1]))
+            norms = [p[rows, *best], d[rows, *best]]
+        model = sum(
+            norm[:, None] * node[k] for norm, node, k in zip(norms, nodes, best, strict=True)
+        )
+        variance = data.variance(data.exposure * model)
+    return np.stack([place[k] for place, k in zip(places, best, strict=True)], axis=-1)
+
+
+def _beside(data, tables, alone, k):
+    """Shapes to start from where component k alone is nearly enough, and the other is weak.
+
+    A weak component is worth less than what k gains from a shape between two nodes, so `_start`
+    does not see it. Here k is free to follow: to first order about its best fit alone, a weighted
+    linear fit of its norm, its shape and the norm of the other, for each node of the other.
+    """
+    table, other = tables[k], tables[1 - k]
+    variance = data.variance(alone.model)
+    rate, slope = (data.exposure * x for x in table(alone.shape[:, 0]))
+    base = np.stack([rate, alone.norm * slope], axis=1)
+    nodes = other.rates
+    weight = data.exposure / variance
+    residual = data.counts - data.background - alone.model
+    own = (base / variance[:, None]) @ base.swapaxes(1, 2)
+    length = np.maximum(np.sqrt(np.diagonal(own, axis1=1, axis2=2)), 1e-290)
+    base = base / length[..., None]
+    own = own / length[:, :, None] / length[:, None] + 1e-9 * np.eye(2)
+    overlap = (base * weight[:, None]) @ nodes.T
+    cross = np.linalg.solve(own, overlap)
+    offset = np.linalg.solve(own, (base / variance[:, None]) @ residual[..., None])
+    # What of the other component, and of the residual, the first cannot take up
+    free = (data.exposure * weight) @ (nodes**2).T
+    left = free - (overlap * cross).sum(1)
+    signal = (weight * residual) @ nodes.T - (overlap * offset).sum(1)
+    usable = left > 1e-9 * free
+    gain = np.where(usable, np.maximum(signal, 0) ** 2 / np.where(usable, left, 1), 0)
+    rows, node = np.arange(len(gain)), gain.argmax(-1)
+    norm = np.maximum(signal[rows, node], 0) / np.where(usable, left, np.inf)[rows, node]
+    change = (offset[:, 1, 0] - cross[rows, 1, node] * norm) / length[:, 1]
+    change = np.clip(np.nan_to_num(change), -_LONGEST_STEP, _LONGEST_STEP)
+    shape = np.empty((len(rows), 2))
+    shape[:, k] = np.clip(alone.shape[:, 0] + change, table.grid[0], table.grid[-1])
+    shape[:, 1 - k] = other.grid[node]
+    return shape
+
+
+def _better(data, first, second):
+    """Of two minima of each spectrum the deeper one, by χ² at the variances of both."""
+    difference = 0
+    for fit in (first, second):
+        variance = data.variance(fit.model)
+        difference = difference + data.chi2(second.model, variance)
+        difference = difference - data.chi2(first.model, variance)
+    take = (difference < 0)[:, None]
+    return _Minimum(
+        *(np.where(take, getattr(second, f.name), getattr(first, f.name)) for f in fields(first))
+    )
+
+
+def _two_norms(aa, bb, ab, a, b):
+    """Norms p, d >= 0 that minimise p² aa + 2 p d ab + d² bb - 2 p a - 2 d b."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        determinant = aa * bb - ab * ab
+        p, d = (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
+        inside = (determinant > 1e-12 * aa * bb) & (p >= 0) & (d >= 0)
+        only_p, only_d = np.maximum(a, 0) / aa, np.maximum(b, 0) / bb
+        take_p = a * only_p >= b * only_d
+    p = np.where(inside, p, np.where(take_p, only_p, 0))
+    d = np.where(inside, d, np.where(take_p, 0, only_d))
+    return np.nan_to_num(p, posinf=0), np.nan_to_num(d, posinf=0)
+
+
+def _norms(data, templates, variance):
+    """The best norms (n, n_components), none below zero, for folded components."""
+    signal = (data.counts - data.background) / variance
+    b = [(t * signal).sum(-1) for t in templates]
+    a = [(t * t / variance).sum(-1) for t in templates]
+    if len(templates) == 1:
+        return (np.maximum(b[0], 0) / np.maximum(a[0], 1e-290))[:, None]
+    cross = (templates[0] * templates[1] / variance).sum(-1)
+    return np.stack(_two_norms(*a, cross, *b), axis=-1)
+
+
+def _curvature(data, templates, slopes, norm, model, variance):
+    """Gradient (n, 2k) and curvature (n, 2k, 2k) of -χ²/2 in k shapes, then k norms."""
+    columns = [norm[:, k, None] * slope for k, slope in enumerate(slopes)]
+    columns = np.stack([*columns, *templates], axis=1)
+    weighted = columns / variance[:, None]
+    residual = data.counts - data.background - model
+    return (weighted @ residual[..., None])[..., 0], weighted @ columns.swapaxes(1, 2)
+
+
+def _step(gradient, curvature, frozen, damping, k):
+    """The damped Gauss-Newton step (n, 2k) with the frozen parameters held."""
+    scale = np.sqrt(np.diagonal(curvature, axis1=1, axis2=2))
+    scale = np.where((scale > 0) & ~frozen, scale, np.inf)
+    scaled = curvature / scale[:, :, None] / scale[:, None]
+    diagonal = np.arange(2 * k)
+    extra = np.zeros_like(scale)
+    extra[:, :k] = damping[:, None]
+    scaled[:, diagonal, diagonal] = 1 + extra + 1e-13
+    return np.linalg.solve(scaled, (gradient / scale)[..., None])[..., 0] / scale
+
+
+def _minimise(data, tables, shape, variance=None):
+    """The minimum of χ² near the given shapes, by Levenberg-Marquardt in all spectra at once.
+
+    The variance is the given one, or else it follows the model: each step lowers χ² at the variance
+    of the model before it, and it ends where the two agree.
+    """
+    n, k = shape.shape
+    lowest = np.array([table.grid[0] for table in tables])
+    highest = np.array([table.grid[-1] for table in tables])
+
+    def evaluate(data, shape):
+        pairs = [table(x) for table, x in zip(tables, shape.T, strict=True)]
+        return tuple([data.exposure * pair[j] for pair in pairs] for j in (0, 1))
+
+    def combine(norm, templates):
+        return sum(norm[:, j, None] * template for j, template in enumerate(templates))
+
+    # First norms at a variance from the data, then at that of their own model.
+    templates, slopes = evaluate(data, shape)
+    trial = np.maximum(data.counts, 1) if variance is None else variance
+    for _ in range(3 if variance is None else 1):
+        norm = _norms(data, templates, trial)
+        model = combine(norm, templates)
+        trial = data.variance(model) if variance is None else variance
+
+    result = _Minimum(shape.copy(), norm.copy(), model.copy())
+    rows = np.arange(n)
+    damping = np.full(n, 1e-3)
+    for _ in range(_MAX_ITERATIONS):
+        here = data.variance(model) if variance is None else variance[rows]
+        gradient, curvature = _curvature(data, templates, slopes, norm, model, here)
+        value = np.concatenate([shape, norm], axis=1)
+        floor = np.concatenate([lowest, np.zeros(k)])
+        ceiling = np.concatenate([highest, np.full(k, np.inf)])
+        frozen = ((value <= floor) & (gradient <= 0)) | ((value >= ceiling) & (gradient >= 0))
+        step = _step(gradient, curvature, frozen, damping, k)
+        newton = _step(gradient, curvature, frozen, np.zeros(len(rows)), k)
+        # Half the χ² that is left to gain; 1e-7 is 3e-4 of a standard deviation from the minimum.
+        done = ((gradient * np.where(frozen, 0, newton)).sum(-1) < 1e-7) | (damping > 1e8)
+
+        move = np.clip(step[:, :k], -_LONGEST_STEP, _LONGEST_STEP)
+        trial_shape = np.clip(shape + move, lowest, highest)
+        trial_templates, trial_slopes = evaluate(data, trial_shape)
+        trial_norm = _norms(data, trial_templates, here)
+        trial_model = combine(trial_norm, trial_templates)
+        old = data.chi2(model, here)
+        better = data.chi2(trial_model, here) <= old * (1 + 1e-13)
+        damping = np.where(better, damping * 0.1, np.maximum(damping, 1e-4) * 10)
+
+        take = better[:, None]
+        shape, norm = np.where(take, trial_shape, shape), np.where(take, trial_norm, norm)
+        model = np.where(take, trial_model, model)
+        templates, slopes = (
+            [np.where(take, new, old) for new, old in zip(*pair, strict=True)]
+            for pair in ((trial_templates, templates), (trial_slopes, slopes))
+        )
+        if done.any():
+            result.shape[rows[done]] = shape[done]
+            result.norm[rows[done]] = norm[done]
+            result.model[rows[done]] = model[done]
+            left = ~done
+            rows, data, damping = rows[left], data[left], damping[left]
+            shape, norm, model = shape[left], norm[left], model[left]
+            templates, slopes = [t[left] for t in templates], [s[left] for s in slopes]
+            if len(rows) == 0:
+                break
+    result.shape[rows], result.norm[rows], result.model[rows] = shape, norm, model
+    return result
+
+
+def _errors(data, tables, fit):
+    """Standard deviations (n, n_components) of the shapes, all else free."""
+    pairs = [table(x) for table, x in zip(tables, fit.shape.T, strict=True)]
+    templates, slopes = ([data.exposure * pair[j] for pair in pairs] for j in (0, 1))
+    variance = data.variance(fit.model)
+    _, curvature = _curvature(data, templates, slopes, fit.norm, fit.model, variance)
+    scale = np.sqrt(np.diagonal(curvature, axis1=1, axis2=2))
+    scale = np.where(scale > 0, scale, np.inf)
+    scaled = curvature / scale[:, :, None] / scale[:, None]
+    diagonal = np.arange(scaled.shape[-1])
+    scaled[:, diagonal, diagonal] = 1 + 1e-13
+    covariance = np.diagonal(np.linalg.inv(scaled), axis1=1, axis2=2)
+    return np.sqrt(np.maximum(covariance, 0))[:, : len(tables)] / scale[:, : len(tables)]
+
+
+# -- what callers get wrong ----------------------------------------------------------------------
+
+
+def _number(name, value, example):
+    """A finite number, 0 or more."""
+    number = np.asarray(value, dtype=float)
+    if number.ndim != 0 or not np.isfinite(number) or number < 0:
+        raise ValueError(
+            f"{name} must be one number, finite and 0 or more: {example}, not {value}."
+        )
+    return float(number)
+
+
+def _checked_spectra(counts, background, exposure, response):
+    if not isinstance(response, Response):
+        raise ValueError(
+            "response must be a helpers.spectra.Response, as helpers.data.load_response gives it, "
+            f"not a {type(response).__name__}."
+        )
+    n_channels = len(response.channel_lo)
+    values = {"counts": counts, "background": background, "exposure": exposure}
+    values = {name: np.asarray(value, dtype=float) for name, value in values.items()}
+    shape = values["counts"].shape
+    if len(shape) != 2 or shape[1] != n_channels:
+        raise ValueError(
+            f"counts has shape {shape}, but must be (n, {n_channels}): one row per spectrum, with "
+            "all channels of the response. Add a first dimension to a single one: counts[None]."
+        )
+    for name, expected in (("background", shape), ("exposure", shape[:1])):
+        if values[name].shape != expected:
+            raise ValueError(
+                f"{name} has shape {values[name].shape}, but counts of shape {shape} need "
+                f"{expected}: repeat what is common to all spectra with np.broadcast_to."
+            )
+    for name, value in values.items():
+        wrong = ~np.isfinite(value) | (value <= 0 if name == "exposure" else value < 0)
+        if wrong.any():
+            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            wanted, remedy = {
+                "counts": ("0 or more", "give the counts before background is subtracted"),
+                "background": ("0 or more", "give the expected counts, zero if there are none"),
+                "exposure": ("above 0 s", "leave out spectra without good time"),
+            }[name]
+            raise ValueError(
+                f"{name} must be finite and {wanted}, but {int(wrong.sum())} of {value.size} are "
+                f"not, the first at {where}: {value[where]}. Please {remedy}."
+            )
+    return values["counts"], values["background"], values["exposure"]
