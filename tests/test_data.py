@@ -31,7 +31,7 @@ from helpers.data import (
 )
 from helpers.spectra import power_law
 
-DATA = Path(data.__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parent.parent / "data"
 SPECTRA = ("nicer_maxi_j1820", "ixpe_swift_j1727")
 RESPONSES = ("nicer", "ixpe", "rxte_pca", "nustar_fpma", "xmm_pn", "swift_xrt")
 REAL_ASM = os.environ.get("XRAY_TIMING_ASM")
@@ -49,13 +49,14 @@ def test_sums_cover_every_data_file():
     for line in (DATA / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split()
         sums[name] = digest
-    files = {path.name for path in (*DATA.glob("*.npz"), DATA / "asm_registry.txt")}
+    listed = (*DATA.glob("*.npz"), *DATA.glob("*.csv"), DATA / "asm_registry.txt")
+    files = {path.name for path in listed}
     assert sums.keys() == files
     assert {name: sha256(DATA / name) for name in files} == sums
 
 
 def test_the_data_stay_small():
-    assert sum(path.stat().st_size for path in DATA.iterdir() if path.is_file()) < 6e6
+    assert sum(path.stat().st_size for path in DATA.iterdir() if path.is_file()) < 14e6
 
 
 def test_nicer_spectrum_keeps_the_counts_of_its_file():
@@ -301,7 +302,7 @@ RESPONSE = contents(DATA / "response_rxte_pca.npz")
 
 
 def read_spectrum(path):
-    return data._read_spectrum(path, "ixpe_swift_j1727")
+    return data.spectra._read_spectrum(path, "ixpe_swift_j1727")
 
 
 @pytest.mark.parametrize(
@@ -344,7 +345,7 @@ def test_a_damaged_spectrum_is_named(tmp_path, field, value, complaint):
     ],
 )
 def test_a_damaged_response_is_named(tmp_path, field, value, complaint):
-    expect_complaint(tmp_path, RESPONSE, field, value, complaint, data._read_response)
+    expect_complaint(tmp_path, RESPONSE, field, value, complaint, data.spectra._read_response)
 
 
 def expect_complaint(folder, good, field, value, complaint, read):
@@ -360,7 +361,7 @@ def expect_complaint(folder, good, field, value, complaint, read):
 
 
 def test_a_missing_course_file_says_how_to_restore_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "_DATA", tmp_path)
+    monkeypatch.setattr(data.files, "_DATA", tmp_path)
     with pytest.raises(DataError, match=r"_maxi_j1820\.npz: there is no such file.*git checkout"):
         load_spectrum("nicer_maxi_j1820")
     with pytest.raises(DataError, match=r"response_nicer\.npz: there is no such file"):
@@ -369,7 +370,7 @@ def test_a_missing_course_file_says_how_to_restore_it(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("good", "read"), [(RESPONSE, "_read_response"), (SPECTRUM, None)])
 def test_numbers_of_another_machine_are_understood(tmp_path, good, read):
-    read = getattr(data, read) if read else read_spectrum
+    read = getattr(data.spectra, read) if read else read_spectrum
     swapped = {k: v.astype(">f8") if v.dtype.kind == "f" else v for k, v in good.items()}
     for name, arrays in (("here", good), ("there", swapped)):
         np.savez(tmp_path / f"{name}.npz", **arrays)
@@ -382,7 +383,7 @@ def test_numbers_of_another_machine_are_understood(tmp_path, good, read):
 def test_an_archive_of_absurd_size_is_not_unpacked(tmp_path):
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("counts.npy", b"\0" * (data._LARGEST_ARCHIVE + 1))
+        archive.writestr("counts.npy", b"\0" * (data.files._LARGEST_ARCHIVE + 1))
     with pytest.raises(DataError, match="too large"):
         read_spectrum(path)
 
@@ -433,7 +434,7 @@ def test_erosita_light_curve_gives_the_rate_of_its_file():
     assert len(table) == 24
     assert table.attrs["units"].keys() == set(table.columns)
     assert table.attrs["bands_keV"] == {1: (0.2, 5.0), 2: (0.2, 2.3), 3: (2.3, 5.0)}
-    with fits.open(data._stingray(data._LIGHT_CURVES["erosita"])) as hdus:
+    with fits.open(data.events._stingray(data.events._LIGHT_CURVES["erosita"])) as hdus:
         expected = hdus["RATE"].data["RATE"]
         expected = expected[np.isfinite(expected).all(axis=1)]
     for k in (1, 2, 3):
@@ -451,17 +452,17 @@ def test_sample_light_curve_has_no_gap():
 
 
 def test_loading_events_and_light_curves_is_silent(recwarn):
-    for name in data._EVENTS:
+    for name in data.events._EVENTS:
         load_events(name)
-    for name in data._LIGHT_CURVES:
+    for name in data.events._LIGHT_CURVES:
         load_light_curve(name)
     assert not recwarn.list
 
 
 def test_a_stingray_without_its_test_data_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "_stingray", lambda name: tmp_path / name)
+    monkeypatch.setattr(data.events, "_stingray", lambda name: tmp_path / name)
     for load in (load_events, load_light_curve):
-        name = next(iter(data._EVENTS if load is load_events else data._LIGHT_CURVES))
+        name = next(iter(data.events._EVENTS if load is load_events else data.events._LIGHT_CURVES))
         with pytest.raises(DataError, match=r"no such file.*pip install"):
             load(name)
 
@@ -491,31 +492,31 @@ def damaged_fits(source, folder, extension, column, value):
     ],
 )
 def test_damaged_events_are_named(tmp_path, name, extension, column, value, complaint):
-    source = data._stingray("tests/data/" + data._EVENTS[name][0])
+    source = data.events._stingray("tests/data/" + data.events._EVENTS[name][0])
     path = damaged_fits(source, tmp_path, extension, column, value)
     with pytest.raises(DataError, match=complaint) as caught:
-        data._read_events(path, name)
+        data.events._read_events(path, name)
     assert str(path) in str(caught.value)
 
 
 def test_events_without_good_times_are_refused(tmp_path):
     path = tmp_path / "a.fits"
-    with fits.open(data._stingray("tests/data/chandra_test.fits")) as hdus:
+    with fits.open(data.events._stingray("tests/data/chandra_test.fits")) as hdus:
         hdus[:2].writeto(path)
     with pytest.raises(DataError, match="No valid GTI"):
-        data._read_events(path, "chandra_m82")
+        data.events._read_events(path, "chandra_m82")
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
 def test_truncated_files_are_named(tmp_path, share):
     readers = {
-        f"tests/data/{file}": lambda path, name=name: data._read_events(path, name)
-        for name, (file, *_) in data._EVENTS.items()
+        f"tests/data/{file}": lambda path, name=name: data.events._read_events(path, name)
+        for name, (file, *_) in data.events._EVENTS.items()
     }
-    readers[data._LIGHT_CURVES["erosita"]] = data._read_erosita
+    readers[data.events._LIGHT_CURVES["erosita"]] = data.events._read_erosita
     for file, read in readers.items():
-        content = data._stingray(file).read_bytes()
+        content = data.events._stingray(file).read_bytes()
         path = tmp_path / Path(file).name
         path.write_bytes(content[: int(share * len(content))])
         with pytest.raises(DataError):
@@ -617,22 +618,22 @@ def test_fuzz_spectrum(fuzzed, random):
 @settings(FUZZ, max_examples=150)
 @given(random=st.data())
 def test_fuzz_response(fuzzed, random):
-    response = fuzzed(random.draw(damaged_archives(RESPONSE)), "a.npz", data._read_response)
+    response = fuzzed(random.draw(damaged_archives(RESPONSE)), "a.npz", data.spectra._read_response)
     if response is not None:
         assert response.fold(torch.ones(len(response.energy_lo))).isfinite().all()
         assert good_bins(response.energy_lo.numpy(), response.energy_hi.numpy())
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", list(data._EVENTS))
+@pytest.mark.parametrize("name", list(data.events._EVENTS))
 @settings(FUZZ, max_examples=60)
 @given(random=st.data())
 def test_fuzz_events(fuzzed, name, random):
-    with fits.open(data._stingray("tests/data/" + data._EVENTS[name][0])) as hdus:
+    with fits.open(data.events._stingray("tests/data/" + data.events._EVENTS[name][0])) as hdus:
         content = io.BytesIO()
         hdus.writeto(content)  # a compressed file would hardly ever get past its checksum
     content = random.draw(damaged_bytes(content.getvalue()))
-    events = fuzzed(content, "a.fits", lambda path: data._read_events(path, name))
+    events = fuzzed(content, "a.fits", lambda path: data.events._read_events(path, name))
     if events is not None:
         assert (np.diff(events.time) >= 0).all()
         assert np.isfinite(events.energy).all()
@@ -642,8 +643,10 @@ def test_fuzz_events(fuzzed, name, random):
 @settings(FUZZ, max_examples=60)
 @given(random=st.data())
 def test_fuzz_erosita(fuzzed, random):
-    content = random.draw(damaged_bytes(data._stingray(data._LIGHT_CURVES["erosita"]).read_bytes()))
-    table = fuzzed(content, "a.fits", data._read_erosita)
+    content = random.draw(
+        damaged_bytes(data.events._stingray(data.events._LIGHT_CURVES["erosita"]).read_bytes())
+    )
+    table = fuzzed(content, "a.fits", data.events._read_erosita)
     if table is not None:
         assert (table.drop(columns="time") >= 0).all(axis=None)
 
@@ -651,8 +654,8 @@ def test_fuzz_erosita(fuzzed, random):
 @settings(FUZZ, max_examples=60)
 @given(random=st.data())
 def test_fuzz_sample(fuzzed, random):
-    content = data._stingray(data._LIGHT_CURVES["sample"]).read_bytes()[:2000]
-    table = fuzzed(random.draw(damaged_bytes(content)), "a.txt", data._read_sample)
+    content = data.events._stingray(data.events._LIGHT_CURVES["sample"]).read_bytes()[:2000]
+    table = fuzzed(random.draw(damaged_bytes(content)), "a.txt", data.events._read_sample)
     if table is not None:
         assert (table.rate >= 0).all()
         assert (np.diff(table.time) > 0).all()
@@ -679,7 +682,7 @@ LOOK_ALIKES = {
 def asm(tmp_path_factory):
     """Folder and registry of the set: the real one where the environment names it."""
     if REAL_ASM:
-        return Path(REAL_ASM), data._asm_registry()
+        return Path(REAL_ASM), data.asm._asm_registry()
     folder = tmp_path_factory.mktemp("asm")
     generator = np.random.default_rng(5)
     for name, (label, n) in LOOK_ALIKES.items():
@@ -694,7 +697,7 @@ def asm(tmp_path_factory):
 def asm_copy(asm, tmp_path, monkeypatch):
     """A copy of the set that a test may damage; load_asm knows its registry and no folder."""
     monkeypatch.delenv("XRAY_TIMING_ASM", raising=False)
-    monkeypatch.setattr(data, "_asm_registry", lambda: asm[1])
+    monkeypatch.setattr(data.asm, "_asm_registry", lambda: asm[1])
     folder = tmp_path / "copy"
     for name in asm[1]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -754,7 +757,7 @@ def server(asm_copy, tmp_path, monkeypatch):
 
     with running() as server:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(data, "_ASM_URL", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(data.asm, "_ASM_URL", f"http://127.0.0.1:{server.server_port}/")
         monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
         server.cache = tmp_path / "cache"
         yield server
@@ -784,7 +787,7 @@ def check_table(table, registry):
 
 
 def test_registry_lists_the_41_files():
-    registry = data._asm_registry()
+    registry = data.asm._asm_registry()
     assert len(registry) == 41
     assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in registry.values())
     assert set(LOOK_ALIKES) <= set(registry)
@@ -827,7 +830,7 @@ def test_asm_refuses_a_bad_download_and_mends_it_later(server, asm, fault):
     getattr(server, fault).add(name)
     with pytest.raises(DataError, match=re.escape(name)) as caught:
         load_asm()
-    for word in ("could not be fetched", data._ASM_URL, "XRAY_TIMING_ASM", "load_asm(path)"):
+    for word in ("could not be fetched", data.asm._ASM_URL, "XRAY_TIMING_ASM", "load_asm(path)"):
         assert word in str(caught.value)
     assert name not in cached(server)
     assert set(cached(server)) < set(asm[1])  # and nothing half-written beside them
@@ -838,7 +841,8 @@ def test_asm_refuses_a_bad_download_and_mends_it_later(server, asm, fault):
 
 
 def test_asm_without_server_says_what_to_do(server):
-    data._ASM_URL = data._ASM_URL.replace(str(server.server_port), "9")  # the port of nobody
+    port_of_nobody = "9"
+    data.asm._ASM_URL = data.asm._ASM_URL.replace(str(server.server_port), port_of_nobody)
     with pytest.raises(DataError) as caught:
         load_asm()
     for word in ("could not be fetched", "0 of", "load_asm(path)", "XRAY_TIMING_ASM", "github.com"):
@@ -929,7 +933,7 @@ def test_asm_names_a_bad_line(tmp_path, line):
     path = tmp_path / "a.asc"
     path.write_text(f"CygX-1 HMBH 50087.4 0.25 1.13 1.43\n{line}\nCygX-1 HMBH 1 1 1 1\n")
     with pytest.raises(DataError, match="line 2 is"):
-        data._read_asm_file(path)
+        data.asm._read_asm_file(path)
 
 
 def test_the_real_asm_set_is_as_documented():
@@ -948,7 +952,7 @@ def test_the_real_asm_set_is_as_documented():
 @given(random=st.data())
 def test_fuzz_asm(fuzzed, random):
     rows = "".join(f"{label}   50087.4   0.25  -1.13  1.5\n" for label, _ in LOOK_ALIKES.values())
-    table = fuzzed(random.draw(damaged_bytes(rows.encode())), "a.asc", data._read_asm_file)
+    table = fuzzed(random.draw(damaged_bytes(rows.encode())), "a.asc", data.asm._read_asm_file)
     if table is not None:
         assert np.isfinite(table.select_dtypes("number")).all(axis=None)
-        assert (table.type.str.fullmatch(data._ASM_TYPES)).all()
+        assert (table.type.str.fullmatch(data.asm._ASM_TYPES)).all()

@@ -7,11 +7,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from nbconvert import HTMLExporter
 
 from helpers import plotting
+from helpers.features import hue
+from helpers.simulators.pointings import INSTRUMENTS
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
 with plt.rc_context():
@@ -128,3 +131,213 @@ def test_steps(ax):
     assert (values.tolist(), edges.tolist()) == ([5, 6], [0, 1, 3])
     bars = ax.collections[0].get_segments()
     assert [bar.tolist() for bar in bars] == [[[0.5, 4], [0.5, 6]], [[2, 4], [2, 8]]]
+
+
+@pytest.fixture
+def observations():
+    """Six pointings of RXTE, of which one has no soft colour, one no rate, and two no power colours."""
+    return pd.DataFrame(
+        {
+            "instrument": "rxte",
+            "outburst_id": ["R1", "R1", "R1", "R1", "R2", "R2"],
+            "mjd": [4.0, 1.0, 3.0, 2.0, 5.0, 6.0],
+            "rate": [40.0, 30.0, 600.0, 500.0, 8.0, -1.0],
+            "n_det": [2, 1, 3, 5, 4, 1],
+            "hr_soft": [0.9, 1.2, 0.2, 0.4, np.nan, 1.0],
+            "state_label": ["LHS", "LHS", "HSS", "HIMS", "LHS", "SIMS"],
+            "object_label": ["BH", "BH", "BH", "BH", "NS", "NS"],
+            "pc1": [2.0, 20.0, np.nan, 9.0, 1.0, 0.5],
+            "pc2": [4.0, 2.0, 1.0, np.nan, 1.0, 1.5],
+        }
+    )
+
+
+def points(ax):
+    """{legend label: positions} of all points drawn."""
+    return {
+        line.get_label(): line.get_xydata().tolist()
+        for line in ax.lines
+        if line.get_linestyle() == "None" and line.get_label() != "centre"
+    }
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_a_hardness_intensity_diagram_shows_what_is_in_the_table(ax, observations):
+    assert plotting.hardness_intensity(ax, observations) is ax
+    assert points(ax) == {
+        "LHS (2 of 3)": [[0.9, 20], [1.2, 30]],
+        "HIMS (1)": [[0.4, 100]],
+        "SIMS (0 of 1)": [],
+        "HSS (1)": [[0.2, 200]],
+    }
+    assert legend(ax) == list(points(ax))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert "6–10 / 3–6 keV (Crab)" in ax.get_xlabel()
+    assert "per PCU, 3–25 keV (1/s)" in ax.get_ylabel()
+
+
+def test_the_track_of_an_outburst_runs_in_time(ax, observations):
+    plotting.hardness_intensity(ax, observations, outburst="R1")
+    (line,) = (line for line in ax.lines if line.get_linestyle() == "-")
+    assert line.get_xydata().tolist() == [[1.2, 30], [0.4, 100], [0.2, 200], [0.9, 20]]
+    assert line.get_label() in legend(ax)
+
+
+def test_arrows_point_the_way_an_outburst_goes(ax):
+    # Up on the hard side, to the left at high rate, down, and back to the right at low rate
+    angle = np.linspace(-0.7, 1.9 * np.pi - 0.7, 40)
+    way = pd.DataFrame({"hr_soft": 10 ** np.cos(angle), "rate": 10 ** np.sin(angle), "n_det": 1})
+    way = way.assign(mjd=np.arange(40.0), outburst_id="R1", state_label="LHS")
+    plotting.hardness_intensity(ax, way.sample(frac=1, random_state=1), outburst="R1")
+    assert len(ax.texts) == 9
+    x, y = np.log10([text.xyann for text in ax.texts]).T
+    along_x, along_y = np.log10([text.xy for text in ax.texts]).T - [x, y]
+    assert (x * along_y - y * along_x > 0).all()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_track_may_be_short_or_stand_still(ax, observations, n):
+    plotting.hardness_intensity(ax, observations.iloc[[0] * n], outburst="R1")
+    assert not ax.texts
+
+
+def test_labels_are_told_apart_by_shape_too(ax, observations):
+    for label in ("state_label", "object_label", "rate"):
+        ax.clear()
+        plotting.hardness_intensity(ax, observations, label)
+        shapes = [line.get_marker() for line in ax.lines]
+        assert len(shapes) == len(set(shapes)) == observations[label].nunique()
+
+
+def test_a_missing_label_is_a_label(ax, observations):
+    observations.loc[1, "state_label"] = None
+    plotting.hardness_intensity(ax, observations)
+    assert points(ax)["no label (1)"] == [[1.2, 30]]
+
+
+@pytest.mark.parametrize(
+    "column", ["rate", "n_det", "hr_soft", "state_label", "mjd", "outburst_id"]
+)
+def test_a_diagram_names_the_column_it_lacks(ax, observations, column):
+    with pytest.raises(ValueError, match=f"table lacks {column}"):
+        plotting.hardness_intensity(ax, observations.drop(columns=column), outburst="R1")
+
+
+def test_a_diagram_is_of_one_telescope_and_of_outbursts_it_has(ax, observations):
+    with pytest.raises(ValueError, match="no pointing of outburst 'R9'"):
+        plotting.hardness_intensity(ax, observations, outburst="R9")
+    observations.loc[0, "instrument"] = "nicer"
+    with pytest.raises(ValueError, match="one telescope at a time"):
+        plotting.hardness_intensity(ax, observations)
+
+
+def test_the_axes_name_the_bands_of_the_instrument(ax, observations):
+    nicer = observations.assign(instrument="nicer", hr_hard=1.0)
+    plotting.hardness_intensity(ax, nicer, colour="hr_hard")
+    above, below = INSTRUMENTS["nicer"].colours["hr_hard"]
+    words = "colour {:g}–{:g} / {:g}–{:g} keV (Crab)".format(*above, *below)
+    assert ax.get_xlabel() == words
+    assert ax.get_ylabel() == "net rate per detector, 0.5–10 keV (1/s)"
+
+
+@pytest.mark.parametrize("telescope", ["ixpe", None])
+def test_the_axes_of_a_telescope_that_is_not_known(ax, observations, telescope):
+    table = observations.assign(instrument=telescope)
+    if telescope is None:
+        table = table.drop(columns="instrument")
+    plotting.hardness_intensity(ax, table)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        "colour hr_soft (Crab)",
+        "net rate per detector (1/s)",
+    )
+
+
+def test_the_wheel_shows_what_is_in_the_table(ax, observations):
+    assert plotting.power_colour_wheel(ax, observations) is ax
+    assert points(ax) == {
+        "LHS (3)": [[2, 4], [20, 2], [1, 1]],
+        "HIMS (0 of 1)": [],
+        "SIMS (1)": [[0.5, 1.5]],
+        "HSS (0 of 1)": [],
+    }
+    assert legend(ax) == [*points(ax), "centre"]
+    (centre,) = (line for line in ax.lines if line.get_label() == "centre")
+    assert centre.get_xydata().tolist() == [[4.51920, 0.453724]]
+    assert ax.get_aspect() == 1
+
+
+def test_the_sectors_of_the_wheel_are_the_hues_of_the_states(ax, observations):
+    plotting.power_colour_wheel(ax, observations)
+    for sector, (low, high) in zip(ax.patches, plotting.HUES.values(), strict=True):
+        inside = hue(*sector.get_xy()[1:-1].T)
+        assert inside[0] == pytest.approx(low % 360)
+        assert inside[-1] == pytest.approx(high % 360)
+        assert np.diff(inside) % 360 == pytest.approx((high - low) / 49)
+    for text in ax.texts:
+        low, high = plotting.HUES[text.get_text()]
+        assert hue(*text.get_position()) == pytest.approx((low + high) / 2)
+
+
+def test_all_points_of_the_wheel_are_in_view(ax, observations):
+    observations.loc[0, "pc2"] = 3e4
+    plotting.power_colour_wheel(ax, observations)
+    assert ax.get_ylim()[1] > 3e4
+
+
+def test_a_wheel_without_points_is_a_wheel(ax, observations):
+    plotting.power_colour_wheel(ax, observations.assign(pc1=np.nan))
+    assert legend(ax)[0] == "LHS (0 of 3)"
+
+
+@pytest.mark.parametrize("column", ["pc1", "pc2", "object_label"])
+def test_a_wheel_names_the_column_it_lacks(ax, observations, column):
+    with pytest.raises(ValueError, match=f"table lacks {column}"):
+        plotting.power_colour_wheel(ax, observations.drop(columns=column), "object_label")
+
+
+def test_one_power_spectrum(ax):
+    assert plotting.power_spectra(ax, [1, 2, 4], [0.5, 0.0, 0.1], noise=0.01) is ax
+    values, edges, _ = ax.patches[0].get_data()
+    np.testing.assert_allclose(values, [0.5, np.nan, 0.4])
+    np.testing.assert_allclose(edges, [2**-0.5, 2**0.5, 2**1.5, 2**2.5])
+    (noise,) = ax.lines
+    np.testing.assert_allclose(noise.get_xydata(), [[1, 0.01], [2, 0.02], [4, 0.04]])
+    assert legend(ax) == ["(1 of 3 bins not above 0)", "photon noise"]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+
+def test_several_power_spectra(ax):
+    power = {"hard": [0.5, 0.2, 0.1], "soft": [0.1, 0.1, 0.1]}
+    plotting.power_spectra(
+        ax, [1, 2, 4], power, errors={"hard": [0.1, 0.1, 0.05]}, noise={"soft": 0.02}
+    )
+    assert legend(ax) == ["hard", "soft", "photon noise soft"]
+    assert [p.get_data()[0].tolist() for p in ax.patches] == [[0.5, 0.4, 0.4], [0.1, 0.2, 0.4]]
+    bars = [bar[:, 1].tolist() for bar in ax.collections[0].get_segments()]
+    np.testing.assert_allclose(bars, [[0.4, 0.6], [0.2, 0.6], [0.2, 0.6]])
+    assert len({(p.get_linestyle(), p.get_edgecolor()) for p in ax.patches}) == 2
+    assert len({p.get_linestyle() for p in ax.patches}) == 2
+
+
+@pytest.mark.parametrize(
+    ("frequency", "power", "message"),
+    [
+        ([0, 1, 2], [1, 1, 1], "leave out the zeroth"),
+        ([1, 3, 2], [1, 1, 1], "increasing"),
+        ([1, 2, np.nan], [1, 1, 1], "increasing"),
+        ([1], [1], "two bins"),
+        ([1, 2, 4], [1, 1], "not \\(2,\\)"),
+        ([1, 2, 4], {"soft": [1, 1]}, "power soft .* not \\(2,\\)"),
+    ],
+)
+def test_power_spectra_that_cannot_be_drawn(ax, frequency, power, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.power_spectra(ax, frequency, power)
+
+
+def test_noise_of_a_spectrum_that_is_not_there(ax):
+    with pytest.raises(ValueError, match="noise names hrad"):
+        plotting.power_spectra(ax, [1, 2], {"hard": [1, 1]}, noise={"hrad": 1})

@@ -1,0 +1,27 @@
+"""Loaders of the course's data, observed and simulated; each checks what it reads.
+
+Spectra, responses and the simulated archive lie in the course's data/ folder, events and light
+curves come with stingray, and the RXTE/ASM set is fetched from its public home when it is asked
+for. data/README.md says where everything comes from. A file that is missing or damaged gives a
+`DataError`, and nothing else.
+"""
+
+from helpers.data.archive import LightCurves, load_light_curves, load_observations, load_truth
+from helpers.data.asm import load_asm
+from helpers.data.events import load_events, load_light_curve
+from helpers.data.files import DataError
+from helpers.data.spectra import Spectrum, load_response, load_spectrum
+
+__all__ = [
+    "DataError",
+    "LightCurves",
+    "Spectrum",
+    "load_asm",
+    "load_events",
+    "load_light_curve",
+    "load_light_curves",
+    "load_observations",
+    "load_response",
+    "load_spectrum",
+    "load_truth",
+]
