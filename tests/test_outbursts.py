@@ -179,6 +179,16 @@ def test_numbers_that_do_not_fit_are_named(change, message):
         simulate_archive(1, processes=1, **{**SMALL, **change})
 
 
+def test_an_archive_too_faint_to_plant_errors_in_is_named(monkeypatch):
+    def dark(truth, seed, processes):
+        names = [name for name in COLUMNS if name not in outbursts._FILED]
+        return pd.DataFrame(0.0, index=truth.index, columns=names), []
+
+    monkeypatch.setattr(outbursts, "_observe_all", dark)
+    with pytest.raises(ValueError, match="0 pointings of rxte are bright.*ask for more"):
+        simulate_archive(1, **SMALL)
+
+
 # --- the archive in data/ -------------------------------------------------------------------------
 
 

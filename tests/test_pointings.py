@@ -47,11 +47,10 @@ def times(truth, n):
     return pd.concat([truth] * n, ignore_index=True)
 
 
-def close(at, **distance):
-    """The same pointing, nearer or farther: another flux."""
-    scale = 1.0 if not distance else distance["flux"]
+def at_flux(truth, scale):
+    """The same pointing of a source that is brighter or fainter."""
     names = ["norm_disc", "norm_layer", "norm_corona"]
-    return at.assign(**{name: at[name] * scale for name in names})
+    return truth.assign(**{name: truth[name] * scale for name in names})
 
 
 def test_observe_returns_the_columns_of_the_archive(world):
@@ -105,7 +104,7 @@ def test_the_crab_has_the_colours_of_the_crab(name):
 def test_the_spectral_fit_finds_the_drawn_disc_and_corona(world):
     """Without cut-off and boundary layer the model of the fit is the true one."""
     truth = times(pick(world, "HSS").assign(e_cut=np.nan), 30)
-    table, _ = observe_spectra(close(truth, flux=0.3), INSTRUMENTS["rxte"], 3)
+    table, _ = observe_spectra(at_flux(truth, 0.3), INSTRUMENTS["rxte"], 3)
     for name in ("gamma", "kt_in"):
         scatter = table[name].std() / np.sqrt(len(table))
         assert table[name].mean() == pytest.approx(truth[name][0], abs=4 * scatter + 0.003)
@@ -157,7 +156,7 @@ def test_the_rms_is_that_of_the_corona_diluted_by_the_disc(world):
 
 def test_hard_photons_come_late_by_the_drawn_delay(world):
     truth = pick(world, "LHS", luminosity=0.1)
-    truth = close(truth, flux=5.0)
+    truth = at_flux(truth, 5.0)
     instrument = INSTRUMENTS["rxte"]
     spectra = pointings._expose(truth, instrument, np.random.default_rng(0))
     generator = np.random.default_rng(6)
@@ -203,7 +202,7 @@ def test_a_type_c_qpo_is_found_where_it_is(world):
 
 
 def test_a_faint_source_has_gaps_and_no_zeros(world):
-    truth = close(pick(world, "LHS"), flux=1e-4)
+    truth = at_flux(pick(world, "LHS"), 1e-4)
     table, _ = observe(truth, INSTRUMENTS["rxte"], np.random.default_rng(4))
     names = ["hr_hard", "kt_in", "hue", "qpo_freq", "lag_1_10", "coherence", "nu_break"]
     assert table[names].isna().all(axis=None)
@@ -215,7 +214,7 @@ def test_a_faint_source_has_gaps_and_no_zeros(world):
     [("slew", "rms_0p004_0p03", 3), ("burst", "skew", 3), ("flare", "rms_0p004_0p03", 2)],
 )
 def test_what_goes_wrong_leaves_its_mark(world, outlier, column, factor):
-    truth = close(pick(world, "HSS", kind="NS", luminosity=0.05), flux=0.3)
+    truth = at_flux(pick(world, "HSS", kind="NS", luminosity=0.05), 0.3)
     usual, _ = observe(times(truth, 4), INSTRUMENTS["rxte"], np.random.default_rng(1))
     table, _ = observe(
         times(truth.assign(outlier=outlier), 4), INSTRUMENTS["rxte"], np.random.default_rng(1)
@@ -264,7 +263,7 @@ def test_a_missing_column_and_two_sources_are_named(world):
 
 
 def test_the_background_estimate_errs_as_stated(world):
-    truth = times(close(pick(world, "LHS"), flux=1e-6), 400)
+    truth = times(at_flux(pick(world, "LHS"), 1e-6), 400)
     instrument = replace(INSTRUMENTS["rxte"], background_error=0.1)
     _, spectra = observe_spectra(truth, instrument, 8)
     estimate = spectra.background.sum(1) / spectra.background.sum(1).mean()

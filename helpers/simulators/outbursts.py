@@ -144,11 +144,11 @@ TRUTH_COLUMNS = {
     "n_h_literature": ("1e22/cm^2", "column density as the observer believes"),
     "inclination": ("deg", "inclination of the orbit"),
     "gain": ("", "true over nominal energy"),
-    "outlier": ("", "slew, burst or flare"),
+    "outlier": ("", "slew, burst or flare; empty if nothing went wrong"),
     "gamma": ("", "photon index of the corona at 8 keV"),
-    "e_cut": ("keV", "its exponential cut-off"),
+    "e_cut": ("keV", "its exponential cut-off; empty in SIMS and HSS, which have none"),
     "kt_in": ("keV", "temperature of the disc's inner edge"),
-    "kt_layer": ("keV", "temperature of the boundary layer"),
+    "kt_layer": ("keV", "temperature of the boundary layer; empty for black holes"),
     "disc_share": ("", "share of the disc in the flux at 2-20 keV"),
     "thermal_share": ("", "share of disc and boundary layer in it"),
     "norm_disc": ("", "norm of disc_blackbody"),
@@ -163,9 +163,9 @@ TRUTH_COLUMNS = {
     "rms_3": ("", "of the third"),
     "rms_red": ("", "of the power law, 0.1-10 Hz"),
     "red_index": ("", "index of the power law"),
-    "qpo_type": ("", "A, B or C"),
-    "nu_qpo": ("Hz", "centroid of the QPO"),
-    "q_qpo": ("", "its quality factor"),
+    "qpo_type": ("", "A, B or C; empty where there is no QPO"),
+    "nu_qpo": ("Hz", "centroid of the QPO; empty where there is none"),
+    "q_qpo": ("", "its quality factor; empty where there is none"),
     "rms_qpo": ("", "its fractional rms, of the corona alone"),
     "rms_harmonic": ("", "that of its harmonic"),
     "delay": ("s", "lag of hard photons at 1 Hz"),
@@ -240,7 +240,15 @@ def simulate_archive(
         The tables, the truth and the segments.
 
     Raises:
-        ValueError: if a number is too small for the others.
+        ValueError: if a number is too small or too large for the others.
+
+    Example:
+        >>> archive = simulate_archive(
+        ...     1, n_rxte=60, n_nicer=20, n_black_holes=2, n_neutron_stars=2, n_outbursts=8,
+        ...     n_segments=0, processes=1,
+        ... )
+        >>> archive.rxte.shape, archive.truth.obs_id[60]
+        ((60, 65), 'N00001')
     """
     generator = np.random.default_rng(seed)
     sources = draw_sources(generator, n_black_holes, n_neutron_stars)
@@ -453,6 +461,11 @@ def _file(truth, features, generator):
 def _misfile(table, truth, generator):
     """Put a few bright RXTE pointings under a source of the other kind; (n,) which they are."""
     rxte = (truth.instrument == "rxte") & (table.rate > 50)
+    if rxte.sum() < _N_MISFILED or truth.object[rxte].nunique() < 2:
+        raise ValueError(
+            f"{int(rxte.sum())} pointings of rxte are bright, of {truth.object[rxte].nunique()} "
+            f"kinds of source; filing {_N_MISFILED} wrongly needs more: ask for more pointings."
+        )
     misfiled = np.zeros(len(table), dtype=bool)
     for row in generator.choice(np.flatnonzero(rxte), _N_MISFILED, replace=False):
         others = rxte & (truth.object != truth.object[row])

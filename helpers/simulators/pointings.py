@@ -224,8 +224,6 @@ def _expose(truth, instrument, generator):
 
     low = _in_band(instrument, (instrument.fit_band[0], instrument.split))
     high = _in_band(instrument, (instrument.split, instrument.fit_band[1]))
-    if instrument.common == 1:
-        assert instrument.split == 3.0
 
     def series(values):
         return np.stack([values[..., low].sum(-1), values[..., high].sum(-1)], axis=-1)
