@@ -185,7 +185,7 @@ def test_an_archive_too_faint_to_plant_errors_in_is_named(monkeypatch):
         return pd.DataFrame(0.0, index=truth.index, columns=names), []
 
     monkeypatch.setattr(outbursts, "_observe_all", dark)
-    with pytest.raises(ValueError, match="0 pointings of rxte are bright.*ask for more"):
+    with pytest.raises(ValueError, match=r"0 pointings of rxte are bright.*ask for more"):
         simulate_archive(1, **SMALL)
 
 

@@ -69,6 +69,30 @@ def test_outbursts_return_at_a_lower_luminosity(world):
     assert np.median(full.l_to_soft / full.l_to_hard) > 3
 
 
+def test_outbursts_that_stay_hard_never_get_bright_enough_to_leave(world):
+    hard = world[1][world[1].kind == "hard"]
+    assert (hard.l_peak < hard.l_to_soft).all()
+    full = world[1][world[1].kind == "full"]
+    assert (full.l_peak > full.l_to_soft).all()
+
+
+def test_outbursts_of_one_source_do_not_overlap():
+    generator = np.random.default_rng(5)
+    sources = draw_sources(generator, 5, 5)
+    outbursts = draw_outbursts(sources, "rxte", 60, generator)
+    phases = ["hard_rise", "to_soft", "soft_intermediate", "soft", "to_hard", "hard_decay"]
+    end = outbursts.start + outbursts[phases].sum(axis=1)
+    later = outbursts.groupby("source_id").start.shift(-1)
+    assert later.notna().sum() == 50
+    assert (later.dropna() > end[later.notna()]).all()
+    assert (end <= ERAS["rxte"][1]).all()
+
+
+def test_the_cut_off_is_gone_in_the_soft_states(world):
+    truth = world[2]
+    assert (truth.e_cut.isna() == truth.state.isin(("SIMS", "HSS"))).all()
+
+
 def test_an_outburst_runs_through_the_states_in_order():
     generator = np.random.default_rng(4)
     sources = draw_sources(generator, 10, 10)

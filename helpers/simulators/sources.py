@@ -464,7 +464,6 @@ def _draw_spectrum(truth, generator):
     flux = photon_flux(lo, hi, truth, absorbed=False)
     share = np.stack([thermal * (1 - layer), thermal * layer, 1 - thermal])
     norm = share / energy_flux(lo, hi, flux, 0.5, 20.0).numpy()
-    norm[1, ~star] = 0.0
     total = (norm * energy_flux(lo, hi, flux, 0.5, 100.0).numpy()).sum(0)
     sphere = 4 * np.pi * (truth.distance * KPC) ** 2
     wanted = truth.luminosity * EDDINGTON * truth.mass / sphere
