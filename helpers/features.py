@@ -12,6 +12,7 @@ import numpy as np
 __all__ = [
     "HUE_CENTRE",
     "LIGHT_CURVE_FEATURES",
+    "POWER_COLOUR_BANDS",
     "Lags",
     "PowerColours",
     "band_rms",
@@ -45,7 +46,8 @@ LIGHT_CURVE_FEATURES = (
     "stetson_k",
 )
 
-_HEIL_BANDS = ((1 / 256, 1 / 32), (1 / 32, 0.25), (0.25, 2.0), (2.0, 16.0))
+#: The bands whose variances make the power colours, Hz.
+POWER_COLOUR_BANDS = ((1 / 256, 1 / 32), (1 / 32, 0.25), (0.25, 2.0), (2.0, 16.0))
 #: PC1 and PC2 of the point about which the hue turns.
 HUE_CENTRE = (4.51920, 0.453724)
 
@@ -190,7 +192,8 @@ def power_colours(frequency, power, *, noise, m, width=None):
         0.96, 1.00: 342 deg
     """
     variances = [
-        band_variance(frequency, power, band, noise=noise, m=m, width=width) for band in _HEIL_BANDS
+        band_variance(frequency, power, band, noise=noise, m=m, width=width)
+        for band in POWER_COLOUR_BANDS
     ]
     a, b, c, d = variances
     return PowerColours(*_ratio(*c, *a), *_ratio(*b, *d))

@@ -21,11 +21,11 @@ from helpers.features import LIGHT_CURVE_FEATURES
 from helpers.simulators.pointings import INSTRUMENTS, SEGMENT, SEGMENT_BIN, observe
 from helpers.simulators.sources import (
     EDDINGTON,
-    KPC,
     STATES,
     draw_outbursts,
     draw_pointings,
     draw_sources,
+    sphere,
 )
 
 __all__ = ["COLUMNS", "TRUTH_COLUMNS", "Archive", "simulate_archive"]
@@ -278,8 +278,8 @@ def simulate_archive(
     table = pd.concat([_file(truth, features, generator), features], axis=1)
     misfiled = _misfile(table, truth, generator)
     distance = dict(zip(truth.source_id, truth.distance_literature, strict=True))
-    sphere = 4 * np.pi * (table.source_id.map(distance) * KPC) ** 2
-    table["lum_edd_est"] = 3 * 10**table.log_flux_2_10 * sphere / (8 * EDDINGTON)
+    area = sphere(table.source_id.map(distance))
+    table["lum_edd_est"] = 3 * 10**table.log_flux_2_10 * area / (8 * EDDINGTON)
     truth["filed_under"] = table.source_id.where(misfiled, "")
     table = table[list(COLUMNS)]
     rxte = (truth.instrument == "rxte").to_numpy()
@@ -353,7 +353,7 @@ def _choose_segments(truth, n_segments, generator):
     Only sources well above the background, for a segment is normalised by its own net rate.
     """
     wanted = n_segments // _OVERLAPPING
-    flux = truth.luminosity * truth.mass * EDDINGTON / (4 * np.pi * (truth.distance * KPC) ** 2)
+    flux = truth.luminosity * truth.mass * EDDINGTON / sphere(truth.distance)
     bright = (truth.instrument == "rxte") & (flux > _BRIGHT) & (truth.outlier == "")
     usable = truth.index[bright].to_numpy()
     if wanted > len(usable):

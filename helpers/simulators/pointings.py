@@ -18,6 +18,7 @@ import torch
 from helpers.data import load_response
 from helpers.features import (
     HUE_CENTRE,
+    POWER_COLOUR_BANDS,
     band_rms,
     band_variance,
     hue,
@@ -32,23 +33,24 @@ from helpers.spectra import absorption, blackbody, power_law
 from helpers.spectral_fit import fit_spectra
 
 __all__ = [
-    "BAND_COLUMNS",
     "INSTRUMENTS",
     "SEGMENT",
+    "SEGMENT_BIN",
     "Instrument",
     "observe",
 ]
 
-#: The columns of the four bands of the power colours, low to high frequency, and the bands in Hz.
-BAND_COLUMNS = {
-    "rms_0p004_0p03": (1 / 256, 1 / 32),
-    "rms_0p03_0p25": (1 / 32, 0.25),
-    "rms_0p25_2": (0.25, 2.0),
-    "rms_2_16": (2.0, 16.0),
-}
 #: Length of the light-curve segments and width of their bins, s.
 SEGMENT, SEGMENT_BIN = 128.0, 0.25
 
+# The columns of the bands of the power colours
+_BANDS = dict(
+    zip(
+        ("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16"),
+        POWER_COLOUR_BANDS,
+        strict=True,
+    )
+)
 _BIN = 1 / 128  # s, so that the Nyquist frequency is 64 Hz
 _TIMING_SEGMENT = 256.0  # s, for the lowest band of the power colours
 _N_BINS = round(_TIMING_SEGMENT / _BIN)
@@ -369,7 +371,7 @@ def _crab(name):
 
 _TIMING_COLUMNS = (
     "rms_0p1_64",
-    *BAND_COLUMNS,
+    *_BANDS,
     "rms_hf",
     "rms_3_10",
     "pc1",
@@ -400,7 +402,7 @@ def _timing_features(low, high, background, common):
         slow = frequency <= 16.1  # enough for the bands of the power colours
         colour_spectrum = frequency[slow], power[slow]
         seen = {}
-        for name, band in BAND_COLUMNS.items():
+        for name, band in _BANDS.items():
             variance, error = band_variance(*colour_spectrum, band, noise=noise, m=m)
             columns[name] = math.sqrt(variance) if variance > 0 else np.nan
             seen[name] = variance > 3 * error

@@ -6,6 +6,8 @@ makes of it is in `helpers.simulators.pointings`. Ranges are the published ones 
 data/README.md; what ties them together is a choice of this course.
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import torch
@@ -16,13 +18,13 @@ from helpers.spectra import absorption, blackbody, cutoff_power_law, disc_blackb
 __all__ = [
     "EDDINGTON",
     "ERAS",
-    "KPC",
     "STATES",
     "draw_outbursts",
     "draw_pointings",
     "draw_sources",
     "photon_flux",
     "power_spectrum",
+    "sphere",
 ]
 
 #: The accretion states in the order in which an outburst passes them: low-hard, hard-intermediate,
@@ -33,10 +35,10 @@ STATES = ("LHS", "HIMS", "SIMS", "HSS")
 ERAS = {"rxte": (50100.0, 55920.0), "nicer": (57930.0, 60500.0)}
 
 EDDINGTON = 1.26e38  # erg/s per solar mass, for hydrogen
-KPC = 3.0857e21  # cm
 
 # The softness of a pointing runs from 0, hard, to 1, soft; here it passes from state to state.
 _BOUNDARIES = (0.33, 0.66, 0.76)
+_KPC = 3.0857e21  # cm
 _PIVOT = 8.0  # keV, where the photon index is that of the spectrum
 _LONGEST = 355.0  # d, an outburst of the longest phases
 _VISIBLE = 1e-9  # erg/cm^2/s at 0.5-100 keV: below it nobody asked for observing time
@@ -200,8 +202,7 @@ def draw_outbursts(
     )
 
     eddington = EDDINGTON * sources.mass.to_numpy()
-    sphere = 4 * np.pi * (sources.distance.to_numpy() * KPC) ** 2
-    visible = np.maximum(_VISIBLE * sphere / eddington, 1e-3)
+    visible = np.maximum(_VISIBLE * sphere(sources.distance.to_numpy()) / eddington, 1e-3)
 
     def days(low, high):
         return generator.uniform(low, high, n)
@@ -302,10 +303,7 @@ def photon_flux(energy_lo, energy_hi, truth: pd.DataFrame, *, absorbed: bool = T
     Raises:
         ValueError: if a parameter is NaN or out of its range, as in `helpers.spectra`.
     """
-
-    def column(name):
-        return torch.tensor(truth[name].to_numpy(float), dtype=energy_lo.dtype)
-
+    column = partial(_column, truth, energy_lo.dtype)
     lo, hi = energy_lo, energy_hi
     e_cut = column("e_cut").nan_to_num(torch.inf)
     flux = torch.stack(
@@ -338,10 +336,7 @@ def power_spectrum(frequency, truth: pd.DataFrame):
     Raises:
         ValueError: if a parameter is NaN or negative, as in `helpers.simulators.light_curves`.
     """
-
-    def column(name):
-        return torch.tensor(truth[name].to_numpy(float), dtype=frequency.dtype)
-
+    column = partial(_column, truth, frequency.dtype)
     power = power_law_noise(frequency, column("rms_red"), column("red_index"), 0.1, 10.0)
     for k in (1, 2, 3):
         power += lorentzian(frequency, column(f"rms_{k}"), 0.0, 2 * column(f"nu_{k}"))
@@ -349,6 +344,15 @@ def power_spectrum(frequency, truth: pd.DataFrame):
     power += lorentzian(frequency, column("rms_qpo"), nu, nu / q)
     power += lorentzian(frequency, column("rms_harmonic"), 2 * nu, 2 * nu / q)
     return power
+
+
+def sphere(distance):
+    """The surface, cm^2, over which light has spread at a distance in kpc: 4 pi d^2."""
+    return 4 * np.pi * (distance * _KPC) ** 2
+
+
+def _column(truth, dtype, name):
+    return torch.tensor(truth[name].to_numpy(float), dtype=dtype)
 
 
 def _days(outbursts, n, generator):
@@ -409,14 +413,13 @@ def _path(outburst):
             (outburst.soft / 2, None, (peak - 0.5, 0.92)),
         ]
     else:
-        end = (outburst.soft, None, (down, sims + 0.02))
         corners = [
             (outburst.hard_rise, (low, 0.02), (up, lhs)),
             (outburst.to_soft, None, ((up + peak) / 2, hims)),
             (outburst.soft_intermediate, None, (peak, sims)),
             (0.15 * outburst.soft, None, (peak - 0.1 * (peak - down), 0.93)),
             (0.60 * outburst.soft, None, (down + 0.25 * (peak - down), 1.0)),
-            (0.25 * outburst.soft, *end[1:]),
+            (0.25 * outburst.soft, None, (down, sims + 0.02)),
             (0.3 * outburst.to_hard, None, (down - 0.03, hims)),
             (0.7 * outburst.to_hard, None, (down - 0.1, lhs)),
             (outburst.hard_decay, None, (low, 0.0)),
@@ -465,8 +468,7 @@ def _draw_spectrum(truth, generator):
     share = np.stack([thermal * (1 - layer), thermal * layer, 1 - thermal])
     norm = share / energy_flux(lo, hi, flux, 0.5, 20.0).numpy()
     total = (norm * energy_flux(lo, hi, flux, 0.5, 100.0).numpy()).sum(0)
-    sphere = 4 * np.pi * (truth.distance * KPC) ** 2
-    wanted = truth.luminosity * EDDINGTON * truth.mass / sphere
+    wanted = truth.luminosity * EDDINGTON * truth.mass / sphere(truth.distance)
     truth[names] = (norm * wanted.to_numpy() / total).T
     parts = norm * energy_flux(lo, hi, flux, 2.0, 20.0).numpy()
     truth["disc_share"] = parts[0] / parts.sum(0)
