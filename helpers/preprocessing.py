@@ -1,0 +1,106 @@
+"""From the columns of an archive to what a model takes: logarithms, directions, filled gaps, scale.
+
+Lesson 05 builds it in the open, and says why; the lessons after it take it from here.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+__all__ = ["GROUPS", "STATE_FEATURES", "prepare", "preprocessor"]
+
+#: {group: columns} of the features that both telescopes measure, by what they are made from.
+GROUPS = {
+    "colours": ("hr_soft", "hr_hard"),
+    "rms": (
+        *("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16"),
+        *("rms_hf", "rms_0p1_64"),
+    ),
+    "spectral fit": ("gamma", "kt_in", "disc_frac"),
+    "power spectrum": ("nu_break", "qpo_freq", "hue"),
+    "lags": ("lag_0p1_1", "lag_1_10", "coherence"),
+}
+#: What is said to depend on the accretion state. Lags say more about the object.
+STATE_FEATURES = tuple(name for group, names in GROUPS.items() if group != "lags" for name in names)
+
+# Above zero, and spread over decades. (Lags change their sign: they have no logarithm.)
+_LOGARITHMIC = {
+    *GROUPS["rms"],
+    *("rms_3_10", "nu_break", "qpo_freq", "qpo_q", "qpo_rms", "pc1", "pc2"),
+    *("rate", "exposure", "lum_edd_est"),
+}
+
+
+def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
+    """Columns of an archive as numbers that a model can compare. Nothing is learned from the rows.
+
+    What spreads over decades becomes log10, where it is above zero; the hue becomes the sine and
+    the cosine of its angle, so that 359 and 1 deg are neighbours; all else stays as it is.
+
+    Args:
+        table: rows of observations.
+        columns: names of their columns that hold numbers.
+
+    Returns:
+        (n_rows, n_features) with names that tell what was done; NaN where there was no value, or
+        no logarithm.
+
+    Raises:
+        ValueError: if the table lacks one of the columns.
+
+    Example:
+        >>> table = pd.DataFrame({"hue": [90.0], "rms_2_16": [0.1], "gamma": [1.7]})
+        >>> prepare(table, ["gamma", "rms_2_16", "hue"]).round(3)
+           gamma  log_rms_2_16  hue_sin  hue_cos
+        0    1.7          -1.0      1.0      0.0
+    """
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"table lacks {', '.join(missing)}: give the rows of observations.")
+    features = {}
+    for name in columns:
+        values = table[name]
+        if name == "hue":
+            features["hue_sin"] = np.sin(np.radians(values))
+            features["hue_cos"] = np.cos(np.radians(values))
+        elif name in _LOGARITHMIC:
+            features[f"log_{name}"] = np.log10(values.where(values > 0))
+        else:
+            features[name] = values
+    return pd.DataFrame(features, index=table.index)
+
+
+def preprocessor(columns=STATE_FEATURES) -> Pipeline:
+    """The steps of lesson 05 in front of any model: `prepare`, fill gaps, scale.
+
+    A gap is filled with the median of the rows of `fit`, and a column of its own says that there
+    was one, for in this archive a missing value means something. Then every feature gets a mean of
+    zero and a variance of one. Put it into a Pipeline with the model, so that it learns medians
+    and scales from the training rows alone.
+
+    Args:
+        columns: names of columns of the observations.
+
+    Returns:
+        A scikit-learn transformer: table of observations -> DataFrame of features.
+
+    Example:
+        >>> from helpers.data import load_observations
+        >>> table = load_observations("first")
+        >>> preprocessor(["gamma", "rate"]).fit_transform(table).columns.tolist()
+        ['gamma', 'log_rate', 'missingindicator_gamma']
+    """
+    columns = list(columns)
+    return make_pipeline(
+        FunctionTransformer(prepare, kw_args={"columns": columns}, feature_names_out=_names),
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        StandardScaler(),
+    ).set_output(transform="pandas")
+
+
+def _names(transformer, _):
+    """The names of what `prepare` makes."""
+    columns = transformer.kw_args["columns"]
+    return prepare(pd.DataFrame(columns=columns, dtype=float), columns).columns.to_numpy()
