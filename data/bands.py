@@ -15,27 +15,26 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 
 from helpers.plotting import HUES
+from helpers.preprocessing import GROUPS, STATE_FEATURES, prepare, preprocessor
 
 BRIGHT = 300.0  # counts/s, where power colours are measured well
 ROWS, SOURCES = KFold(5, shuffle=True, random_state=0), GroupKFold(5)
 
-COLOURS = ["hr_soft", "hr_hard"]
-RMS = ["rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16", "rms_hf", "rms_0p1_64"]
-TIMING = [*RMS, "nu_break", "qpo_freq", "lag_0p1_1", "lag_1_10", "coherence"]
-STATE = [*COLOURS, *RMS, "gamma", "kt_in", "disc_frac", "nu_break", "qpo_freq", "sin", "cos"]
+COLOURS = list(GROUPS["colours"])
+TIMING = [*GROUPS["rms"], "nu_break", "qpo_freq", *GROUPS["lags"]]
+STATE = list(STATE_FEATURES)
 # The same kinds of features, as each telescope usually takes them and in the band they share
-RAW = [*COLOURS, "rms_0p1_64", "sin", "cos"]
-COMMON = ["hr_3_10", "rms_3_10", "sin", "cos"]
+RAW = [*COLOURS, "rms_0p1_64", "hue"]
+COMMON = ["hr_3_10", "rms_3_10", "hue"]
 
 #: Bands that the archive of the course misses; numbers and reasons are in README.md.
 MISSED = (
     "hue of LHS in its range",
     "Spearman Gamma-nu pooled",
     "AUC BH-NS, soft, colours",
-    "AUC BH-NS, hard, colours",
 )
 
 
@@ -123,10 +122,10 @@ def objects(table):
     ):
         own = table[table.state_label.isin(labels)]
         hole = own.object_label == "BH"
-        chance = predict(forest(5), own, columns, hole, SOURCES, method="predict_proba")[:, 1]
+        chance = predict(forest(columns, 5), own, hole, SOURCES, method="predict_proba")[:, 1]
         yield Band(f"AUC BH-NS, {name}", low, high, roc_auc_score(hole, chance))
     gap = [
-        accuracy_score(table.object_label, predict(forest(2), table, STATE, table.object_label, k))
+        accuracy_score(table.object_label, predict(forest(STATE, 2), table, table.object_label, k))
         for k in (ROWS, SOURCES)
     ]
     yield Band("accuracy BH-NS, rows less sources held out", 0.04, 0.16, gap[0] - gap[1])
@@ -136,16 +135,13 @@ def states(rxte, nicer):
     """How well states are told apart, sources held out, and with the other telescope."""
     label = rxte.state_label
     accuracy = [
-        accuracy_score(label, predict(logistic(), rxte, columns, label, SOURCES))
+        accuracy_score(label, predict(logistic(columns), rxte, label, SOURCES))
         for columns in (STATE, RAW)
     ]
     yield Band("accuracy of state, logistic", 0.88, 0.94, accuracy[0])
     new = nicer[~nicer.source_id.isin(rxte.source_id)]
     raw, common = (
-        accuracy_score(
-            new.state_label,
-            logistic().fit(prepared(rxte, columns), label).predict(prepared(new, columns)),
-        )
+        accuracy_score(new.state_label, logistic(columns).fit(rxte, label).predict(new))
         for columns in (RAW, COMMON)
     )
     loss = accuracy[1] - raw
@@ -161,33 +157,22 @@ def qpos(table):
     yield Band("QPO seen in HIMS less in HSS", 0.3, 1.0, seen["HIMS"] - seen["HSS"])
 
 
-def prepared(table, columns):
-    """Columns as a model takes them: hue as a direction, what spans decades as a logarithm."""
-    x = table.assign(sin=np.sin(np.radians(table.hue)), cos=np.cos(np.radians(table.hue)))
-    for name in (*RMS, "rms_3_10", "nu_break", "qpo_freq"):
-        x[name] = np.log10(x[name].where(x[name] > 0))
-    return x[columns]
+def logistic(columns):
+    return make_pipeline(preprocessor(columns), LogisticRegression(max_iter=2000))
 
 
-def logistic():
+def forest(columns, leaf):
     return make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-        StandardScaler(),
-        LogisticRegression(max_iter=2000),
-    )
-
-
-def forest(leaf):
-    return make_pipeline(
+        FunctionTransformer(prepare, kw_args={"columns": columns}),
         SimpleImputer(strategy="median", add_indicator=True),
         RandomForestClassifier(150, min_samples_leaf=leaf, random_state=0, n_jobs=1),
     )
 
 
-def predict(model, table, columns, label, folds, method="predict"):
+def predict(model, table, label, folds, method="predict"):
     with warnings.catch_warnings():
         # A fold may lack what the indicator of missing values has seen in the others.
         warnings.simplefilter("ignore", category=UserWarning)
         return cross_val_predict(
-            model, prepared(table, columns), label, groups=table.source_id, cv=folds, method=method
+            model, table, label, groups=table.source_id, cv=folds, method=method
         )

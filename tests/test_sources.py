@@ -40,8 +40,8 @@ def test_sources_lie_in_the_published_ranges(world):
     assert sources.nu_transition.between(3, 8).all()
     assert (sources.gamma_slope <= 0.35).all()
     # Electrons of 15-25 keV around neutron stars, 30-200 keV around black holes
-    assert stars.cutoff.between(3 * 15, 5 * 25).all()
-    assert holes.cutoff.between(3 * 30, 5 * 200).all()
+    assert stars.cutoff.between(2.5 * 15, 4 * 25).all()
+    assert holes.cutoff.between(2.5 * 30, 4 * 200).all()
     # Isotropic orbits: cos i is uniform, so half of them lie above the mean cosine of the ends.
     middle = np.degrees(np.arccos((np.cos(np.radians(80)) + np.cos(np.radians(20))) / 2))
     assert abs((sources.inclination > middle).mean() - 0.5) < 4 * 0.5 / np.sqrt(len(sources))

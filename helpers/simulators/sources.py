@@ -96,8 +96,8 @@ def draw_sources(
     gamma_soft, gamma_hard = uniform(2.2, 2.8), uniform(1.40, 2.00)
     gamma_slope = np.clip(uniform(0.15, 0.35), (gamma_soft - gamma_hard) / 8, None)
     gamma_slope = np.minimum(gamma_slope, (gamma_soft - gamma_hard) / 3)
-    # Below 25 keV, where the instruments see, Comptonisation by electrons of this temperature bends
-    # the spectrum less than the usual cut-off at two to three times it would.
+    # The usual cut-off for electrons of this temperature lies at two to three times it. Below 25 keV,
+    # where the instruments see, Comptonisation bends the spectrum less than that: up to four times.
     electrons = choose(np.exp(uniform(np.log(30), np.log(200))), uniform(15, 25))
     scale = choose(10 / mass, uniform(4.0, 7.0)) * np.exp(0.2 * generator.standard_normal(n))
     return pd.DataFrame(
@@ -113,7 +113,7 @@ def draw_sources(
             "gamma_slope": gamma_slope,
             "nu_transition": (gamma_soft - gamma_hard) / gamma_slope,
             "gamma_width": uniform(0.5, 1.0),
-            "cutoff": electrons * uniform(3.0, 5.0),
+            "cutoff": electrons * uniform(2.5, 4.0),
             "kt_soft": choose(uniform(1.15, 1.75), uniform(0.9, 1.5)),
             "kt_layer": choose(np.nan, uniform(1.5, 2.3)),
             "layer_share": choose(0.0, uniform(0.02, 0.18)),
