@@ -11,8 +11,10 @@ from helpers.data.asm import load_asm
 from helpers.data.events import load_events, load_light_curve
 from helpers.data.files import DataError
 from helpers.data.spectra import Spectrum, load_response, load_spectrum
+from helpers.data.split import AlreadyOpenedError, load_split, open_test_set
 
 __all__ = [
+    "AlreadyOpenedError",
     "DataError",
     "LightCurves",
     "Spectrum",
@@ -23,5 +25,7 @@ __all__ = [
     "load_observations",
     "load_response",
     "load_spectrum",
+    "load_split",
     "load_truth",
+    "open_test_set",
 ]

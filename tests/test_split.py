@@ -1,0 +1,72 @@
+"""The course's split: no source on two sides, every class on each, and a test set opened once."""
+
+import pandas as pd
+import pytest
+
+from helpers import data
+from helpers.data import split
+
+
+@pytest.fixture
+def locked(monkeypatch):
+    """The lock as it is when a notebook begins."""
+    monkeypatch.setattr(split, "_opened", None)
+
+
+@pytest.fixture
+def parts(locked):
+    train, validation = data.load_split()
+    test = data.open_test_set(model="none", metric="accuracy", expected=0.5)
+    return {"train": train, "validation": validation, "test": test}
+
+
+def test_every_row_is_in_one_part_and_every_source_too(parts):
+    table = data.load_observations("rxte")
+    together = pd.concat(parts.values()).sort_values("mjd", kind="stable")
+    assert sorted(together.obs_id) == sorted(table.obs_id)
+    assert sum(part.source_id.nunique() for part in parts.values()) == table.source_id.nunique()
+    own = parts["train"]
+    expected = table[table.obs_id.isin(own.obs_id)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, expected)
+    assert own.attrs["units"]["rate"] == "1/s"
+
+
+def test_every_part_can_be_learned_from_and_scored(parts):
+    for name, part in parts.items():
+        share = len(part) / 6000
+        assert share == pytest.approx(0.6 if name == "train" else 0.2, abs=0.06)
+        kinds = part.groupby(["object_label", "state_label"]).source_id.nunique()
+        assert len(kinds) == 8, name
+        # A score of few sources is the score of those sources.
+        assert part[part.object_label == "BH"].source_id.nunique() >= 4
+        assert part[part.object_label == "NS"].source_id.nunique() >= 6
+
+
+def test_the_split_is_the_same_every_time():
+    for one, other in zip(data.load_split(), data.load_split(), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_second_look_is_refused_and_told_what_the_first_was_for(locked):
+    data.open_test_set(model="logistic regression", metric="balanced accuracy", expected=0.87)
+    with pytest.raises(data.AlreadyOpenedError, match=r'"logistic regression".+accuracy = 0\.87'):
+        data.open_test_set(model="a better one", metric="accuracy", expected=0.9)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": ""},
+        {"model": None},
+        {"metric": " "},
+        {"expected": float("nan")},
+        {"expected": "high"},
+        {"expected": ...},
+    ],
+    ids=str,
+)
+def test_whoever_has_not_said_what_for_gets_nothing_and_loses_nothing(locked, change):
+    plan = {"model": "a tree", "metric": "recall", "expected": 0.5}
+    with pytest.raises(ValueError, match=next(iter(change))):
+        data.open_test_set(**{**plan, **change})
+    assert len(data.open_test_set(**plan))
