@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from helpers.data import load_light_curves, load_observations, load_response, load_truth
+from helpers.observer import INSTRUMENTS
 from helpers.plotting import (
     hardness_intensity,
     power_colour_wheel,
@@ -22,7 +23,6 @@ from helpers.plotting import (
     use_course_style,
 )
 from helpers.simulators.outbursts import Archive
-from helpers.simulators.pointings import INSTRUMENTS
 from helpers.simulators.sources import STATES, photon_flux, power_spectrum
 
 _BRIGHT = 300.0  # 1/s, all detectors: where power colours are measured well

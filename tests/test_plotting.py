@@ -14,7 +14,7 @@ from nbconvert import HTMLExporter
 
 from helpers import plotting
 from helpers.features import hue
-from helpers.simulators.pointings import INSTRUMENTS
+from helpers.observer import INSTRUMENTS
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
 with plt.rc_context():

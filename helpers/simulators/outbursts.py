@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from helpers.features import LIGHT_CURVE_FEATURES
-from helpers.simulators.pointings import INSTRUMENTS, SEGMENT, SEGMENT_BIN, observe
+from helpers.observer import INSTRUMENTS
+from helpers.simulators.pointings import SEGMENT, SEGMENT_BIN, observe
 from helpers.simulators.sources import (
     EDDINGTON,
     STATES,
