@@ -810,6 +810,40 @@ def test_asm_needs_no_network_once_cached(server, asm):
     check_table(load_asm(), asm[1])
 
 
+def test_asm_without_leave_to_fetch_uses_no_network(server, asm):
+    with pytest.raises(DataError, match=f"0 of the {len(asm[1])} files") as caught:
+        load_asm(fetch=False)
+    for word in ("fetch=False", "call load_asm()", "load_asm(path)", "XRAY_TIMING_ASM"):
+        assert word in str(caught.value)
+    assert not server.requests
+    assert not server.cache.exists()
+
+
+def test_asm_without_leave_to_fetch_reads_a_whole_cache_and_no_other(server, asm):
+    load_asm()
+    requests = server.requests.copy()
+    check_table(load_asm(fetch=False), asm[1])
+    spoilt, removed = sorted(cached(server).values())[2:4]
+    spoilt.write_text("spoilt")
+    removed.unlink()
+    with pytest.raises(DataError, match=f"{len(asm[1]) - 2} of the {len(asm[1])} files"):
+        load_asm(fetch=False)
+    assert spoilt.read_text() == "spoilt"  # nothing is mended behind one's back
+    assert server.requests == requests
+
+
+@pytest.mark.parametrize("way", ["argument", "variable"])
+def test_asm_without_leave_to_fetch_reads_a_folder(server, asm_copy, asm, monkeypatch, way):
+    if way == "variable":
+        monkeypatch.setenv("XRAY_TIMING_ASM", str(asm_copy))
+    path = asm_copy if way == "argument" else None
+    check_table(load_asm(path, fetch=False), asm[1])
+    next(asm_copy.rglob("*.asc")).unlink()
+    with pytest.raises(DataError, match="missing"):
+        load_asm(path, fetch=False)
+    assert not server.requests
+
+
 def test_asm_shows_one_progress_bar_and_no_more(server, asm, capfd, caplog):
     import pooch
 

@@ -30,7 +30,7 @@ _ASM_REMEDY = (
 )
 
 
-def load_asm(path=None) -> "DataFrame":
+def load_asm(path=None, *, fetch=True) -> "DataFrame":
     """Intensities and colours of 41 X-ray binaries from the RXTE All-Sky Monitor, with labels.
 
     The set of Gopalan et al. 2015 (arXiv:1507.03538). Its authors state no licence, so the course
@@ -44,6 +44,8 @@ def load_asm(path=None) -> "DataFrame":
 
     Args:
         path: a folder with the subfolders Training, Validation, Burster_Test and Unclass.
+        fetch: whether to use the network. Without it, the set is read where it already lies whole,
+            in a folder that is named or in the cache.
 
     Returns:
         One row per measurement: `system` and `type` as the file spells them, `mjd` [days],
@@ -51,7 +53,8 @@ def load_asm(path=None) -> "DataFrame":
         and `file`.
 
     Raises:
-        DataError: if files are missing, changed or unreadable, or cannot be fetched.
+        DataError: if files are missing, changed or unreadable, or cannot be fetched, or must not
+            be; the message says what to do.
     """
     import pandas as pd
 
@@ -61,7 +64,7 @@ def load_asm(path=None) -> "DataFrame":
         folder = Path(folder)
         _check_asm_folder(folder, registry)
     else:
-        folder = _fetch_asm(registry)
+        folder = _fetch_asm(registry) if fetch else _cached_asm(registry)
     return pd.concat([_read_asm_file(folder / name) for name in registry], ignore_index=True)
 
 
@@ -97,13 +100,30 @@ def _check_asm_folder(folder, registry):
         raise DataError(folder, problem, _ASM_REMEDY)
 
 
+def _asm_cache():
+    """The folder of this machine's cache, whether it exists or not."""
+    import pooch
+
+    return pooch.os_cache("ml-xray-spectral-timing") / "asm"
+
+
+def _cached_asm(registry):
+    """The cache folder, if every file of the set is in it and right."""
+    folder = _asm_cache()
+    faults = _asm_faults(folder, registry)
+    if faults:
+        have = len(registry) - len(faults)
+        problem = f"holds {have} of the {len(registry)} files, and fetch=False forbids to fetch."
+        raise DataError(folder, problem, _ASM_REMEDY)
+    return folder
+
+
 def _fetch_asm(registry):
     """The cache folder, once every file of the set is in it and found to be right."""
     import pooch
     from tqdm.auto import tqdm
 
-    folder = pooch.os_cache("ml-xray-spectral-timing") / "asm"
-    cache = pooch.create(folder, _ASM_URL, registry=registry)
+    cache = pooch.create(_asm_cache(), _ASM_URL, registry=registry)
     faults = _asm_faults(cache.path, registry)
     logger = pooch.get_logger()
     level = logger.level
