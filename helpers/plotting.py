@@ -12,15 +12,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from PIL import Image  # matplotlib brings it along
 
 from helpers.features import HUE_CENTRE
 
 __all__ = [
     "HUES",
     "Figure",
+    "distributions",
     "frequency_ranges",
     "hardness_intensity",
+    "heat_map",
     "mark_guess",
+    "pair_plot",
     "power_colour_wheel",
     "power_spectra",
     "show",
@@ -71,12 +75,14 @@ def use_course_style():
     plt.style.use(_STYLE)
 
 
-def show(figure, alt):
+def show(figure, alt, *, colours=None):
     """Display a figure with its alternative text, and close it.
 
     Args:
         figure: a matplotlib figure, or axes of it.
         alt: one sentence that tells what is to be seen, for readers who cannot see it.
+        colours: keep so many colours, 2 to 256, which makes a crowded figure three times smaller,
+            or None for all.
 
     Raises:
         ValueError: if the text is missing.
@@ -89,6 +95,10 @@ def show(figure, alt):
     png = io.BytesIO()
     figure.savefig(png, format="png")
     plt.close(figure)
+    if colours is not None:
+        image = Image.open(png).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        png = io.BytesIO()
+        image.save(png, format="png", optimize=True)
     display(Figure(png.getvalue(), " ".join(alt.split())))
 
 
@@ -177,6 +187,218 @@ def hardness_intensity(ax, table, label="state_label", *, colour="hr_soft", outb
     return ax
 
 
+def distributions(
+    ax, table, column, by="state_label", halves="object_label", *, ranges=None, logarithmic=False
+):
+    """Draw how a feature is distributed under each label, one row per label, in two halves.
+
+    Each row is a histogram whose upper half, filled, is the first value of `halves` (BH) and whose
+    lower half, hatched, is the second (NS); each half is scaled to its own maximum, so that the few
+    are seen beside the many. A grey box is the published range of a label. Values that are missing,
+    or not above zero on a logarithmic axis, cannot be drawn; the numbers on the right tell how many
+    of each half are drawn.
+
+    Args:
+        ax: axes to draw on.
+        table: rows of observations.
+        column: the feature of the x-axis.
+        by: the column of the labels that make the rows.
+        halves: a column of two values or fewer.
+        ranges: {label: (from, to)} in the unit of the column, or None.
+        logarithmic: whether the x-axis is.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if a column is missing, or `halves` holds more than two values.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"gamma": [1.6, 1.7, 2.6], "state": ["LHS", "LHS", "HSS"]})
+        >>> table["object"] = ["BH", "NS", "NS"]
+        >>> ax = distributions(plt.figure().add_subplot(), table, "gamma", "state", "object")
+        >>> [text.get_text() for text in ax.get_yticklabels()]
+        ['LHS', 'HSS']
+        >>> plt.close(ax.figure)
+    """
+    _need(table, [column, by, halves])
+    kinds = _in_order(table[halves])
+    if len(kinds) > 2:
+        raise ValueError(f"{halves} holds {len(kinds)} values: a row has two halves.")
+    values = table[column].to_numpy(float)
+    drawn = np.isfinite(values) & ((values > 0) | (not logarithmic))
+    space = np.geomspace if logarithmic else np.linspace
+    low, high = np.quantile(values[drawn], (0.005, 0.995)) if drawn.any() else (1.0, 2.0)
+    edges = space(low, high if high > low else low + 1, 36)
+    if logarithmic:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+    labels = _in_order(table[by])
+    for row, label in enumerate(labels):
+        if ranges and label in ranges:
+            box = {"facecolor": "0.88", "edgecolor": "0.55", "linewidth": 0.6, "zorder": 0}
+            ax.fill_between(ranges[label], row - 0.46, row + 0.46, **box)
+        colour = _LOOKS.get(label, ("C0", "o"))[0]
+        ax.axhline(row, color=colour, linewidth=0.6)
+        for kind, side, style in zip(
+            kinds,
+            (-1, 1),  # the y-axis runs down
+            ({"alpha": 0.75}, {"facecolor": "white", "hatch": "//////", "linewidth": 0.9}),
+            strict=False,
+        ):
+            own = drawn & (table[by] == label).to_numpy() & (table[halves] == kind).to_numpy()
+            # What lies beyond the edges is piled up in the outermost bins, not lost.
+            counts, _ = np.histogram(values[own].clip(low, high), edges)
+            height = row + side * 0.44 * counts / max(counts.max(), 1)
+            patch = {"color": colour} if side < 0 else {"edgecolor": colour}
+            ax.stairs(height, edges, baseline=row, fill=True, **patch, **style)
+            note = {"fontsize": 7.5, "color": "0.3", "va": "center", "ha": "left"}
+            at = ax.get_yaxis_transform()
+            ax.text(1.01, row + side * 0.2, f"{kind} {own.sum()}", transform=at, **note)
+    ax.set(ylim=(len(labels) - 0.45, -0.55), xlabel=_with_unit(table, column))
+    ax.set_yticks(range(len(labels)), labels)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def heat_map(ax, matrix, groups=None, *, limits=(-1, 1), fontsize=8):
+    """Draw a matrix of numbers as coloured cells with the number in each, and lines between groups.
+
+    The colours run from orange over white to violet, with white in the middle of the limits.
+
+    Args:
+        ax: axes to draw on.
+        matrix: a DataFrame (n_rows, n_columns), NaN where there is nothing to tell.
+        groups: {name: row labels}, in the order of the rows: lines are drawn between the groups,
+            and also between columns where the columns are those of the rows.
+        limits: the numbers at the ends of the colours.
+        fontsize: of the numbers and labels.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the groups do not hold the rows of the matrix in their order.
+
+    Example:
+        >>> import pandas as pd
+        >>> matrix = pd.DataFrame([[1.0, -0.5], [-0.5, 1.0]], ["a", "b"], ["a", "b"])
+        >>> ax = heat_map(plt.figure().add_subplot(), matrix)
+        >>> [text.get_text() for text in ax.texts]
+        ['1', '−.50', '−.50', '1']
+        >>> plt.close(ax.figure)
+    """
+    values, (low, high) = matrix.to_numpy(float), limits
+    image = ax.imshow(values, cmap="PuOr", vmin=low, vmax=high, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            word = f"{value:.2f}".replace("-", "−").replace("0.", ".")
+            word = {"1.00": "1", "−1.00": "−1", ".00": "0", "−.00": "0"}.get(word, word)
+            # Black stands out better from all that is lighter than this (WCAG 2.2, contrast ratio).
+            dark = _luminance(image.cmap(image.norm(value))[:3]) < 0.179
+            colour = "white" if dark else "black"
+            ax.text(j, i, word, ha="center", va="center", color=colour, fontsize=fontsize)
+    ax.set_xticks(range(values.shape[1]), matrix.columns, rotation=90, fontsize=fontsize + 1)
+    ax.set_yticks(range(values.shape[0]), matrix.index, fontsize=fontsize + 1)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    if groups:
+        if [label for members in groups.values() for label in members] != list(matrix.index):
+            raise ValueError("groups must hold the rows of the matrix, in their order.")
+        ends = np.cumsum([len(members) for members in groups.values()])[:-1] - 0.5
+        ax.hlines(ends, -0.5, values.shape[1] - 0.5, color="black", linewidth=1)
+        if list(matrix.columns) == list(matrix.index):
+            ax.vlines(ends, -0.5, values.shape[0] - 0.5, color="black", linewidth=1)
+    return ax
+
+
+def pair_plot(axes, table, columns, below="state_label", above="object_label", logarithmic=()):
+    """Draw every feature over every other: below the diagonal by one label, above it by another.
+
+    On the diagonal are histograms by the first label, each scaled to its own maximum. Points that
+    lack one of the two values, or its logarithm, are not drawn. Axes show the middle 99 per cent.
+
+    Args:
+        axes: (n, n) axes, as `plt.subplots(n, n)` makes them.
+        table: rows of observations.
+        columns: n features.
+        below, above: the columns that decide colour and shape of the points.
+        logarithmic: those of the columns whose axes are logarithmic.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if a column is missing, or the axes are not n by n.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"gamma": [1.6, 2.6], "rms": [0.3, 0.02], "state": ["LHS", "HSS"]})
+        >>> axes = plt.figure().subplots(2, 2)
+        >>> axes = pair_plot(axes, table, ["gamma", "rms"], "state", "state", logarithmic=["rms"])
+        >>> axes[1, 0].get_ylabel(), axes[1, 0].get_yscale()
+        ('rms', 'log')
+        >>> plt.close(axes[0, 0].figure)
+    """
+    _need(table, [*columns, below, above])
+    if np.shape(axes) != (len(columns), len(columns)):
+        raise ValueError(f"{len(columns)} columns need {len(columns)} by {len(columns)} axes.")
+    scale = {name: "log" if name in logarithmic else "linear" for name in columns}
+    data, limits = {}, {}
+    for name in columns:
+        values = table[name].to_numpy(float)
+        data[name] = np.where(values > 0, values, np.nan) if scale[name] == "log" else values
+        limits[name] = np.nanquantile(data[name], (0.002, 0.998))
+    for (i, j), ax in np.ndenumerate(axes):
+        x, y = columns[j], columns[i]
+        ax.set(xscale=scale[x], xlim=limits[x])
+        ax.tick_params(labelleft=j == 0 and i > 0, labelbottom=i == len(columns) - 1)
+        ax.minorticks_off()
+        if scale[x] == "log":
+            ax.xaxis.set_major_formatter("{x:g}")
+        if i == len(columns) - 1:
+            ax.set_xlabel(_with_unit(table, x))
+        if j == 0:
+            ax.set_ylabel(_with_unit(table, y))
+        if i == j:
+            ax.set(yticks=[], ylim=(0, 1.1))
+            space = np.geomspace if scale[x] == "log" else np.linspace
+            edges = space(*limits[x], 31)
+            for number, label in enumerate(_in_order(table[below])):
+                counts, _ = np.histogram(data[x][(table[below] == label).to_numpy()], edges)
+                style = {"color": _LOOKS.get(label, ("0.3", ""))[0], "linewidth": 1.2}
+                line = _LINE_STYLES[number % len(_LINE_STYLES)]
+                ax.stairs(counts / max(counts.max(), 1), edges, linestyle=line, **style)
+            continue
+        ax.set(yscale=scale[y], ylim=limits[y])
+        if scale[y] == "log":
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.minorticks_off()
+        label = below if i > j else above
+        for name in _in_order(table[label]):
+            own = (table[label] == name).to_numpy()
+            colour, marker = _LOOKS.get(name, ("0.3", "."))
+            # The fewer a label has, the further up, or nobody would see them.
+            style = {
+                "zorder": 3 - own.mean(),
+                "markersize": 2.2,
+                "markerfacecolor": "none",
+                "markeredgewidth": 0.5,
+            }
+            ax.plot(
+                data[x][own], data[y][own], marker, color=colour, alpha=0.5, label=name, **style
+            )
+    axes[0, -1].tick_params(labelright=True, right=True)  # the first row has no place on the left
+    figure, looks = axes[0, 0].figure, {"ncols": 4, "markerscale": 3, "handletextpad": 0.1}
+    for ax, side, label in ((axes[-1, 0], "left", below), (axes[0, -1], "right", above)):
+        title = f"{'below' if side == 'left' else 'above'} the diagonal: {label}"
+        place = {"loc": f"outside upper {side}", "title": title}
+        figure.legend(*ax.get_legend_handles_labels(), **place, **looks)
+    return axes
+
+
 def power_colour_wheel(ax, table, label="state_label"):
     """Draw power colours on the wheel of Heil et al.: PC2 over PC1, with the hues of the states.
 
@@ -222,7 +444,7 @@ def power_colour_wheel(ax, table, label="state_label"):
         corner = ([c, *edge] for c, edge in zip(HUE_CENTRE, rim, strict=True))
         ax.fill(*corner, color=_LOOKS[state][0], alpha=0.10, linewidth=0, zorder=0)
         ax.plot(*zip(HUE_CENTRE, at(low, 2 * radius), strict=True), "k:", linewidth=0.8, zorder=1)
-        ax.text(*at((low + high) / 2, 0.93 * radius), state, ha="center", va="center")
+        ax.text(*at((low + high) / 2, 0.88 * radius), state, ha="center", va="center")
     _points(ax, x, y, table[label])
     ax.plot(*HUE_CENTRE, "k+", markersize=12, markeredgewidth=1.6, label="centre")
     limits = [(c / 10**radius, c * 10**radius) for c in HUE_CENTRE]
@@ -400,6 +622,25 @@ def _bands(telescope, colour):
     low, high = instrument.fit_band
     detector = "PCU" if telescope == "rxte" else "detector"
     return f"{ratio} keV", f"per {detector}, {low:g}–{high:g} keV"
+
+
+def _in_order(labels):
+    """The labels that occur, those of the course first and in its order."""
+    names = set(labels.dropna())
+    return [name for name in _LOOKS if name in names] + sorted(names - set(_LOOKS), key=str)
+
+
+def _with_unit(table, column):
+    """What an axis says of a column: its name, and the unit where the table knows it."""
+    unit = table.attrs.get("units", {}).get(column, "")
+    return f"{column} ({unit})" if unit else column
+
+
+def _luminance(rgb):
+    """Relative luminance of a colour, 0 to 1 (IEC 61966-2-1)."""
+    rgb = np.asarray(rgb)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return linear @ (0.2126, 0.7152, 0.0722)
 
 
 def _drawn(x, y):

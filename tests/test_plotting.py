@@ -1,5 +1,6 @@
 """Figures that everybody can read: alternative text, contrast, colours that survive colour blindness."""
 
+import io
 import itertools
 import re
 from pathlib import Path
@@ -341,3 +342,133 @@ def test_power_spectra_that_cannot_be_drawn(ax, frequency, power, message):
 def test_noise_of_a_spectrum_that_is_not_there(ax):
     with pytest.raises(ValueError, match="noise names hrad"):
         plotting.power_spectra(ax, [1, 2], {"hard": [1, 1]}, noise={"hrad": 1})
+
+
+@pytest.fixture
+def features():
+    """Six pointings of BH and NS in two states, with a gap and a value that has no logarithm."""
+    table = pd.DataFrame(
+        {
+            "rms": [0.3, 0.4, 0.2, 0.02, -0.1, np.nan],
+            "gamma": [1.6, 1.7, 1.8, 2.6, 2.7, 2.8],
+            "state_label": ["LHS", "LHS", "LHS", "HSS", "HSS", "HSS"],
+            "object_label": ["BH", "BH", "NS", "NS", "NS", "BH"],
+        }
+    )
+    table.attrs["units"] = {"gamma": "1"}
+    return table
+
+
+def test_distributions_count_what_is_drawn(ax, features):
+    assert plotting.distributions(ax, features, "rms", logarithmic=True) is ax
+    assert [text.get_text() for text in ax.texts] == ["BH 2", "NS 1", "BH 0", "NS 1"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["LHS", "HSS"]
+    assert (ax.get_xscale(), ax.get_xlabel()) == ("log", "rms")
+    above, below, *_ = [patch.get_data() for patch in ax.patches]
+    assert (above.values.min(), above.baseline) == (-0.44, 0)  # up: the y-axis runs down
+    assert (below.values.max(), below.baseline) == (0.44, 0)
+    assert ax.yaxis_inverted()
+
+
+def test_distributions_lose_no_extreme_value(ax, features):
+    many = pd.concat([features] * 100, ignore_index=True)
+    many.loc[0, "gamma"] = 900.0  # beyond the edges
+    plotting.distributions(ax, many, "gamma")
+    values = ax.patches[0].get_data().values
+    assert np.count_nonzero(values) == 3
+    assert ax.get_xlabel() == "gamma (1)"
+
+
+def test_distributions_show_published_ranges(ax, features):
+    plotting.distributions(ax, features, "gamma", ranges={"HSS": (2.1, 3.5), "SIMS": (2.3, 2.7)})
+    (box,) = ax.collections
+    low, high = box.get_paths()[0].get_extents().get_points()
+    np.testing.assert_allclose([low, high], [[2.1, 0.54], [3.5, 1.46]])
+
+
+@pytest.mark.parametrize("column", ["gamma", "state_label", "object_label"])
+def test_distributions_name_the_column_they_lack(ax, features, column):
+    with pytest.raises(ValueError, match=f"table lacks {column}"):
+        plotting.distributions(ax, features.drop(columns=column), "gamma")
+
+
+def test_distributions_have_two_halves(ax, features):
+    with pytest.raises(ValueError, match="gamma holds 6 values"):
+        plotting.distributions(ax, features, "rms", halves="gamma")
+
+
+def test_distributions_of_nothing(ax, features):
+    plotting.distributions(ax, features.assign(rms=np.nan), "rms")
+    assert {text.get_text()[3:] for text in ax.texts} == {"0"}
+
+
+def test_a_heat_map_says_its_numbers(ax):
+    matrix = pd.DataFrame([[1, -0.5, np.nan], [0.004, -1, 0.25]], ["x", "y"], ["a", "b", "c"])
+    assert plotting.heat_map(ax, matrix) is ax
+    assert [text.get_text() for text in ax.texts] == ["1", "−.50", "0", "−1", ".25"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["a", "b", "c"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["x", "y"]
+    assert not ax.collections
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_the_numbers_of_a_heat_map_can_be_read(ax, eye):
+    matrix = pd.DataFrame([np.linspace(-1, 1, 41)])
+    plotting.heat_map(ax, matrix)
+    colours = ax.images[0].cmap(ax.images[0].norm(matrix.to_numpy()[0]))[:, :3]
+    for colour, text in zip(colours, ax.texts, strict=True):
+        cell, ink = (XYZ[1] @ (EYES[eye] @ linear(c)) for c in (colour, text.get_color()))
+        contrast = (max(cell, ink) + 0.05) / (min(cell, ink) + 0.05)
+        # WCAG 2.2, criteria 1.4.3 for small text, and 1.4.11, the least that is allowed at all
+        assert contrast > (4.5 if eye == "all cones" else 3), (text.get_text(), contrast)
+
+
+def test_a_heat_map_draws_its_groups(ax):
+    names = ["a", "b", "c"]
+    matrix = pd.DataFrame(np.eye(3), names, names)
+    plotting.heat_map(ax, matrix, {"first": ["a", "b"], "second": ["c"]})
+    rows, columns = ax.collections
+    assert rows.get_segments()[0].tolist() == [[-0.5, 1.5], [2.5, 1.5]]
+    assert columns.get_segments()[0].tolist() == [[1.5, -0.5], [1.5, 2.5]]
+    with pytest.raises(ValueError, match="in their order"):
+        plotting.heat_map(ax, matrix, {"second": ["c"], "first": ["a", "b"]})
+
+
+def test_pairs_by_two_labels(features):
+    figure, axes = plt.subplots(2, 2)
+    assert plotting.pair_plot(axes, features, ["gamma", "rms"], logarithmic=["rms"]) is axes
+    drawn = {line.get_label(): line.get_xydata() for line in axes[1, 0].lines}
+    assert list(drawn) == ["LHS", "HSS"]
+    np.testing.assert_array_equal(drawn["HSS"], [[2.6, 0.02], [2.7, np.nan], [2.8, np.nan]])
+    drawn = {line.get_label(): line.get_xydata() for line in axes[0, 1].lines}
+    assert drawn["BH"][:2].tolist() == [[0.3, 1.6], [0.4, 1.7]]
+    assert (axes[1, 0].get_yscale(), axes[0, 1].get_xscale()) == ("log", "log")
+    assert len(axes[0, 0].patches) == len(axes[1, 1].patches) == 2
+    assert (axes[1, 0].get_xlabel(), axes[1, 0].get_ylabel()) == ("gamma (1)", "rms")
+    titles = [legend.get_title().get_text() for legend in figure.legends]
+    assert titles == ["below the diagonal: state_label", "above the diagonal: object_label"]
+    plt.close(figure)
+
+
+def test_pairs_that_cannot_be_drawn(features):
+    figure, axes = plt.subplots(2, 2)
+    with pytest.raises(ValueError, match="table lacks hue"):
+        plotting.pair_plot(axes, features, ["gamma", "hue"])
+    with pytest.raises(ValueError, match="3 columns need 3 by 3 axes"):
+        plotting.pair_plot(axes, features, ["gamma", "rms", "gamma"])
+    plt.close(figure)
+
+
+def test_fewer_colours_make_a_smaller_figure(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plotting, "display", shown.append)
+    for colours in (None, 64):
+        figure, ax = plt.subplots()
+        ax.imshow(np.random.default_rng(1).random((40, 40)))
+        plotting.show(figure, "A field of colours.", colours=colours)
+    every, fewer = shown
+    assert len(fewer.png) < 0.6 * len(every.png)
+    before, after = (plt.imread(io.BytesIO(figure.png)) for figure in shown)
+    assert before.shape[:2] == after.shape[:2]
+    assert np.abs(before[..., :3] - after[..., :3]).mean() < 0.02
+    assert fewer.alt == "A field of colours."
