@@ -168,12 +168,15 @@ def solved_notebook(path):
                 raise LessonError(f"{place(failed, line)}: {error.ename}: {error.evalue}") from None
             except (CellTimeoutError, DeadKernelError) as error:
                 raise LessonError(f"{place(index)}: {str(error).splitlines()[0]}") from None
-            for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+            for output in list(cell.get("outputs", [])):
+                data = output.get("data", {})
                 # A saved widget is dead, and its id is random.
                 if data.pop("application/vnd.jupyter.widget-view+json", None) is None:
                     continue
                 if data["text/plain"].startswith("interactive("):
                     data["text/plain"] = "Run this cell to move the slider."
+                elif varying(cell):  # a progress bar that says 0 %; nbval, where it looks, sees it too
+                    cell.outputs.remove(output)
     return lesson
 
 

@@ -248,6 +248,13 @@ def test_two_builds_are_equal_to_the_byte(course):
     assert not any(cell.get("outputs") for cell in exercises.cells)
 
 
+def test_a_progress_bar_is_not_kept_where_nobody_compares(course):
+    build.build(course(f'# %% tags=["nbval-ignore-output"]\n{BAR}\nprint("done")'))
+    solved = files(course.root)["solutions/00_lesson.ipynb"].decode()
+    assert "done" in solved
+    assert "%|" not in solved
+
+
 def test_outputs_that_vary_are_no_reason_to_write(course):
     varying = '# %% tags=["nbval-ignore-output"]\nimport time\n\nprint(time.time_ns())'
     build.build(course(varying))
