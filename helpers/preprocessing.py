@@ -22,7 +22,7 @@ GROUPS = {
     "power spectrum": ("nu_break", "qpo_freq", "hue"),
     "lags": ("lag_0p1_1", "lag_1_10", "coherence"),
 }
-#: What is said to depend on the accretion state. Lags say more about the object.
+#: What is said to depend on the accretion state.
 STATE_FEATURES = tuple(name for group, names in GROUPS.items() if group != "lags" for name in names)
 
 # Above zero, and spread over decades. (Lags change their sign: they have no logarithm.)
