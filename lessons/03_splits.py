@@ -371,7 +371,7 @@ print(f"mean difference for the object: {(true.iloc[:, 0] - true.iloc[:, 1]).mea
 # Why does the honest score scatter so much? Hold out every source once, in five folds, and look at each one alone.
 
 # %%
-folds = StratifiedGroupKFold(5, shuffle=True, random_state=1)
+folds = StratifiedGroupKFold(5)
 predicted = cross_val_predict(forest(1), features, object_label, groups=source, cv=folds)
 per_source = (
     table.assign(right=predicted == object_label)
@@ -590,13 +590,13 @@ print(f"whole outbursts held out: {np.mean(by_outburst):.3f} ± {np.std(by_outbu
 # %% [markdown]
 # ## Few sources, rare classes
 #
-# A random draw of sources can go wrong in another way: there are 16 black holes, four of them hold most of the rows, and SIMS are 6 % of the pointings. What lands in a test part of one fifth? Three ways to draw it:
+# A random draw of sources can go wrong in another way: there are 16 black holes, four of them hold most of the rows, and SIMS are 6 % of the pointings. What lands in a test part of one fifth? Three ways to choose it:
 
 # %%
 labels = table.groupby("source_id").object_label.first()
 kind = object_label + state_label  # eight classes: BHLHS, BHHIMS, ...
 unbalanced = [GroupShuffleSplit(100, test_size=0.2, random_state=0)]
-rows_balanced = [StratifiedGroupKFold(5, shuffle=True, random_state=s) for s in range(20)]
+rows_balanced = [StratifiedGroupKFold(5)]  # places sources one by one: no chance, five folds
 sources_balanced = [StratifiedKFold(5, shuffle=True, random_state=s) for s in range(20)]
 
 ways = {
@@ -625,7 +625,7 @@ for name, parts in ways.items():
         }
     )
     print(
-        f"{name}: {(drawn[name]['BH with SIMS'] <= 1).mean():.0%} of the draws have SIMS of at most one BH"
+        f"{name}: {(drawn[name]['BH with SIMS'] <= 1).mean():.0%} of {len(parts)} have SIMS of at most one BH"
     )
 
 # %%
@@ -637,15 +637,20 @@ for ax, name, edges in (
     for number, (way, found) in enumerate(drawn.items()):
         counts, _ = np.histogram(found[name], edges)
         plotting.steps(
-            ax, edges, counts, linestyle=("-", "--", ":")[number], label=way, linewidth=1.8
+            ax,
+            edges,
+            counts / len(found),
+            linestyle=("-", "--", ":")[number],
+            label=way,
+            linewidth=1.8,
         )
-axes[0].set(xlabel="black holes in the test part", ylabel="draws out of 100")
+axes[0].set(xlabel="black holes in the test part", ylabel="share of the test parts")
 axes[1].set(xlabel="share of its rows that are of black holes")
 axes[1].legend()
 plotting.show(
     fig,
     alt=(
-        "Histograms of 100 draws of a test part in three ways. Number of black holes: from one "
+        "Histograms of test parts chosen in three ways. Number of black holes: from one "
         "to seven for random groups, one to five for StratifiedGroupKFold, always three or four if "
         "sources are stratified. Share of black-hole rows: widest for random groups, "
         "narrowest for StratifiedGroupKFold."
