@@ -43,7 +43,7 @@ dictionary.loc[columns]
 # %% [markdown]
 # Names, labels, one whole number, one truth value; everything else is a decimal number, but not everything is a *measurement in the same sense*: the flux is already a logarithm, colours are in units of the Crab nebula, and the rate is that of all detectors together. **A number without its unit is no feature.**
 #
-# The last one matters. RXTE switched its five detectors on and off as their health allowed.
+# The rate matters most. RXTE switched its five detectors on and off as their health allowed.
 
 # %% [markdown]
 # ## Exercise 2.1 · Per detector  ·  core · 6 min · ●○○
@@ -97,7 +97,8 @@ plotting.show(
 # %%
 print(f"{np.mean(rate < rate.mean()):.0%} of all pointings are fainter than the mean pointing")
 names = ("log_flux_2_10", "rate", "gamma", "rms_0p1_64", "qpo_freq", "lag_1_10")
-features = table[[*names]].assign(flux_2_10=10**table.log_flux_2_10).drop(columns="log_flux_2_10")
+features = table[[*names]].assign(rate=rate, flux_2_10=10**table.log_flux_2_10)
+features = features.drop(columns="log_flux_2_10")
 spread = features.quantile([0.01, 0.5, 0.99]).T.map("{:.1e}".format)
 spread.assign(unit=pd.Series(table.attrs["units"] | {"flux_2_10": "erg/cm^2/s"}))
 
@@ -115,7 +116,7 @@ early = (table.mjd.shift(-1) - table.mjd) * 86400 < table.exposure
 print("starts before the pointing before has ended:", int(early.sum()))
 
 # %% [markdown]
-# An rms above 1 would be noise (a source cannot vary by more than all of itself for long), and the archive could hold some: it does not. A coherence above 1 is impossible too, and common: it is an *estimate*, with noise on both sides of the truth. Leave it; cutting at 1 would only hide the noise. Two columns are one and the same.
+# An rms above 1 would be noise, or a source that is mostly off and now and then very bright; the archive has none. A coherence above 1 is impossible too, and common: it is an *estimate*, with noise on both sides of the truth. Leave it; cutting at 1 would only hide the noise. Two columns are one and the same.
 #
 # The last line is odd. One telescope cannot look at two sources at once! Here it is a trace of how the archive was made: the dates of each outburst were drawn without asking the others. In a real archive such a line would be a find. *Questions that must have the answer zero are cheap. Ask many.*
 
@@ -386,7 +387,7 @@ plotting.show(
 # Four things stand off. A, B and C are where the sketches would put slews, bursts and flares. And D? Large $\chi^2$, but a perfectly normal light curve. Who are they? (*Border crossing, number three:* we ask for the labels of rows that were chosen without.)
 
 # %%
-burst = skew > 2  # the histogram is empty from 1.6 to 4
+burst = skew > 2  # no row has a skew between 1.6 and 4
 flare = (table.red_chi2 > 50) & skew.between(0.6, 2)
 top = (table.red_chi2 > 50) & (skew.abs() < 0.3)
 counts = {n: table[rows].object_label.value_counts() for n, rows in (("B", burst), ("D", top))}
@@ -422,7 +423,7 @@ print(f"{slew.sum()} rows beyond 1; of these, {np.sum(slew & (robust_z(skew) < -
 # %% [markdown]
 # No algorithm was changed, only the unit. Divided by what it should be divided by, the column separates by itself. *A dimensionless number that physics suggests beats a threshold that statistics suggests.*
 #
-# Outside a simulation, this is where you stop. We may look at the truth: once, and to learn about our *method*, not to repair the rows.
+# Outside a simulation, this is where you stop. We may look at the truth: twice in this lesson, and to learn about our *method*, not to repair the rows.
 
 # %%
 truth = data.load_truth().set_index("obs_id").loc[table.obs_id].reset_index()
@@ -505,7 +506,7 @@ for name, marked in scores.items():
     )
 
 # %% [markdown]
-# Brightness and colour find next to nothing, and cry wolf hundreds of times: an outbursting source is its own outlier, over decades of flux and from hard to soft. The dates work since they do not depend on the state. (Their three false alarms are sparse outbursts with long gaps.) How many of the five would *you* have found, without the truth and without `outburst_id`?
+# Brightness and colour find nothing, and cry wolf hundreds of times: an outbursting source is its own outlier, over decades of flux and from hard to soft. The dates work since they do not depend on the state. (Their three false alarms are sparse outbursts with long gaps.) How many of the five would *you* have found, without the truth and without `outburst_id`?
 #
 # In a real archive, candidates are where it *starts*: go back to the pointing direction in the file header. Until somebody has, the rows get a flag.
 
@@ -596,9 +597,10 @@ print(f"R008 turned soft at {first:.0f} counts/s per detector")
 my_guess = ...  # counts/s in one detector
 
 # %%
-fig, ax = plt.subplots(figsize=(6, 4.6))
+fig, ax = plt.subplots(figsize=(7.6, 4.6))
 plotting.hardness_intensity(ax, own, outburst="R008")
 plotting.mark_guess(ax, my_guess, axis="y")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plotting.show(
     fig,
     alt=(

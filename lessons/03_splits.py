@@ -109,7 +109,7 @@ for (n_answers, n_models), scores in chosen.items():
     )
 
 # %% [markdown]
-# Nothing was ever learned, and the best of a hundred names more than 80 % of 13 sources right. This is **selection optimism**. It grows with the number of things you try and shrinks with the number of *independent* answers you judge by. Only rows that took no part in the choice are honest, and only the first time: look, change something, look again, and the test set is one more validation set.
+# (Bands hold two thirds of 200 repetitions.) Nothing was ever learned, and the best of a hundred names more than 80 % of 13 sources right. This is **selection optimism**. It grows with the number of things you try and shrinks with the number of *independent* answers you judge by. Only rows that took no part in the choice are honest, and only the first time: look, change something, look again, and the test set is one more validation set.
 
 # %% [markdown]
 # ## What is a sample?
@@ -359,11 +359,14 @@ state = compare(features, [state_label] * 5, source)
 
 # %%
 print(state.agg(["mean", "std"]).round(3).to_string())
-print(f"mean difference for the state:  {(state.iloc[:, 0] - state.iloc[:, 1]).mean():.3f}")
-print(f"mean difference for the object: {(true.iloc[:, 0] - true.iloc[:, 1]).mean():.3f}")
+for name, scores in (("state", state), ("object", true)):
+    gap = scores["random rows"] - scores["held-out groups"]
+    print(
+        f"mean difference for the {name:6s} {gap.mean():.3f} ± {gap.std() / np.sqrt(len(gap)):.3f}"
+    )
 
 # %% [markdown]
-# Less. A source is a black hole all its life, but it walks through all the states: to recognise it tells little about where it is today. The leak is a matter of the *question*, not only of the data. (Four classes, one of them rare: a balanced accuracy of 0.7 is far above the chance of 0.25.)
+# Probably less, by the argument more than by these few seeds. A source is a black hole all its life, but it walks through all the states: to recognise it tells little about where it is today. The leak is a matter of the *question*, not only of the data. (Four classes, one of them rare: a balanced accuracy of 0.7 is far above the chance of 0.25.)
 
 # %% [markdown]
 # ## The error bar of 48 sources
@@ -392,12 +395,13 @@ plotting.show(
     fig,
     alt=(
         "Share of pointings named right against their number, one point for each of 48 sources: "
-        "most sources lie above 0.9, a few between 0.5 and 0.7, and one of these has 700 pointings."
+        "most sources lie above 0.9, with a tail down to 0.7; two lie near 0.55, and one of these "
+        "has 700 pointings."
     ),
 )
 
 # %% [markdown]
-# Errors come in families: most sources are nearly all right, a few are far from it, and one of these has 700 pointings. So resample sources, not rows, by the bootstrap of lesson 02: draw 48 of the 48 with replacement, many times, and look at the spread.
+# Errors come in families: most sources are mostly right, two are hardly better than a coin, and one of these has 700 pointings. So resample sources, not rows, by the bootstrap of lesson 02: draw 48 of the 48 with replacement, many times, and look at the spread.
 
 # %%
 rows, right = per_source.rows.to_numpy(), per_source.right.to_numpy()
@@ -419,7 +423,7 @@ print(f"independent rows that would give it: {accuracy * (1 - accuracy) / by_sou
 # %% [markdown]
 # ## Exercise 3.5 · How many sources?  ·  core · 8 min · ●●○
 #
-# You plan a survey, and expect a share $p$ of right answers. Take the worst case: the rows of a source are all right or all wrong. How many test sources do you need at least, so that the standard error of the share is no larger than a wanted one?
+# You plan a survey, and expect a share $p$ of right answers. Take the worst case: the sources are of equal size, and the rows of a source are all right or all wrong. How many test sources do you need at least, so that the standard error of the share is no larger than a wanted one?
 
 
 # %%
@@ -435,14 +439,17 @@ sources_needed = check.sources_needed(sources_needed)
 # %%
 for error in (0.1, 0.05, 0.02, 0.01):
     print(
-        f"p = 0.9, error {error:.2f}: {sources_needed(0.9, error):4d} test sources;   "
-        f"p = 0.7: {sources_needed(0.7, error):4d}"
+        f"p = 0.9, error {error:.2f}: {sources_needed(0.9, error):4.0f} test sources;   "
+        f"p = 0.7: {sources_needed(0.7, error):4.0f}"
     )
-binomial = np.sqrt(accuracy * (1 - accuracy) / len(rows))
-print(f"our 48 sources, in this worst case: error {binomial:.3f}, from resampling {by_source:.3f}")
+n_eff = rows.sum() ** 2 / np.sum(rows**2)  # lesson 02: equal sources that would be as uneven
+worst = np.sqrt(accuracy * (1 - accuracy) / n_eff)
+print(
+    f"our 48 sources count like {n_eff:.0f}: worst case {worst:.3f}, from resampling {by_source:.3f}"
+)
 
 # %% [markdown]
-# The worst case is not far from ours. For five per cent you need dozens of sources *in the test set alone*; for one per cent, hundreds to thousands. More pointings of the old ones do not help. In our field, sources are the number that hurts.
+# Few sources are *all* wrong, so that ours is about half of the worst case. For five per cent you need dozens of sources *in the test set alone*; for one per cent, hundreds to thousands. More pointings of the old ones do not help. In our field, sources are the number that hurts.
 
 # %% [markdown]
 # ## Overlapping segments
@@ -585,7 +592,7 @@ print(dates[["future", "random rows"]].agg(["mean", "std"]).round(3).to_string()
 print(f"whole outbursts held out: {np.mean(by_outburst):.3f} ± {np.std(by_outburst, ddof=1):.3f}")
 
 # %% [markdown]
-# The future is harder than random rows promise, at every cut: a new outburst of an old friend is partly new, and some sources are wholly so. Holding out whole outbursts says the same, with a wide spread. Use this split when the target is "what comes next", as for an alert system, and take a gap as long as the memory of your source. Do not use it to claim anything about sources that nobody has met.
+# The future is harder than random rows promise, at every cut: a new outburst of an old friend is partly new, and some sources are wholly so. Holding out whole outbursts says the same, with a wide spread. (Within that spread it is no easier than whole new sources: what the forest remembers sits mostly in the outburst.) Use this split when the target is "what comes next", as for an alert system, and take a gap as long as the memory of your source. Do not use it to claim anything about sources that nobody has met.
 
 # %% [markdown]
 # ## Few sources, rare classes
@@ -624,9 +631,8 @@ for name, parts in ways.items():
             "BH with SIMS": [len(set(source[p[(black_hole & sims)[p]]])) for p in parts],
         }
     )
-    print(
-        f"{name}: {(drawn[name]['BH with SIMS'] <= 1).mean():.0%} of {len(parts)} have SIMS of at most one BH"
-    )
+    few = (drawn[name]["BH with SIMS"] <= 1).sum()
+    print(f"{name}: {few} of {len(parts)} parts have SIMS of at most one BH")
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.4), sharey=True)
@@ -636,14 +642,8 @@ for ax, name, edges in (
 ):
     for number, (way, found) in enumerate(drawn.items()):
         counts, _ = np.histogram(found[name], edges)
-        plotting.steps(
-            ax,
-            edges,
-            counts / len(found),
-            linestyle=("-", "--", ":")[number],
-            label=way,
-            linewidth=1.8,
-        )
+        look = {"linestyle": ("-", "--", ":")[number], "linewidth": 1.8}
+        plotting.steps(ax, edges, counts / len(found), label=way, **look)
 axes[0].set(xlabel="black holes in the test part", ylabel="share of the test parts")
 axes[1].set(xlabel="share of its rows that are of black holes")
 axes[1].legend()
@@ -658,7 +658,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# Random groups leave a part with a single black hole now and then, and rarely without any. **Stratification** deals the classes out evenly. But evenly in what? `StratifiedGroupKFold` balances *rows*, and is content with one black hole of 700 pointings in a fold; stratifying the list of sources balances *sources*, and lets the rows fall as they may. With 16 black holes you cannot have both. Whatever you do, print the table of rows, sources and classes of each part, and look.
+# Random groups leave a part with a single black hole now and then; without any at all would be rare (here: never). **Stratification** deals the classes out evenly. But evenly in what? `StratifiedGroupKFold` has only one way to cut here: its five parts are all there are (lesson 08 shows why). It balances *rows*, and is content with one black hole of 700 pointings in a fold; stratifying the list of sources balances *sources*, and lets the rows fall as they may. With 16 black holes you cannot have both. Whatever you do, print the table of rows, sources and classes of each part, and look.
 
 # %% [markdown]
 # ## The split of this course

@@ -124,7 +124,7 @@ for beta in (0.5, 1, 2):
 # %% [markdown]
 # ### How much do ten pointings know?
 #
-# A recall is a share of successes, so its error bar is binomial. (The exact interval of Clopper & Pearson 1934; it takes the pointings as independent, and at the end of this lesson we ask whether they are.)
+# A recall is a share of successes, so its error bar is binomial. (The exact interval of Clopper & Pearson 1934. It takes the pointings as independent, and at the end of this lesson we ask whether they are; and as drawn at random, which our ten are not: we picked them.)
 
 
 # %%
@@ -219,7 +219,7 @@ print(f"errors: {errors}, of them between neighbours {counts[steps_off == 1].sum
 # %% [markdown]
 # Two averages, two stories. And the errors have an order: states are stations on one road, and hardly anybody takes LHS for HSS. A metric that counts all errors alike does not know that.
 #
-# A recall of 0.3 for SIMS looks bad. Remember it. Before the lesson is half over you will doubt who is to blame.
+# A recall of 0.3 for SIMS looks bad. Remember it. Before the lesson is over you will doubt who is to blame.
 
 # %% [markdown]
 # ## The threshold is yours
@@ -437,6 +437,7 @@ print(f"human precision {precision_human:.2f}; the formula says {by_formula:.2f}
 # %%
 human_label = validation.state_label.to_numpy()
 against = {  # (what counts as right, what is called, its score)
+    "labels against truth": (true_state, human_label, 1.0 * label),
     "model against labels": (human_label, state, score),
     "model against truth": (true_state, state, score),
     "perfect model against labels": (human_label, true_state, 1.0 * truly),
@@ -452,7 +453,9 @@ found = {
 pd.DataFrame(found).T.round(3)
 
 # %% [markdown]
-# Read this twice. About a third of the pointings that are *labelled* as transitions are none: a small share of the many quiet ones, but many beside the few real ones. No threshold could find these. The model stands **closer to the truth than the labels it learned from**, and no score against the labels can show it.
+# Read this twice. More than a third of the pointings that are *labelled* as transitions are none: a small share of the many quiet ones, but many beside the few real ones. No threshold could find these. Row by row, by accuracy, the model stands **closer to the truth than the labels it learned from**, and no score against the labels can show it. By balanced accuracy it does not: the reader misses one true transition in twenty or so, the model one in five, for it errs less where there is most. Again the metric decides who is better.
+#
+# And one thing we said too early. Recall and AUC keep their values in another archive *if the labels are right*. Where true transitions are rarer and the reader errs as often, the labelled ones fill up with mistakes, and recall, AUC and balanced accuracy all fall with them.
 #
 # So three rules for noisy labels. Know the ceiling, in this archive about 94 % in accuracy and far less in the recall of a rare class. Do not tune against the last per cent below it. And compare models with each other on the same labels, for noise pulls them all down.
 
@@ -470,7 +473,7 @@ pd.DataFrame(found).T.round(3)
 # %%
 def reliability(label, score, edges):
     """Mean forecast, observed share and number of pointings in each of the k bins between k + 1 edges."""
-    # solution: np.digitize gives the bin, with n = len(edges) - 1 of them; np.clip keeps 1.0 in the last
+    # solution: np.digitize numbers the bins from 1; np.clip keeps a score of 1.0 in the last
     place = np.clip(np.digitize(score, edges) - 1, 0, len(edges) - 2)
     rows = []
     for k in range(len(edges) - 1):
@@ -502,7 +505,7 @@ edges = np.array([0, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
 fig, ax = plt.subplots(figsize=(5.6, 4.4))
 ax.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="calibrated")
 for (name, s), look in zip(forecasts.items(), ("o-", "s--"), strict=True):
-    forecast, observed, n = reliability(label, s, edges)
+    forecast, observed, n = map(np.asarray, reliability(label, s, edges))
     hits = np.round(observed * n).astype(int)
     pairs = zip(hits, n.astype(int), strict=True)
     errors = np.transpose([binomtest(*pair).proportion_ci(0.68) for pair in pairs])
@@ -528,7 +531,7 @@ for low, high in ((0.2, 0.4), (0.6, 0.8)):
 # %% [markdown]
 # Balancing left the ranking as it was and blew up the probabilities: where the balanced model says 60–80 %, a transition is the exception. It was trained for a world in which all states are equally common, and it describes that world well. The **Brier score**, the mean squared distance of forecast and outcome, and the **log loss**, the mean of $-\ln$ of the probability that was given to what happened, both notice; the AUC cannot. (Both are smallest for the true probabilities: *proper scores*.)
 #
-# The plain model is not perfect either: what it calls 20–40 % happens less often, a habit that it keeps on other splits. Nobody could have known without looking.
+# The plain model is not perfect either: what it calls 20–40 % happens less often. Nobody could have known without looking.
 
 # %% [markdown]
 # ## What a mistake costs
@@ -581,7 +584,7 @@ forecasts["recalibrated"] = staircase.predict(score)
 thresholds, prices = np.linspace(0, 1.01, 102), (10, 40)  # ks
 fig, ax = plt.subplots()
 for (name, s), line in zip(forecasts.items(), ("-", "--", "-."), strict=True):
-    costs = mean_cost(label, s, thresholds, *prices)
+    costs = np.asarray(mean_cost(label, s, thresholds, *prices))
     at_bayes = mean_cost(label, s, [0.2], *prices)[0]
     ax.plot(thresholds, costs, line, label=name)
     ax.plot(0.2, at_bayes, "ko", markersize=4)
@@ -639,7 +642,7 @@ bills = pd.DataFrame(bills).rename_axis(columns="false alarm : miss (ks)")
 bills.round(2)
 
 # %% [markdown]
-# With a miss at 300 ks no model has anything to add to "call always": the labels leave a doubt of some 6 % about every quiet pointing, and at these prices 3 % suffice. In the other columns the models win, and between the two there is little to choose. Do they differ at all? For that we need error bars.
+# With a miss at 300 ks no model has anything to add to "call always": the labels leave a doubt of some 6 % about every quiet pointing, and at these prices 3 % suffice. That is a bill against the *labels*, many of whose transitions are none; a probability that is calibrated on wrong labels is the probability of a label, and so is its threshold. In the other columns the models win, and between the two there is little to choose. Do they differ at all? For that we need error bars.
 
 # %% [markdown]
 # ## The error bar of a metric
@@ -741,7 +744,7 @@ for inside, outside in splits.split(rows, groups=rows.source_id):
 # %% [markdown]
 # ## One metric
 #
-# Look at many, but *choose* by one, chosen before the first model is fitted. With ten metrics and ten models, somebody always wins.
+# Look at many, but *choose* by one, chosen before models compete (lesson 7 on). With ten metrics and ten models, somebody always wins.
 
 # %% [markdown]
 # ## Exercise 6.7 · Which one?  ·  core · 8 min · ●●○
@@ -770,7 +773,7 @@ choice = check.choice(choice)
 #
 # For lessons 7 to 12 we choose, on held-out sources and **with an error bar from redrawn sources**: for the four states the **balanced accuracy**; for black hole against neutron star the **ROC AUC**, since what an observer wants there is a ranking of candidates, and nobody has named a price.
 #
-# - *For the balanced accuracy:* our question values all states alike and names no price; it cannot be bought by ignoring SIMS; it does not move with prevalence, which differs between archives; anybody can take it apart into recalls.
+# - *For the balanced accuracy:* our question values all states alike and names no price; it cannot be bought by ignoring SIMS; with labels that are right it does not move with prevalence, which differs between archives; anybody can take it apart into recalls.
 # - *Against it:* it sees no probabilities, so the log loss is watched beside it wherever somebody will set a threshold; it does not know that states are neighbours; and it leans hard on the rarest class, where the labels are worst: here even a perfect model would stay well below 1.
 #
 # So it was written down before lesson 7 fits anything. Whoever has prices uses the prices.
@@ -781,7 +784,7 @@ choice = check.choice(choice)
 # - Four boxes, two questions: of what is there, how much is found (recall, specificity); of what is called, how much is real (precision).
 # - Beside every accuracy stands the best constant answer; beside every precision, its prevalence; beside every number, an error bar from whatever was held out: sources.
 # - A threshold is a decision. With calibrated probabilities it follows from prices; class weights ruin the calibration and leave the ranking.
-# - Labels that are wrong in a few per cent can be wrong in a third of a rare class. The ceiling of a metric belongs to the metric.
+# - Labels that are wrong in a few per cent can be wrong in more than a third of a rare class. The ceiling of a metric belongs to the metric.
 # - Choose one metric before the first fit, and defend it.
 #
 # **Further reading.** scikit-learn user guide, [*Metrics and scoring*](https://scikit-learn.org/stable/modules/model_evaluation.html): every metric with its formula · scikit-learn user guide, [*Probability calibration*](https://scikit-learn.org/stable/modules/calibration.html): diagrams, staircases and sigmoids · scikit-learn user guide, [*Tuning the decision threshold*](https://scikit-learn.org/stable/modules/classification_threshold.html): thresholds from costs, automated · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): metrics with worked astronomical examples · J. Buchner & S. Fotopoulou, [arXiv:2502.08222](https://arxiv.org/abs/2502.08222): how to set up such a project.

@@ -124,7 +124,8 @@ def test_a_score_has_the_error_bar_of_its_sources():
         drawn = np.random.default_rng(seed).integers(len(n), size=(2000, len(n)))
         error = np.std(right[drawn].sum(1) / n[drawn].sum(1))
         assert accuracy * (1 - accuracy) / error**2 < 100  # independent rows
-        assert 0.67 < error / np.sqrt(accuracy * (1 - accuracy) / 48) < 1.5
+        worst = np.sqrt(accuracy * (1 - accuracy) * np.sum(n**2)) / n.sum()
+        assert 0.25 < error / worst < 0.9
         wrong = np.sort(n - right)[::-1]
         assert wrong[:5].sum() > wrong.sum() / 2
         assert np.median(right / n) > 0.9

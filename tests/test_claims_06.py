@@ -157,6 +157,25 @@ def test_the_model_is_closer_to_the_truth_than_the_labels_are(splits):
             np.mean(s.labels == s.call["plain"]) < human < np.mean(s.true_states == s.call["plain"])
         )
         assert 0.92 < human < 0.96
+        # By balanced accuracy it is the other way round.
+        of_human, of_model = (
+            metrics.balanced_accuracy_score(s.true_states, called)
+            for called in (s.labels, s.call["plain"])
+        )
+        assert of_human > of_model
+
+
+def test_rarer_transitions_with_the_same_reader_lower_recall_and_auc(splits):
+    generator = np.random.default_rng(6)
+    for s in splits:
+        kept = ~s.truly | (generator.random(len(s.truly)) < 0.1)
+        recall, rarer = (
+            _rates(s.label[rows], np.isin(s.call["plain"], ["HIMS", "SIMS"])[rows])[0]
+            for rows in (kept | True, kept)
+        )
+        assert rarer < recall - 0.1
+        score = s.score["plain"]
+        assert _auc(s.label[kept], score[kept]) < _auc(s.label, score) - 0.05
 
 
 def test_a_third_of_the_labelled_transitions_are_none(splits):

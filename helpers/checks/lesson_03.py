@@ -165,7 +165,9 @@ def split_sources(answer):
         if abs(found - wanted) <= 1:
             continue
         if abs(len(sizes) - found - wanted) <= 1:
-            raise Hint("The share is that of the test part, and training comes first.")
+            raise Hint(
+                "The share is that of the test part, and training comes first. (And count sources, not rows.)"
+            )
         raise Hint(
             f"Of {len(sizes)} sources, a share of {share:.2f} should be held out; yours holds out {found}. "
             "Count sources, each once, not rows."

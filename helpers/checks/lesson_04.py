@@ -82,7 +82,9 @@ def separation(answer):
             raise Hint(
                 "That compares row with row; every value of one with every value of the other."
             )
-        raise Hint(f"For two groups of our own we find {right:.3f}, and you {found:.3f}.")
+        raise Hint(f"For two groups of our own we find {right:.5f}, and you {found:.5f}.")
+    if not np.isclose(ask(second, first), 1 - right, atol=1e-9):
+        raise Hint("It must fall below 1/2 where the second group is the smaller one.")
     ties = pd.Series([1.0, 2.0, 2.0]), pd.Series([2.0, 3.0])
     found = ask(*ties)
     if not np.isclose(found, _separation(*ties)):

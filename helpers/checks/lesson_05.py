@@ -32,14 +32,17 @@ __all__ = [
 treatments = sorting(
     "Exercise 5.1",
     {
-        "rate": ("log", "it spreads over four decades, and what goes wrong with it multiplies."),
+        "nu_break": ("log", "it spreads over decades, and a factor of two is a factor of two."),
         "hue": ("angle", "what comes after 359?"),
-        "lag_1_10": ("as is", "look at its smallest value: has that a logarithm?"),
+        "lag_1_10": (
+            "as is",
+            "a time in seconds, of either sign: is it an angle, and has it a logarithm?",
+        ),
         "exposure": (
             "forbid",
             "who chose its value, and what did the observer know of the state by then?",
         ),
-        "qpo_freq": ("log", "it runs from 0.1 to 50 Hz, and a factor of two is a factor of two."),
+        "qpo_freq": ("log", "it runs from 0.1 to 50 Hz, and its errors are factors."),
         "gamma": ("as is", "it is already the exponent of a power law."),
         "source_id": (
             "forbid",
@@ -111,7 +114,7 @@ def mean_hue(answer):
     """A function: angles (n,) in degrees -> their mean direction in degrees."""
     answer = function(answer)
     generator = np.random.default_rng(53)
-    for centre in (100.0, 0.0, 200.0, 310.0, 20.0):
+    for centre in (0.0, 100.0, 200.0, 310.0, 20.0):
         hue = (centre + generator.normal(0, 25, 40)) % 360
         right = _mean_hue(hue)
         found = number(answer(hue.copy()), "an angle in degrees")
@@ -383,24 +386,25 @@ def _gap_position(features):
     return features(p=np.nan)[_column_of(features)]
 
 
-def _honest_score(features, label, seed):
+def _honest_score(features, label, seed, scoring="balanced_accuracy"):
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     model = make_pipeline(
         SelectKBest(k=10), StandardScaler(), LogisticRegression(class_weight="balanced")
     )
-    return cross_val_score(model, features, label, cv=folds, scoring="balanced_accuracy").mean()
+    return cross_val_score(model, features, label, cv=folds, scoring=scoring).mean()
 
 
 @exercise("Exercise 5.7", reference=lambda: _honest_score)
 def honest_score(answer):
     """A function: features (n, p), label (n,), seed -> a cross-validated score."""
     answer = function(answer)
-    label = np.repeat([False, True], 15)
-    noise, signal = [], []
+    label = np.repeat([False, True], (22, 8))
+    noise, signal, tables = [], [], []
     for seed in range(6):
         generator = np.random.default_rng(570 + seed)
         features = generator.standard_normal((len(label), 1000))
         noise.append(number(answer(features.copy(), label.copy(), seed), "a score from 0 to 1"))
+        tables.append(features.copy())
         features[:, :5] += 2.5 * label[:, None]
         signal.append(number(answer(features.copy(), label.copy(), seed), "a score from 0 to 1"))
     chance, found = np.mean(noise), np.mean(signal)
@@ -409,6 +413,12 @@ def honest_score(answer):
     if min(noise) > 0.999:
         raise Hint(
             "A perfect score on pure noise, every time: is the model scored on rows that it has learned from?"
+        )
+    if np.allclose(noise, [_honest_score(f, label, s, "accuracy") for s, f in enumerate(tables)]):
+        raise Hint("That is the plain accuracy, for which chance is not one half: see `scoring`.")
+    if abs(chance - label.mean()) < 0.03 or abs(chance - (~label).mean()) < 0.03:
+        raise Hint(
+            f"On pure noise your mean score is {chance:.2f}, the share of the commonest label: is it the plain accuracy?"
         )
     # On noise a score of 30 rows scatters by about 0.12: the mean of six lies within 0.5 ± 0.2.
     if chance > 0.7:

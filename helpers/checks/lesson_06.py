@@ -33,6 +33,8 @@ def ten_pointings(answer):
         raise Hint(
             f"Each of the ten belongs into exactly one box; yours hold {sum(counts.values()):g}."
         )
+    if counts == {"TP": _TEN["TN"], "TN": _TEN["TP"], "FN": _TEN["FP"], "FP": _TEN["FN"]}:
+        raise Hint("You took quiet for positive: positive is what we look for, a transition.")
     if (counts["FN"], counts["FP"]) == (_TEN["FP"], _TEN["FN"]):
         raise Hint("FN and FP are swapped: the second letter is what was called, N for 'quiet'.")
     if (counts["TP"], counts["TN"]) == (_TEN["TN"], _TEN["TP"]):
@@ -237,7 +239,8 @@ def reliability(answer):
     generator = np.random.default_rng(65)
     edges = np.array([0, 0.1, 0.3, 0.6, 0.7, 1.0])
     score = generator.beta(0.8, 1.2, 900)
-    score = np.append(score[(score < 0.6) | (score > 0.7)], [1.0] * 40)
+    score = np.minimum(score.round(2), 0.99)  # many lie on an edge
+    score = np.append(score[(score < 0.6) | (score >= 0.7)], [1.0] * 40)
     label = generator.random(len(score)) < score**1.5
     value = answer(label.copy(), score.copy(), edges.copy())
     if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 3:
@@ -253,6 +256,9 @@ def reliability(answer):
     right = _reliability(label, score, edges)
     if np.isclose(right[2][-1] - n[-1], 40):
         raise Hint("A score of exactly 1 is lost: the last bin includes its upper edge.")
+    on_edge_below = np.histogram(-score, -edges[::-1])[0][::-1]
+    if np.array_equal(n, on_edge_below):
+        raise Hint("A score on an edge belongs to the bin above it.")
     if not np.array_equal(n, right[2]):
         if np.nansum(n) != len(score):
             raise Hint(
@@ -325,6 +331,11 @@ def mean_cost(answer):
             )
         if np.allclose(found, found[0]):
             raise Hint("Your cost does not depend on the threshold.")
+        if np.isclose(found[0], false_alarm * np.mean(~label)):
+            raise Hint(
+                f"At a threshold above 1 nothing is called: the cost is {miss:g} times the share of transitions, "
+                f"{miss * np.mean(label):.2f}; yours is {found[-1]:.2f}."
+            )
         raise Hint(
             f"At a threshold of 0 everything is called: the cost is {false_alarm:g} times the share of "
             f"quiet pointings, {false_alarm * np.mean(~label):.2f}; yours is {found[0]:.2f}."

@@ -102,16 +102,20 @@ COLUMNS = {
     "hue": ("deg", "angle on the power-colour wheel", "pc1 or pc2 missing, or error above 8 deg"),
     "nu_break": ("Hz", "break frequency of the band-limited noise", "no break found"),
     "qpo_det": ("", "whether a QPO was found, false alarms 1 per cent", ""),
-    "qpo_freq": ("Hz", "its centroid", "no QPO found"),
+    "qpo_freq": ("Hz", "centroid of the QPO", "no QPO found"),
     "qpo_q": ("", "its centroid over its full width", "no QPO found"),
-    "qpo_rms": ("", "its fractional rms", "no QPO found"),
+    "qpo_rms": ("", "fractional rms of the QPO", "no QPO found"),
     "qpo_sig": ("", "square root of twice its log likelihood ratio", "no QPO found"),
     "lag_0p1_1": (
         "s",
         "time lag of hard behind soft, 0.1-1 Hz; split at 10 keV (rxte), 3 keV (nicer)",
         "phase uncertain by more than 0.25 rad",
     ),
-    "lag_1_10": ("s", "the same, 1-10 Hz", "phase uncertain by more than 0.25 rad"),
+    "lag_1_10": (
+        "s",
+        "time lag of hard behind soft, 1-10 Hz",
+        "phase uncertain by more than 0.25 rad",
+    ),
     "coherence": ("", "coherence of the two, 0.1-10 Hz", "uncertain by more than 0.2"),
     **dict.fromkeys(
         LIGHT_CURVE_FEATURES,

@@ -197,6 +197,11 @@ WRONG = [
     (lesson_02.days_alone, lambda t, by: t.mjd * 0, "All zero"),
     (
         lesson_02.days_alone,
+        lambda t, by: np.minimum(t.mjd.diff(), -t.mjd.diff(-1)),
+        "nearest pointing at any source",
+    ),
+    (
+        lesson_02.days_alone,
         lambda t, by: neighbours(t, by)[0].fillna(1e4),
         "only at the pointing before",
     ),

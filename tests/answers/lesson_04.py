@@ -108,6 +108,11 @@ WRONG = [
         "number of pairs",
     ),
     (lesson_04.separation, lambda a, b: 0.5, "of our own"),
+    (
+        lesson_04.separation,
+        lambda a, b: max(lesson_04._separation(a, b), lesson_04._separation(b, a)),
+        "below 1/2",
+    ),
     (lesson_04.spearman, lambda x, y: x.corr(y), "Pearson's r"),
     (lesson_04.spearman, lambda x, y: abs(x.corr(y, method="spearman")), "wrong sign"),
     (lesson_04.spearman, lambda x, y: x.corr(y, method="spearman") ** 2, "the square"),

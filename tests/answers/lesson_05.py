@@ -8,6 +8,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -136,7 +137,8 @@ def honest_by_loop(features, label, seed):
     for fit, held_out in folds(seed).split(features, label):
         choice = SelectKBest(k=10).fit(features[fit], label[fit])
         model = classifier().fit(choice.transform(features[fit]), label[fit])
-        scores.append(model.score(choice.transform(features[held_out]), label[held_out]))
+        said = model.predict(choice.transform(features[held_out]))
+        scores.append(balanced_accuracy_score(label[held_out], said))
     return np.mean(scores)
 
 
@@ -163,9 +165,14 @@ OTHER_ROUTES = [
 
 WRONG = [
     (
+        lesson_05.honest_score,
+        lambda f, y, seed: lesson_05._honest_score(f, y, seed, "accuracy"),
+        "plain accuracy",
+    ),
+    (
         lesson_05.treatments,
         changed(lesson_05.treatments.reference(), lag_1="log"),
-        "smallest value",
+        "of either sign",
     ),
     (
         lesson_05.treatments,
@@ -268,7 +275,9 @@ WRONG = [
     (lesson_05.honest_score, on_training_rows, "learned from"),
     (
         lesson_05.honest_score,
-        lambda x, y, seed: cross_val_score(classifier(), x, y, cv=folds(seed)).mean(),
+        lambda x, y, seed: cross_val_score(
+            classifier(), x, y, cv=folds(seed), scoring="balanced_accuracy"
+        ).mean(),
         "chosen at all",
     ),
     (lesson_05.honest_score, lambda x, y, seed: 100 * honest_by_loop(x, y, seed), "per cent"),

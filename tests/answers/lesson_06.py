@@ -109,7 +109,27 @@ OTHER_ROUTES = [
     (lesson_06.mean_cost, cost_by_sums),
 ]
 
+
+def on_the_edge_below(label, score, edges):
+    place = np.clip(np.digitize(score, edges, right=True) - 1, 0, len(edges) - 2)
+    rows = [(score[place == k], label[place == k]) for k in range(len(edges) - 1)]
+    return np.transpose(
+        [(s.mean(), y.mean(), len(s)) if len(s) else (np.nan, np.nan, 0) for s, y in rows]
+    )
+
+
 WRONG = [
+    (
+        lesson_06.ten_pointings,
+        lesson_06.ten_pointings.reference() | {"TP": 5, "FN": 1, "FP": 2, "TN": 2},
+        "took quiet for positive",
+    ),
+    (
+        lesson_06.mean_cost,
+        lambda y, s, t, a, b: [a * np.mean((s >= x) & ~y) for x in t],
+        "nothing is called",
+    ),
+    (lesson_06.reliability, on_the_edge_below, "bin above"),
     (lesson_06.ten_pointings, {**TEN, "FN": 1, "FP": 2}, "FN and FP are swapped"),
     (lesson_06.ten_pointings, {**TEN, "TP": 5, "TN": 2}, "TP and TN are swapped"),
     (lesson_06.ten_pointings, {**TEN, "TN": 6}, "exactly one box"),
