@@ -257,7 +257,7 @@ torch.nn.functional.binary_cross_entropy_with_logits(
     z, torch.as_tensor(y), reduction="sum"
 ).backward()
 print("autograd", b.grad.numpy().round(6))
-print("by hand ", gradient(b.detach().numpy(), X, y).round(6))
+print("by hand ", np.round(gradient(b.detach().numpy(), X, y), 6))
 
 # %% [markdown]
 # (Who is missing? Soft and faint pointings, whose variance drowned in photon noise. What follows is about the others. Lesson 05 fills such gaps; with two features we just say so.)
@@ -612,7 +612,7 @@ for name, values in share.items():
     print(f"{name}  share of the soft colour:", *(f"{value:.2f}" for value in values))
 
 # %% [markdown]
-# L2 shares; L1 lets one of them win, and who wins changes with the sources. If twins are *exact*, L1 does not even have a unique answer. Our table has such a pair, for the sine and the cosine of the hue are missing together:
+# L2 shares evenly on every sky; L1 divides as the sources happen to fall: anything from about a quarter to all goes to the soft colour. If twins are *exact*, L1 does not even have a unique answer. Our table has such a pair, for the sine and the cosine of the hue are missing together:
 
 # %% tags=["nbval-ignore-output"]
 pair = ["missingindicator_hue_sin", "missingindicator_hue_cos"]
@@ -884,7 +884,7 @@ print(
 #
 # - Logistic regression is a straight line for the log odds: the exact posterior of two Gaussians of equal width, and a good first guess elsewhere.
 # - Its loss is a likelihood, its gradient is prediction minus truth, and a descent converges if features are scaled and the rate suits.
-# - Separable classes have no maximum-likelihood fit. A penalty makes one; the choice of the penalty, not the data, then decides which twin is kept.
+# - Separable classes have no maximum-likelihood fit. A penalty makes one; the choice of the penalty, not the data, then decides how twins share.
 # - Its score can be flat in $C$ over decades. Say so, and keep the default.
 # - A classifier answers also for what it was not taught.
 #

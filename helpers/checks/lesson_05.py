@@ -418,7 +418,7 @@ def honest_score(answer):
         raise Hint("That is the plain accuracy, for which chance is not one half: see `scoring`.")
     if abs(chance - label.mean()) < 0.03 or abs(chance - (~label).mean()) < 0.03:
         raise Hint(
-            f"On pure noise your mean score is {chance:.2f}, the share of the commonest label: is it the plain accuracy?"
+            f"On pure noise your mean score is {chance:.2f}, the share of the commonest label: plain accuracy?"
         )
     # On noise a score of 30 rows scatters by about 0.12: the mean of six lies within 0.5 ± 0.2.
     if chance > 0.7:

@@ -42,7 +42,12 @@ def folds(answer):
     """A function: number of rows, k, generator -> the number of its fold for each row."""
     answer = function(answer)
     for n, k in ((103, 5), (1000, 10), (7, 7)):
-        fold = _fold_numbers(answer(n, k, np.random.default_rng(1)), n, k)
+        value = answer(n, k, np.random.default_rng(1))
+        if isinstance(value, list) and len(value) == n:
+            raise Hint(
+                "The next exercise counts on an array: np.array(...) makes one of your list."
+            )
+        fold = _fold_numbers(value, n, k)
         sizes = np.bincount(fold.astype(int), minlength=k)
         if np.ptp(sizes) > 1:
             raise Hint(

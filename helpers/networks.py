@@ -1,0 +1,208 @@
+"""Small neural networks for features and power spectra, and the loop that trains them.
+
+Lesson 09 writes both in the open; the lessons after it take them from here.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from torch import Tensor, nn
+
+__all__ = ["NetworkClassifier", "convolutional", "feed_forward", "probabilities", "train"]
+
+
+def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32)) -> nn.Sequential:
+    """Layers of perceptrons: linear, ReLU, linear, ReLU, ..., linear.
+
+    Args:
+        n_features: how many numbers describe a sample.
+        n_classes: how many classes there are.
+        generator: torch generator of the initial weights, which are those that torch draws.
+        hidden: perceptrons of each hidden layer; () makes it a logistic regression.
+
+    Returns:
+        A network from (n, n_features) to (n, n_classes) logarithms of odds, on the CPU.
+
+    Example:
+        >>> network = feed_forward(5, 2, generator=torch.Generator().manual_seed(1), hidden=(8,))
+        >>> network(torch.zeros(3, 5)).shape, sum(p.numel() for p in network.parameters())
+        (torch.Size([3, 2]), 66)
+    """
+    with _seeded(generator):
+        layers = []
+        for size in hidden:
+            layers += [nn.Linear(n_features, size), nn.ReLU()]
+            n_features = size
+        return nn.Sequential(*layers, nn.Linear(n_features, n_classes))
+
+
+def convolutional(n_bins: int, n_classes: int, *, generator, channels=(16, 32)) -> nn.Sequential:
+    """A one-dimensional convolutional network for binned spectra.
+
+    Each block slides filters of 7 bins along the spectrum, then keeps the larger of two neighbours.
+    What a filter has learned at one frequency it knows at all others.
+
+    Args:
+        n_bins: bins of a spectrum.
+        n_classes: how many classes there are.
+        generator: torch generator of the initial weights.
+        channels: filters of each block.
+
+    Returns:
+        A network from (n, n_bins) to (n, n_classes) logarithms of odds, on the CPU.
+
+    Raises:
+        ValueError: if there are too few bins to halve for each block.
+
+    Example:
+        >>> network = convolutional(71, 4, generator=torch.Generator().manual_seed(1))
+        >>> network(torch.zeros(3, 71)).shape
+        torch.Size([3, 4])
+    """
+    if n_bins < 2 ** len(channels):
+        raise ValueError(f"{n_bins} bins cannot be halved {len(channels)} times: use fewer blocks.")
+    with _seeded(generator):
+        layers, before = [nn.Unflatten(1, (1, n_bins))], 1
+        for size in channels:
+            layers += [nn.Conv1d(before, size, 7, padding=3), nn.ReLU(), nn.MaxPool1d(2)]
+            before, n_bins = size, n_bins // 2
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * n_bins, n_classes))
+
+
+def train(
+    network: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    generator: torch.Generator,
+    held_out: tuple[Tensor, Tensor] | None = None,
+    n_epochs: int = 60,
+    batch_size: int = 64,
+    learning_rate: float = 2e-3,
+    weight_decay: float = 1e-3,
+    balanced: bool = True,
+) -> dict[str, list[float]]:
+    """Train a classifier in place by mini-batch descent on the cross-entropy, with AdamW's steps.
+
+    Balanced, each class has the same total weight, so that rare classes are not ignored, and
+    probabilities are those of a world in which all classes are equally common. (Where many labels
+    of a rare class are wrong, that world is a worse one: lesson 08.)
+
+    Reference: Loshchilov & Hutter 2019, arXiv:1711.05101, for the steps.
+
+    Args:
+        network: from (n, ...) to (n, n_classes) logarithms of odds, on the device of x.
+        x: (n, ...) samples, scaled; on the device that shall do the work.
+        y: (n,) whole numbers from 0, the classes, each of them at least once.
+        generator: torch generator, on the CPU, of the order of the samples.
+        held_out: samples and classes that are watched and never learned from.
+        n_epochs: how often each sample is seen.
+        batch_size: samples per step.
+        learning_rate: size of the first steps.
+        weight_decay: how strongly weights are pulled towards zero.
+        balanced: whether classes, rather than samples, have the same weight in the loss.
+
+    Returns:
+        "train" and, with `held_out`, "held_out": the loss after each epoch, a mean over samples,
+        weighted as in the training. Whoever guesses has log(n_classes).
+
+    Raises:
+        ValueError: if x holds NaN or infinity, lengths differ, or a class has no sample.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(1)
+        >>> x = torch.randn(200, 2, generator=generator)
+        >>> y = (x[:, 0] > 0).long()
+        >>> network = feed_forward(2, 2, generator=generator, hidden=(8,))
+        >>> losses = train(network, x, y, generator=generator)["train"]
+        >>> len(losses), losses[-1] < 0.3
+        (60, True)
+    """
+    if len(x) != len(y):
+        raise ValueError(f"x has {len(x)} samples and y {len(y)} classes: they must be as many.")
+    if not torch.isfinite(x).all():
+        raise ValueError("x holds NaN or infinity: fill the gaps before you train.")
+    counts = torch.bincount(y)
+    if not (counts > 0).all():
+        absent = torch.nonzero(counts == 0).flatten().tolist()
+        raise ValueError(f"y has no sample of class {absent}: number the classes from 0.")
+    weight = (len(y) / (len(counts) * counts)).to(x)
+    loss_of = nn.CrossEntropyLoss(weight=weight if balanced else None)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    watched = {"train": (x, y)} | ({"held_out": held_out} if held_out else {})
+    losses = {name: [] for name in watched}
+    for _ in range(n_epochs):
+        for batch in torch.randperm(len(x), generator=generator).to(x.device).split(batch_size):
+            optimiser.zero_grad()
+            loss_of(network(x[batch]), y[batch]).backward()
+            optimiser.step()
+        with torch.no_grad():
+            for name, (samples, classes) in watched.items():
+                losses[name].append(loss_of(network(samples), classes).item())
+    return losses
+
+
+def probabilities(network: nn.Module, x: Tensor) -> Tensor:
+    """(n, n_classes) probabilities of the classes of samples, without gradients.
+
+    Example:
+        >>> network = feed_forward(2, 3, generator=torch.Generator().manual_seed(1))
+        >>> probabilities(network, torch.zeros(1, 2)).sum().round(decimals=5).item()
+        1.0
+    """
+    with torch.no_grad():
+        return network(x).softmax(-1)
+
+
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """A network as scikit-learn wants its models, for pipelines and folds.
+
+    Args:
+        make: `feed_forward`, `convolutional`, or any function (n_features, n_classes, generator=...).
+        seed: of the initial weights and of the order of the samples.
+        device: what torch calls the device that does the work.
+        training: further arguments of `train` as a dictionary, such as {"n_epochs": 10}.
+
+    Attributes:
+        classes_, network_: after `fit`, the labels in their order, and the trained network.
+
+    Example:
+        >>> x = np.random.default_rng(1).normal(size=(200, 2))
+        >>> model = NetworkClassifier(seed=2, training={"n_epochs": 40})
+        >>> model.fit(x, np.where(x[:, 0] > 0, "right", "left")).predict([[3.0, 0.0]])
+        array(['right'], dtype='<U5')
+    """
+
+    def __init__(self, make=feed_forward, *, seed=0, device="cpu", training=None):
+        self.make, self.seed, self.device, self.training = make, seed, device, training
+
+    def fit(self, x, y):
+        self.classes_, y = np.unique(y, return_inverse=True)
+        x, generator = self._tensor(x), torch.Generator().manual_seed(self.seed)
+        network = self.make(x.shape[1], len(self.classes_), generator=generator)
+        self.network_ = network.to(self.device)
+        train(
+            self.network_, x, torch.as_tensor(y, device=self.device),
+            generator=generator, **(self.training or {}),
+        )  # fmt: skip
+        return self
+
+    def predict_proba(self, x):
+        return probabilities(self.network_, self._tensor(x)).cpu().numpy()
+
+    def predict(self, x):
+        return self.classes_[self.predict_proba(x).argmax(axis=1)]
+
+    def _tensor(self, x):
+        return torch.as_tensor(np.asarray(x, dtype=np.float32), device=self.device)
+
+
+@contextmanager
+def _seeded(generator):
+    """Let torch draw weights as a generator says, and leave its global generator as it was."""
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,241 @@
+"""Answers to the exercises of lesson 09: other right routes, and wrong ones with their hints."""
+
+import itertools
+
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+from sklearn.neighbors import KNeighborsClassifier
+
+from answers import changed
+from helpers.checks import lesson_09
+
+RIGHT_XOR = lesson_09.xor.reference()
+
+
+def vote_by_scikit_learn(x, y, new, k):
+    return KNeighborsClassifier(k).fit(x, y).predict_proba(new[None])[0, 1]
+
+
+def vote_by_tree(x, y, new, k):
+    return np.mean(y[KDTree(x).query(new, k)[1]])
+
+
+def forward_by_torch(x, layers):
+    x = torch.tensor(x)
+    for i, (weight, bias) in enumerate(layers):
+        x = torch.nn.functional.linear(x, torch.tensor(weight), torch.tensor(bias))
+        x = x.relu() if i < len(layers) - 1 else x
+    return x
+
+
+def count_by_torch(sizes):
+    layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+    return sum(p.numel() for layer in layers for p in layer.parameters())
+
+
+def step_that_forgets_last(network, loss_of, optimiser, x, y):
+    loss = loss_of(network(x), y)
+    loss.backward()
+    optimiser.step()
+    optimiser.zero_grad()
+    return loss.detach().item()
+
+
+def step_without_graph(network, loss_of, optimiser, x, y):
+    network.zero_grad()
+    loss = loss_of(network(x), y)
+    loss.backward()
+    optimiser.step()
+    return loss.detach()
+
+
+def step_without_zero(network, loss_of, optimiser, x, y):
+    loss = loss_of(network(x), y)
+    loss.backward()
+    optimiser.step()
+    return loss.item()
+
+
+def step_without_step(network, loss_of, optimiser, x, y):
+    optimiser.zero_grad()
+    loss = loss_of(network(x), y)
+    loss.backward()
+    return loss.item()
+
+
+def step_zero_in_between(network, loss_of, optimiser, x, y):
+    loss = loss_of(network(x), y)
+    loss.backward()
+    optimiser.zero_grad()
+    optimiser.step()
+    return loss.item()
+
+
+def step_with_softmax(network, loss_of, optimiser, x, y):
+    optimiser.zero_grad()
+    loss = loss_of(network(x).softmax(-1), y)
+    loss.backward()
+    optimiser.step()
+    return loss.item()
+
+
+def step_with_tensor(network, loss_of, optimiser, x, y):
+    optimiser.zero_grad()
+    loss = loss_of(network(x), y)
+    loss.backward()
+    optimiser.step()
+    return loss
+
+
+def step_loss_after(network, loss_of, optimiser, x, y):
+    step_with_tensor(network, loss_of, optimiser, x, y)
+    return loss_of(network(x), y).item()
+
+
+def order(x, new):
+    return np.argsort(((x - new) ** 2).sum(1))
+
+
+def without_relu(x, layers):
+    for weight, bias in layers:
+        x = x @ weight.T + bias
+    return x
+
+
+def relu_everywhere(x, layers):
+    for weight, bias in layers:
+        x = np.maximum(x @ weight.T + bias, 0)
+    return x
+
+
+def not_transposed(x, layers):
+    for weight, bias in layers[:-1]:
+        x = np.maximum(x @ weight + bias, 0)
+    return x @ layers[-1][0] + layers[-1][1]
+
+
+def with_softmax(x, layers):
+    odds = np.exp(lesson_09._forward(x, layers))
+    return odds / odds.sum(1, keepdims=True)
+
+
+def pairs(sizes):
+    return list(itertools.pairwise(sizes))
+
+
+OTHER_ROUTES = [
+    (lesson_09.neighbours_vote, vote_by_scikit_learn),
+    (lesson_09.neighbours_vote, vote_by_tree),
+    (
+        lesson_09.xor,
+        {  # one hidden perceptron for each of the two corners that fire
+            "hidden weights": [[2, -2], [-2, 2]],
+            "hidden biases": [-1, -1],
+            "output weights": [1, 1],
+            "output bias": -0.5,
+        },
+    ),
+    (
+        lesson_09.xor,
+        {
+            "hidden weights": np.array([[-1.0, -1.0], [1.0, 1.0]]),
+            "hidden biases": (1.5, -0.5),
+            "output weights": np.array([3, 3]),
+            "output bias": np.float64(-4),
+        },
+    ),
+    (lesson_09.forward, forward_by_torch),
+    (lesson_09.n_parameters, count_by_torch),
+    (lesson_09.train_step, step_that_forgets_last),
+    (lesson_09.train_step, step_without_graph),
+    (lesson_09.bump_filter, [-1, 0, 0, 2, 0, 0, -1]),
+    (lesson_09.bump_filter, (0, -1, 0.0, 2, 0, -1, 0)),
+    (lesson_09.bump_filter, [-2, -1, 1, 4, 1, -1, -2]),
+]
+
+WRONG = [
+    (lesson_09.neighbours_vote, lambda x, y, n, k: y[order(x, n)[:k]].sum(), "divide by k"),
+    (lesson_09.neighbours_vote, lambda x, y, n, k: 1 - y[order(x, n)[:k]].mean(), "zeros"),
+    (
+        lesson_09.neighbours_vote,
+        lambda x, y, n, k: int(y[order(x, n)[:k]].mean() > 0.5),
+        "verdict",
+    ),
+    (lesson_09.neighbours_vote, lambda x, y, n, k: y[order(x, n)[-k:]].mean(), "farthest"),
+    (lesson_09.neighbours_vote, lambda x, y, n, k: y[:k].mean(), "every new row"),
+    (lesson_09.neighbours_vote, lambda x, y, n, k: y[order(x, n)[1 : k + 1]].mean(), "skipped"),
+    (
+        lesson_09.neighbours_vote,
+        lambda x, y, n, k: y[np.argsort((x - n).sum(1))[:k]].mean(),
+        "cancel",
+    ),
+    (
+        lesson_09.neighbours_vote,
+        lambda x, y, n, k: y[np.argsort(np.abs(x - n).sum(1))[:k]].mean(),
+        "absolute",
+    ),
+    (
+        lesson_09.neighbours_vote,
+        lambda x, y, n, k: y[np.argsort(np.abs(x - n)[:, 0])[:k]].mean(),
+        "axis 1",
+    ),
+    (
+        lesson_09.symptoms,
+        changed(lesson_09.symptoms.reference(), random_rows="overfitting"),
+        "both sides",
+    ),
+    (
+        lesson_09.symptoms,
+        changed(lesson_09.symptoms.reference(), **{"training_rows_0.78": "overfitting"}),
+        "error bar",
+    ),
+    (lesson_09.xor, changed(RIGHT_XOR, output_weights=[1, 0]), "That is OR"),
+    (lesson_09.xor, changed(RIGHT_XOR, output_weights=[-1, 1], output_bias=0.5), "opposite"),
+    (lesson_09.xor, changed(RIGHT_XOR, hidden_biases=[-0.5, -0.5]), "two different lines"),
+    (lesson_09.xor, changed(RIGHT_XOR, hidden_biases=[-1, -1.5]), "exactly on the line"),
+    (
+        lesson_09.xor,
+        changed(RIGHT_XOR, hidden_weights=[[1, 0], [0, 1]], hidden_biases=[-0.5, 0.5]),
+        "no output can tell",
+    ),
+    (lesson_09.xor, changed(RIGHT_XOR, output_bias=-1.5), "hidden layer is fine"),
+    (lesson_09.xor, changed(RIGHT_XOR, hidden_weights=[1, 1]), "shape"),
+    (lesson_09.xor, changed(RIGHT_XOR, hidden_weights=...), "no answer yet"),
+    (lesson_09.forward, without_relu, "one matrix"),
+    (lesson_09.forward, relu_everywhere, "after the last layer"),
+    (lesson_09.forward, not_transposed, "transposed"),
+    (lesson_09.forward, with_softmax, "softmax"),
+    (
+        lesson_09.forward,
+        lambda x, layers: lesson_09._forward(x, [(w, 0 * b) for w, b in layers]),
+        "biases are missing",
+    ),
+    (
+        lesson_09.forward,
+        lambda x, layers: lesson_09._forward(np.tanh(x), layers),
+        "what is below 0",
+    ),
+    (lesson_09.n_parameters, lambda s: sum(a * b for a, b in pairs(s)), "has a bias"),
+    (
+        lesson_09.n_parameters,
+        lambda s: sum(a * b for a, b in pairs(s)) + sum(s),
+        "inputs are no perceptrons",
+    ),
+    (lesson_09.n_parameters, lambda s: sum(a * b + 1 for a, b in pairs(s)), "not one per layer"),
+    (lesson_09.n_parameters, lambda s: sum(s), "connections"),
+    (lesson_09.n_parameters, lambda s: np.prod(s), "do not multiply all"),
+    (lesson_09.n_parameters, lambda s: sum(a * (b + 1) for a, b in pairs(s)), "layer to layer"),
+    (lesson_09.train_step, step_without_zero, "forget them"),
+    (lesson_09.train_step, step_without_step, "did not change"),
+    (lesson_09.train_step, step_zero_in_between, "did not change"),
+    (lesson_09.train_step, step_with_softmax, "softmax itself"),
+    (lesson_09.train_step, step_with_tensor, "loss.item()"),
+    (lesson_09.train_step, step_loss_after, "before the step"),
+    (lesson_09.bump_filter, [0, 0, 1, 2, 1, 0, 0], "sum to zero"),
+    (lesson_09.bump_filter, [-3, -2, -1, 0, 1, 2, 3], "straight slope"),
+    (lesson_09.bump_filter, [1, 1, -1, -2, -1, 1, 1], "negative"),
+    (lesson_09.bump_filter, [2, -1, -1, 0, -1, -1, 2], "negative"),
+    (lesson_09.bump_filter, [-2, 1, 1, 0, 1, 1, -2], "off the middle"),
+    (lesson_09.bump_filter, np.zeros(7), "All zero"),
+]

@@ -1,0 +1,361 @@
+"""What lesson 11 says in prose holds over other draws of sources, deals, seeds and plants, not only in its figures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+
+from helpers import data
+from helpers.checks import lesson_11
+from helpers.networks import feed_forward, probabilities
+from helpers.networks import train as train_network
+from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
+from helpers.resampling import resample_sources
+
+SEEDS = range(5)
+OBJECT = [*STATE_FEATURES, *GROUPS["lags"]]
+QUICK = ["hr_soft", "hr_hard", "rms_0p1_64"]
+curvature_errors = lesson_11.curvature_errors.reference()
+shuffled_together = lesson_11.shuffled_together.reference()
+turning_points = lesson_11.turning_points.reference()
+saliency = lesson_11.saliency.reference()
+
+
+def logistic(columns=STATE_FEATURES):
+    return make_pipeline(preprocessor(columns), LogisticRegression(max_iter=2000))
+
+
+@pytest.fixture(scope="module")
+def split():
+    train, validation = data.load_split()
+    train.attrs = validation.attrs = {}
+    return train, validation
+
+
+@pytest.fixture(scope="module")
+def models(split):
+    train, _ = split
+    return {
+        "state": logistic().fit(train, train.state_label),
+        "object": logistic(OBJECT).fit(train, train.object_label),
+    }
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def deal(request, split):
+    """Training rows, and the rows of held-out sources."""
+    train, _ = split
+    folds = GroupKFold(5, shuffle=True, random_state=request.param)
+    kept, out = next(folds.split(train, groups=train.source_id))
+    return train.iloc[kept].reset_index(drop=True), train.iloc[out].reset_index(drop=True)
+
+
+def state_score(table, model):
+    return balanced_accuracy_score(table.state_label, model.predict(table))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_printed_errors_are_too_small_for_the_object_and_not_for_the_state(split, models, seed):
+    train, _ = split
+    ratios = {}
+    for task, y in {
+        "object": train.object_label == "NS",
+        "state": train.state_label == "LHS",
+    }.items():
+        x = models[task][:-1].transform(train)
+        model = LogisticRegression(max_iter=2000).fit(x, y)
+        ones = np.column_stack([np.ones(len(x)), x])
+        printed = curvature_errors(ones, model.predict_proba(x)[:, 1], 1.0)[1:]
+        rows, generator = (
+            x.assign(y=y, source_id=train.source_id),
+            np.random.default_rng(200 + seed),
+        )
+        draws = []
+        for _ in range(12):
+            sky = resample_sources(rows, generator)
+            draws.append(LogisticRegression(max_iter=2000).fit(sky[x.columns], sky.y).coef_[0])
+        draws = pd.DataFrame(draws, columns=x.columns)
+        measured = ~x.columns.str.startswith("missing")
+        ratios[task] = np.median((draws.std() / printed)[measured])
+        colours = draws[["hr_soft", "hr_hard"]]
+        assert colours.sum(axis=1).std() < np.sqrt(colours.var().sum()), "twins trade weight"
+        if task == "object":
+            assert (draws.std() / printed)["hr_soft"] > 3, "several times"
+    assert ratios["object"] > 1.7
+    assert ratios["state"] < 1.4
+    assert ratios["object"] > 1.7 * ratios["state"]
+
+
+def test_a_copy_halves_the_importance_and_noise_has_none(deal):
+    learn, judge = deal
+    generator = np.random.default_rng(len(judge))
+    learn, judge = (t.assign(noise=generator.normal(size=len(t))) for t in (learn, judge))
+    wider = [*STATE_FEATURES, "noise", "hr_3_10"]
+    model = logistic(wider).fit(learn, learn.state_label)
+    coefficients = pd.DataFrame(model[-1].coef_, columns=model[:-1].get_feature_names_out())
+    assert np.allclose(coefficients.hr_soft, coefficients.hr_3_10, atol=0.02), "two halves"
+    here = state_score(judge, model)
+    losses = {
+        name: np.mean(
+            [
+                here - state_score(shuffled_together(judge, [name], generator), model)
+                for _ in range(5)
+            ]
+        )
+        for name in ("noise", "rms_0p25_2")
+    }
+    assert abs(losses["noise"]) < 0.02, "some ten SIMS in a fold decide on a hundredth"
+    assert losses["rms_0p25_2"] > 2 * abs(losses["noise"])
+
+
+def test_the_rms_as_a_group_matter_most(split):
+    train, _ = split
+    first, ahead = 0, 0
+    for seed in SEEDS:
+        generator, losses = np.random.default_rng(seed), []
+        for kept, out in GroupKFold(5, shuffle=True, random_state=seed).split(
+            train, groups=train.source_id
+        ):
+            model = logistic().fit(train.iloc[kept], train.state_label.iloc[kept])
+            judge = train.iloc[out]
+            here = state_score(judge, model)
+            parts = {**GROUPS, **{name: [name] for name in ("qpo_freq", "rms_0p25_2")}}
+            losses.append(
+                {
+                    name: here
+                    - state_score(shuffled_together(judge, list(columns), generator), model)
+                    for name, columns in parts.items()
+                    if name != "lags"
+                }
+            )
+        mean = pd.DataFrame(losses).mean()
+        first += mean.idxmax() == "rms"
+        ahead += mean["rms"] > 1.3 * mean["qpo_freq"]
+        assert mean["rms"] > mean["rms_0p25_2"]
+    assert first == ahead == len(SEEDS)
+
+
+def test_no_pointing_is_soft_and_varies_like_a_hard_one(split):
+    for table in split:
+        soft = table[table.hr_hard < 0.5]
+        assert np.mean(soft.rms_0p1_64 > 0.25) < 0.01, "hardly any"
+    train = split[0].dropna(subset=["hr_hard", "rms_0p1_64"])
+    for seed in SEEDS:
+        sky = resample_sources(train, np.random.default_rng(seed))
+        model = logistic().fit(sky, sky.state_label)
+        hard = list(model.classes_).index("LHS")
+        some = sky.sample(200, random_state=seed)
+        curve = [model.predict_proba(some.assign(hr_hard=c))[:, hard].mean() for c in (0.25, 1.35)]
+        chance = model.predict_proba(sky)[:, hard]
+        seen = [chance[sky.hr_hard.between(*edges)].mean() for edges in ((0.2, 0.5), (1.1, 1.4))]
+        assert 0 < curve[1] - curve[0] < 0.5 * (seen[1] - seen[0])
+
+
+def test_wrong_calls_of_the_object_are_easier_to_turn(deal):
+    learn, judge = deal
+    model = logistic(OBJECT).fit(learn, learn.object_label)
+    x, b, z = model[:-1].transform(judge), model[-1].coef_[0], model.decision_function(judge)
+    ranges = (
+        x.groupby(judge.source_id).transform("min"),
+        x.groupby(judge.source_id).transform("max"),
+    )
+    low, high = (values.to_numpy() for values in ranges)
+    turns = [turning_points(x.iloc[k].to_numpy(), z[k], b, low[k], high[k]) for k in range(len(x))]
+    measured = ~x.columns.str.startswith("missing")
+    possible = np.isfinite(np.array(turns)[:, measured]).any(axis=1)
+    right = (model.predict(judge) == judge.object_label).to_numpy()
+    assert possible[~right].mean() > possible[right].mean() > 0.4
+    scale = pd.Series(model[0][-1].scale_, x.columns)
+    shift = sum(
+        np.abs(b[x.columns.get_loc(name)]) * judge[f"{name}_err"].fillna(0) / scale[name]
+        for name in ("hr_soft", "hr_hard")
+    ).to_numpy()
+    turned = np.abs(z) <= shift
+    assert 0.002 < turned.mean() < 0.1, "a few per cent"
+    assert np.mean(~right[turned]) > np.mean(~right), "mostly those that are wrong anyway"
+
+
+def test_maps_of_seeds_agree_even_on_stolen_labels():
+    train, validation = data.load_split()
+    light = data.load_light_curves()
+    learn = np.flatnonzero(np.isin(light.source_id, train.source_id))
+    judge = np.flatnonzero(np.isin(light.source_id, validation.source_id))
+    states, truth = np.unique(light.state_label, return_inverse=True)
+    x = np.log10(light.power / light.noise[:, None])
+    x = torch.tensor((x - x[learn].mean(axis=0)) / x[learn].std(axis=0), dtype=torch.float32)
+    own = judge[truth[judge] == list(states).index("SIMS")]
+
+    def map_of(rows, y, seed):
+        generator = torch.Generator().manual_seed(seed)
+        network = feed_forward(x.shape[1], 4, generator=generator)
+        train_network(network, x[rows], torch.tensor(y[rows]), generator=generator, n_epochs=10)
+        said = probabilities(network, x[judge]).argmax(dim=1).numpy()
+        score = balanced_accuracy_score(truth[judge], said)
+        return score, saliency(network, x[own], 3).mean(dim=0).numpy()
+
+    def stolen(seed):
+        generator, y = np.random.default_rng(seed), truth.copy()
+        names = np.unique(light.source_id[learn])
+        for name, victim in zip(names, np.roll(generator.permutation(names), 1), strict=True):
+            rows = np.flatnonzero(light.source_id == name)
+            y[rows] = np.resize(generator.permutation(truth[light.source_id == victim]), len(rows))
+        return y
+
+    def drawn(seed):
+        table = pd.DataFrame({"source_id": light.source_id[learn], "row": learn})
+        return resample_sources(table, np.random.default_rng(seed)).row.to_numpy(copy=True)
+
+    runs = {
+        "seeds": [map_of(learn, truth, seed) for seed in SEEDS],
+        "sources": [map_of(drawn(seed), truth, seed) for seed in SEEDS],
+        "thefts": [map_of(learn, stolen(50 + seed), seed) for seed in SEEDS],
+    }
+    again = [
+        map_of(learn, stolen(50 + seed), 10 + seed) for seed in SEEDS
+    ]  # another seed, same theft
+    agree = {
+        name: np.corrcoef([m for _, m in run])[np.triu_indices(5, 1)].mean()
+        for name, run in runs.items()
+    }
+    pairs = zip(runs["thefts"], again, strict=True)
+    same = [np.corrcoef(one, two)[0, 1] for (_, one), (_, two) in pairs]
+    assert agree["seeds"] > 0.85
+    assert np.mean(same) > 0.5, "nothing to learn, and yet one map"
+    assert abs(agree["thefts"]) < 0.3 < agree["sources"] < agree["seeds"]
+    scores = {name: np.array([score for score, _ in run]) for name, run in runs.items()}
+    assert scores["seeds"].min() > 0.5
+    assert abs(scores["thefts"].mean() - 0.25) < 0.12, "no better than chance"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_exposure_predicts_and_does_not_cause(split, seed):
+    table, generator, found = split[0], np.random.default_rng(seed), []
+    folds = GroupKFold(5, shuffle=True, random_state=seed)
+    for kept, out in folds.split(table, groups=table.source_id):
+        learn, judge = table.iloc[kept], table.iloc[out]
+        moving, there = (t.state_label.isin(["HIMS", "SIMS"]) for t in (learn, judge))
+        without, model = (
+            logistic(names).fit(learn, moving) for names in (QUICK, [*QUICK, "exposure"])
+        )
+
+        def auc(table, model=model, there=there):
+            return roc_auc_score(there, model.predict_proba(table)[:, 1])
+
+        here, before = auc(judge), auc(judge, without)
+        drops = {
+            n: here - auc(shuffled_together(judge, [n], generator)) for n in [*QUICK, "exposure"]
+        }
+        same = auc(judge.assign(exposure=1500.0))
+        called = [model.predict(judge.assign(exposure=t)).mean() for t in (1000.0, 4000.0)]
+        found.append(
+            {
+                **drops,
+                "gain": here - before,
+                "left": same - before,
+                "few": called[0],
+                "all": called[1],
+            }
+        )
+    mean = pd.DataFrame(found).mean()
+    assert mean["gain"] > 0.015
+    assert abs(mean["left"]) < 0.01, "nothing is left of it"
+    assert mean[[*QUICK, "exposure"]].idxmax() == "exposure"
+    assert mean["few"] < 0.03
+    assert mean["all"] > 0.85
+
+
+def test_nicer_objects_are_a_coin_within_the_error(models):
+    nicer = data.load_observations("nicer")
+    nicer.attrs = {}
+    auc = []
+    for seed in range(30):
+        sky = resample_sources(nicer, np.random.default_rng(seed))
+        auc.append(
+            roc_auc_score(sky.object_label == "NS", models["object"].predict_proba(sky)[:, 1])
+        )
+    assert abs(np.mean(auc) - 0.5) < np.std(auc)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_another_telescope_leaves_the_object_model_sure_and_wrong(split, models, seed):
+    generator = np.random.default_rng(seed)
+    nicer = data.load_observations("nicer")
+    nicer.attrs = {}
+    here, there = (resample_sources(t, generator) for t in (split[1], nicer))
+    model = models["object"]
+    auc, sure, hit = [], [], []
+    for table in (here, there):
+        chance = model.predict_proba(table)
+        auc.append(roc_auc_score(table.object_label == "NS", chance[:, 1]))
+        sure.append(chance.max(axis=1))
+        hit.append((model.predict(table) == table.object_label).to_numpy())
+    assert auc[0] > 0.85
+    assert auc[1] < auc[0] - 0.1
+    assert sure[1].mean() > sure[0].mean() - 0.05, "undiminished"
+    assert hit[1][sure[1] > 0.95].mean() < hit[0][sure[0] > 0.95].mean() - 0.1
+
+
+def test_a_model_of_black_holes_is_sure_about_neutron_stars(split):
+    train, validation = split
+    both = pd.concat([train, validation], ignore_index=True)
+    for seed in SEEDS:
+        sky = resample_sources(both[both.object_label == "BH"], np.random.default_rng(seed))
+        model = logistic().fit(sky, sky.state_label)
+        out = both[both.object_label == "NS"]
+        chance = model.predict_proba(out).max(axis=1)
+        assert chance.mean() > 0.8
+        assert (model.predict(out) == out.state_label).mean() < chance.mean() - 0.03
+
+
+def test_alarms_ring_for_new_sources_too_and_miss_a_lot(split):
+    train, _ = split
+    nicer = data.load_observations("nicer")
+    false = []
+    for seed in SEEDS:
+        folds = GroupKFold(5, shuffle=True, random_state=seed)
+        kept, out = next(folds.split(train, groups=train.source_id))
+        ready = preprocessor().fit(train.iloc[kept])
+        names = [name for name in ready.get_feature_names_out() if not name.startswith("missing")]
+        inside, new, other = (
+            ready.transform(t)[names].to_numpy() for t in (train.iloc[kept], train.iloc[out], nicer)
+        )
+        inverse = np.linalg.inv(np.cov(inside.T))
+        forest = IsolationForest(random_state=seed).fit(inside)
+        generator = np.random.default_rng(seed)
+        shuffled = np.column_stack([generator.permutation(column) for column in new.T])
+        alarms = {
+            "mahalanobis": lambda x, inverse=inverse: np.einsum("ij,jk,ik->i", x, inverse, x),
+            "forest": lambda x, forest=forest: -forest.score_samples(x),
+        }
+        for name, alarm in alarms.items():
+            limit = np.quantile(alarm(inside), 0.99)
+            assert alarm(np.full((1, len(names)), 8.0)) > limit
+            assert 0.05 < np.mean(alarm(other) > limit) < 0.5, "most NICER rows pass"
+            heard = np.mean(alarm(shuffled) > limit)
+            assert heard < 0.2 if name == "forest" else heard > 0.4
+        false.append(
+            np.mean(alarms["mahalanobis"](new) > np.quantile(alarms["mahalanobis"](inside), 0.99))
+        )
+    assert np.mean(false) > 0.01
+
+
+def test_a_habit_hides_its_errors_and_random_slips_do_not(split):
+    train, validation = split
+    both = pd.concat([train, validation], ignore_index=True)
+    real = data.load_truth().set_index("obs_id").state
+    for seed in SEEDS:
+        sources = np.random.default_rng(seed).permutation(both.source_id.unique())
+        inside = both.source_id.isin(sources[:24])
+        left = {}
+        for name, swap in {"slips": {}, "habit": {"HIMS": "LHS"}}.items():
+            label = both.state_label.replace(swap)
+            said = logistic().fit(both[inside], label[inside]).predict(both[~inside])
+            never = said == label[~inside]
+            left[name] = np.mean(never & (said != real.loc[both.obs_id[~inside]].to_numpy()))
+        assert left["slips"] < 0.01
+        assert left["habit"] > 0.02
