@@ -795,7 +795,7 @@ claims = {
 claims = check.claims(claims)
 
 # %% [markdown]
-# Read the third once more: "exposure matters for the state" needs two more words to become true, "*exposure matters for the model's call of the state*". Whoever leaves them out has not lied, and has misled every reader.
+# Read the third once more: "exposure matters for the state" needs a few more words to become true, "*exposure matters for the model's call of the state*". Whoever leaves them out has not lied, and has misled every reader.
 
 # %% [markdown]
 # ## What we learned

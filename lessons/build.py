@@ -175,9 +175,8 @@ def solved_notebook(path):
                     continue
                 if data["text/plain"].startswith("interactive("):
                     data["text/plain"] = "Run this cell to move the slider."
-                elif varying(
-                    cell
-                ):  # a progress bar that says 0 %; nbval, where it looks, sees it too
+                elif varying(cell):
+                    # A progress bar that says 0 %. Where nbval compares, it sees one too.
                     cell.outputs.remove(output)
     return lesson
 
