@@ -24,7 +24,7 @@ lab: .venv/.ready  ## open JupyterLab on lesson 00
 
 test: .venv/.ready  ## unit tests, docstring examples, drift gate, every notebook through nbval
 	@$(bin)/ruff check .
-	@$(bin)/pytest -n 2 --dist loadscope
+	@OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadscope  # two workers fill two cores: one thread each
 
 notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one lesson: LESSON=01)
 	@$(bin)/python lessons/build.py $(LESSON)
