@@ -51,6 +51,8 @@ STEPS = (
     "Interpreting outcomes",
     "Science!",
 )
+AFTERWARDS = ("Simulation-based inference", "Dead time", "Pile-up", "Trusting posteriors")
+TITLES = (*STEPS, *AFTERWARDS)
 MARKER = r" *#.*\bsolutions?\b.*"  # any comment that speaks of a solution must be one of a pair
 BLOCK = re.compile(rf"^( *)# solution: (.+)\n((?:(?!{MARKER}).*\n)*)\1# end solution$", re.M)
 
@@ -60,10 +62,14 @@ class LessonError(Exception):
 
 
 def step_strip(number):
-    """One line for the head of a lesson: where we are on the twelve steps."""
-    dots = "●" * (number - 1) + "◉" + "○" * (len(STEPS) - number)
-    done, here, then = ("none yet", *STEPS, "your own project")[number - 1 : number + 2]
-    return f"> {dots}  **Step {number} of 12** · done: {done} · **here: {here}** · next: {then}"
+    """One line for the head of a lesson: where we are on the twelve steps, or after them."""
+    done, here, then = ("none yet", *TITLES, "your own project")[number - 1 : number + 2]
+    before, where, of = "", f"Step {number}", len(STEPS)
+    if number > len(STEPS):
+        before, number, of = "●" * len(STEPS) + "  ", number - len(STEPS), len(AFTERWARDS)
+        where = f"After the twelve steps: {number}"
+    dots = before + "●" * (number - 1) + "◉" + "○" * (of - number)
+    return f"> {dots}  **{where} of {of}** · done: {done} · **here: {here}** · next: {then}"
 
 
 def read_lesson(path):
@@ -75,9 +81,9 @@ def read_lesson(path):
     def place(index, line=1):
         return f"lessons/{path.name}, cell {index + 1}, line {starts[index] + line}"
 
-    if 1 <= (number := int(path.stem[:2])) <= len(STEPS):
+    if 1 <= (number := int(path.stem[:2])) <= len(TITLES):
         title, _, rest = lesson.cells[0].source.partition("\n")
-        if title != (wanted := f"# {number} · {STEPS[number - 1]}"):
+        if title != (wanted := f"# {number} · {TITLES[number - 1]}"):
             raise LessonError(f"{place(0)}: the title must be {wanted!r}")
         lesson.cells[0].source = f"{title}\n\n{step_strip(number)}\n{rest}"
     copies = Counter()

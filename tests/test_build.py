@@ -205,20 +205,30 @@ def test_a_wrong_title_is_named(course, head):
         (
             12,
             "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: Interpreting outcomes · "
-            "**here: Science!** · next: your own project",
+            "**here: Science!** · next: Simulation-based inference",
+        ),
+        (
+            13,
+            "> ●●●●●●●●●●●●  ◉○○○  **After the twelve steps: 1 of 4** · done: Science! · "
+            "**here: Simulation-based inference** · next: Dead time",
+        ),
+        (
+            16,
+            "> ●●●●●●●●●●●●  ●●●◉  **After the twelve steps: 4 of 4** · done: Pile-up · "
+            "**here: Trusting posteriors** · next: your own project",
         ),
     ],
 )
 def test_step_strip(course, number, strip):
-    title = f"# {number} · {build.STEPS[number - 1]}"
+    title = f"# {number} · {build.TITLES[number - 1]}"
     path = course(name=f"{number:02}_x", head=f"# %% [markdown]\n# {title}\n#\n# Why?\n")
     head = build.learners_notebook(path).cells[0].source
     assert head == f"{title}\n\n{strip}\n\nWhy?"
 
 
-@pytest.mark.parametrize("name", ["00_start_here", "13_simulation_based_inference"])
-def test_no_step_strip_outside_the_steps(course, name):
-    assert build.learners_notebook(course(name=name)).cells[0].source == "# A lesson"
+def test_no_step_strip_before_the_steps(course):
+    path = course(name="00_start_here")
+    assert build.learners_notebook(path).cells[0].source == "# A lesson"
 
 
 FIGURE = (
@@ -351,22 +361,22 @@ def test_drift_gate(course, monkeypatch):
 
 
 def test_lessons_by_name_and_several_at_once(course, monkeypatch, capsys):
-    for name in ("00_one", "13_two"):
+    for name in ("00_one", "93_two"):
         course("print(1)", name=name)
-    for name in ("14_bad", "15_worse"):
+    for name in ("94_bad", "95_worse"):
         course("1 / 0", name=name)
-    assert run(monkeypatch, "13") is None
-    assert sorted(files(course.root)) == ["notebooks/13_two.ipynb", "solutions/13_two.ipynb"]
+    assert run(monkeypatch, "93") is None
+    assert sorted(files(course.root)) == ["notebooks/93_two.ipynb", "solutions/93_two.ipynb"]
     # A lesson that fails stops none of the others.
     assert sorted(run(monkeypatch).splitlines()) == [
         f"lessons/{name}.py, cell 2, line 5: ZeroDivisionError: division by zero"
-        for name in ("14_bad", "15_worse")
+        for name in ("94_bad", "95_worse")
     ]
     assert len(files(course.root)) == 4
     # No bar in a log: one line for each lesson that was built, with its seconds.
     said = capsys.readouterr()
     built = sorted(re.findall(r"^(\S+)  \d+\.\d s$", said.out, re.M))
-    assert built == ["00_one", "13_two", "13_two"]
+    assert built == ["00_one", "93_two", "93_two"]
     assert "%|" not in said.err
 
 

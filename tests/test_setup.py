@@ -49,9 +49,10 @@ def test_conda_has_the_same_packages():
     *conda, last = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     versions = dict(entry.split("=") for entry in conda if "=" in entry)
     assert versions.pop("python") in SpecifierSet(PROJECT["requires-python"])
-    names = {requirement.name for requirement in REQUIREMENTS} - {"sbi"}
+    with_pip = ("sbi", "zuko")
+    names = {requirement.name for requirement in REQUIREMENTS} - set(with_pip)
     assert versions == {ON_CONDA.get(name, name): PINS[name] for name in names}
-    assert last == {"pip": [f"sbi=={PINS['sbi']}"]}
+    assert last == {"pip": [f"{name}=={PINS[name]}" for name in with_pip]}
 
 
 def test_binder_has_the_same_environment():
