@@ -32,7 +32,7 @@ plotting.use_course_style()
 # %% [markdown]
 # ## The model is final
 #
-# Eleven lessons have gone into two short lines. Lesson 10 has chosen the knobs; from here on nobody turns them. (Lessons 02 and 03 looked at all rows, as lesson 03 confesses; but no model and no knob was chosen there.) That is what makes today's number worth something: **the test set measures a choice, and there must be nothing left to choose.**
+# Eleven lessons have gone into two short lines. Lesson 10 has chosen the knobs; from here on nobody turns them. (Lessons 02 and 03 looked at all rows; but no model and no knob was chosen there.) **The test set measures a choice, and there must be nothing left to choose.**
 
 # %%
 STATES = ["LHS", "HIMS", "SIMS", "HSS"]
@@ -176,9 +176,9 @@ plotting.show(
 )
 
 # %% [markdown]
-# The numbers are what they are. If an expectation is met, the model has earned no medal: *our error bars* have. If it is missed, do not repair the model; write it down and ask what the new sources have that the old ones had not. Either way **there is no second try**, and the lock has just said so.
+# If an expectation is met, the model has earned no medal: *our error bars* have. If it is missed, do not repair the model; write it down and ask what the new sources have that the old ones had not. Either way **there is no second try**, and the lock has just said so.
 #
-# A referee will ask for the parts of the number. Recall per state, then, beside that of the held-out known sources.
+# A referee will ask for the parts of the number: recall per state, beside that of the held-out known sources.
 
 # %%
 parts = {"known, held out": known, "test": test}
@@ -194,7 +194,7 @@ print(recalls.assign(labels=test.state_label.value_counts()).round(2).to_string(
 # %% [markdown]
 # ### What would a perfect model score?
 #
-# Lesson 06 suspected the labels. This is the last step of the course, so for once we lift the curtain: in a simulation there is a truth. (Outside nobody has this table. It has trained nothing and chosen nothing.)
+# Lesson 08 computed what noisy labels leave even to a perfect reader. In a simulation there is a truth, so that at this last step we may ask him. (Outside nobody has this table. It has trained nothing and chosen nothing.)
 
 # %%
 truth = data.load_truth().set_index("obs_id")
@@ -208,7 +208,7 @@ for name, own in parts.items():
     )
 
 # %% [markdown]
-# A perfect model would lose a fifth, because of a few wrong labels per hundred that land in the rare states. And our model is *better than its score*: it has learned from noisy labels what they have in common, and is punished for not repeating their mistakes. Remember this; it is about to bite.
+# A perfect model would lose a fifth. And ours is *better than its score*: it has learned from noisy labels what they have in common, and is punished for not repeating their mistakes. Remember this; it is about to bite.
 
 # %% [markdown]
 # ## Now the science: how long does a source stay?
@@ -263,7 +263,7 @@ print(table.round(3).to_string())
 #
 # ### Predict first
 #
-# The clock runs on *calls*, and some are wrong. A source spends about a tenth of its outburst in HIMS and SIMS together, in truth. What will the human labels give, in per cent? (They confuse neighbours in 6 % of the pointings, in either direction. Think of who has many neighbours to lose.)
+# The clock runs on *calls*, and some are wrong. A source spends about a tenth of its outburst in HIMS and SIMS together, in truth. What will the human labels give, in per cent? (They name a neighbouring state in 6 % of the pointings. Which states have many pointings to give away?)
 
 # %%
 my_guess = ...  # per cent of the time that the human labels spend in HIMS and SIMS
@@ -347,7 +347,7 @@ plotting.show(
     fig,
     alt=(
         "Time per state less the true time for five methods, with the spread of 60 small skies. Human "
-        "labels and calls unfolded with them lie about two per cent too high in HIMS and SIMS and too low "
+        "labels and calls unfolded with them lie two to three per cent too high in HIMS and SIMS and too low "
         "in LHS and HSS; bare calls lie closer to zero; unfolded with the true matrix, all agree with zero."
     ),
 )
@@ -437,7 +437,7 @@ print(f"hard to soft is the brighter one, by calls: in {(turns.call > 1).mean():
 print(f"in truth: {(turns.truth > 1).mean():.0%}")
 
 # %% [markdown]
-# The same classifier, another science, another effect. Most outbursts keep their luminosities, nearly or exactly, because only four pointings matter. Where a call goes wrong just there, it goes wrong by a large factor, in either direction: a HIMS that is called LHS is closer to the soft state and too bright, an LHS that is missed leaves us with one that is too faint. So the *existence* of hysteresis survives easily, and so, within its error or so, does the median over outbursts. The ratio of *one* outburst, the one that you would write a paper about, may be anything. **How much an error of the classifier hurts is a property of your question.** Carry it through to the end, every time.
+# The same classifier, another science, another effect. Most outbursts keep their luminosities, nearly or exactly, because only four pointings matter. Where a call goes wrong just there, it goes wrong by a large factor, in either direction: a HIMS that is called LHS is closer to the soft state and too bright, an LHS that is missed leaves us with one that is too faint. So the *existence* of hysteresis survives easily, and so, within its error or so, does the median over outbursts. The ratio of *one* outburst, the one that you would write a paper about, can be wrong by several times. **How much an error of the classifier hurts is a property of your question.** Carry it through to the end, every time.
 
 # %% [markdown]
 # ## Another telescope
@@ -454,11 +454,10 @@ feature_sets = {
 nicer = data.load_observations("nicer")
 new = nicer[~nicer.source_id.isin(sky.source_id)].reset_index(drop=True)
 print(f"{len(new)} pointings of {new.source_id.nunique()} new sources")
-hr_soft = known.attrs["meaning"].get("hr_soft") or nicer.attrs["meaning"]["hr_soft"]
-print("hr_soft:", hr_soft)
+print("hr_soft:", nicer.attrs["meaning"]["hr_soft"])
 
 # %% [markdown]
-# There it is, in the dictionary of columns. **The name is the same, the quantity is not:** 6–10 over 3–6 keV for one telescope, 2–4 over 0.5–2 keV for the other.
+# There it is, in the dictionary of columns: **the name is the same, the quantity is not:** 6–10 over 3–6 keV for one telescope, 2–4 over 0.5–2 keV for the other.
 #
 # ### Predict first
 #
@@ -484,8 +483,8 @@ for name, features in feature_sets.items():
         for metric, score in (("accuracy", accuracy_of), ("balanced accuracy", state_score)):
             error = np.std([score(one) for one in again], ddof=1)
             moved[name, where, metric] = score(own), error
-for (name, where, metric), (value, error) in moved.items():
-    print(f"{name:18s} {where:15s} {metric:18s} {value:.2f} ± {error:.2f}")
+table = pd.Series({key: f"{value:.2f} ± {error:.2f}" for key, (value, error) in moved.items()})
+table.unstack([1, 2], sort=False)
 
 # %%
 fig, ax = plt.subplots(figsize=(6.4, 3.4))
@@ -503,7 +502,7 @@ plotting.mark_guess(ax, my_guess, axis="y")
 plotting.show(
     fig,
     alt=(
-        "Accuracy of the state for three sets of features. On held-out RXTE sources all lie near 0.9. On new "
+        "Accuracy of the state for four sets of features. On held-out RXTE sources all lie near 0.9. On new "
         "NICER sources raw features fall to about 0.7; no colour at all, common-band features and all "
         "features of the course reach a little above 0.8."
     ),
@@ -512,7 +511,7 @@ plotting.show(
 # %% [markdown]
 # Raw features lose nearly a fifth, three features that *mean* the same about half of that. No algorithm did this; reading `columns.csv` did: to throw the misnamed colours out is already enough, and all the course's features together outvote them. What remains is honest difference: NICER's sources, exposures and errors are others, and 12 sources are few.
 #
-# And without labels, would we have noticed? A model never tells. Its *input* can.
+# And without labels, would we have noticed? A model never tells (lesson 11). Its *input* can: now build one of lesson 11's alarms yourself.
 
 # %% [markdown]
 # ## Exercise 12.5 · How strange is it?  ·  core · 10 min · ●●○
@@ -535,7 +534,7 @@ strangeness = check.strangeness(strangeness)
 
 
 # %% [markdown]
-# How far is far? Ask what *other sources of the same telescope* look like: train on the training set, take the validation set as normal, and call strange what lies beyond 99 % of it. No label is used anywhere.
+# How far is far? Lesson 11's alarms rang too often for new sources of the same telescope. So train on the training set, take the *validation* set as normal, and call strange what lies beyond 99 % of it. No label is used anywhere.
 
 
 # %%
@@ -624,6 +623,7 @@ for (name, answers), line in zip(said.items(), ("-", "--"), strict=True):
             densities, mean, error, fmt=marker + line, color=colour, capsize=2, label=label
         )
 left.set(xlabel="assumed N$_H$ (10$^{22}$ cm$^{-2}$)", ylabel="probability", ylim=(0, 1.35))
+left.set_yticks(np.linspace(0, 1, 6))
 left.legend(fontsize=7.5, loc="upper left", ncols=2)
 plotting.hardness_intensity(right, nicer, colour="hr_low")
 right.plot(real.hr_low[0], real.rate[0] / 50, "k*", markersize=15, label="MAXI J1820+070")
@@ -646,21 +646,19 @@ for name in shown:
         end="",
     )
     print("   <- outside" if everywhere in (0, 1) or among in (0, 1) else "")
-used = ["hr_3_10", "gamma"]
 normal = [
-    strangeness(
-        values(nicer[nicer.source_id != one], used), values(nicer[nicer.source_id == one], used), 5
-    )
-    for one in nicer.source_id.unique()
+    strangeness(values(nicer[nicer.source_id != one], SPECTRAL), values(own, SPECTRAL), 5)
+    for one, own in nicer.groupby("source_id")
 ]
-distance = strangeness(values(nicer, used), real.loc[[2], used].to_numpy(), 5)[0]
+distance = strangeness(values(nicer, SPECTRAL), values(real.iloc[[2]], SPECTRAL), 5)[0]
 below = (np.concatenate(normal) < distance).mean()
-least = truth.n_h.loc[nicer.obs_id].min()
+least, most = truth.n_h.loc[nicer.obs_id].min(), (hard.rate * hard.exposure).max()
 print(f"the least gas before a simulated NICER source (from the truth): N_H = {least:.2f}e22")
-print(f"in {' + '.join(used)}: stranger than {below:.0%} of the pointings of held-out sources")
+print(f"most photons of a simulated hard pointing: {most:.1e}; of the real one: {counts.sum():.1e}")
+print(f"in {' + '.join(SPECTRAL)}: stranger than {below:.0%} of the pointings of held-out sources")
 
 # %% [markdown]
-# In the features that the model *uses*, this source is as normal as can be: hence the confidence. (Of the columns we tried, χ² is least at the smallest: our input is part of the answer.) In what the model does not use, the alarm rings. Its colour at the lowest energies lies just beyond all thousand simulated pointings, and nothing nearly as bright comes close: for any column that we would assume, there is less gas before it than before most or all of our simulated sources. Its χ² is beyond nearly all hard ones, but that is no alarm: none of them has nearly as many photons, and of the few simulated pointings that do, about half are as bad. **A confident call from a model that has seen nothing of the kind is a call with a footnote, and the footnote goes into the abstract.**
+# In the features that the model *uses*, this source is as normal as can be: hence the confidence. (Of the columns we tried, χ² is least at the smallest: our input is part of the answer.) In what the model does not use, the alarm rings. Its colour at the lowest energies lies just beyond all thousand simulated pointings, and nothing nearly as bright comes close: for any column that we would assume, there is less gas before it than before most or all of our simulated sources. Its χ² is beyond nearly all hard ones, but that is no alarm: χ² grows with the photons, and none of them has nearly as many. **A confident call from a model that has seen nothing of the kind is a call with a footnote, and the footnote goes into the abstract.**
 #
 # The literature has MAXI J1820+070 leaving its hard state in those days, so that hard or hard-intermediate is what one would expect. What may be concluded: *the 3–10 keV colour and a (bad) fit at 0.5–10 keV look like those of the hard or the hard-intermediate state, as long as the column density is below what the fit can bear.* Not which of the two: the timing would tell, and there is none. Not a percentage: that would be the probability in a simulated world. And one source that fits is no validation.
 
@@ -722,7 +720,7 @@ if asm is not None:
     )
 
 # %% [markdown]
-# Two colours and a small forest go a long way. On the authors' own split, trained on their 24 systems, we get all but one of the six validation systems right, and of six bursters only two. They report six of six, and two of six bursters. (With other classes, another model and the intensity as well: compare in words, not in digits.) *Both fail in the same place*, and the reason is lesson 01's: **there is no burster among the 24.** Hold each system out in turn, so that other bursters may be learned from, and most of them are right.
+# On the authors' own split, trained on their 24 systems, we get all but one of the six validation systems right, and of six bursters only two. They report six of six, and two of six bursters. (With other classes, another model and the intensity as well: compare in words, not in digits.) *Both fail in the same place*, and the reason is lesson 01's: **there is no burster among the 24.** Hold each system out in turn, so that other bursters may be learned from, and most of them are right.
 #
 # The most confident mistake is GRS 1915+105, a black hole like no other. Leave a unique object out, and nothing is left to learn it from.
 
@@ -757,19 +755,8 @@ abstract = check.abstract(abstract)
 #
 # And: the newest algorithm is not always the best for science. For the state, a logistic regression that can be read line by line was good enough; for the object a forest had to earn its place. Let the measurement decide, not the year of publication.
 
-# %%
-fig, ax = plt.subplots(figsize=(5.2, 3.2))
-plotting.sketch_box_loop(ax)
-plotting.show(
-    fig,
-    alt=(
-        "Box's loop, as in lesson 00: build, infer, criticise, revise and again build, around the "
-        "data; only criticise has an exit, to the paper."
-    ),
-)
-
 # %% [markdown]
-# You know this figure from lesson 00. Today we took its last arrow, the one that leaves: not because the score was high, but because criticism has said what the result is worth. For our own times per state it points *back*: to better labels.
+# Lesson 00 ended with Box's loop: build, infer, criticise, revise. Today we took its last arrow, the one that leaves for the paper: not because the score was high, but because criticism has said what the result is worth. For our own times per state it points *back*: to better labels.
 #
 # ### Your own project, twelve rows
 #
@@ -801,5 +788,7 @@ plotting.show(
 # - Carry the errors of the classifier through to the science: they bias times and luminosities in different ways. A correction inherits the errors of what it is calibrated on.
 # - Same name, other meaning: to another telescope travel only features that mean the same. The distance to the training set sees a shift without any label.
 # - One real source: a call, its spread, its alarm, and a conclusion that is smaller than the probability.
+#
+# The twelve steps end here, where labels were the limit; lesson 13 makes its own ground truth, with a simulator, and asks for parameters and their errors instead of names.
 #
 # **Further reading.** D. Huppenkothen, M. Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528): rules for work that lasts) · S. Fotopoulou ([arXiv:2406.17316](https://arxiv.org/abs/2406.17316): unlabelled data and their structure) · D. Baron ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248): outliers and distances, an overview) · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023: from model to science) · G. Gopalan, S. Vrtilek & L. Bornn ([arXiv:1507.03538](https://arxiv.org/abs/1507.03538): the ASM data, by system) · scikit-learn user guide, [*Common pitfalls*](https://scikit-learn.org/stable/common_pitfalls.html): what goes wrong most often.

@@ -179,7 +179,7 @@ def test_most_outbursts_keep_their_hysteresis_and_a_few_lose_it_by_large_factors
     off = np.log10(rows.call / rows.truth)
     assert (off > 0.1).any()
     assert (off < -0.1).any()
-    assert 10 ** off.abs().max() > 1.8
+    assert 10 ** off.abs().max() > 3, "wrong by several times"
     for seed in SEEDS:
         sky = resample_sources(rows.reset_index(drop=True), np.random.default_rng(seed))
         assert (np.log10(sky.call / sky.truth).abs() < 0.1).mean() > 0.55
@@ -243,7 +243,8 @@ def test_the_alarm_rings_where_the_model_does_not_look(nicer, real):
     assert real.hr_low[2] < everywhere.hr_low.min()
     assert (hard.red_chi2 < real.red_chi2[2]).mean() > 0.97
     assert (everywhere.hr_3_10 < real.hr_3_10[2]).mean() < 0.9
-    used = ["hr_3_10", "gamma"]
+    assert (hard.rate * hard.exposure).max() < 0.2 * 96.5e6, "none has nearly as many photons"
+    used = ["hr_3_10", "gamma", "kt_in", "disc_frac"]
     numbers = everywhere[[*used, "source_id"]].dropna()
     for seed in SEEDS:
         sky = resample_sources(numbers, np.random.default_rng(seed))

@@ -1,5 +1,6 @@
 """The course's split: no source on two sides, every class on each, and a test set opened once."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -70,3 +71,38 @@ def test_whoever_has_not_said_what_for_gets_nothing_and_loses_nothing(locked, ch
     with pytest.raises(ValueError, match=next(iter(change))):
         data.open_test_set(**{**plan, **change})
     assert len(data.open_test_set(**plan))
+
+
+@pytest.fixture
+def sources():
+    """The source of each row of an archive, in random order, and whether it is a black hole."""
+    generator = np.random.default_rng(7)
+    which = generator.permutation(np.repeat(np.arange(30), generator.integers(1, 90, 30)))
+    return np.char.add("S", which.astype(str)), which % 3 == 0
+
+
+def test_a_deal_keeps_sources_whole_and_kinds_even(sources):
+    groups, label = sources
+    for seed in range(5):
+        deal = data.deal_sources(groups, label, 5, seed)
+        for inside, outside in deal:
+            assert not set(groups[inside]) & set(groups[outside])
+            assert len(inside) + len(outside) == len(groups)
+            assert len(set(groups[outside][label[outside]])) == 2
+            assert len(set(groups[outside][~label[outside]])) == 4
+        held = np.concatenate([outside for _, outside in deal])
+        assert np.array_equal(np.sort(held), np.arange(len(groups)))
+
+
+def test_each_seed_is_another_deal_and_the_same_every_time(sources):
+    deals = [data.deal_sources(*sources, 5, seed) for seed in (0, 1, 2, 3, 0)]
+    folds = [tuple(tuple(outside) for _, outside in deal) for deal in deals]
+    assert len(set(folds)) == 4
+    assert folds[0] == folds[-1]
+
+
+def test_a_label_that_changes_within_a_source_cannot_be_dealt(sources):
+    groups, label = sources
+    label[np.flatnonzero(groups == groups[0])[0]] ^= True
+    with pytest.raises(ValueError, match="one per source"):
+        data.deal_sources(groups, label, 5, 0)

@@ -2,7 +2,8 @@
 
 import numpy as np
 from scipy import integrate, stats
-from sklearn.model_selection import StratifiedKFold
+
+from helpers.data import deal_sources
 
 from . import Hint, array, exercise, function, number, sorting
 
@@ -31,11 +32,15 @@ def smaller(answer):
         sizes = {name: np.sum(groups == name) for name in np.unique(groups)}
 
         def ask(seed, groups=groups, n_sources=n_sources, n_rows=n_rows):
-            value = np.asarray(
-                answer(groups.copy(), n_sources, n_rows, np.random.default_rng(seed))
-            )
+            value = answer(groups.copy(), n_sources, n_rows, np.random.default_rng(seed))
+            try:
+                value = np.asarray(value)
+            except ValueError:
+                raise Hint("One list for each source: np.concatenate makes one of all.") from None
             if value.dtype == bool:
                 raise Hint("That is a mask; np.flatnonzero makes positions of it.")
+            if value.dtype.kind in "OSU":
+                raise Hint("Return where the rows stand, as whole numbers, and not their sources.")
             if value.size and value.dtype.kind == "f":
                 raise Hint("Positions are whole numbers: yours are floats; see .astype(int).")
             value = array(value, (value.size,), "positions of rows")
@@ -117,6 +122,7 @@ def simplest_good(answer):
         ((0.12, 0.060, 0.002, 0.0, 0.001), (0.01, 0.035, 0.004, 0.0, 0.003), 5),
         ((0.05, 0.012, 0.010, 0.004, 0.0), (0.01, 0.003, 0.003, 0.008, 0.0), 10),
         ((0.03, 0.009, 0.0, 0.008, 0.020), (0.01, 0.005, 0.0, 0.010, 0.002), 6),
+        ((0.05, 0.011, 0.0, 0.020), (0.01, 0.012, 0.0, 0.010), 5),
     ]
     for loss, error, n_folds in cases:
         scores = _table(loss, error, generator, n_folds)
@@ -131,6 +137,12 @@ def simplest_good(answer):
         difference = scores[mean.argmax()] - scores
         spread = difference.std(axis=1, ddof=1)
         alone = scores[mean.argmax()].std(ddof=1) / np.sqrt(n_folds)
+        good = difference.mean(axis=1) < spread / np.sqrt(n_folds)
+        if value == np.append(np.flatnonzero(good), len(scores))[0]:
+            raise Hint("The best candidate is 0 ± 0 from itself, and *not larger*: take it, too.")
+        small = difference.std(axis=1) / np.sqrt(n_folds)
+        if value == np.flatnonzero(difference.mean(axis=1) <= small)[0]:
+            raise Hint("So few folds make a difference here: the error has ddof = 1.")
         if value == mean.argmax():
             raise Hint(
                 "That is the largest mean itself: a simpler candidate is within its error of it."
@@ -232,17 +244,9 @@ def expected_best(answer):
         )
 
 
-def _deal(groups, label, k, seed):
-    names, first = np.unique(groups, return_index=True)
-    cutter = StratifiedKFold(k, shuffle=True, random_state=seed)
-    for _, held in cutter.split(names, label[first]):
-        out = np.isin(groups, names[held])
-        yield np.flatnonzero(~out), np.flatnonzero(out)
-
-
 def _nested(groups, label, k, seed, tune, judge):
     rounds = []
-    for inside, outside in _deal(groups, label, k, seed):
+    for inside, outside in deal_sources(groups, label, k, seed):
         choice, inner = tune(inside)
         rounds.append((inner, judge(choice, inside, outside)))
     return np.array(rounds)
@@ -316,7 +320,7 @@ def _look_into(groups, k, tuned, judged):
             )
         if set(groups[inside]) & set(groups[outside]):
             raise Hint(
-                "A source lies inside and outside of the same round: `deal` keeps whole sources together."
+                "A source lies inside and outside of the same round: `data.deal_sources` keeps them together."
             )
         if choice != f"choice {number_of}":
             raise Hint(

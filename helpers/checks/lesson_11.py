@@ -20,10 +20,14 @@ __all__ = [
 ]
 
 
-def _curvature_errors(X, p, penalty):
+def _curvature(X, p, penalty):
     curvature = X.T @ (X * (p * (1 - p))[:, None])
     curvature[1:, 1:] += penalty * np.eye(X.shape[1] - 1)
-    return np.sqrt(np.diag(np.linalg.inv(curvature)))
+    return curvature
+
+
+def _curvature_errors(X, p, penalty):
+    return np.sqrt(np.diag(np.linalg.inv(_curvature(X, p, penalty))))
 
 
 @exercise("Exercise 11.1", reference=lambda: _curvature_errors)
@@ -56,6 +60,8 @@ def curvature_errors(answer):
         everywhere = weighted + penalty * np.eye(4)
         if np.allclose(found, np.sqrt(np.diag(np.linalg.inv(everywhere))), rtol=1e-6):
             raise Hint("The intercept, the first column, is not penalised.")
+        if np.allclose(found, np.sqrt(np.diag(_curvature(X, p, penalty))), rtol=1e-6):
+            raise Hint("A deep valley means a small error: the covariance is the inverse of H.")
         raise Hint(
             f"For {n} rows and a penalty of {penalty:g} we find {right.round(3)} and you {found.round(3)}."
         )

@@ -11,13 +11,14 @@ from helpers.data.asm import load_asm
 from helpers.data.events import load_events, load_light_curve
 from helpers.data.files import DataError
 from helpers.data.spectra import Spectrum, load_response, load_spectrum
-from helpers.data.split import AlreadyOpenedError, load_split, open_test_set
+from helpers.data.split import AlreadyOpenedError, deal_sources, load_split, open_test_set
 
 __all__ = [
     "AlreadyOpenedError",
     "DataError",
     "LightCurves",
     "Spectrum",
+    "deal_sources",
     "load_asm",
     "load_events",
     "load_light_curve",

@@ -10,7 +10,7 @@ from helpers.data.archive import load_observations
 if TYPE_CHECKING:  # slow to import: a notebook pays only for what it uses
     from pandas import DataFrame
 
-__all__ = ["AlreadyOpenedError", "load_split", "open_test_set"]
+__all__ = ["AlreadyOpenedError", "deal_sources", "load_split", "open_test_set"]
 
 # The folds are filled with the largest sources first, so that the last two hold the most sources.
 # A score counts sources: these two are for validation and test.
@@ -21,6 +21,43 @@ _opened = None  # what was written down when this process opened the test set
 
 class AlreadyOpenedError(Exception):
     """The test set was asked for a second time."""
+
+
+def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]":
+    """Cut rows into k folds of whole sources, each kind of source dealt evenly.
+
+    It is the list of sources that is stratified, not that of the rows, so that each seed is another
+    deal. (`StratifiedGroupKFold` balances rows: where a few large sources decide, it finds the same
+    folds with any seed.)
+
+    Args:
+        groups: the source of each row, (n,).
+        label: the kind of its source, (n,): one for each source.
+        k: the number of folds; each kind has at least as many sources.
+        seed: of the shuffling.
+
+    Returns:
+        k pairs, the positions of the rows inside and outside; each row is outside once.
+
+    Raises:
+        ValueError: if the rows of a source have two labels.
+
+    Example:
+        >>> groups, label = np.array(["A", "B", "B", "C", "D"]), np.array([1, 1, 1, 0, 0])
+        >>> for inside, outside in deal_sources(groups, label, 2, seed=0):
+        ...     print(groups[inside], groups[outside])
+        ['A' 'D'] ['B' 'B' 'C']
+        ['B' 'B' 'C'] ['A' 'D']
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    label = np.asarray(label)
+    names, first, which = np.unique(groups, return_index=True, return_inverse=True)
+    if (label != label[first][which]).any():
+        raise ValueError("label must be one per source: the rows of some source have two.")
+    cutter = StratifiedKFold(k, shuffle=True, random_state=seed)
+    held = [np.isin(which, out) for _, out in cutter.split(names, label[first])]
+    return [(np.flatnonzero(~out), np.flatnonzero(out)) for out in held]
 
 
 def load_split() -> "tuple[DataFrame, DataFrame]":

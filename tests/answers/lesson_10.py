@@ -6,7 +6,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
 
 from answers import changed
 from helpers.checks import lesson_10
-from helpers.checks.lesson_10 import _deal
+from helpers.data import deal_sources
 
 
 def smaller_by_pandas(groups, n_sources, n_rows, generator):
@@ -53,6 +53,15 @@ def mask(groups, n_sources, n_rows, generator):
     return np.isin(groups, np.unique(groups)[:n_sources])
 
 
+def one_list_each(groups, n_sources, n_rows, generator):
+    names = generator.choice(np.unique(groups), n_sources, replace=False)
+    return [generator.permutation(np.flatnonzero(groups == n))[:n_rows] for n in names]
+
+
+def names_of_sources(groups, n_sources, n_rows, generator):
+    return groups[lesson_10._smaller(groups, n_sources, n_rows, generator)]
+
+
 def good_by_loop(scores):
     means = [row.mean() for row in scores]
     best = scores[means.index(max(means))]
@@ -73,6 +82,16 @@ def scatter_instead(scores):
     return np.flatnonzero(loss.mean(axis=1) <= loss.std(axis=1, ddof=1))[0]
 
 
+def strictly_smaller(scores):
+    loss = scores[scores.mean(axis=1).argmax()] - scores
+    return np.flatnonzero(loss.mean(1) < loss.std(1, ddof=1) / np.sqrt(scores.shape[1]))[0]
+
+
+def of_a_population(scores):
+    loss = scores[scores.mean(axis=1).argmax()] - scores
+    return np.flatnonzero(loss.mean(1) <= loss.std(1) / np.sqrt(scores.shape[1]))[0]
+
+
 def most_complex(scores):
     loss = scores[scores.mean(axis=1).argmax()] - scores
     return np.flatnonzero(loss.mean(1) <= loss.std(1, ddof=1) / np.sqrt(scores.shape[1]))[-1]
@@ -91,29 +110,33 @@ def nested_by(cutter):
 
 def tuned_once(groups, label, k, seed, tune, judge):
     choice, inner = tune(np.arange(len(groups)))
-    return [(inner, judge(choice, a, b)) for a, b in _deal(groups, label, k, seed)]
+    return [(inner, judge(choice, a, b)) for a, b in deal_sources(groups, label, k, seed)]
 
 
 def tuned_in_the_first(groups, label, k, seed, tune, judge):
-    cuts = list(_deal(groups, label, k, seed))
+    cuts = list(deal_sources(groups, label, k, seed))
     choice, inner = tune(cuts[0][0])
     return [(inner, judge(choice, a, b)) for a, b in cuts]
 
 
 def tuned_outside(groups, label, k, seed, tune, judge):
     return [
-        ((found := tune(b))[1], judge(found[0], a, b)) for a, b in _deal(groups, label, k, seed)
+        ((found := tune(b))[1], judge(found[0], a, b))
+        for a, b in deal_sources(groups, label, k, seed)
     ]
 
 
 def judged_inside(groups, label, k, seed, tune, judge):
     return [
-        ((found := tune(a))[1], judge(found[0], a, a)) for a, _ in _deal(groups, label, k, seed)
+        ((found := tune(a))[1], judge(found[0], a, a))
+        for a, _ in deal_sources(groups, label, k, seed)
     ]
 
 
 def whole_answer_judged(groups, label, k, seed, tune, judge):
-    return [(tune(a)[1], judge("the default", a, b)) for a, b in _deal(groups, label, k, seed)]
+    return [
+        (tune(a)[1], judge("the default", a, b)) for a, b in deal_sources(groups, label, k, seed)
+    ]
 
 
 def swapped(groups, label, k, seed, tune, judge):
@@ -147,11 +170,15 @@ WRONG = [
     (lesson_10.smaller, all_rows, "at most"),
     (lesson_10.smaller, equal_shares, "should give"),
     (lesson_10.smaller, mask, "a mask"),
+    (lesson_10.smaller, one_list_each, "np.concatenate"),
+    (lesson_10.smaller, names_of_sources, "where the rows stand"),
     (lesson_10.simplest_good, lambda s: s.mean(axis=1).argmax(), "largest mean itself"),
     (lesson_10.simplest_good, lambda s: s.mean(axis=1).max(), "not a score"),
     (lesson_10.simplest_good, unpaired, "error of the best score alone"),
     (lesson_10.simplest_good, scatter_instead, "smaller by √k"),
     (lesson_10.simplest_good, most_complex, "the simplest stand first"),
+    (lesson_10.simplest_good, strictly_smaller, "take it, too"),
+    (lesson_10.simplest_good, of_a_population, "ddof = 1"),
     (lesson_10.simplest_good, lambda s: 0, "the rule takes"),
     (lesson_10.log_uniform, lambda a, b, n, g: g.uniform(a, b, n), "last decade"),
     (lesson_10.log_uniform, lambda a, b, n, g: np.geomspace(a, b, n), "a grid"),
@@ -183,7 +210,7 @@ WRONG = [
     (
         lesson_10.nested,
         lambda g, y, k, s, t, j: nested_by(KFold)(g, y, k, s, t, j),
-        "keeps whole sources together",
+        "keeps them together",
     ),
     (lesson_10.nested, whole_answer_judged, "the choice of this round"),
     (lesson_10.nested, swapped, "Inner score first"),

@@ -147,6 +147,11 @@ WRONG = [
     (lesson_11.curvature_errors, errors_of(weights=False), "weights are missing"),
     (lesson_11.curvature_errors, errors_of(ridge="none"), "on the diagonal"),
     (lesson_11.curvature_errors, errors_of(ridge="everywhere"), "not penalised"),
+    (
+        lesson_11.curvature_errors,
+        lambda X, p, penalty: lesson_11._curvature(X, p, penalty).diagonal() ** 0.5,
+        "the inverse",
+    ),
     (lesson_11.curvature_errors, lambda X, p, penalty: X.std(axis=0), "and you"),
     (lesson_11.shuffled_together, shuffled_one_by_one, "order of its own"),
     (lesson_11.shuffled_together, shuffled_in_place, "work on a copy"),

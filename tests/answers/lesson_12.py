@@ -73,6 +73,15 @@ def turning_with_one_is_enough(mjd, state, luminosity):
     return up, down
 
 
+def turning_of_any_outburst(mjd, state, luminosity):
+    order = np.argsort(mjd)
+    order = order[np.isfinite(luminosity[order])]
+    mjd, state, log = mjd[order], state[order], np.log(luminosity[order])
+    start, stop = np.quantile(mjd[state == "HSS"], [0.05, 0.95])
+    before, after = log[(state == "LHS") & (mjd < start)], log[(state == "LHS") & (mjd > stop)]
+    return np.exp(before[-2:].mean()), np.exp(after[:2].mean())
+
+
 def neighbours(train, new, k):
     scaled = [(x - train.mean(axis=0)) / train.std(axis=0, ddof=1) for x in (train, new)]
     return NearestNeighbors(n_neighbors=k).fit(scaled[0]).kneighbors(scaled[1])[0][:, -1]
@@ -114,6 +123,7 @@ OTHER_ROUTES = [
             "error": 0.04,
         },
     ),
+    (lesson_12.written, lesson_12.written.reference() | {"metric": "macro-averaged recall"}),
     (lesson_12.days, days_with_pandas),
     (lesson_12.days, days_one_by_one),
     (lesson_12.unfold, lambda y, m: y @ np.linalg.inv(m)),
@@ -126,6 +136,7 @@ _WRITTEN = lesson_12.written.reference()
 
 WRONG = [
     (lesson_12.written, _WRITTEN | {"metric": "the accuracy of the states"}, "Lesson 06"),
+    (lesson_12.written, _WRITTEN | {"metric": "not the balanced accuracy"}, "Lesson 06"),
     (lesson_12.written, _WRITTEN | {"expected": 0.92}, "even a perfect model"),
     (lesson_12.written, _WRITTEN | {"expected": 73}, "between 0 and 1, and so is its error"),
     (lesson_12.written, _WRITTEN | {"expected": 0.5}, "not a low bar"),
@@ -155,6 +166,7 @@ WRONG = [
     (lesson_12.turning, turning_unsorted, "sort by date"),
     (lesson_12.turning, turning_with_gaps, "without a luminosity"),
     (lesson_12.turning, turning_never_nan, "two nan"),
+    (lesson_12.turning, turning_of_any_outburst, "fewer than four"),
     (lesson_12.turning, turning_with_one_is_enough, "single LHS"),
     (lesson_12.turning, lambda t, s, x: (1.0, 2.0), "the first two after"),
     (lesson_12.strangeness, unscaled, "scale of the training rows"),
