@@ -13,12 +13,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from PIL import Image  # matplotlib brings it along
+from scipy import ndimage
 
 from helpers.features import HUE_CENTRE
 
 __all__ = [
     "HUES",
     "Figure",
+    "corner",
     "distributions",
     "frequency_ranges",
     "hardness_intensity",
@@ -399,6 +401,100 @@ def pair_plot(axes, table, columns, below="state_label", above="object_label", l
     return axes
 
 
+def corner(axes, samples, names, *, truth=None, limits=None):
+    """Draw samples of one or several posteriors: marginals on the diagonal, pairs below it.
+
+    A contour is the line of equal density that holds 68 or, thinner, 95 per cent of the samples.
+    The density is a histogram along the principal axes of the samples, smoothed by n^(-1/6)
+    of their spread (Scott's rule); a distribution with a hard edge spills over it by that much.
+
+    Args:
+        axes: (n, n) axes, as `plt.subplots(n, n)` makes them.
+        samples: {label: (n_samples, n)} arrays or tensors, a look for each of up to seven, or the
+            samples of a single one.
+        names: n names of the parameters, with their units.
+        truth: (n,) what the parameters are, drawn as thin lines, or None.
+        limits: n pairs (from, to) of the axes, or None for what holds 99.8 per cent of each label.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if a shape does not fit, or samples are not finite or do not vary.
+
+    Example:
+        >>> samples = np.random.default_rng(1).normal((1.7, -1.0), (0.1, 0.05), (500, 2))
+        >>> axes = plt.figure().subplots(2, 2)
+        >>> axes = corner(axes, {"exact": samples}, ["photon index", "lg K"], truth=(1.7, -1.0))
+        >>> axes[1, 0].get_xlabel(), axes[1, 0].get_ylabel()
+        ('photon index', 'lg K')
+        >>> plt.close(axes[0, 0].figure)
+    """
+    several = samples if isinstance(samples, dict) else {"": samples}
+    several = {
+        label: np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, float)
+        for label, values in several.items()
+    }
+    n = len(names)
+    for label, values in several.items():
+        if values.ndim != 2 or values.shape[1] != n or len(values) <= n:
+            raise ValueError(
+                f"samples {label} must be (n_samples, {n}), one column for each name and more "
+                f"samples than columns, not {values.shape}."
+            )
+        if not np.isfinite(values).all() or np.linalg.matrix_rank(np.cov(values.T)) < n:
+            raise ValueError(f"samples {label} must be finite, and vary in {n} dimensions.")
+    for what, wanted, shape in (
+        ("axes", axes, (n, n)),
+        ("truth", truth, (n,)),
+        ("limits", limits, (n, 2)),
+    ):
+        if wanted is not None and np.shape(wanted) != shape:
+            raise ValueError(f"{what} must be of shape {shape}, not {np.shape(wanted)}.")
+    if limits is None:
+        ends = [np.quantile(values, (0.001, 0.999), axis=0) for values in several.values()]
+        low, high = np.min(ends, axis=(0, 1)), np.max(ends, axis=(0, 1))
+        limits = np.transpose([low - 0.05 * (high - low), high + 0.05 * (high - low)])
+
+    colours = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+    for (i, j), ax in np.ndenumerate(axes):
+        if j > i:
+            ax.axis("off")
+            continue
+        for number, (label, values) in enumerate(several.items()):
+            style = {"linestyles": _LINE_STYLES[number % len(_LINE_STYLES)]}
+            style["colors"] = colours[number % len(colours)]
+            if i == j:
+                density, edges = np.histogram(values[:, i], 40, limits[i], density=True)
+                line = {"linestyle": style["linestyles"], "color": style["colors"]}
+                ax.stairs(density, edges, baseline=None, linewidth=1.4, label=label, **line)
+            else:
+                x, y, density, levels = _smooth(values[:, [j, i]])
+                ax.contour(x, y, density, levels, linewidths=(0.8, 1.6), **style)
+        if truth is not None:
+            line = {"color": "black", "linewidth": 0.7}
+            ax.axvline(truth[j], label="truth", **line)
+            if i != j:
+                ax.axhline(truth[i], **line)
+        ax.set_xlim(limits[j])
+        ax.locator_params(nbins=4)
+        ax.tick_params(labelbottom=i == n - 1, labelleft=j == 0 and i > 0)
+        if i == n - 1:
+            ax.set_xlabel(names[j])
+        if i == j:
+            ax.set(yticks=[], ylim=(0, None))
+        else:
+            ax.set_ylim(limits[i])
+            if j == 0:
+                ax.set_ylabel(names[i])
+    axes[0, 0].figure.align_ylabels(axes[:, 0])
+    if list(several) != [""] or truth is not None:
+        # Beside the first marginal, where nothing is drawn; a single one has no such place.
+        place = {"loc": "upper left", "bbox_to_anchor": (1.05, 1), "borderaxespad": 0}
+        axes[0, 0].legend(**(place if n > 1 else {})).set_in_layout(n == 1)
+    return axes
+
+
 def power_colour_wheel(ax, table, label="state_label"):
     """Draw power colours on the wheel of Heil et al.: PC2 over PC1, with the hues of the states.
 
@@ -671,6 +767,24 @@ def _points(ax, x, y, labels, alpha=1.0):
             alpha=alpha,
             label=f"{name} ({number})" if number == total else f"{name} ({number} of {total})",
         )
+
+
+def _smooth(samples):
+    """Positions x, y and density of smoothed samples (n, 2), and its levels that hold 95 and 68 %."""
+    # Along the principal axes, a narrow correlation is smoothed no more than a round cloud.
+    scale = np.linalg.cholesky(np.cov(samples.T))
+    centre = samples.mean(axis=0)
+    white = np.linalg.solve(scale, (samples - centre).T).clip(-6, 6)
+    edges = np.linspace(-7, 7, 141)
+    counts, *_ = np.histogram2d(*white, [edges, edges])
+    width = len(samples) ** (-1 / 6) / (edges[1] - edges[0])
+    density = ndimage.gaussian_filter(counts, width)
+    at = (np.searchsorted(edges, axis) - 1 for axis in white)
+    levels = np.quantile(density[tuple(at)], (0.05, 0.32))
+    middle = (edges[1:] + edges[:-1]) / 2
+    grid = np.stack(np.meshgrid(middle, middle, indexing="ij"))
+    x, y = np.tensordot(scale, grid, 1) + centre[:, None, None]
+    return x, y, density, levels
 
 
 def _track(ax, x, y, label, n_arrows=9):

@@ -472,3 +472,75 @@ def test_fewer_colours_make_a_smaller_figure(monkeypatch):
     assert before.shape[:2] == after.shape[:2]
     assert np.abs(before[..., :3] - after[..., :3]).mean() < 0.02
     assert fewer.alt == "A field of colours."
+
+
+@pytest.fixture
+def pairs():
+    figure, axes = plt.subplots(2, 2)
+    yield axes
+    plt.close(figure)
+
+
+NARROW = np.array([[1.0, 0.99], [0.99, 1.0]])
+
+
+@pytest.mark.parametrize("covariance", [np.eye(2), NARROW], ids=["round", "narrow"])
+def test_the_contours_of_a_corner_hold_what_they_should(pairs, covariance):
+    samples = np.random.default_rng(1).multivariate_normal((3.0, -1.0), covariance, 4000)
+    others = np.random.default_rng(2).multivariate_normal((3.0, -1.0), covariance, 4000)
+    assert plotting.corner(pairs, samples, ["Γ", "lg K"]) is pairs
+    (contours,) = pairs[1, 0].collections
+    for path, share in zip(contours.get_paths(), (0.95, 0.68), strict=True):
+        held = sum(part.contains_points(others) for part in _loops(path))
+        assert held.mean() == pytest.approx(share, abs=0.03)  # 4 binomial errors, and the histogram
+    assert pairs[0, 0].get_legend() is None
+
+
+def _loops(path):
+    """The closed curves of a path; those of a smooth density lie outside each other."""
+    from matplotlib.path import Path as Curve
+
+    return [Curve(polygon) for polygon in path.to_polygons()]
+
+
+def test_a_corner_of_several_tells_them_apart_by_line_too(pairs):
+    torch = pytest.importorskip("torch")
+    generator = np.random.default_rng(3)
+    samples = {
+        "exact": torch.as_tensor(generator.normal(size=(500, 2))).requires_grad_(),
+        "NPE": generator.normal(0.5, 1, (300, 2)),
+    }
+    plotting.corner(pairs, samples, ["Γ", "lg K"], truth=[0.1, 0.2], limits=[(-4, 4), (-5, 5)])
+    names = [text.get_text() for text in pairs[0, 0].get_legend().get_texts()]
+    assert names == ["exact", "NPE", "truth"]
+    exact, npe = pairs[1, 1].patches
+    assert exact.get_linestyle() != npe.get_linestyle()
+    assert exact.get_edgecolor() != npe.get_edgecolor()
+    assert exact.get_data().values.sum() * 10 / 40 == pytest.approx(1)  # a density
+    assert (pairs[1, 0].get_xlim(), pairs[1, 0].get_ylim()) == ((-4, 4), (-5, 5))
+    assert (pairs[1, 0].get_xlabel(), pairs[1, 0].get_ylabel()) == ("Γ", "lg K")
+    assert {tuple(line.get_xdata()) for line in pairs[1, 0].lines} >= {(0.1, 0.1)}
+    assert not pairs[0, 1].axison
+
+
+def test_a_corner_of_one_parameter():
+    figure, axes = plt.subplots(1, 1, squeeze=False)
+    samples = np.random.default_rng(4).normal(size=(100, 1))
+    plotting.corner(axes, {"exact": samples}, ["Γ"])
+    assert axes[0, 0].get_xlabel() == "Γ"
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("samples", "more", "message"),
+    [
+        (np.zeros((9, 3)), {}, r"must be \(n_samples, 2\)"),
+        (np.zeros((9, 2)), {}, "vary"),
+        (np.full((9, 2), np.nan), {}, "finite"),
+        (np.random.default_rng(5).normal(size=(9, 2)), {"truth": [1.0]}, "truth must be"),
+        (np.random.default_rng(5).normal(size=(9, 2)), {"limits": (0, 1)}, "limits must be"),
+    ],
+)
+def test_a_corner_that_cannot_be_drawn(pairs, samples, more, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.corner(pairs, samples, ["Γ", "lg K"], **more)
