@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import quad
-from stingray import AveragedPowerspectrum, Lightcurve, Powerspectrum
+from stingray import AveragedCrossspectrum, AveragedPowerspectrum, Lightcurve, Powerspectrum
 
 from helpers.simulators.light_curves import (
+    averaged_cospectrum,
     averaged_periodogram,
     log_bin,
     lorentzian,
@@ -374,6 +375,26 @@ def test_averaged_periodogram_is_stingrays(counts, segment, ours, theirs):
         )
         np.testing.assert_allclose(frequency.cpu(), peer.freq, rtol=1e-12)
         np.testing.assert_allclose(power[i].cpu(), peer.power, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), NORMALISATIONS.items())
+@pytest.mark.parametrize("segment", [0.5, 1.24, 10.03])
+def test_averaged_cospectrum_is_stingrays(counts, segment, ours, theirs):
+    frequency, power = averaged_cospectrum(counts[0], counts[1], BIN, segment, ours)
+    for i in range(3):
+        peer = AveragedCrossspectrum(
+            stingray_light_curve(counts[0, i]), stingray_light_curve(counts[1, i]),
+            segment_size=segment, norm=theirs, silent=True,
+        )  # fmt: skip
+        np.testing.assert_allclose(frequency.cpu(), peer.freq, rtol=1e-12)
+        np.testing.assert_allclose(
+            power[i].cpu(), peer.power.real, rtol=1e-6, atol=1e-6 * abs(peer.power).max()
+        )
+
+
+def test_a_cospectrum_of_two_lengths_is_refused(counts):
+    with pytest.raises(ValueError, match="both need the same bins"):
+        averaged_cospectrum(counts[0], counts[1, :, 1:], BIN, 1.0)
 
 
 @pytest.mark.parametrize("f", [0.0, 0.01, 0.05, 0.23])

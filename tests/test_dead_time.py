@@ -1,0 +1,469 @@
+"""Dead time against closed forms, stingray, and a detector that takes photon by photon.
+
+Every Monte Carlo tolerance is five standard errors, which the sample itself or theory gives.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from stingray.deadtime.model import pds_model_zhang
+from stingray.filters import _non_paralyzable_dead_time, get_deadtime_mask
+
+from helpers import renewal
+from helpers.simulators import dead_time as module
+from helpers.simulators.dead_time import (
+    NUSTAR,
+    DeadTimeDistribution,
+    DeadTimeSimulator,
+    count_detected,
+    filter_events,
+    qpo,
+)
+from helpers.simulators.light_curves import averaged_cospectrum, averaged_periodogram, log_bin
+
+TAU = 2.5e-3
+# Bins shorter than, as long as, longer and much longer than the dead time (that one by photons).
+BINS = (1e-3, 2.5e-3, 4e-3, 0.2)
+KINDS = [
+    pytest.param(TAU, False, id="non-paralyzable"),
+    pytest.param(TAU, True, id="paralyzable"),
+    pytest.param(NUSTAR, False, id="variable"),
+]
+
+
+@pytest.fixture
+def generator(device):
+    return torch.Generator(device=device).manual_seed(1)
+
+
+def z_score(sample, expected):
+    """How many standard errors the mean over the first dimension is from what it should be."""
+    sample = np.asarray(sample.cpu() if isinstance(sample, torch.Tensor) else sample, dtype=float)
+    return (sample.mean(axis=0) - expected) / (sample.std(axis=0, ddof=1) / len(sample) ** 0.5)
+
+
+def steady(rate, dt, duration, rows, device):
+    return torch.full((rows, round(duration / dt)), rate, device=device)
+
+
+def one_by_one(times, dead_times, paralyzable):
+    """The detector as one would explain it."""
+    blind_until, keep = -math.inf, []
+    for time, dead_time in zip(times, dead_times, strict=True):
+        keep.append(time >= blind_until)
+        if keep[-1] or paralyzable:
+            blind_until = max(blind_until, time + dead_time)
+    return keep
+
+
+# ---- photon by photon
+
+
+@pytest.mark.parametrize("rate", [10.0, 400.0, 20_000.0])
+def test_the_mask_is_stingrays(device, rate):
+    times = np.sort(np.random.default_rng(1).uniform(1e8, 1e8 + 20_000 / rate, 20_000))
+    tau = np.random.default_rng(2).uniform(0.0, 2 * TAU, len(times))
+    tensor = torch.as_tensor(times, device=device)
+    for paralyzable in (False, True):
+        ours = filter_events(tensor, TAU, paralyzable)
+        assert ours.device.type == device.type
+        theirs = get_deadtime_mask(times - times[0], TAU, paralyzable=paralyzable)
+        np.testing.assert_array_equal(ours.cpu(), theirs)
+    np.testing.assert_array_equal(
+        filter_events(tensor, tau).cpu(), _non_paralyzable_dead_time(times, tau)[1]
+    )
+
+
+# Whole numbers, so that photons that arrive just when the detector is live again are among them.
+MOMENTS = st.lists(st.integers(0, 60), max_size=40).map(sorted)
+
+
+@settings(max_examples=200, deadline=None)
+@given(MOMENTS, st.data())
+def test_the_mask_is_what_one_would_explain(times, data):
+    tau = data.draw(st.lists(st.integers(0, 9), min_size=len(times), max_size=len(times)))
+    events = torch.tensor(times, dtype=torch.float64)
+    for paralyzable in (False, True):
+        for dead_times in (tau, [3] * len(times)):
+            mask = filter_events(events, torch.tensor(dead_times), paralyzable).tolist()
+            assert mask == one_by_one(times, dead_times, paralyzable)
+    if times:
+        doubled = module._registered_by_doubling(events, events + torch.tensor(tau))
+        assert doubled.tolist() == one_by_one(times, tau, False)
+
+
+def test_the_mask_of_numpy_integers_and_nothing():
+    mask = filter_events(np.array([0, 1, 2, 3]), 2)
+    assert isinstance(mask, np.ndarray)
+    assert mask.tolist() == [True, False, True, False]
+    assert filter_events(torch.zeros(0), TAU).tolist() == []
+    assert filter_events(torch.tensor([1.0, 1.0]), 0.0).tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("times", "tau", "says"),
+    [
+        (torch.zeros(2, 2), TAU, "one-dimensional"),
+        (torch.tensor([1.0, 0.5]), TAU, "sorted"),
+        (torch.tensor([0.0, math.nan]), TAU, "finite and sorted"),
+        (torch.tensor([0.0, math.inf]), TAU, "finite and sorted"),
+        (torch.zeros(3), -1.0, "zero or more"),
+        (torch.zeros(3), math.nan, "zero or more"),
+        (torch.zeros(3), torch.zeros(2), "one for each of the 3 times"),
+    ],
+)
+def test_wrong_events_are_refused(times, tau, says):
+    with pytest.raises(ValueError, match=says):
+        filter_events(times, tau)
+
+
+# ---- dead times that differ
+
+
+def test_nustar_has_the_quantiles_of_its_table(generator, device):
+    sample = NUSTAR.sample((200_000,), generator, torch.float64, device).cpu().numpy()
+    assert sample.min() == NUSTAR.minimum == 1.838e-3
+    assert sample.max() == 3.531e-3
+    assert abs(z_score(sample, NUSTAR.mean)) < 5
+    assert abs(z_score((sample - NUSTAR.mean) ** 2, NUSTAR.variance)) < 5
+    for probability, value in list(zip(NUSTAR.probabilities, NUSTAR.values, strict=True))[1:-1]:
+        error = math.sqrt(probability * (1 - probability) / len(sample))
+        assert abs((sample <= value).mean() - probability) < 5 * error
+    # What was measured of the distribution itself, of which the table has 15 points.
+    assert NUSTAR.mean == pytest.approx(2.536e-3, rel=2e-3)
+    assert math.sqrt(NUSTAR.variance) == pytest.approx(0.210e-3, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "values"),
+    [
+        ((0.0,), (1e-3,)),
+        ((0.0, 1.0), (1e-3,)),
+        ((0.0, 0.00045), (1e-3, 2e-3)),
+        ((0.5, 0.2), (1e-3, 2e-3)),
+        ((0.0, 1.2), (1e-3, 2e-3)),
+        ((0.0, 1.0), (2e-3, 1e-3)),
+        ((0.0, 1.0), (0.0, 1e-3)),
+        ((0.0, 1.0), (1e-3, math.inf)),
+        ((0.0, math.nan), (1e-3, 2e-3)),
+    ],
+)
+def test_a_table_that_is_none_is_refused(probabilities, values):
+    with pytest.raises(ValueError, match="A table of dead times needs"):
+        DeadTimeDistribution(probabilities, values)
+
+
+# ---- bin by bin
+
+
+@pytest.mark.parametrize("dt", BINS)
+@pytest.mark.parametrize(("tau", "paralyzable"), KINDS)
+def test_the_detected_rate(device, generator, tau, paralyzable, dt):
+    mean = tau.mean if isinstance(tau, DeadTimeDistribution) else tau
+    for rate in (20.0, 3000.0):
+        light = steady(rate, dt, 4.0, 200, device)
+        counts = count_detected(light, dt, tau, generator, paralyzable=paralyzable)
+        # Until it has forgotten that it began live.
+        detected = counts[:, math.ceil(0.2 / dt) :].mean(dim=-1) / dt
+        assert abs(z_score(detected, renewal.detected_rate(rate, mean, paralyzable))) < 5
+
+
+@pytest.mark.parametrize("dt", [5e-4, 5e-3])
+@pytest.mark.parametrize(("tau", "paralyzable"), KINDS)
+def test_the_white_noise_is_renewal_theorys(device, generator, tau, paralyzable, dt):
+    rate, rows = 1000.0, 256
+    light = steady(rate, dt, 5.0, rows, device)
+    counts = count_detected(light, dt, tau, generator, paralyzable=paralyzable)
+    # Left out: the beginning. Right: averages of four segments, which are near to normal.
+    frequency, power = averaged_periodogram(counts[:, round(1 / dt) :].double(), dt, 1.0)
+    theory = renewal.white_noise(
+        frequency, rate, tau, bin_size=dt, paralyzable=paralyzable
+    ).cpu().numpy()  # fmt: skip
+    assert np.abs(z_score(power, theory)).max() < 5
+    # The common mean rate of a light curve scatters with its power: to first order in 1/counts,
+    # the ratio is unbiased, and the mean over all frequencies is a sharper test.
+    overall = power.cpu() @ torch.as_tensor(1 / theory) / len(theory)
+    assert abs(z_score(overall, 1.0)) < 5
+
+
+def test_and_zhangs(device, generator):
+    dt, rate, rows = 5e-4, 1000.0, 400
+    counts = count_detected(steady(rate, dt, 11.0, rows, device), dt, TAU, generator)
+    frequency, power = averaged_periodogram(counts[:, round(1 / dt) :].double(), dt, 1.0)
+    f_zhang, p_zhang = pds_model_zhang(2000, rate, TAU, dt)
+    theory = np.interp(frequency.cpu(), f_zhang, p_zhang)
+    bands = [(1, 20), (100, 120), (300, 340), (350, 400), (480, 520), (700, 740)]
+    for low, high in bands:
+        band = ((frequency >= low) & (frequency <= high)).cpu().numpy()
+        assert abs(z_score(power.cpu()[:, band].mean(dim=1), theory[band].mean())) < 5
+
+
+def photons_of(rate, dt, tau, paralyzable, generator):
+    """Counts from arrival times that numpy draws, and the mask that stingray agrees with."""
+    number = generator.poisson(rate * dt)
+    times = np.repeat(np.arange(len(rate)), number) + generator.uniform(size=number.sum())
+    times = np.sort(times) * dt
+    kept = times[filter_events(times, tau, paralyzable)]
+    return np.histogram(kept, np.arange(len(rate) + 1) * dt)[0]
+
+
+@pytest.mark.parametrize("dt", [1.3e-3, 6e-3])
+@pytest.mark.parametrize("paralyzable", [False, True])
+def test_bins_and_photons_agree_bin_by_bin(device, generator, paralyzable, dt):
+    rate = np.array([800.0, 0.0, 3000.0, 200.0, 200.0, 5000.0, 0.0, 0.0, 900.0, 900.0])
+    n = 40_000
+    light = torch.as_tensor(rate, device=device).expand(n, -1)
+    bins = count_detected(light, dt, TAU, generator, paralyzable=paralyzable).cpu().numpy()
+    numpy_generator = np.random.default_rng(1)
+    photons = np.array(
+        [photons_of(rate, dt, TAU, paralyzable, numpy_generator) for _ in range(n // 4)]
+    )
+    assert (bins[:, rate == 0] == 0).all()
+    # Means, and all products of two bins: the order in which dead time spreads its absences.
+    products = [(bins * bins[:, [k]], photons * photons[:, [k]]) for k in range(len(rate))]
+    for sample, other in ((bins, photons), *products):
+        error = np.sqrt(sample.var(axis=0) / len(sample) + other.var(axis=0) / len(other))
+        difference = sample.mean(axis=0) - other.mean(axis=0)
+        assert (np.abs(difference) <= 5 * error).all()
+
+
+def test_both_ways_agree_where_photons_take_over(device, monkeypatch):
+    counts = {}
+    for most in (module._MOST_STEPS, 0):
+        monkeypatch.setattr(module, "_MOST_STEPS", most)
+        for kind in (False, True):
+            generator = torch.Generator(device=device).manual_seed(2)
+            light = steady(700.0, 5e-3, 5.0, 500, device)
+            counts[most, kind] = count_detected(light, 5e-3, TAU, generator, paralyzable=kind)
+    for kind in (False, True):
+        walked, photons = (counts[most, kind].cpu() for most in (32, 0))
+        for power in (1, 2):
+            a, b = walked.pow(power).mean(dim=1), photons.pow(power).mean(dim=1)
+            error = math.sqrt((a.var() + b.var()) / len(a))
+            assert abs(a.mean() - b.mean()) < 5 * error
+        assert not torch.equal(walked, photons)
+
+
+def test_without_dead_time_the_counts_are_poisson(device, generator):
+    counts = count_detected(steady(400.0, 5e-3, 5.0, 100, device), 5e-3, 0.0, generator).cpu()
+    values, number = counts.unique(return_counts=True)
+    probabilities = stats.poisson(2.0).pmf(values)
+    enough = probabilities * counts.numel() > 10
+    observed = number[enough].tolist()
+    expected = probabilities[enough] * counts.numel()
+    observed.append(counts.numel() - sum(observed))
+    expected = [*expected, counts.numel() - expected.sum()]
+    assert stats.chisquare(observed, expected).pvalue > 1e-5
+
+
+def test_a_short_dead_time_is_hardly_any(device, generator):
+    counts = count_detected(steady(1000.0, 5e-3, 20.0, 100, device), 5e-3, 1e-6, generator)
+    assert abs(z_score(counts.mean(dim=1) / 5e-3, 1000 / 1.001)) < 5
+
+
+@pytest.mark.parametrize("dt", [1e-3, 2.5e-3, 6e-3])
+def test_a_blinding_light(device, generator, dt):
+    light = steady(1e9, dt, 3.0, 8, device)
+    kept = count_detected(light, dt, TAU, generator).sum(dim=1)
+    # One event per dead time, but for the first nanosecond.
+    assert ((kept - 3.0 / TAU).abs() <= 2).all()
+    lost = count_detected(light, dt, TAU, generator, paralyzable=True).sum(dim=1)
+    assert (lost == 1).all()
+
+
+def test_darkness(device, generator):
+    for tau in (0.0, TAU, NUSTAR):
+        assert not count_detected(torch.zeros(3, 50, device=device), 1e-3, tau, generator).any()
+
+
+def test_shapes_kinds_and_seeds(device):
+    light = torch.rand(2, 3, 35, 40, device=device, dtype=torch.float64) * 900
+    before = light.clone()
+    first, again = (
+        count_detected(light, 2e-3, TAU, torch.Generator(device=device).manual_seed(3))
+        for _ in range(2)
+    )
+    assert (first.shape, first.dtype, first.device) == (light.shape, light.dtype, light.device)
+    assert torch.equal(first, again)
+    assert torch.equal(light, before)
+    assert torch.equal(first, first.round())
+    assert count_detected(light[:0], 2e-3, TAU).shape == (0, 3, 35, 40)
+    assert count_detected(light[0, 0, 0], 2e-3, TAU).shape == (40,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((torch.tensor([1.0, -1.0]), 1e-3, TAU), "finite rates of 0/s or more"),
+        ((torch.tensor([1.0, math.nan]), 1e-3, TAU), "finite rates of 0/s or more"),
+        ((torch.tensor([1.0, math.inf]), 1e-3, TAU), "finite rates of 0/s or more"),
+        ((torch.tensor(1.0), 1e-3, TAU), "time as its last dimension"),
+        ((torch.tensor([1]), 1e-3, TAU), "real numbers"),
+        ((torch.ones(3), 0.0, TAU), "dt must be"),
+        ((torch.ones(3), math.nan, TAU), "dt must be"),
+        ((torch.ones(3), 1e-3, -TAU), "dead_time must be"),
+        ((torch.ones(3), 1e-3, math.inf), "dead_time must be"),
+        ((torch.ones(3), 1e-3, "2.5 ms"), "dead_time must be"),
+        ((torch.full((3,), 1e12), 1.0, TAU), "shorter bins"),
+    ],
+)
+def test_wrong_rates_are_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        count_detected(*arguments)
+
+
+# ---- what is left of a signal
+
+
+@pytest.mark.parametrize("frequency", [20.0, 200.0, 400.0])
+def test_a_weak_wave_keeps_the_share_that_theory_says(device, generator, frequency):
+    rate, amplitude, dt, duration, rows = 1000.0, 0.1, 2.5e-4, 10.0, 1000
+    edges = torch.arange(round(duration / dt) + 1, dtype=torch.float64) * dt
+    omega = 2 * math.pi * frequency
+    wave = 1 - amplitude * torch.cos(omega * edges).diff() / (omega * dt)
+    light = (rate * wave).float().to(device).expand(rows, -1)
+    counts = count_detected(light, dt, TAU, generator).double().sum(dim=0).cpu()
+    middle = (edges[1:] + edges[:-1]) / 2
+    # Relative to the incident wave, sin ωt, with the mean over a bin taken out.
+    left = 2j * (counts * torch.exp(-1j * omega * middle)).sum() / counts.sum()
+    left /= amplitude * float(torch.sinc(torch.tensor(frequency * dt)))
+    theory = renewal.signal_transfer(torch.tensor([frequency]), rate, TAU)[0]
+    # Noise at this frequency; and terms of second order, which vary as the amplitude squared.
+    noise = renewal.white_noise(torch.tensor([frequency]), rate, TAU, bin_size=dt)[0]
+    error = math.sqrt(noise / counts.sum()) / amplitude
+    assert abs(left - theory) < 5 * error + 2 * amplitude**2 * abs(theory)
+
+
+# ---- the simulator
+
+
+@pytest.fixture
+def theta(device):
+    low = torch.tensor([0.1, 5.0, 3.0, 500.0], device=device)
+    high = torch.tensor([0.5, 40.0, 30.0, 1500.0], device=device)
+    return low + (high - low) * torch.rand(70, 4, device=device)
+
+
+def seeded(device, seed=4):
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+def test_memory_changes_nothing(device, theta):
+    for options in ({}, {"dead_time": NUSTAR}, {"paralyzable": True}, {"dead_time": 0.0}):
+        cut, whole = (
+            DeadTimeSimulator(exposure=2.0, memory=memory, **options)(theta, seeded(device))
+            for memory in (1, 2**40)
+        )
+        assert torch.equal(cut, whole)
+
+
+def test_the_summary_is_that_of_the_light_curves(device, theta):
+    simulate = DeadTimeSimulator(exposure=2.0, segment=0.5)
+    counts = simulate.light_curves(theta, seeded(device))
+    assert counts.shape == (70, 2, 400)
+    frequency, power = averaged_periodogram(counts.sum(dim=1), 5e-3, 0.5, "fractional")
+    torch.testing.assert_close(simulate(theta, seeded(device)), power)
+    torch.testing.assert_close(simulate.frequencies, frequency.double().cpu())
+    assert set(simulate.n_averaged.tolist()) == {4}
+
+    simulate = DeadTimeSimulator(exposure=2.0, segment=None, log_f=0.1)
+    counts = simulate.light_curves(theta, seeded(device))
+    power = averaged_periodogram(counts.sum(dim=1), 5e-3, 2.0, "fractional")
+    _, power, number = log_bin(*power, 0.1)
+    torch.testing.assert_close(simulate(theta, seeded(device)), power)
+    assert torch.equal(simulate.n_averaged, number.cpu())
+
+    simulate = DeadTimeSimulator(exposure=2.0, summary="cospectrum")
+    counts = simulate.light_curves(theta, seeded(device))
+    power = averaged_cospectrum(counts[:, 0], counts[:, 1], 5e-3, 1.0, "fractional")[1]
+    torch.testing.assert_close(simulate(theta, seeded(device)), power)
+
+
+def test_shapes_follow_theta(device, theta):
+    simulate = DeadTimeSimulator(exposure=1.0, n_detectors=3)
+    assert simulate(theta.reshape(7, 10, 4)).shape == (7, 10, 99)
+    assert simulate(theta[0].double()).dtype == torch.float64
+    assert simulate(theta[:0]).shape == (0, 99)
+    assert simulate.light_curves(theta[:5]).shape == (5, 3, 200)
+
+
+def test_without_dead_time_the_power_is_that_of_the_source(device, generator):
+    parameters = torch.tensor([0.2, 20.0, 4.0, 1000.0], device=device)
+    simulate = DeadTimeSimulator(dead_time=0.0, n_detectors=2)
+    power = simulate(parameters.expand(1500, 4), generator).double()
+    # Averaged over the leakage of 1-s segments, and over the mean of 5-ms bins.
+    frequency = torch.linspace(0.01, 400.0, 40_000, dtype=torch.float64)
+    source = qpo(frequency, parameters.cpu().double()) * torch.sinc(frequency * 5e-3).square()
+    f = simulate.frequencies[:, None]
+    kernel = torch.sinc(f - frequency).square() + torch.sinc(f + frequency).square()
+    aliases = torch.sinc(200 - f - frequency).square()
+    expected = ((kernel + aliases) * source).sum(dim=1) * frequency.diff()[0] + 2 / 2000
+    assert np.abs(z_score(power, expected.numpy())).max() < 5
+
+
+def test_the_cospectrum_has_no_noise_and_what_is_left_of_the_signal(device, generator):
+    parameters = torch.tensor([0.05, 20.0, 4.0, 1000.0], device=device)
+    options = {"summary": "cospectrum", "bin_size": 2.5e-3}
+    left = DeadTimeSimulator(**options)(parameters.expand(3000, 4), generator)
+    simulate = DeadTimeSimulator(dead_time=0.0, **options)
+    whole = simulate(parameters.expand(3000, 4), generator).double().cpu()
+    share = renewal.signal_transfer(simulate.frequencies, 1000.0, TAU).abs().square()
+    peak = slice(15, 25)
+    expected = float(whole.mean(dim=0)[peak] @ share[peak])
+    error = float((whole[:, peak] @ share[peak]).std()) / 3000**0.5
+    measured = left.double().cpu()[:, peak].sum(dim=1)
+    error = math.hypot(error, float(measured.std()) / 3000**0.5)
+    # Second order in an rms of 5 per cent.
+    assert abs(float(measured.mean()) - expected) < 5 * error + 0.02 * expected
+    far = left[:, 100:].double().mean(dim=1)
+    assert abs(z_score(far, 0.0)) < 5
+
+
+def test_a_piece_of_a_longer_light_curve_does_not_repeat(device, generator):
+    parameters = torch.tensor([0.3, 5.0, 10.0, 5e5], device=device).expand(500, 4)
+    for longer, related in ((1.0, True), (2.0, False)):
+        simulate = DeadTimeSimulator(exposure=2.0, dead_time=0.0, n_detectors=1, longer=longer)
+        counts = simulate.light_curves(parameters, generator)[:, 0].cpu()
+        counts = (counts - counts.mean(dim=0)) / counts.std(dim=0)
+        first_with_last = (counts[:, 0] * counts[:, -1]).mean()
+        assert (first_with_last > 0.9) == related
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"exposure": 10.001}, "no whole number of bins"),
+        ({"exposure": 0.01}, "three at"),
+        ({"segment": 20.0}, "it needs at least 3 bins, and no more than"),
+        ({"dead_time": -1.0}, "dead_time must be"),
+        ({"n_detectors": 0}, "0 detectors"),
+        ({"n_detectors": 1, "summary": "cospectrum"}, "two for a cospectrum"),
+        ({"summary": "bispectrum"}, "summary must be"),
+        ({"longer": 0.5}, "longer must be"),
+        ({"log_f": -1.0}, "f must be a growth"),
+    ],
+)
+def test_wrong_set_ups_are_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        DeadTimeSimulator(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("theta", "says"),
+    [
+        (torch.tensor([0.3, 20.0, 10.0, 0.0]), "last column of theta"),
+        (torch.tensor([0.3, 20.0, 10.0, math.nan]), "last column of theta"),
+        (torch.tensor(3.0), "theta must be a tensor"),
+        (torch.tensor([1, 20, 10, 500]), "theta must be a tensor"),
+        (torch.tensor([-0.3, 20.0, 10.0, 500.0]), "rms must be"),
+        (torch.tensor([0.3, 20.0, 10.0, 1e-6]), "sum that is not positive"),
+    ],
+)
+def test_wrong_parameters_are_refused(theta, says):
+    with pytest.raises(ValueError, match=says):
+        DeadTimeSimulator(exposure=1.0)(theta)
