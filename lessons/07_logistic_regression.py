@@ -96,7 +96,7 @@ for name, p in {"step": x < step, "line": line(x), "logistic": expit(b0 + b1 * x
 #
 # - **The step** cannot be improved by small changes: move its edge a little, and most of the time nothing happens. Its gradient is zero or does not exist. And it is never in doubt.
 # - **The line** leaves 0…1. Least squares believes in Gaussian noise of one width about the line, but a yes or no has only two values; a pointing that is *very* hard, which is an easy case, pulls on it as if it were a mistake.
-# - **The logistic function** has a slope everywhere, stays between 0 and 1, and is in doubt about where the data are.
+# - **The logistic function** has a slope everywhere, stays between 0 and 1, and is in doubt only where both classes occur.
 #
 # Look again: the blue curve is flatter than the points. Who holds it down? There are a few soft pointings far on the right.
 
@@ -301,7 +301,7 @@ def descend(X, y, rate, size, n_epochs, seed=0, falling=False):
 
 def mean_loss(b, X=X, y=y):
     """Loss per pointing."""
-    return loss(X @ b, y) / len(y)
+    return float(loss(X @ b, y)) / len(y)
 
 
 exact = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(X[:, 1:], y)
@@ -512,7 +512,7 @@ plotting.show(
 # Now give the two-state model all features of lesson 05, without a penalty, and tell the solver to try harder and harder.
 
 # %% tags=["nbval-ignore-output"]
-labels = (two.state_label == "HSS").to_numpy()
+labels = (two.state_label == "HSS").to_numpy(float)
 Z = preprocessor().fit_transform(two)
 for tol in (1e-3, 1e-4, 1e-6, 1e-8, 1e-10):
     m = LogisticRegression(C=np.inf, tol=tol, max_iter=10_000).fit(Z, labels)
@@ -612,13 +612,13 @@ for name, values in share.items():
     print(f"{name}  share of the soft colour:", *(f"{value:.2f}" for value in values))
 
 # %% [markdown]
-# L2 shares evenly on every sky; L1 divides as the sources happen to fall: anything from about a quarter to all goes to the soft colour. If twins are *exact*, L1 does not even have a unique answer. Our table has such a pair, for the sine and the cosine of the hue are missing together:
+# L2 shares evenly on every sky; L1 divides as the sources happen to fall, here anything from about a quarter to all. If twins are *exact*, L1 does not even have a unique answer. Our table has such a pair, for the sine and the cosine of the hue are missing together:
 
 # %% tags=["nbval-ignore-output"]
 pair = ["missingindicator_hue_sin", "missingindicator_hue_cos"]
 where = [Z.columns.get_loc(name) for name in pair]
 for seed in range(5):
-    both = [
+    both = [  # liblinear walks in random order; and it punishes b0 too, which does not matter here
         LogisticRegression(C=0.1, l1_ratio=ratio, solver="liblinear", random_state=seed)
         .fit(Z, labels)
         .coef_[0][where]
@@ -817,7 +817,7 @@ for name in models:
 #
 # - LHS and HSS are nearly solved; **HIMS and SIMS are not**. Accuracy, which counts heads, would have hidden that (lesson 06).
 # - Softmax and one-vs-rest differ by less than the error.
-# - **Class weights** raise the recall of SIMS, lower that of LHS and HSS, and do not raise the mean. They move the prior, that is the intercepts; what the features cannot tell apart stays where it was. And some of these errors are not the model's: several per cent of the human labels name a neighbouring state, and since LHS and HSS are so many, these make a good part of all "HIMS" and "SIMS" (lesson 08 looks).
+# - **Class weights** raise the recall of SIMS, lower that of LHS and HSS, and do not raise the mean. They move the prior, above all the intercepts; what the features cannot tell apart stays where it was. And some of these errors are not the model's: several per cent of the human labels name a neighbouring state, and since LHS and HSS are so many, these make a good part of all "HIMS" and "SIMS" (lesson 08 looks).
 #
 # Class weights are for when mistakes on rare classes *cost* more. Then say so; and do not read such a $p$ as a probability.
 
@@ -877,7 +877,7 @@ print(
 # %% [markdown]
 # Much of it is the textbook: variability and hard colours pull towards LHS, the disc towards HSS, a QPO that *nobody found* towards HSS. That each row sums to zero is the shift that softmax does not feel.
 #
-# Two rows should make you stop. **A hot disc pulls towards LHS?** Hardly any LHS pointing has a $kT_\mathrm{in}$ at all; the coefficient is made by those few, and by the median that fills the gaps of all the others. **Slow rms pulls away from LHS**, although LHS has much more of it than HSS? A coefficient is the effect of one feature *with all others held fixed*: at given rms in the other bands, more slow noise is a steeper power spectrum, and that is soft. Twins share, change places, and change sign. So: coefficients are read in groups, with their spread, and never as causes. Proper errors and better tools come in lesson 11.
+# Two rows should make you stop. **A hot disc pulls towards LHS?** Hardly any LHS pointing has a $kT_\mathrm{in}$ at all; the coefficient is made by those few, and gone without them. **Slow rms pulls away from LHS**, although LHS has much more of it than HSS? A coefficient is the effect of one feature *with all others held fixed*: at given rms in the other bands, more slow noise is a steeper power spectrum, and that is soft. Twins share, change places, and change sign. So: coefficients are read in groups, with their spread, and never as causes. Proper errors and better tools come in lesson 11.
 
 # %% [markdown]
 # ## What we learned

@@ -30,9 +30,11 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from tqdm.auto import tqdm
 
+# %%
 from helpers import data, plotting
 from helpers.checks import lesson_08 as check
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
+from helpers.resampling import resample_sources
 
 plotting.use_course_style()
 
@@ -177,11 +179,15 @@ classes = np.unique(labels)  # alphabetical, as in the columns of predict_proba
 called = classes[chance.argmax(axis=1)]
 
 generator = np.random.default_rng(8)
-own_rows = [np.flatnonzero(sources == name) for name in np.unique(sources)]
-skies = [
-    np.concatenate([own_rows[i] for i in generator.integers(len(own_rows), size=len(own_rows))])
-    for _ in range(200)
-]
+
+
+def draw_skies(table):
+    """Positions of the rows of 200 skies, in which whole sources are drawn."""
+    rows = pd.DataFrame({"source_id": table.source_id.to_numpy(), "row": range(len(table))})
+    return [resample_sources(rows, generator).row.to_numpy() for _ in range(200)]
+
+
+skies = draw_skies(train)
 tables = generator.integers(len(labels), size=(200, len(labels)))  # rows, as if they were alone
 
 
@@ -207,14 +213,11 @@ print(f"whole sources drawn                    ± {scatter(balanced, skies):.3f}
 # %%
 elsewhere = validation.state_label.to_numpy(str)
 called_there = clone(model).fit(train, labels).predict(validation)
-places = validation.groupby("source_id").indices.values()
-draws = [
-    np.concatenate([list(places)[i] for i in generator.integers(len(places), size=len(places))])
-    for _ in range(200)
-]
-error = scatter(lambda rows: balanced(rows, called_there, elsewhere), draws)
+error = scatter(lambda rows: balanced(rows, called_there, elsewhere), draw_skies(validation))
 there = balanced(everything, called_there, elsewhere)
-print(f"{len(places)} other sources (the validation set)  {there:.3f} ± {error:.3f}")
+print(
+    f"{validation.source_id.nunique()} other sources (the validation set)  {there:.3f} ± {error:.3f}"
+)
 
 # %% [markdown]
 # Repeating the cross-validation makes the first error as small as you like, and it answers a question that nobody asked. The validation set lies much lower than the deals would have let you expect: its sources are others, and 13 of them do not make a precise score either. Even the last error leaves something out, for it resamples the sources that are judged, and keeps those that the model was trained on.
@@ -345,7 +348,7 @@ for task in wrong:
         print(f"{task} wrong against {feature}: ρ = {rho.statistic:+.2f} (p = {rho.pvalue:.1g})")
 
 # %% [markdown]
-# For the state, bright sources fare better. Photons? A good story; keep it until the residuals. For the object, neither brightness nor numbers explain it. The two black holes that fail are those with the *fastest* QPOs: to a model that has learned "fast means light", they are neutron stars. They are odd members of a class of which we have seen seven. The cure is no further pointings of the same, but more *sources*, or a better thought (lesson 09).
+# For the state, bright sources fare better. Photons? A good story; keep it until the residuals. For the object, neither brightness nor numbers explain it. The two black holes that fail are those with the *fastest* QPOs: to a model that has learned "fast means light", they are neutron stars. They are odd members of a class of which we have seen seven. The cure is not more pointings of the same, but more *sources*, or a better thought (lesson 09).
 #
 # And the two neutron stars? One is soft nearly all the time, but so are others that do well; the other is among the slowest, but so are others that do well. We looked, and do not know. Write that down too: a story that fits after the fact is cheap.
 #
@@ -392,14 +395,21 @@ best_recalls = check.best_recalls(best_recalls)
 # We do not know the true counts, but the model's own are a fair guess:
 
 # %%
-counts = np.array([(called == state).sum() for state in states], dtype=float)
-best = np.asarray(best_recalls(counts, 0.06))
-ours = np.diag(shares)
-print(pd.DataFrame({"best possible": best, "ours": ours}, index=states).round(2))
-print(f"balanced accuracy: best possible {best.mean():.2f}, ours {ours.mean():.2f}")
+for name, said, right in (
+    ("training", called, labels),
+    ("validation", called_there, elsewhere),
+):
+    counts = np.array([np.sum(said == state) for state in states], dtype=float)
+    both = {
+        "best possible": np.asarray(best_recalls(counts, 0.06)),
+        "ours": [np.mean(said[right == state] == state) for state in states],
+    }
+    both = pd.DataFrame(both, index=states).T.assign(mean=lambda rows: rows.mean(axis=1))
+    print(f"{name} sources, {np.mean(np.isin(said, states[1:3])):.0%} called HIMS or SIMS")
+    print(both.round(3).to_string())
 
 # %% [markdown]
-# Read the line of SIMS twice. Six per cent of a common state, dumped into the small drawer next door, fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**, and a metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. Find your ceiling before you climb.
+# Read the column of SIMS twice. Six per cent of a common state, dumped into the small drawer next door, fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**, and a metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. On the validation sources the model finds the rare states rarer still, and more than a third of the drop that we saw there is a lower ceiling. Find your ceiling before you climb.
 
 # %% [markdown]
 # ## Exercise 8.5 · Whom would you ask again?  ·  core · 12 min · ●●○
@@ -422,7 +432,7 @@ suspects = check.suspects(suspects)
 # First without any truth: who are the first 150? Look at some one by one, with your own eyes, before you believe either party.
 
 # %%
-order = np.asarray(suspects(labels, chance, classes))
+order = np.asarray(suspects(labels, chance, classes), dtype=int)
 first = train.iloc[order[:150]]
 print("share of trust A, B, C among all rows, and among the first 150:")
 for rows in (train, first):
@@ -476,7 +486,7 @@ print(f"against the truth: accuracy {np.mean(called == true):.3f}, and", end=" "
 print(f"balanced {balanced_accuracy_score(true, called):.3f}")
 
 # %% [markdown]
-# About two thirds of the model's "mistakes" are mistakes of the label; where the model is sure, nearly all are; where it hesitates, hardly any. Trained on labels of which one in eighteen is wrong, it is right more often than its teacher. That can happen: mistakes that follow no feature average out. (Habits of the human, which *do* follow features, would have been learned, and the labels alone could not show it. Real labels have both.)
+# About two thirds of the model's "mistakes" are mistakes of the label; where the model is sure, nearly all are; where it hesitates, few. Trained on labels of which one in eighteen is wrong, it is right more often than its teacher. That can happen: mistakes that follow no feature average out. (Habits of the human, which *do* follow features, would have been learned, and the labels alone could not show it. Real labels have both.)
 
 # %% [markdown]
 # ## Is 90 % sure right in 90 %?
@@ -496,16 +506,21 @@ def calibration(chosen):
         yield confidence[own].mean(), right_row[own].mean(), np.std(draws, ddof=1)
 
 
+each = pd.DataFrame({"sure": confidence, "hit": right_row, "object": objects})
+each["variance"] = each.sure * (1 - each.sure)  # of a coin that keeps its promise
+each = each.groupby([sources, "object"]).mean().reset_index("object")
+each["error"] = np.sqrt(
+    each.variance / pd.Series(sources).value_counts()
+)  # of `hit`, if calibrated
+
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.9))
 for kind, colour, marker in (("BH", "black", "o"), ("NS", "C1", "^")):
     sure, hit, error = np.transpose(list(calibration(objects == kind)))
     left.errorbar(sure, hit, error, color=colour, marker=marker, capsize=2, label=kind)
-    each = pd.DataFrame({"sure": confidence, "hit": right_row})[objects == kind]
-    each = each.groupby(sources[objects == kind]).agg(["mean", "size"])
-    sure, hit, n = each[("sure", "mean")], each[("hit", "mean")], each[("hit", "size")]
+    own = each[each.object == kind]
     style = {"fmt": marker, "color": colour, "markersize": 4, "linewidth": 0.8}
-    right.errorbar(sure, hit, np.sqrt(sure * (1 - sure) / n), **style)
+    right.errorbar(own.sure, own.hit, own.error, **style)
 for ax in (left, right):
     ax.plot([0.4, 1], [0.4, 1], color="0.6", linewidth=1)
     ax.axhline(0.94, color="C2", linestyle=":", label="ceiling: 6 % flips")
@@ -529,9 +544,7 @@ print(f"on the whole: sure {confidence.mean():.3f}, right {right_row.mean():.3f}
 top = confidence > 0.95
 print(f"above 0.95, held against the truth: right {np.mean(called[top] == true[top]):.3f}")
 
-each = pd.DataFrame({"sure": confidence, "hit": right_row}).groupby(sources).agg(["mean", "size"])
-sure, hit, n = each[("sure", "mean")], each[("hit", "mean")], each[("hit", "size")]
-off = (hit - sure) / np.sqrt(sure * (1 - sure) / n)
+off = (each.hit - each.sure) / each.error
 print(f"sources, offset in units of its error: spread {off.std():.1f} (1 if all is well), largest:")
 print(off[off.abs().sort_values().index[-3:]].round(1).to_dict())
 
@@ -676,11 +689,11 @@ print(f"of which the rms is above 0.075 in {np.mean(r[lost] > 0.075):.2f}")
 table
 
 # %% [markdown]
-# Read the line "hue wheel, BH" with care: *on black holes that have a hue, an angle and four published borders do about as well as our fourteen features*, and in balanced accuracy not worse. Where the borders were made for, statistics would have done. But the wheel has an answer for little more than a third of all rows, the bright and variable ones, and on neutron stars it fails, since their noise is faster. What we gain is *coverage*. That is no small thing, but say so, instead of quoting one number for each.
+# Read the line "hue wheel, BH" with care: *on black holes that have a hue, an angle and four published borders do about as well as our fourteen features*, and in balanced accuracy not worse. For what the borders were made for, nobody needs to learn anything from data. But the wheel has an answer for little more than a third of all rows, the bright and variable ones, and on neutron stars it fails, since their noise is faster. What we gain is *coverage*. That is no small thing, but say so, instead of quoting one number for each.
 #
 # The cuts lose neutron stars first: nearly all of their soft states have a fitted disc share below 0.75, bright or faint, for disc plus power law is a black hole's model. Among black holes they lose the faint soft states, whose rms is above 0.075: partly noise, and partly real, for a cooler disc dilutes less (lesson 04). Nobody meant the cuts for such data. A fair comparison says what its rival was made for.
 #
-# Is a difference real? Both rivals judged the same pointings of the same sources, so what is hard for one is hard for the other: take the difference **source by source**, and let the sources vote.
+# Is a difference real? All parties judged the same pointings of the same sources, so what is hard for one is hard for the other: take the difference **source by source**, and let the sources vote.
 
 # %% [markdown]
 # ## Exercise 8.7 · Paired by source  ·  core · 10 min · ●●○
@@ -741,7 +754,7 @@ for kind in ("BH", "NS"):
 #
 # Having seen all this, we itch to change something. Every change from now on is a *choice*, made on data that we have looked at, so we count our choices, give each a reason before we try it, and judge all by the same yardstick. Two candidates with good reasons:
 #
-# 1. **Class weights.** Rare states are found half of the time, so let each of their rows count more (`class_weight="balanced"`).
+# 1. **Class weights.** Rare states are found half of the time, so let each of their rows count more (`class_weight="balanced"`). Lesson 07 saw no gain on the validation sources; why not?
 # 2. **Trust.** B and C labels are wrong more often, so let them count less: weights 1, 1/2 and 1/4 for A, B and C, chosen now and not tuned.
 #
 # **Predict** for each: will balanced accuracy rise or fall?
@@ -774,14 +787,14 @@ for name in ("class weights", "trust"):
     print(f"five deals: {gain.min():+.3f} to {gain.max():+.3f}")
 
 # %% [markdown]
-# The textbook cure does harm. Class weights make each row of the rare class count several times, and nearly half of *these* rows are HSS with the wrong label: they shout the noise. (With the true labels, which a test of this course tried, they do less harm, and still no good. Had we not looked at the confusion and its ceiling, we would have used them without a thought.) Trusting the trustworthy helps a little. Now one look at the validation sources, at the model as it was and at the one change that might help:
+# The textbook cure does harm. Class weights make each row of the rare class count several times, and nearly half of *these* rows are HSS with the wrong label: they shout the noise. (Had we not looked at the confusion and its ceiling, we would have used them without a thought.) Trusting the trustworthy helps a little. Now one look at the validation sources, at the model as it was and at the one change that might help:
 
 # %%
 for name in ("as it is", "trust"):
     candidate, more = candidates[name]
     fitted = clone(candidate).fit(train, labels, **(more or {}))
     there = balanced(everything, fitted.predict(validation), elsewhere)
-    print(f"{name:10s} {there:.3f} on {len(places)} other sources")
+    print(f"{name:10s} {there:.3f} on {validation.source_id.nunique()} other sources")
 
 # %% [markdown]
 # One more candidate, which you will be offered: "let the model correct the labels of its suspects, and train again". Watch what happens to the score.

@@ -82,7 +82,7 @@ def test_a_few_flares_flatten_the_slope(two, seed):
         LogisticRegression(C=np.inf).fit(t[["hr_hard"]].to_numpy(), t.state_label == "HSS").coef_
         for t in (pd.concat([quiet, far]), quiet)
     ]
-    assert slopes[1].item() < 1.25 * slopes[0].item() < 0
+    assert 1.5 < slopes[1].item() / slopes[0].item() < 2.5  # "about half"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -317,7 +317,15 @@ def test_what_the_coefficients_hide(train, seed):
     some = resampled(train, seed)
     slow = some.groupby("state_label").rms_0p004_0p03.median()
     assert slow["LHS"] > 3 * slow["HSS"]
-    assert some.kt_in[some.state_label == "LHS"].notna().mean() < 0.15
+    few = (some.state_label == "LHS") & some.kt_in.notna()
+    assert few.sum() < 0.15 * (some.state_label == "LHS").sum()
+    pulls = []
+    for table in (some, some[~few]):
+        Z = preprocessor().fit_transform(table)
+        m = LogisticRegression(max_iter=2000).fit(Z, table.state_label)
+        pulls.append(m.coef_[list(m.classes_).index("LHS"), Z.columns.get_loc("kt_in")])
+    assert pulls[0] > 0.15
+    assert pulls[1] < 0.1
     truth = data.load_truth().set_index("obs_id").state
     rare = some[some.state_label.isin(["HIMS", "SIMS"])]
     assert truth[rare.obs_id].isin(["LHS", "HSS"]).mean() > 0.15  # "a good part"

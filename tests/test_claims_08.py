@@ -13,6 +13,7 @@ from helpers import data, plotting
 from helpers.baselines import hue_states, remillard_mcclintock
 from helpers.checks.lesson_08 import _best_recalls
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
+from helpers.resampling import resample_sources
 
 SEEDS = range(5)
 STATES = list(plotting.HUES)
@@ -37,12 +38,9 @@ class Archive:
         self.true, self.softness = truth.state.to_numpy(str), truth.softness.to_numpy()
         self.flipped = self.labels != self.true
         self.classes = np.unique(self.labels)
-        own = [np.flatnonzero(self.sources == name) for name in np.unique(self.sources)]
+        rows = pd.DataFrame({"source_id": self.sources, "row": range(len(self.train))})
         generator = np.random.default_rng(80)
-        self.skies = [
-            np.concatenate([own[i] for i in generator.integers(len(own), size=len(own))])
-            for _ in range(100)
-        ]
+        self.skies = [resample_sources(rows, generator).row.to_numpy() for _ in range(100)]
 
     def out_of_fold(self, seed, candidate=None, target=None, **more):
         cut = GroupKFold(5, shuffle=True, random_state=seed)
@@ -176,6 +174,12 @@ def test_the_ceiling_can_be_found_without_the_truth(archive, said, seed):
     assert best.mean() == pytest.approx(balanced(archive.labels, archive.true), abs=0.03)
     assert 0.4 < best[STATES.index("SIMS")] < 0.6
     assert 0.02 < best.mean() - balanced(archive.labels, said[seed]) < 0.1
+    there = model().fit(archive.train, archive.labels).predict(archive.validation)
+    lower = _best_recalls(np.array([(there == state).sum() for state in STATES]), 0.06)
+    drop = balanced(archive.labels, said[seed]) - balanced(archive.elsewhere, there)
+    assert 1 / 3 < (best.mean() - lower.mean()) / drop < 0.6  # "more than a third"
+    rare = [np.isin(names, STATES[1:3]).mean() for names in (said[seed], there)]
+    assert rare[1] < rare[0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -210,9 +214,10 @@ def test_underconfident_in_the_middle_and_flat_at_the_ceiling(archive, deals, sa
     assert right[top].mean() == pytest.approx(0.945, abs=0.015)
     assert right[top].mean() < sure[top].mean() - 0.01
     assert np.mean(said[seed][top] == archive.true[top]) > sure[top].mean()
-    each = pd.DataFrame({"sure": sure, "right": right}).groupby(archive.sources)
-    mean, n = each.mean(), each.size()
-    off = (mean.right - mean.sure) / np.sqrt(mean.sure * (1 - mean.sure) / n)
+    each = pd.DataFrame({"sure": sure, "right": right, "variance": sure * (1 - sure)})
+    each = each.groupby(archive.sources)
+    mean = each.mean()
+    off = (mean.right - mean.sure) / np.sqrt(mean.variance / each.size())
     assert off.std() > 1.2
     assert off.abs().max() > 3
 

@@ -225,11 +225,16 @@ def one_epoch(answer):
         raise Hint(
             "With 12 samples and size = 5, expected batches of 5, 5 and 2; yours were others."
         )
-    last = {
-        tuple(np.abs(run(np.zeros(n), X, y, rate, 5, seed)) > 0.3 * rate / 2) for seed in range(6)
-    }
-    if len(last) == 1:
+    last = [
+        tuple(np.abs(run(np.zeros(n), X, y, rate, 5, seed)) > 0.3 * rate / 2)
+        for seed in (*range(6), *range(6))
+    ]
+    if len(set(last)) == 1:
         raise Hint("The order is the same every time: shuffle with `generator`.")
+    if last[:6] != last[6:]:
+        raise Hint(
+            "Equal generators shuffle differently, so that nobody can repeat it: use `generator`."
+        )
     # Equal samples: whatever the order, each step starts where the one before ended.
     X, y = np.ones((4, 1)), np.ones(4)
     expected = np.zeros(1)
@@ -245,10 +250,10 @@ def one_epoch(answer):
         )
 
 
-def _objective(b, X, y, strength, p):
+def _objective(b, X, y, strength, p, before=lambda z: z):
     import torch
 
-    fidelity = torch.nn.functional.binary_cross_entropy_with_logits(X @ b, y)
+    fidelity = torch.nn.functional.binary_cross_entropy_with_logits(before(X @ b), y)
     return fidelity + strength * (b[1:].abs() ** p).sum()
 
 
@@ -263,7 +268,14 @@ def objective(answer):
     y = torch.as_tensor((generator.random(20) < 0.5).astype(float))
     for p in (1.5, 3.0):
         b = torch.tensor([2.0, -0.7, 1.3], dtype=torch.float64, requires_grad=True)
-        value = answer(b, X, y, 0.3, p)
+        try:
+            value = answer(b, X, y, 0.3, p)
+        except RuntimeError as error:
+            if "numpy()" not in str(error):
+                raise
+            raise Hint(
+                "numpy cannot differentiate: b[1:].abs() and .sum() are torch's own."
+            ) from None
         if not isinstance(value, torch.Tensor):
             number(value, "a tensor")
             raise Hint("A tensor is needed, or torch cannot differentiate: no numpy, no .item().")
@@ -281,10 +293,15 @@ def objective(answer):
         bare = right - 0.3 * part
         for wrong, hint in (
             (bare, "The penalty is missing."),
+            (
+                _objective(b, X, y, 0.3, p, lambda z: z.sigmoid()).item(),
+                "The loss applies the logistic function itself: give it z = X @ b as it is.",
+            ),
             (bare + part, "The strength multiplies the penalty."),
             (bare + 0.3 * (part + 2.0**p), "The intercept b[0] goes free: begin the sum at b[1:]."),
             (bare + 0.3 * part ** (1 / p), "No root: the penalty is the sum of |b|^p itself."),
             (bare + 0.3 * part / 2, "Sum over the coefficients; do not average."),
+            (bare + 0.3 * part / p, "Without the factor 1/p here: strength times the sum."),
             (20 * bare + 0.3 * part, "The mean loss, please: that is the sum over samples."),
         ):
             if np.isclose(found, wrong, rtol=1e-6):

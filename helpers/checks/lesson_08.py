@@ -33,6 +33,11 @@ def _fold_numbers(answer, n, k):
     return fold
 
 
+_NOT_REPEATED = (
+    "Equal generators give different folds, so that nobody can repeat the cut: use `generator`."
+)
+
+
 def _folds(n, k, generator):
     return generator.permutation(np.arange(n) % k)
 
@@ -54,7 +59,11 @@ def folds(answer):
                 f"{n} rows in {k} folds: yours hold {sizes.min()} to {sizes.max()} rows; drawing each row's fold "
                 "by itself does that. Sizes may differ by one at most."
             )
-        other = _fold_numbers(answer(n, k, np.random.default_rng(2)), n, k)
+        again, other = (
+            _fold_numbers(answer(n, k, np.random.default_rng(seed)), n, k) for seed in (1, 2)
+        )
+        if not np.array_equal(fold, again):
+            raise Hint(_NOT_REPEATED)
         if np.array_equal(fold, other):
             raise Hint(
                 "Two generators give the same folds: rows that stand together in the table would always be dealt "
@@ -89,7 +98,12 @@ def group_folds(answer):
                 f"The folds hold {held.min()} to {held.max()} sources: deal each source once, so that the numbers "
                 "of sources differ by one at most."
             )
-        other = _fold_numbers(answer(groups.copy(), k, np.random.default_rng(2)), len(groups), k)
+        again, other = (
+            _fold_numbers(answer(groups.copy(), k, np.random.default_rng(seed)), len(groups), k)
+            for seed in (1, 2)
+        )
+        if not np.array_equal(fold, again):
+            raise Hint(_NOT_REPEATED)
         if np.array_equal(fold, other):
             raise Hint("Two generators give the same folds: shuffle the sources before you deal.")
 
@@ -142,7 +156,7 @@ def best_recalls(answer):
     answer = function(answer)
     for counts, flip in (
         ((9000.0, 1000.0, 500.0, 8000.0), 0.1),
-        ((300.0, 50.0, 700.0), 0.06),
+        ((300.0, 50.0, 700.0, 200.0), 0.06),
         ((400.0, 400.0, 400.0, 400.0), 0.2),
     ):
         counts = np.array(counts)
@@ -261,7 +275,7 @@ def hue_states(answer):
     value = answer(hue.copy())
     if np.ndim(value) != 1 or len(value) != len(hue):
         raise Hint(f"Expected one state for each of {len(hue)} hues, '' where there is none.")
-    found = [name if isinstance(name, str) else "?" for name in list(value)]
+    found = [str(name) for name in list(value)]
     if strange := sorted(set(found) - {*HUES, ""}):
         raise Hint(f"Expected names of states, or '' for none; yours holds {strange[0]!r}.")
     if found[-1] != "":
@@ -271,7 +285,7 @@ def hue_states(answer):
         lost = hue[:-1][found[:-1] == ""]
         if ((lost >= 340) | (lost <= 0)).all():
             raise Hint(
-                f"A hue of {lost.max():.0f}° is the same angle as {lost.max() - 360:.0f}°: the sector of LHS runs "
+                f"A hue of {lost.max():.1f}° is the same angle as {lost.max() - 360:.1f}°: the sector of LHS runs "
                 "through zero."
             )
         raise Hint(f"A hue of {lost[0]:.0f}° lies in one of the sectors, and yours in none.")
@@ -310,7 +324,7 @@ def paired_difference(answer):
             raise Hint(
                 "numpy does not subtract truth values: make numbers of them first, with .astype(float)."
             ) from None
-        if not isinstance(value, (tuple, list, np.ndarray)) or np.shape(value) != (2,):
+        if np.shape(value) != (2,):
             raise Hint("Expected two numbers: the mean difference and its standard error.")
         mean, error = array(value, (2,), "a mean difference and its error")
         right, right_error = _paired_difference(ours, theirs, sources)

@@ -198,6 +198,11 @@ WRONG = [
     (lesson_07.one_epoch, epoch(drop=True), "last batch may be smaller"),
     (lesson_07.one_epoch, epoch(n=lambda batch: 1), "*mean* gradient"),
     (lesson_07.one_epoch, epoch(order=np.arange), "same every time"),
+    (
+        lesson_07.one_epoch,
+        epoch(order=np.random.default_rng(1).permutation),
+        "nobody can repeat",
+    ),
     (lesson_07.one_epoch, epoch(frozen=True), "where the one before ended"),
     (lesson_07.one_epoch, epoch(in_place=True), "works in place"),
     (
@@ -230,6 +235,21 @@ WRONG = [
         lesson_07.objective,
         lambda b, X, y, s, p: _bce(b, X, y) + s * (b[1:].abs() ** p).mean(),
         "do not average",
+    ),
+    (
+        lesson_07.objective,
+        lambda b, X, y, s, p: _bce(b, X, y) + s * np.sum(np.abs(b[1:]) ** p),
+        "numpy cannot",
+    ),
+    (
+        lesson_07.objective,
+        lambda b, X, y, s, p: lesson_07._objective(b, X, y, s, p, torch.sigmoid),
+        "itself: give it z",
+    ),
+    (
+        lesson_07.objective,
+        lambda b, X, y, s, p: _bce(b, X, y) + s / p * (b[1:].abs() ** p).sum(),
+        "factor 1/p",
     ),
     (
         lesson_07.objective,

@@ -30,6 +30,12 @@ def recalls_by_simulation(counts, flip):
     return np.array([np.mean(true[label == state] == state) for state in range(n)])
 
 
+def recalls_of_four_states(counts, flip):
+    a, b, c, d = counts
+    came = np.array([b / 2, a + c / 2, b / 2 + d, c / 2])
+    return (1 - flip) * counts / ((1 - flip) * counts + flip * came)
+
+
 def suspects_by_margin(labels, probability, classes):
     table = pd.DataFrame(probability, columns=classes)
     own = np.array([table[name].iloc[row] for row, name in enumerate(labels)])
@@ -55,13 +61,20 @@ def difference_by_loop(ours, theirs, sources):
     return [np.mean(each), np.std(each, ddof=1) / len(each) ** 0.5]
 
 
+def difference_by_pandas(ours, theirs, sources):
+    each = pd.DataFrame({"ours": ours, "theirs": theirs}).groupby(sources).mean()
+    return (each.ours - each.theirs).agg(["mean", "sem"])
+
+
 OTHER_ROUTES = [
     (lesson_08.folds, folds_by_slices),
     (lesson_08.group_folds, group_folds_by_dictionary),
     (lesson_08.best_recalls, recalls_by_simulation),
+    (lesson_08.best_recalls, recalls_of_four_states),
     (lesson_08.suspects, suspects_by_margin),
     (lesson_08.hue_states, hue_by_thresholds),
     (lesson_08.paired_difference, difference_by_loop),
+    (lesson_08.paired_difference, difference_by_pandas),
 ]
 
 
@@ -138,6 +151,12 @@ reference = lesson_08.spreads.reference()
 WRONG = [
     (lesson_08.folds, lambda n, k, g: g.integers(k, size=n), "by itself"),
     (lesson_08.folds, lambda n, k, g: np.arange(n) % k, "Shuffle"),
+    (lesson_08.folds, lambda n, k, g: folds_by_slices(n, k, np.random.default_rng()), "nobody can"),
+    (
+        lesson_08.group_folds,
+        lambda groups, k, g: lesson_08._group_folds(groups, k, np.random.default_rng()),
+        "nobody can",
+    ),
     (lesson_08.folds, lambda n, k, g: np.arange(n) * k // n, "Shuffle"),
     (lesson_08.folds, lambda n, k, g: np.array_split(g.permutation(n), k), "for each row"),
     (lesson_08.folds, lambda n, k, g: 1 + g.permutation(np.arange(n) % k), "numbered 0 to"),
@@ -211,6 +230,11 @@ WRONG = [
         lesson_08.hue_states,
         lambda hue: np.char.replace(hue_by_thresholds(hue), "LHS", "hard"),
         "names of states",
+    ),
+    (
+        lesson_08.hue_states,
+        lambda hue: [name or None for name in hue_by_thresholds(hue)],
+        "yours holds 'None'",
     ),
     (lesson_08.hue_states, lambda hue: "LHS", "one state for each"),
     (

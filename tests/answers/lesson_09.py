@@ -34,62 +34,21 @@ def count_by_torch(sizes):
     return sum(p.numel() for layer in layers for p in layer.parameters())
 
 
-def step_that_forgets_last(network, loss_of, optimiser, x, y):
-    loss = loss_of(network(x), y)
-    loss.backward()
-    optimiser.step()
-    optimiser.zero_grad()
-    return loss.detach().item()
+def steps(*calls, output=lambda z: z, result=torch.Tensor.item):
+    """A training step that makes these calls, "zero", "backward" and "step", in this order."""
 
+    def train_step(network, loss_of, optimiser, x, y):
+        loss = loss_of(output(network(x)), y)
+        do = {"zero": optimiser.zero_grad, "backward": loss.backward, "step": optimiser.step}
+        for call in calls:
+            do[call]()
+        return result(loss)
 
-def step_without_graph(network, loss_of, optimiser, x, y):
-    network.zero_grad()
-    loss = loss_of(network(x), y)
-    loss.backward()
-    optimiser.step()
-    return loss.detach()
-
-
-def step_without_zero(network, loss_of, optimiser, x, y):
-    loss = loss_of(network(x), y)
-    loss.backward()
-    optimiser.step()
-    return loss.item()
-
-
-def step_without_step(network, loss_of, optimiser, x, y):
-    optimiser.zero_grad()
-    loss = loss_of(network(x), y)
-    loss.backward()
-    return loss.item()
-
-
-def step_zero_in_between(network, loss_of, optimiser, x, y):
-    loss = loss_of(network(x), y)
-    loss.backward()
-    optimiser.zero_grad()
-    optimiser.step()
-    return loss.item()
-
-
-def step_with_softmax(network, loss_of, optimiser, x, y):
-    optimiser.zero_grad()
-    loss = loss_of(network(x).softmax(-1), y)
-    loss.backward()
-    optimiser.step()
-    return loss.item()
-
-
-def step_with_tensor(network, loss_of, optimiser, x, y):
-    optimiser.zero_grad()
-    loss = loss_of(network(x), y)
-    loss.backward()
-    optimiser.step()
-    return loss
+    return train_step
 
 
 def step_loss_after(network, loss_of, optimiser, x, y):
-    step_with_tensor(network, loss_of, optimiser, x, y)
+    steps("zero", "backward", "step")(network, loss_of, optimiser, x, y)
     return loss_of(network(x), y).item()
 
 
@@ -147,8 +106,8 @@ OTHER_ROUTES = [
     ),
     (lesson_09.forward, forward_by_torch),
     (lesson_09.n_parameters, count_by_torch),
-    (lesson_09.train_step, step_that_forgets_last),
-    (lesson_09.train_step, step_without_graph),
+    (lesson_09.train_step, steps("backward", "step", "zero")),
+    (lesson_09.train_step, steps("zero", "backward", "step", result=torch.detach)),
     (lesson_09.bump_filter, [-1, 0, 0, 2, 0, 0, -1]),
     (lesson_09.bump_filter, (0, -1, 0.0, 2, 0, -1, 0)),
     (lesson_09.bump_filter, [-2, -1, 1, 4, 1, -1, -2]),
@@ -226,11 +185,19 @@ WRONG = [
     (lesson_09.n_parameters, lambda s: sum(s), "connections"),
     (lesson_09.n_parameters, lambda s: np.prod(s), "do not multiply all"),
     (lesson_09.n_parameters, lambda s: sum(a * (b + 1) for a, b in pairs(s)), "layer to layer"),
-    (lesson_09.train_step, step_without_zero, "forget them"),
-    (lesson_09.train_step, step_without_step, "did not change"),
-    (lesson_09.train_step, step_zero_in_between, "did not change"),
-    (lesson_09.train_step, step_with_softmax, "softmax itself"),
-    (lesson_09.train_step, step_with_tensor, "loss.item()"),
+    (lesson_09.train_step, steps("backward", "step"), "forget them"),
+    (lesson_09.train_step, steps("zero", "backward"), "did not change"),
+    (lesson_09.train_step, steps("backward", "zero", "step"), "did not change"),
+    (
+        lesson_09.train_step,
+        steps("zero", "backward", "step", output=lambda z: z.softmax(-1)),
+        "softmax itself",
+    ),
+    (
+        lesson_09.train_step,
+        steps("zero", "backward", "step", result=lambda loss: loss),
+        "loss.item()",
+    ),
     (lesson_09.train_step, step_loss_after, "before the step"),
     (lesson_09.bump_filter, [0, 0, 1, 2, 1, 0, 0], "sum to zero"),
     (lesson_09.bump_filter, [-3, -2, -1, 0, 1, 2, 3], "straight slope"),
