@@ -10,7 +10,14 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor, nn
 
-__all__ = ["NetworkClassifier", "convolutional", "feed_forward", "probabilities", "train"]
+__all__ = [
+    "NetworkClassifier",
+    "convolutional",
+    "feed_forward",
+    "probabilities",
+    "seeded",
+    "train",
+]
 
 
 def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32)) -> nn.Sequential:
@@ -30,7 +37,7 @@ def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32))
         >>> network(torch.zeros(3, 5)).shape, sum(p.numel() for p in network.parameters())
         (torch.Size([3, 2]), 66)
     """
-    with _seeded(generator):
+    with seeded(generator):
         layers = []
         for size in hidden:
             layers += [nn.Linear(n_features, size), nn.ReLU()]
@@ -63,7 +70,7 @@ def convolutional(n_bins: int, n_classes: int, *, generator, channels=(16, 32)) 
     """
     if n_bins < 2 ** len(channels):
         raise ValueError(f"{n_bins} bins cannot be halved {len(channels)} times: use fewer blocks.")
-    with _seeded(generator):
+    with seeded(generator):
         layers, before = [nn.Unflatten(1, (1, n_bins))], 1
         for size in channels:
             layers += [nn.Conv1d(before, size, 7, padding=3), nn.ReLU(), nn.MaxPool1d(2)]
@@ -200,7 +207,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
 
 @contextmanager
-def _seeded(generator):
+def seeded(generator):
     """Let torch draw weights as a generator says, and leave its global generator as it was."""
     seed = int(torch.randint(2**31, (), generator=generator))
     with torch.random.fork_rng(devices=[]):
