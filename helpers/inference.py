@@ -83,7 +83,7 @@ def train_posterior(
         generator: torch generator, on the CPU, of weights, order and split.
         n_flows: how many flows share the posterior.
         model, n_transforms: what sbi's `posterior_nn` makes.
-        embedding: from (n, N) to (n, M), trained along; by default 128 perceptrons, and 16 numbers.
+        embedding: from (n, N) to (n, M), trained along; by default 32 weighted sums.
         progress: whether sbi counts the epochs.
         **training: further arguments of sbi's `train`.
 
@@ -119,9 +119,7 @@ def train_posterior(
     flows = []
     for _ in range(n_flows):
         with seeded(generator), tempfile.TemporaryDirectory() as folder, _quiet(progress):
-            net = embedding or nn.Sequential(
-                nn.Linear(x.shape[1], 128), nn.ReLU(), nn.Linear(128, 16)
-            )
+            net = embedding or nn.Linear(x.shape[1], 32)
             estimator = posterior_nn(model, num_transforms=n_transforms, embedding_net=net)
             # What sbi would else write into the folder that one works in.
             writer = SummaryWriter(folder)
