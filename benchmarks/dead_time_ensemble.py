@@ -67,7 +67,8 @@ def fit_lorentzian(frequency, power, number, noise, start):
 def standard_fits(simulate, counts, truths):
     """rms of the two standard ways, in units of the true one: (n,) of the likelihood fit, and of FAD."""
     plain, fad = [], []
-    frequency, power, number = simulate._summarise(counts.permute(2, 1, 0).double())
+    frequency, number = simulate.frequencies, simulate.n_averaged
+    power = simulate.summarise(counts.double())
     for i, truth in enumerate(truths.double()):
         detected = float(counts[i].sum(dim=-1).mean()) / simulate.exposure
         incident = renewal.incident_rate(detected, TAU)
@@ -107,7 +108,7 @@ def study(name, n_mocks, n_simulations, n_flows, seed):
 
     truths = low + (high - low) * torch.rand(n_mocks, 4, generator=generator)
     counts = simulate.light_curves(truths, generator)
-    mocks = simulate._summarise(counts.permute(2, 1, 0))[1]
+    mocks = simulate.summarise(counts)
     draws = posterior.sample(1000, mocks.log(), generator=generator)
     z = (draws.mean(dim=0) - truths) / draws.std(dim=0)
     ranks = inference.ranks(draws, truths)
