@@ -93,7 +93,7 @@ def standard_fits(simulate, counts, truths):
     return np.array(plain), np.array(fad)
 
 
-def study(name, n_mocks, n_simulations, n_flows, seed):
+def study(name, n_mocks, n_simulations, n_flows, model, seed):
     simulate, low, high = SET_UPS[name]
     low, high = torch.tensor(low), torch.tensor(high)
     generator = torch.Generator().manual_seed(seed)
@@ -103,7 +103,9 @@ def study(name, n_mocks, n_simulations, n_flows, seed):
     start = time.perf_counter()
     x = simulate(theta, generator).log()
     simulated = time.perf_counter()
-    posterior = inference.train_posterior(theta, x, low, high, generator=generator, n_flows=n_flows)
+    posterior = inference.train_posterior(
+        theta, x, low, high, generator=generator, n_flows=n_flows, model=model
+    )
     trained = time.perf_counter()
 
     truths = low + (high - low) * torch.rand(n_mocks, 4, generator=generator)
@@ -117,7 +119,7 @@ def study(name, n_mocks, n_simulations, n_flows, seed):
     tarp = inference.coverage(*unit, torch.rand(n_mocks, 4, generator=generator))
 
     print(
-        f"\n## {name}: {n_simulations} simulations, {n_flows} flows, {n_mocks} mocks, seed {seed}"
+        f"\n## {name}: {n_simulations} simulations, {n_flows} flows ({model}), {n_mocks} mocks, seed {seed}"
     )
     print(f"simulated in {simulated - start:.0f} s, trained in {trained - simulated:.0f} s")
     print("| | " + " | ".join(NAMES) + " |\n|---|---|---|---|---|")
@@ -149,8 +151,11 @@ if __name__ == "__main__":
     parser.add_argument("--mocks", type=int, default=500)
     parser.add_argument("--simulations", type=int, default=10_000)
     parser.add_argument("--flows", type=int, default=2)
+    parser.add_argument("--model", default="maf")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     for set_up in options.set_up or SET_UPS:
-        study(set_up, options.mocks, options.simulations, options.flows, options.seed)
+        study(
+            set_up, options.mocks, options.simulations, options.flows, options.model, options.seed
+        )

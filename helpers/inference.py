@@ -3,6 +3,7 @@
 import contextlib
 import io
 import tempfile
+import warnings
 
 import torch
 from sbi.inference import NPE
@@ -31,7 +32,7 @@ class BoxPosterior:
         """(n, ..., P) draws for data x (..., N), each inside the box."""
         data = x.reshape(-1, x.shape[-1])
         shares = [len(part) for part in torch.arange(n).tensor_split(len(self.flows))]
-        with seeded(generator), torch.no_grad():
+        with seeded(generator), _quiet(), torch.no_grad():
             draws = torch.cat(
                 [
                     flow.sample((m,), condition=data)
@@ -45,7 +46,7 @@ class BoxPosterior:
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
         """(..., n) densities ln q of θ (..., n, P) given x (n, N), inside the box."""
         share = (theta - self.low) / (self.high - self.low)
-        with torch.no_grad():
+        with _quiet(), torch.no_grad():
             flat = torch.logit(share).reshape(-1, *theta.shape[-2:])
             of_each = torch.stack([flow.log_prob(flat, condition=x) for flow in self.flows])
         density = torch.logsumexp(of_each, dim=0) - torch.tensor(float(len(self.flows))).log()
@@ -166,7 +167,9 @@ def coverage(draws: Tensor, theta: Tensor, references: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _quiet(progress):
-    # sbi prints that it has converged, whatever one asks for.
-    with contextlib.nullcontext() if progress else contextlib.redirect_stdout(io.StringIO()):
+def _quiet(progress=False):
+    """Without what sbi prints of its success, and what torch says to the library below sbi."""
+    silence = contextlib.nullcontext() if progress else contextlib.redirect_stdout(io.StringIO())
+    with silence, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.triangular_solve is deprecated")
         yield
