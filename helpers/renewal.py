@@ -118,7 +118,7 @@ def signal_transfer(frequency: Tensor, rate, dead_time) -> Tensor:
         A signal is damped at low frequencies, and not at all at 1/τ:
 
         >>> signal_transfer(torch.tensor([20.0, 200.0, 400.0]), 1000.0, 2.5e-3).abs()
-        tensor([0.2869, 0.5319, 1.0000], dtype=torch.float64)
+        tensor([0.2873, 0.5320, 1.0000], dtype=torch.float64)
     """
     i_omega = 2j * math.pi * frequency.double()
     varies = isinstance(dead_time, DeadTimeDistribution)

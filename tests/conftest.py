@@ -12,6 +12,17 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.fixture(autouse=True)
+def threads():
+    """As many threads for torch after a test as before: numba's parallel loops leave it more."""
+    import torch
+
+    number = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != number:
+        torch.set_num_threads(number)
+
+
 @pytest.fixture(scope="session")
 def device(request):
     """The device that `pytest --device` asks for."""
