@@ -1,6 +1,6 @@
 """Inference under dead time over hundreds of mocks: is it right on average, and is it as sure as it may be?
 
-    python benchmarks/dead_time_ensemble.py [--mocks 500] [--simulations 10000] [--flows 2] [--seed 1]
+    python benchmarks/dead_time_ensemble.py [--mocks 500] [--simulations 10000] [--flows 2] [--model nsf] [--seed 1]
 
 For the set-ups of Huppenkothen & Bachetti 2022 (arXiv:2104.03278): neural posteriors trained on simulations,
 tested on draws from their prior; and on the first 200 of the same mocks, the two standard ways: a likelihood fit of
@@ -151,7 +151,7 @@ if __name__ == "__main__":
     parser.add_argument("--mocks", type=int, default=500)
     parser.add_argument("--simulations", type=int, default=10_000)
     parser.add_argument("--flows", type=int, default=2)
-    parser.add_argument("--model", default="maf")
+    parser.add_argument("--model", default="nsf", help="what sbi calls the flow")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
