@@ -87,14 +87,13 @@ def white_noise(
         >>> white_noise(torch.tensor([1e-3]), 1000.0, 2.5e-3) * (1 + 2.5) ** 2 / 2
         tensor([1.0000], dtype=torch.float64)
     """
-    varies = isinstance(dead_time, DeadTimeDistribution)
-    if paralyzable and varies:
+    if paralyzable and isinstance(dead_time, DeadTimeDistribution):
         raise ValueError("There is no formula for a paralyzable detector whose dead time varies.")
     frequency = frequency.double()
     if bin_size is None:
-        return _unbinned(frequency, rate, dead_time, paralyzable, varies)
+        return _unbinned(frequency, rate, dead_time, paralyzable)
     k = torch.arange(-200, 201, dtype=torch.float64, device=frequency.device)[:, None]
-    excess = _unbinned((frequency + k / bin_size).abs(), rate, dead_time, paralyzable, varies) - 2
+    excess = _unbinned((frequency + k / bin_size).abs(), rate, dead_time, paralyzable) - 2
     return 2 + (excess * torch.sinc(frequency * bin_size + k).square()).sum(dim=0)
 
 
@@ -121,23 +120,22 @@ def signal_transfer(frequency: Tensor, rate, dead_time) -> Tensor:
         tensor([0.2873, 0.5320, 1.0000], dtype=torch.float64)
     """
     i_omega = 2j * math.pi * frequency.double()
-    varies = isinstance(dead_time, DeadTimeDistribution)
-    mean_phase = _mean_phase(i_omega, dead_time, varies).conj()
+    mean_phase = _mean_phase(i_omega, dead_time).conj()
     return 1 / (1 + rate * (1 - mean_phase) / i_omega)
 
 
-def _unbinned(frequency, rate, dead_time, paralyzable, varies):
+def _unbinned(frequency, rate, dead_time, paralyzable):
     # At f = 0 the formulae are limits. Nearer to it than this, rounding would be the larger error.
     omega = 2 * math.pi * frequency.clamp(min=1e-2)
     if paralyzable:
         return 2 - 4 * detected_rate(rate, dead_time, True) * torch.sin(omega * dead_time) / omega
-    phi = _mean_phase(1j * omega, dead_time, varies) * rate / (rate - 1j * omega)
+    phi = _mean_phase(1j * omega, dead_time) * rate / (rate - 1j * omega)
     return 2 * (1 - phi.abs().square()) / (1 - phi).abs().square()
 
 
-def _mean_phase(i_omega, dead_time, varies):
+def _mean_phase(i_omega, dead_time):
     """E[e^{iωτ}], exact for a distribution function that is linear in pieces."""
-    if not varies:
+    if not isinstance(dead_time, DeadTimeDistribution):
         return torch.exp(i_omega * dead_time)
     tau = torch.tensor(dead_time.values, dtype=torch.float64, device=i_omega.device)
     # What lies beyond the table has the table's first or last value.

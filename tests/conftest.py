@@ -12,15 +12,16 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.fixture(autouse=True)
-def threads():
-    """As many threads for torch after a test as before: numba's parallel loops leave it more."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """One thread for torch, before the fixtures of each test.
+
+    More only wait for each other in steps as small as ours; and numba's parallel loops, in stingray,
+    give torch back the threads that the environment had taken.
+    """
     import torch
 
-    number = torch.get_num_threads()
-    yield
-    if torch.get_num_threads() != number:
-        torch.set_num_threads(number)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """What lesson 09 says in words holds for at least five deals of the sources, skies of them, or seeds of the models."""
 
 import functools
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lesson_cells import run_cells
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -31,16 +30,6 @@ from helpers.resampling import resample_sources
 
 SEEDS = range(5)
 COLUMNS = {"state": list(STATE_FEATURES), "object": [*STATE_FEATURES, *GROUPS["lags"]]}
-LESSON = Path(__file__).parents[1] / "lessons" / "09_more_complex_models.py"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More threads only wait for each other with networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @functools.cache
@@ -291,12 +280,8 @@ class TestNetworks:
 @pytest.fixture(scope="module")
 def lesson():
     """The functions of the lesson's last part, run as they stand there."""
-    cells = re.split(r"^# %%.*\n", LESSON.read_text(encoding="utf-8"), flags=re.M)
-    wanted = ("import time", "from helpers", "light = ", "bands = ", "pca = ", "def new_spectra")
-    scope = {}
-    for cell in cells:
-        if cell.startswith(wanted):
-            exec(compile(cell, LESSON.name, "exec"), scope)
+    starts = ("import time", "from helpers", "light = ", "bands = ", "pca = ", "def new_spectra")
+    scope = run_cells("09", starts)
     light = scope["light"]
     scope["spectra"] = np.log10(light.power / light.noise[:, None])
     scope["hand"] = scope["summaries"](light.power, light.noise)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import zuko
+from lesson_cells import run_cells
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -21,15 +22,6 @@ SEEDS = range(5)
 LOW, HIGH = torch.tensor([1.0, -2.0]), torch.tensor([3.0, 0.0])
 TRUTH, BRIGHT = torch.tensor([1.9, -1.2]), torch.tensor([1.7, -0.2])
 N_GRID = 300
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More threads only wait for each other with networks this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @functools.cache
@@ -91,26 +83,7 @@ def c2st(one, other):
     return lesson_13.c2st.reference()(one, other, classifier)
 
 
-def train_flow(theta, x, low, high, epochs, seed):
-    torch.manual_seed(seed)
-    centre, spread = x.mean(0), x.std(0)
-    free = torch.logit((theta - low) / (high - low), eps=1e-6)
-    flow = zuko.flows.MAF(2, 12, transforms=3, hidden_features=(50, 50))
-    optimiser = torch.optim.Adam(flow.parameters(), 3e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
-    for _ in range(epochs):
-        for batch in torch.randperm(len(x)).split(100):
-            loss = -flow((x[batch] - centre) / spread).log_prob(free[batch]).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        schedule.step()
-
-    @torch.no_grad()
-    def draw(x, n):
-        return low + (high - low) * torch.sigmoid(flow((x - centre) / spread).sample((n,)))
-
-    return draw
+train_flow = run_cells("13", "def train_flow", {"torch": torch, "zuko": zuko})["train_flow"]
 
 
 @functools.cache

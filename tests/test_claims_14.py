@@ -34,15 +34,6 @@ registered, noise, true_rate, minus_log_likelihood, left_over_rms = (
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More threads only wait for each other in steps as small as these."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def lorentzian(f, p):
     half = p[1] / p[2] / 2
     height = p[0] ** 2 * half / (np.pi / 2 + np.arctan(p[1] / half))

@@ -2,7 +2,6 @@
 
 import warnings
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from helpers import data, plotting
@@ -101,7 +100,15 @@ def leahy_periodogram(answer):
         right_frequency, right_power = _stingray_periodogram(counts, bin_size)
         frequency, power = frequency[: len(right_frequency)], power[: len(right_power)]
         if n == 512:
-            _draw_over_stingray(frequency, power, right_frequency, right_power)
+            plotting.draw_over(
+                (right_frequency, right_power),
+                (frequency, power),
+                label="stingray",
+                alt="Your periodogram drawn over that of stingray, for noise with one sine wave.",
+                yscale="log",
+                xlabel="frequency (Hz)",
+                ylabel="Leahy power",
+            )
         if not np.allclose(frequency, right_frequency, rtol=1e-6):
             if np.allclose(power, right_frequency, rtol=1e-6):
                 raise Hint("Frequencies first, powers second.")
@@ -117,17 +124,6 @@ def leahy_periodogram(answer):
             raise Hint(
                 "The shape of the formula is off: twice the squared modulus, divided by the sum of the counts."
             )
-
-
-def _draw_over_stingray(frequency, power, right_frequency, right_power):
-    fig, ax = plt.subplots(figsize=(6, 2.6))
-    ax.plot(right_frequency, right_power, color="0.7", linewidth=4, label="stingray")
-    ax.plot(frequency, power, linewidth=1, label="yours")
-    ax.set(yscale="log", xlabel="frequency (Hz)", ylabel="Leahy power")
-    ax.legend()
-    plotting.show(
-        fig, alt="Your periodogram drawn over that of stingray, for noise with one sine wave."
-    )
 
 
 _GRID = np.arange(1.0, 3.0, 0.01)

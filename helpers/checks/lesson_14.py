@@ -1,6 +1,5 @@
 """Checks of lesson 14: the detector, its rate and its noise, a likelihood, a predictive check, a wrong noise."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
@@ -161,13 +160,14 @@ def noise(answer):
 
 
 def _draw_over(frequency, yours, ours):
-    fig, ax = plt.subplots(figsize=(6, 2.6))
-    ax.plot(frequency, ours, color="0.7", linewidth=4, label="ours")
-    ax.plot(frequency, yours, linewidth=1, label="yours")
-    ax.set(xscale="log", xlabel="frequency (Hz)", ylabel="Leahy power")
-    ax.legend()
-    plotting.show(
-        fig, alt="Your power spectrum of the noise drawn over ours, for 800 photons/s and 3 ms."
+    plotting.draw_over(
+        (frequency, ours),
+        (frequency, yours),
+        label="ours",
+        alt="Your power spectrum of the noise drawn over ours, for 800 photons/s and 3 ms.",
+        xscale="log",
+        xlabel="frequency (Hz)",
+        ylabel="Leahy power",
     )
 
 
