@@ -232,6 +232,31 @@ def test_bins_and_photons_agree_bin_by_bin(device, generator, paralyzable, dt):
         assert (np.abs(difference) <= 5 * error).all()
 
 
+@pytest.mark.parametrize("varies", [False, True])
+@pytest.mark.parametrize(("walked", "per_draw"), [(1, 1), (3, 1), (1, 2), (2, 3)])
+def test_the_compiled_walk_is_the_one_of_tensors(varies, walked, per_draw):
+    generator = torch.Generator().manual_seed(1)
+    n_rates, detectors = 40, (2, 50)
+    n_steps = n_rates * walked
+    n_draws = math.ceil(n_steps / per_draw)
+    rate = torch.rand(n_rates, 50, generator=generator) * 4000
+    rate[:, 0] = 0
+    tau = 3e-3 * (1 + torch.rand(n_draws if varies else 1, *detectors, generator=generator))
+    counts = torch.zeros(20, *detectors)
+    blind_until = torch.rand(detectors, generator=generator) * 2e-3
+    wait = torch.empty(n_draws, *detectors).exponential_(generator=generator)
+    edges = torch.arange(n_steps + 1) * (1e-3 / walked)
+    results = []
+    copies = torch.clone, lambda tensor: tensor.clone().numpy()
+    for walk, kind in zip((module._walk_abreast, module._walk_compiled), copies, strict=True):
+        seen, blind = kind(counts), kind(blind_until)
+        walk(seen, blind, kind(wait), *map(kind, (rate, tau, edges)), per_draw)
+        results.append((torch.as_tensor(seen), torch.as_tensor(blind)))
+    assert results[0][0].sum() > 100
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.allclose(results[0][1], results[1][1], rtol=1e-5)
+
+
 def test_both_ways_agree_where_photons_take_over(device, monkeypatch):
     counts = {}
     for most in (module._MOST_STEPS, 0):

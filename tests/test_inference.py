@@ -1,5 +1,6 @@
 """Posteriors of problems whose answer is known, and tests of calibration that see what they must."""
 
+import json
 import math
 import os
 
@@ -21,6 +22,10 @@ def problem(n, generator):
     return theta, x
 
 
+def as_it_is(shape):
+    return nn.Identity()
+
+
 @pytest.fixture(scope="module")
 def generator():
     return torch.Generator().manual_seed(1)
@@ -35,8 +40,8 @@ def posterior(generator, tmp_path_factory):
         LOW,
         HIGH,
         generator=generator,
-        n_flows=2,
-        embedding=nn.Identity(),
+        embedding=as_it_is,
+        summary="two numbers",
     )
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not list(folder.iterdir())
@@ -105,7 +110,7 @@ def test_the_seed_decides(generator):
     theta, x = problem(200, generator)
     draws = [
         inference.train_posterior(
-            theta, x, LOW, HIGH, generator=torch.Generator().manual_seed(seed), stop_after_epochs=1
+            theta, x, LOW, HIGH, generator=torch.Generator().manual_seed(seed), max_epochs=2
         ).sample(3, x[:2], generator=torch.Generator().manual_seed(1))
         for seed in (1, 1, 2)
     ]
@@ -113,11 +118,109 @@ def test_the_seed_decides(generator):
     assert not torch.equal(draws[0], draws[2])
 
 
+def test_weights_that_explode_are_an_error(generator):
+    theta, x = problem(60, generator)
+    with pytest.raises(ValueError, match="smaller learning_rate"):
+        inference.train_posterior(
+            theta, x * 1e30, LOW, HIGH, generator=generator, learning_rate=1e30, max_epochs=3
+        )
+
+
+def test_a_calibration_carries_its_estimate_if_it_is_refused(generator):
+    theta = torch.rand(500, 2, generator=generator)
+    draws = torch.rand(200, 500, 2, generator=generator)
+    box = torch.zeros(2), torch.ones(2)
+    found = inference.calibration(draws, theta, *box, generator)
+    assert bool((found.bias.abs() < 5 * found.bias_error).all())
+    assert found.sbc_p.min() > 1e-3
+    for some in ((draws[:, :99], theta[:99]), (draws[:99], theta)):
+        with pytest.raises(inference.TooFewError, match="100 or more") as refused:
+            inference.calibration(*some, *box, generator)
+        assert refused.value.estimate.bias.shape == (2,)
+
+
+class TestFiles:
+    @pytest.fixture
+    def path(self, posterior, tmp_path):
+        posterior.save(tmp_path / "posterior.pt")
+        assert [path.name for path in tmp_path.iterdir()] == ["posterior.pt"]
+        return tmp_path / "posterior.pt"
+
+    def change(self, path, **changes):
+        content = torch.load(path, weights_only=True)
+        torch.save(content | changes, path)
+        return content
+
+    def test_what_is_loaded_is_what_was_saved(self, path, posterior, generator):
+        loaded = inference.load_posterior(path, embedding=as_it_is)
+        _, x = problem(5, generator)
+        draws = [
+            made.sample(7, x, generator=torch.Generator().manual_seed(1))
+            for made in (posterior, loaded)
+        ]
+        assert torch.equal(*draws)
+        assert loaded.summary == "two numbers"
+        assert torch.equal(loaded.low, LOW)
+
+    @pytest.mark.parametrize("made_by", [inference.weighted_sums, inference.convolution])
+    def test_embeddings_of_this_module_need_no_help(self, made_by, tmp_path, generator):
+        theta, _ = problem(100, generator)
+        x = torch.rand(100, 2, 32, generator=generator) + theta[:, None, :1]
+        made = inference.train_posterior(
+            theta, x, LOW, HIGH, generator=generator, embedding=made_by, max_epochs=1, n_flows=1
+        )
+        made.save(tmp_path / "it")
+        loaded = inference.load_posterior(tmp_path / "it")
+        assert torch.equal(loaded.features(x), made.features(x))
+        assert loaded.sample(3, x[:4, None]).shape == (3, 4, 1, 2)
+        with pytest.raises(ValueError, match=r"shape \(2, 32\)"):
+            loaded.sample(3, x[:, :1])
+
+    def test_an_embedding_of_ones_own_must_be_given_again(self, path):
+        with pytest.raises(inference.PosteriorFileError, match="embedding=as_it_is"):
+            inference.load_posterior(path)
+        with pytest.raises(inference.PosteriorFileError, match="another one today"):
+            inference.load_posterior(path, embedding=inference.weighted_sums)
+
+    def test_nothing_else_is_read(self, path, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            inference.load_posterior(tmp_path / "nowhere")
+        whole = path.read_bytes()
+        for damaged in (b"", b"a letter", whole[: len(whole) // 2], whole[:-1]):
+            path.write_bytes(damaged)
+            with pytest.raises(inference.PosteriorFileError, match="damaged"):
+                inference.load_posterior(path)
+        for foreign in ([1, 2], {"format": "cheese"}, torch.ones(3)):
+            torch.save(foreign, path)
+            with pytest.raises(inference.PosteriorFileError, match="something else"):
+                inference.load_posterior(path)
+        path.write_bytes(whole)
+        self.change(path, version=99)
+        with pytest.raises(inference.PosteriorFileError, match="newer version"):
+            inference.load_posterior(path)
+
+    def test_code_in_a_file_is_not_run(self, path):
+        class Trap:
+            def __reduce__(self):
+                return (os.abort, ())
+
+        torch.save({"format": Trap()}, path)
+        with pytest.raises(inference.PosteriorFileError, match="damaged"):
+            inference.load_posterior(path)
+
+    def test_settings_are_words(self, path):
+        content = torch.load(path, weights_only=True)
+        settings = json.loads(content["settings"])
+        assert settings["summary"] == "two numbers"
+        assert settings["torch"] == torch.__version__
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         (lambda theta, x: (theta, x[1:]), "must be"),
         (lambda theta, x: (theta[:, :1], x), "must be"),
+        (lambda theta, x: (theta[:9], x[:9]), "simulate thousands"),
         (lambda theta, x: (theta, x.log()), "NaN or infinity"),
         (lambda theta, x: (theta + 5, x), "not between low and high"),
         (lambda theta, x: (theta * math.nan, x), "not between low and high"),

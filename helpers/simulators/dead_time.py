@@ -11,7 +11,7 @@ has the formulae that both are tested against.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numba
@@ -27,6 +27,7 @@ from helpers.simulators.light_curves import (
     lorentzian,
     simulate_light_curves,
 )
+from helpers.simulators.streams import CELL, chunks
 
 __all__ = [
     "NUSTAR",
@@ -37,9 +38,6 @@ __all__ = [
     "qpo",
 ]
 
-# Simulations that draw their random numbers together: never more, so that memory may cut anywhere
-# between two of these cells and change nothing.
-_CELL = 32
 # Steps that a walk takes before its clock is set to zero, so that float32 resolves 1e-5 of a step.
 _PIECE = 128
 # More steps in a bin than this, and the photons one by one are faster than the walk.
@@ -248,8 +246,8 @@ def count_detected(
         )
     counts = torch.empty_like(rows)
     detector = _Detector(dt, 1, dead_time, paralyzable)
-    bytes_of_cell = detector.bytes(_CELL, rate.shape[-1], 1, rate.element_size())
-    for chunk in _chunks(len(rows), bytes_of_cell, _MEMORY, generator, rate.device):
+    bytes_of_cell = detector.bytes(CELL, rate.shape[-1], 1, rate.element_size())
+    for chunk in chunks(len(rows), bytes_of_cell, _MEMORY, generator, rate.device):
         here = slice(chunk[0][0].start, chunk[-1][0].stop)
         cells = [(slice(s.start - here.start, s.stop - here.start), g) for s, g in chunk]
         counts[here] = detector.count(rows[here].T, 1, cells)[:, 0].T.to(rate.dtype)
@@ -408,11 +406,11 @@ class DeadTimeSimulator:
                 f"positive and finite, and goes from {mean_rate.min():g} to {mean_rate.max():g}."
             )
         bytes_of_cell = self._detector.bytes(
-            _CELL, self._n_steps, self.n_detectors, theta.element_size()
+            CELL, self._n_steps, self.n_detectors, theta.element_size()
         )
         results = [
             summarise(self._counts(rows, chunk))
-            for chunk in _chunks(len(rows), bytes_of_cell, self.memory, generator, theta.device)
+            for chunk in chunks(len(rows), bytes_of_cell, self.memory, generator, theta.device)
         ]
         if not results:
             shape = summarise(theta.new_ones(self.n_bins, self.n_detectors, 1)).shape[1:]
@@ -435,7 +433,7 @@ class DeadTimeSimulator:
                 dtype=rows.dtype, device=rows.device,
             )[..., : self._n_steps]  # fmt: skip
             here = slice(cell.start - first, cell.stop - first)
-            rate[:, here] = (relative.clamp(min=0) * theta[:, -1:]).T
+            rate[:, here] = relative.clamp_(min=0).mul_(theta[:, -1:]).T
             cells.append((here, generator))
         return self._detector.count(rate, self.n_detectors, cells)[-self.n_bins :]
 
@@ -486,48 +484,51 @@ class _Detector:
             photons = [self._photons(rate[:, cell], n_detectors, g) for cell, g in cells]
             return torch.cat(photons, dim=-1).to(rate.dtype)
         n_bins, rows = len(rate) // self.per_bin, rate.shape[1]
-        counts = rate.new_empty(n_bins, n_detectors, rows)
+        counts = rate.new_zeros(n_bins, n_detectors, rows)
         walk = self._walk_paralyzable if self.paralyzable else self._walk
         blind_until = rate.new_zeros(n_detectors, rows)
         # In short pieces, which the processor's cache can hold.
-        n_steps = self.per_bin * self.walked
-        in_piece = max(1, _PIECE // n_steps)
+        in_piece = max(1, _PIECE // (self.per_bin * self.walked))
         for i in range(0, n_bins, in_piece):
             here = slice(i, min(i + in_piece, n_bins))
-            bins = here.stop - here.start
-            shape = (bins * self.per_bin, self.walked, n_detectors, rows)
-            piece = rate[i * self.per_bin : here.stop * self.per_bin, None, None]
-            events = walk(piece, shape, cells, blind_until)
-            blind_until -= bins * self.per_bin * self.dt
-            torch.sum(events.view(bins, n_steps, n_detectors, rows), dim=1, out=counts[here])
+            piece = rate[i * self.per_bin : here.stop * self.per_bin]
+            walk(counts[here], piece, cells, blind_until)
+            blind_until -= len(piece) * self.dt
         return counts
 
-    def _walk(self, rate, shape, cells, blind_until):
-        step, tau = self.dt / self.walked, self.dead_time
+    def _walk(self, counts, rate, cells, blind_until):
+        """Add a piece of time to its counts, and carry `blind_until` along."""
+        n_steps, step = len(rate) * self.walked, self.dt / self.walked
+        # As many steps as one dead time covers hold one event at most, and need one random number.
+        per_draw = max(1, int(_shortest(self.dead_time) / step * (1 + 1e-9)))
+        shape = (math.ceil(n_steps / per_draw), *blind_until.shape)
+        # Faster than exponential_() on a CPU, which resolves more than the 1/2^24 of rand.
+        wait = _per_cell(shape, cells, rate, torch.rand).log_().neg_()
         if self._varies:
-            tau = _per_cell(shape, cells, rate, tau.sample).flatten(0, 1)
-        # If live now, blind again until then: a wait beyond the step is drawn anew in the next.
-        events = _waiting_times(shape, cells, rate, step).flatten(0, 1).add_(tau)
-        end = torch.empty_like(blind_until)
-        for j, event in enumerate(events):
-            torch.add(blind_until.clamp_(min=j * step), event, out=end)
-            torch.lt(end, (j + 1) * step + (tau[j] if self._varies else tau), out=event)
-            # Where there is an event, exactly its end: several times faster than torch.where.
-            blind_until.lerp_(end, event)
-        return events
+            tau = _per_cell(shape, cells, rate, self.dead_time.sample)
+        else:
+            tau = rate.new_full((1, *blind_until.shape), self.dead_time)
+        edges = (torch.arange(n_steps + 1, dtype=torch.float64) * step).to(rate)
+        arrays = counts, blind_until, wait, rate, tau, edges
+        if rate.device.type == "cpu":
+            _walk_compiled(*(array.numpy() for array in arrays), per_draw)
+        else:
+            _walk_abreast(*arrays, per_draw)
 
-    def _walk_paralyzable(self, rate, shape, cells, blind_until):
+    def _walk_paralyzable(self, counts, rate, cells, blind_until):
         step = self.dt / self.walked
-        first = _waiting_times(shape, cells, rate, step)
+        shape = (len(rate), self.walked, *blind_until.shape)
+        light = rate[:, None, None]
+        first = _waiting_times(shape, cells, light, step)
         # Backwards from the end of the step the waiting time is exponential too.
-        last = torch.maximum(first, step - _waiting_times(shape, cells, rate, step))
+        last = torch.maximum(first, step - _waiting_times(shape, cells, light, step))
         none = first >= step
         ends = last.add_(self.dead_time).masked_fill_(none, -math.inf).flatten(0, 1)
         events = first.masked_fill_(none, -math.inf)
         for j, (event, end) in enumerate(zip(events.flatten(0, 1), ends, strict=True)):
             torch.ge(event + j * step, blind_until, out=event)
             torch.maximum(blind_until, end + j * step, out=blind_until)
-        return events
+        torch.sum(events.view(len(counts), -1, *blind_until.shape), dim=1, out=counts)
 
     def _photons(self, rate, n_detectors, generator):
         n_bins, rows = rate.shape
@@ -583,21 +584,6 @@ def _per_cell(shape, cells, like, draw):
     return numbers
 
 
-def _chunks(n, bytes_of_cell, memory, generator, device) -> Iterator[list]:
-    """Lists of cells, pairs of a slice of n simulations and its generator, that fit into memory."""
-    starts = range(0, n, _CELL)
-    seeds = torch.randint(
-        2**62, (len(starts),), generator=generator,
-        device=generator.device if generator is not None else None,
-    ).tolist()  # fmt: skip
-    per_chunk = max(1, int(memory // bytes_of_cell))
-    for i in range(0, len(starts), per_chunk):
-        yield [
-            (slice(start, min(start + _CELL, n)), torch.Generator(device).manual_seed(seed))
-            for start, seed in zip(starts[i : i + per_chunk], seeds[i : i + per_chunk], strict=True)
-        ]
-
-
 def _steps(width, shortest):
     """How many steps of at most one event make up a bin; None where that would be too many."""
     steps = math.ceil(width / shortest * (1 - 1e-9)) if shortest > 0 else math.inf
@@ -620,6 +606,51 @@ def _check_dead_time(dead_time):
             "dead_time must be a number of seconds, zero or more and finite, or a "
             f"DeadTimeDistribution such as NUSTAR, not {dead_time!r}."
         )
+
+
+def _walk_abreast(counts, blind_until, wait, rate, tau, edges, per_draw):
+    """One step after the other, all detectors abreast: if live, blind again from the first photon on.
+
+    Args:
+        counts: (n_bins, n_detectors, rows), added to.
+        blind_until: (n_detectors, rows) s, changed.
+        wait: (n_draws, n_detectors, rows) photons expected until the next one, exponential; each for
+            `per_draw` steps, and used up in them. What is left at their end may be drawn anew.
+        rate: (n_rates, rows) 1/s; n_steps is a multiple of n_rates, which is one of n_bins.
+        tau: (n_draws or 1, n_detectors, rows) dead times, s.
+        edges: (n_steps + 1,) of the steps, s.
+    """
+    n_steps = len(edges) - 1
+    per_rate, per_bin = n_steps // len(rate), n_steps // len(counts)
+    for j in range(n_steps):
+        left, dead = wait[j // per_draw], tau[j // per_draw if len(tau) > 1 else 0]
+        live = blind_until.clamp(min=edges[j])
+        event = live + left / rate[j // per_rate]
+        seen = event < edges[j + 1]
+        torch.where(seen, event + dead, live, out=blind_until)
+        counts[j // per_bin] += seen
+        # After an event the dead time covers the other steps of this draw, whatever is left.
+        left.sub_(rate[j // per_rate] * (edges[j + 1] - live).clamp_(min=0)).clamp_(min=0)
+
+
+@numba.njit(error_model="numpy")
+def _walk_compiled(counts, blind_until, wait, rate, tau, edges, per_draw):
+    """What `_walk_abreast` does, without arrays in between that a CPU would have to store."""
+    n_steps = len(edges) - 1
+    per_rate, per_bin = n_steps // len(rate), n_steps // len(counts)
+    for j in range(n_steps):
+        start, stop = edges[j], edges[j + 1]
+        light, in_bin, left = rate[j // per_rate], counts[j // per_bin], wait[j // per_draw]
+        dead = tau[j // per_draw if len(tau) > 1 else 0]
+        for detector in range(len(blind_until)):
+            for row in range(len(light)):
+                live = max(blind_until[detector, row], start)
+                event = live + left[detector, row] / light[row]
+                seen = event < stop
+                blind_until[detector, row] = event + dead[detector, row] if seen else live
+                in_bin[detector, row] += seen
+                passed = light[row] * max(stop - live, edges[0])
+                left[detector, row] = max(left[detector, row] - passed, edges[0])
 
 
 @numba.njit
