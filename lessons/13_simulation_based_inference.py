@@ -41,11 +41,11 @@ plotting.use_course_style()
 # %% [markdown]
 # ## Don't do it
 #
-# Your model is a function $f(\theta)$: parameters in, expected counts out. Bayes' theorem turns it round,
+# Your model is a function $f(\theta)$: parameters in, expected counts out. You record $x_j$ counts in bin $j$. Bayes' theorem turns the model round,
 #
 # $$p(\theta \mid x) = \frac{p(x \mid \theta)\; p(\theta)}{p(x)}, \qquad \text{here} \quad p(x \mid \theta) = \prod_j \text{Poisson}\big(x_j \mid f_j(\theta)\big).$$
 #
-# The physics sits *inside* the likelihood $p(x\mid\theta)$; $p(\theta)$ is the prior. If you can write the likelihood down, write it down, and use a sampler: that comes with guarantees, and nothing in this lesson does. If $f$ is merely *slow*, learn $f$ (an **emulator**) and keep the likelihood; then the emulator's training data must be reliable, and cover where you will use it.
+# The physics sits *inside* the likelihood $p(x\mid\theta)$; $p(\theta)$ is the prior, $p(\theta\mid x)$ the **posterior**, which we want; $p(x)$, the evidence, does not depend on $\theta$. If you can write the likelihood down, write it down, and use a sampler: that comes with guarantees, and nothing in this lesson does. If $f$ is merely *slow*, learn $f$ (an **emulator**) and keep the likelihood; then the emulator's training data must be reliable, and cover where you will use it.
 #
 # So when is a likelihood missing?
 #
@@ -58,7 +58,7 @@ plotting.use_course_style()
 # %% [markdown]
 # ## A problem with a known answer
 #
-# A power law $K E^{-\Gamma}$ in one detector of RXTE, seen for 10 s: $\theta = (\Gamma, \lg K)$. The response is real; we make it coarse, 30 photon energies and 12 energy bins, and call that the truth for today. The prior is uniform in a box.
+# A power law $K E^{-\Gamma}$ photons/cm²/s/keV, at energies $E$ in keV, in one detector of RXTE, seen for 10 s: $\theta = (\Gamma, \lg K)$, with $\lg$ the logarithm to base ten. The response is real; we make it coarse, 30 photon energies and 12 energy bins, and call that the truth for today. The prior is uniform in a box.
 
 # %%
 pca = data.load_response("rxte_pca")
@@ -226,10 +226,15 @@ print(f"typical distance of a repetition with the true parameters: {typical:.2f}
 #
 # ### Predict first
 #
-# Of 200,000 draws from the prior, which share comes closer than a typical repetition does? Then: fit three such pointings at once, six parameters. Write your guess of the *first* share.
+# Of all draws from the prior, which share comes closer than a typical repetition does? Write your guess. (And for three such pointings at once, with six parameters? We draw that, too.)
 
 # %%
 my_guess = ...  # a share between 0 and 1
+
+# %%
+own = torch.Generator().manual_seed(2)
+kept = abc(observed, draw_prior, simulate, distance, typical, 20_000, own)
+print(f"your ABC keeps {len(kept)} of 20,000; now new observations, of one, two, three pointings:")
 
 # %% tags=["nbval-ignore-output"]
 n_draws, tolerances = 200_000, np.geomspace(0.5, 4, 15)
@@ -381,7 +386,8 @@ plotting.show(
     fig,
     alt=(
         "Posterior of the photon index for three spectra with many, some and few counts: the curve of the "
-        "network lies over the exact density or near it, narrow for many counts and wide for few."
+        "network lies over the exact density or near it, except at the wall of the prior, Γ = 3, where it "
+        "turns down; it is narrow for many counts and wide for few."
     ),
 )
 
@@ -461,7 +467,7 @@ draw_flow = train_flow(theta[:5000], x[:5000], low, high, epochs=25, seed=1)
 print(f"trained on 5000 simulations in {time.perf_counter() - start:.0f} s")
 
 # %% [markdown]
-# What has it learned? Draw a square grid in the base, and send its lines through the flow, for a bright and for a faint spectrum. Equal cells of the base hold known shares of the probability; where the map crowds them together, the posterior is high.
+# What has it learned? Draw a square grid in the base, and send its lines through the flow, for a spectrum like ours and for a faint one. Each cell takes its share of the probability along, and the cells in the middle of the base hold the most; where the map makes *these* small, the posterior is high.
 
 # %% tags=["nbval-ignore-output"]
 fine = torch.linspace(-2.5, 2.5, 150)
@@ -501,7 +507,7 @@ plotting.show(
 # | **NLE**, likelihood | $q(x\mid\theta) \to p(x\mid\theta)$ | $-\ln q(x\mid\theta)$ | times a prior, then a sampler |
 # | **NRE**, ratio | $\ln r(\theta, x) \to \ln\dfrac{p(x\mid\theta)}{p(x)}$ | cross-entropy of lesson 07 | times a prior, then a sampler |
 #
-# NRE is a *classifier*: pairs that belong together, $(\theta_i, x_i)$, against shuffled ones, $(\theta_j, x_i)$. The first have density $p(\theta, x)$, the second $p(\theta)\,p(x)$. For a perfect classifier the log odds are $\ln\frac{p(\theta, x)}{p(\theta)p(x)} = \ln\frac{p(x\mid\theta)}{p(x)}$: the log likelihood, up to a number that $\theta$ does not know. No density, no flow, any network.
+# NRE is a *classifier*: pairs that belong together, $(\theta_i, x_i)$, against as many shuffled ones, $(\theta_j, x_i)$. The first have density $p(\theta, x)$, the second $p(\theta)\,p(x)$. For a perfect classifier the log odds are $\ln\frac{p(\theta, x)}{p(\theta)p(x)} = \ln\frac{p(x\mid\theta)}{p(x)}$: the log likelihood, up to a number that $\theta$ does not know. No density, no flow, any network.
 #
 # NPE has the prior of its training built in. NLE and NRE do not: another prior, or several observations of one source, whose log likelihoods *add*, need no new training.
 
@@ -561,7 +567,7 @@ inputs = torch.cat([features(observed[None], generator), features(targets, gener
 results = {}
 start = time.perf_counter()
 for name, (kind, options) in {
-    "NPE": (NPE, {"density_estimator": "maf"}),
+    "NPE": (NPE, {"density_estimator": "zuko_maf"}),  # sbi's own often misses so thin a tilt
     "NLE": (NLE, {"density_estimator": "maf"}),
     "NRE": (NRE, {}),
 }.items():
@@ -580,6 +586,7 @@ generator = torch.Generator().manual_seed(131)
 spectra = [observed, *targets]
 exacts = [draw_from_grid(log_likelihood(each, grid_mean), 1000, generator) for each in spectra]
 drawn = {}
+print(f"{len(theta_few)} simulations each")
 print("method   seed   training   C2ST for four spectra, with errors of 0.01 or so")
 for (name, seed), (posterior, seconds) in results.items():
     with torch.no_grad():

@@ -104,7 +104,7 @@ def test_the_noise_is_twelve_times_lower_and_has_its_humps_below_multiples_of_th
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_first_order_holds_at_ten_per_cent_and_fails_at_forty(seed):
-    simulate = DeadTimeSimulator(summary="cospectrum")
+    simulate = DeadTimeSimulator(segment=5.0, summary="cospectrum")
     f = simulate.frequencies
     near = (f - 20).abs() <= 1
     share = {}
@@ -118,7 +118,7 @@ def test_first_order_holds_at_ten_per_cent_and_fails_at_forty(seed):
     # Of 10 per cent rms, too, the second order is there: 3 per cent or so.
     assert abs(mean - h2) < 5 * error + 0.05 * h2
     mean, error = share[0.4]
-    assert 1.4 < mean / h2 < 2.4
+    assert 1.5 < mean / h2 < 2.4
     assert mean - h2 > 5 * error
 
 
@@ -216,16 +216,46 @@ def test_a_constant_dead_time_leaves_an_oscillation_that_nobody_emitted():
         assert leahy[60:].min() > steady[60:].min()
 
 
-@pytest.fixture(scope="module")
-def npe():
+def trained(simulate, low, high):
     """A network trained on a third of the lesson's simulations."""
-    low, high = torch.tensor([0.1, 5.0, 3.0, 500.0]), torch.tensor([0.5, 40.0, 30.0, 1500.0])
     generator = torch.Generator().manual_seed(1)
     theta = low + (high - low) * torch.rand(3000, 4, generator=generator).clamp(1e-6, 1 - 1e-6)
     return train_posterior(
-        theta, DeadTimeSimulator()(theta, generator).log(), low, high, generator=generator,
-        model="maf", learning_rate=2e-3, max_num_epochs=30,
-    )  # fmt: skip
+        theta, simulate(theta, generator).log(), low, high, generator=generator, n_flows=1
+    )
+
+
+@pytest.fixture(scope="module")
+def npe():
+    low, high = torch.tensor([0.1, 5.0, 3.0, 500.0]), torch.tensor([0.5, 40.0, 30.0, 1500.0])
+    return trained(DeadTimeSimulator(), low, high)
+
+
+@pytest.fixture(scope="module")
+def npe_hf():
+    low, high = torch.tensor([0.1, 100.0, 3.0, 500.0]), torch.tensor([0.5, 300.0, 30.0, 1500.0])
+    return trained(high_frequencies(TAU), low, high)
+
+
+def high_frequencies(dead_time):
+    return DeadTimeSimulator(bin_size=0.5 / 750, segment=None, log_f=0.03, dead_time=dead_time)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_network_that_believes_in_a_constant_dead_time_takes_a_varying_one_for_a_low_rate(
+    npe_hf, seed
+):
+    truth = torch.tensor([0.45, 200.0, 15.0, 1000.0])
+    generator = torch.Generator().manual_seed(seed)
+    z = {}
+    for tau in (TAU, NUSTAR):
+        x = high_frequencies(tau)(truth.expand(40, 4), generator)
+        draws = npe_hf.sample(300, x.log(), generator=generator)
+        z[tau] = ((draws.mean(0) - truth) / draws.std(0))[:, 3].mean().item()
+    # "Too low, by far more than its error bar"; with the right dead time it is not.
+    assert z[NUSTAR] < -2
+    assert abs(z[TAU]) < 1
+    assert z[NUSTAR] < z[TAU] - 1.5
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -241,6 +271,18 @@ def log_power(counts):
     return averaged_periodogram(counts.sum(-2), 5e-3, 1.0, "fractional")[1].log()
 
 
+def two_qpos(frequency, theta):
+    return qpo(frequency, theta) + qpo(frequency, torch.tensor([0.25, 60.0, 4.0]))
+
+
+SOURCES = {
+    "as believed": DeadTimeSimulator(),
+    "3 ms": DeadTimeSimulator(dead_time=3e-3),
+    "NuSTAR": DeadTimeSimulator(dead_time=NUSTAR),
+    "two QPOs": DeadTimeSimulator(power_spectrum=two_qpos),
+}
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_registered_rate_sees_a_wrong_dead_time_and_the_periodogram_rarely_does(npe, seed):
     believed = DeadTimeSimulator()
@@ -252,15 +294,24 @@ def test_the_registered_rate_sees_a_wrong_dead_time_and_the_periodogram_rarely_d
         ),
         lambda c: c.mean((-1, -2)),
     )
-    odd = {}
-    for tau in (TAU, 3e-3):
+    odd, mean = {}, {}
+    for name, simulator in SOURCES.items():
         generator = torch.Generator().manual_seed(seed)
-        seen = DeadTimeSimulator(dead_time=tau).light_curves(TRUTH.expand(12, 4), generator)
+        seen = simulator.light_curves(TRUTH.expand(12, 4), generator)
         samples = npe.sample(100, log_power(seen), generator=generator)
+        mean[name] = samples.mean((0, 1)).tolist()
         replicas = believed.light_curves(samples, generator)
         p = [(statistic(replicas) >= statistic(seen)).double().mean(0) for statistic in statistics]
-        odd[tau] = [((q < 0.025) | (q > 0.975)).double().mean().item() for q in p]
-    assert max(odd[TAU]) <= 0.25
-    high, band, rate = odd[3e-3]
+        odd[name] = [((q < 0.025) | (q > 0.975)).double().mean().item() for q in p]
+    assert max(odd["as believed"]) <= 0.25
+    high, band, rate = odd["3 ms"]
     assert rate >= 0.7
     assert max(high, band) <= 0.5
+    # "A lower rate and a slightly lower rms explain it"
+    assert mean["3 ms"][3] < mean["as believed"][3] - 50
+    assert mean["3 ms"][0] < mean["as believed"][0] + 0.02
+    # "At 20 Hz a dead time that varies hardly matters"
+    assert max(odd["NuSTAR"]) <= 0.25
+    assert abs(mean["NuSTAR"][0] - mean["as believed"][0]) < 0.04
+    # "The second QPO escapes the check that was made for it in some mocks"
+    assert odd["two QPOs"][1] <= 0.9

@@ -31,6 +31,19 @@ def _expected(theta, detector, exposure):
     return exposure * detector.fold(flux)
 
 
+def _first_line(error):
+    return (str(error).splitlines() or ["which says no more"])[0]
+
+
+def _tensor(found):
+    """A hint where the notebook, which goes on with what the function returns, would trip over it."""
+    if not isinstance(found, torch.Tensor):
+        raise Hint(
+            f"What comes next wants a tensor, and yours is of type {type(found).__name__}: stay with "
+            "torch, or wrap the result in torch.as_tensor."
+        )
+
+
 def _close(found, right, rtol=1e-3):
     return np.allclose(found, right, rtol=rtol, atol=1e-6)
 
@@ -44,15 +57,28 @@ def expected(answer):
         theta = torch.tensor([1.2, -1.5]) + torch.rand(*batch, 2, generator=generator)
         right = _expected(theta, detector, 7.0).numpy()
         try:
-            found = answer(theta.clone(), detector, 7.0)
+            found = answer(given := theta.clone(), detector, 7.0)
         except (IndexError, RuntimeError, ValueError) as error:
             raise Hint(
-                f"For theta of shape {tuple(theta.shape)} it raised {type(error).__name__}: the "
-                "parameters are the last dimension, theta[..., 0] and theta[..., 1]."
+                f"For theta of shape {tuple(theta.shape)} it raised {type(error).__name__}, "
+                f"{_first_line(error)}: the parameters are the last dimension, theta[..., 0] "
+                "and theta[..., 1]."
             ) from None
+        if not torch.equal(given, theta):
+            raise Hint("Your function changes theta itself, which its owner still needs.")
+        if np.shape(found) == (*batch, len(detector.energy_lo)):
+            raise Hint(
+                "One number for each photon energy: detector.fold sorts the photons into channels."
+            )
+        returned = found
         found = array(found, right.shape, f"counts for theta of shape {tuple(theta.shape)},")
         if _close(found, right):
+            _tensor(returned)
+            if returned.dtype != theta.dtype:
+                raise Hint(f"theta is {theta.dtype}, the counts {returned.dtype}: keep the dtype.")
             continue
+        if (found == np.round(found)).all():
+            raise Hint("Whole numbers: return the expected counts; the Poisson noise comes later.")
         if _close(found, right / 7):
             raise Hint("That is counts per second: the exposure is missing.")
         if _close(found, _expected(theta.flip(-1), detector, 7.0).numpy()):
@@ -91,6 +117,7 @@ def log_likelihood(answer):
         raise Hint(
             "One number for all 40 models: sum over the bins, the last dimension, and no other."
         )
+    returned = found
     found = array(found, (40,), "one log likelihood for each of 40 models,")
 
     def same(one, other):  # up to what does not depend on the parameters
@@ -98,6 +125,8 @@ def log_likelihood(answer):
 
     if same(found, -right):
         raise Hint("The sign is turned round: the better the model, the larger the likelihood.")
+    if same(found, -2 * right):
+        raise Hint("That is Cash's C, which is -2 ln L: we want ln L.")
     if same(found, (counts * mean.log()).sum(-1).numpy()):
         raise Hint(
             "A model that predicts far too many counts would win: the factor e^(-f) is missing."
@@ -107,12 +136,16 @@ def log_likelihood(answer):
     if same(found, (mean * counts.clamp(min=1).log() - counts).sum(-1).numpy()):
         raise Hint("Counts and mean are swapped: f is inside the logarithm.")
     for variance in (mean, counts.clamp(min=1)):
-        if same(found, (-0.5 * (counts - mean) ** 2 / variance).sum(-1).numpy()):
+        chi_squared = (counts - mean) ** 2 / variance
+        if same(found, (-0.5 * chi_squared).sum(-1).numpy()) or (
+            same(found, (-0.5 * (chi_squared + variance.log())).sum(-1).numpy())
+        ):
             raise Hint("That is χ², a Gaussian: with a handful of counts per bin, use Poisson.")
     if (found >= 0).all() and (found < 1).all():
         raise Hint("That looks like the likelihood itself, which underflows: return its logarithm.")
     if not same(found, right):
         raise Hint("Differences between models are off: ln of f^x e^(-f), summed over the bins.")
+    _tensor(returned)
     # Batches of both, and hundreds of counts, where the likelihood itself would be zero
     counts = torch.randint(300, 400, (5, 1, 6), generator=generator).float()
     mean = 300 + 2000 * torch.rand(1, 7, 6, generator=generator)
@@ -121,7 +154,7 @@ def log_likelihood(answer):
         raise Hint(
             "For hundreds of counts per bin it is infinite: stay in the logarithm all the way."
         )
-    found = array(found, (5, 7), "for counts (5, 1, 6) and means (1, 7, 6) a log likelihood")
+    found = array(found, (5, 7), "a log likelihood for counts (5, 1, 6) and means (1, 7, 6),")
     right = _log_likelihood(counts, mean).numpy()
     gap = found - right
     if np.abs(gap - gap.mean(axis=1, keepdims=True)).max() > 1:
@@ -138,14 +171,16 @@ def _abc(observed, draw_prior, simulate, distance, tolerance, n, generator):
 @exercise("Exercise 13.3", reference=lambda: _abc)
 def abc(answer):
     """A function: observation, prior, simulator, distance, tolerance, n, generator -> parameters."""
-    answer, asked = function(answer), []
+    answer, asked, generators = function(answer), [], []
     observed = torch.tensor([2.0, 2.0])
 
     def draw_prior(n, generator):
         asked.append(n)
+        generators.append(generator)
         return torch.rand(n, 1, generator=generator) * 10 - 5
 
     def simulate(theta, generator):
+        generators.append(generator)
         return theta + 0.5 * torch.randn(len(theta), 2, generator=generator)
 
     def distance(simulated, observed):
@@ -153,9 +188,10 @@ def abc(answer):
 
     def run(tolerance, seed, n=20_000):
         generator = torch.Generator().manual_seed(seed)
-        return answer(observed, draw_prior, simulate, distance, tolerance, n, generator)
+        kept = answer(observed, draw_prior, simulate, distance, tolerance, n, generator)
+        return kept, all(handed is generator for handed in generators)
 
-    kept = run(0.6, 1)
+    kept, handed_on = run(0.6, 1)
     shape = np.shape(kept)
     if shape == (20_000,):
         raise Hint(
@@ -194,9 +230,9 @@ def abc(answer):
         raise Hint(
             "Some parameters that you keep cannot have made these data: check which are paired."
         )
-    if not np.array_equal(found, np.asarray(run(0.6, 1))):
-        raise Hint("The same generator gave two results: hand `generator` on to both functions.")
-    wide = run(1.5, 1)
+    if not handed_on:
+        raise Hint("The same generator must give the same result: hand it on to both functions.")
+    wide, _ = run(1.5, 1)
     if len(wide) <= len(found):
         raise Hint("A wider tolerance must keep more: is yours the argument `tolerance`?")
 
@@ -221,6 +257,7 @@ def mdn_loss(answer):
     found, right = number(found, "one number, the loss"), _mdn_loss(*given).item()
     weight = torch.softmax(logits, dim=1)
     z = (target[:, None] - mean) / log_sd.exp()
+    parts = torch.log_softmax(logits, dim=1)
     constant = 0.5 * math.log(2 * math.pi)
     normal = -0.5 * z**2 - log_sd - constant
 
@@ -262,6 +299,14 @@ def mdn_loss(answer):
                 "σ is exp(log_sd), not its root: check σ and σ².",
             ),
             (
+                loss(weight, normal),
+                "Inside logsumexp all are logarithms, the weights too: log_softmax.",
+            ),
+            (
+                -torch.logsumexp(parts + normal, dim=0).mean().item(),
+                "logsumexp over the Gaussians of each simulation, dim=1.",
+            ),
+            (
                 -torch.logsumexp(torch.log_softmax(logits, dim=0) + normal, dim=1).mean().item(),
                 "Softmax over the Gaussians, dim=1: the weights of each simulation sum to one.",
             ),
@@ -277,11 +322,21 @@ def mdn_loss(answer):
         raise Hint(
             "Far from all Gaussians it is infinite: exp came before the sum; use torch.logsumexp."
         )
-    logits = logits.clone().requires_grad_()
-    found = answer(logits, mean, log_sd, target)
-    if not getattr(found, "requires_grad", False):
+    if not math.isclose(value, _mdn_loss(logits, mean, log_sd, target + 300.0), rel_tol=1e-3):
         raise Hint(
-            "No gradient comes through: stay with tensors of torch, without item() or numpy()."
+            "Far from all Gaussians the loss must go on growing: a small number added inside the "
+            "logarithm hides how wrong the network is. Use torch.logsumexp."
+        )
+    network = [value.clone().requires_grad_() for value in (logits, mean, log_sd)]
+    try:
+        answer(*network, target).backward()
+        blocked = any(value.grad is None for value in network)
+    except (AttributeError, RuntimeError, TypeError):
+        blocked = True
+    if blocked:
+        raise Hint(
+            "No gradient comes through, or not to all three: stay with tensors of torch, without "
+            "item(), numpy() or detach()."
         )
 
 
@@ -300,8 +355,12 @@ def coupling(answer):
     generator = torch.Generator().manual_seed(5)
     weight = 0.5 * torch.randn(4, 2, 2, generator=generator, dtype=torch.float64)
 
+    half = 1
+
     def net(first):
         size = first.shape[1]
+        if size != half:
+            raise Hint("`net` takes the first half of the parameters: half of P, whatever P is.")
         s, t = (torch.tanh(first @ weight[k, :size, :size]) for k in (0, 1))
         return 0.7 * s, 2 * t + 1
 
@@ -312,9 +371,9 @@ def coupling(answer):
             raise
         except RuntimeError as error:
             raise Hint(
-                f"It raised a RuntimeError, {str(error).splitlines()[0]}: `net` takes the first half only."
+                f"It raised a RuntimeError, {_first_line(error)}: do the shapes fit, row by row?"
             ) from None
-        if not isinstance(found, tuple) or len(found) != 2:
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise Hint("Return two things: the output (n, P) and ln|det| (n,).")
         n = len(values)
         if np.shape(found[1]) != (n,):
@@ -328,6 +387,7 @@ def coupling(answer):
         return found
 
     for size in (2, 4):
+        half = size // 2
         theta = torch.randn(6, size, generator=generator, dtype=torch.float64)
         for inverse in (False, True):
             z, log_det = run(theta.clone(), inverse)
@@ -336,10 +396,15 @@ def coupling(answer):
             which = "the inverse" if inverse else "the forward direction"
             if not np.allclose(z[:, : size // 2], theta[:, : size // 2]):
                 raise Hint(f"In {which}, the first half must come out as it went in.")
-            slope = torch.func.vmap(
-                torch.func.jacrev(lambda row, i=inverse: _row(answer, row, net, i))
+            slope = torch.stack(
+                [
+                    torch.autograd.functional.jacobian(
+                        lambda row, i=inverse: answer(row[None], net, i)[0][0], row
+                    )
+                    for row in theta
+                ]
             )
-            right = torch.linalg.slogdet(slope(theta))[1].numpy()
+            right = torch.linalg.slogdet(slope)[1].numpy()
             expected_z, _ = _coupling(theta, net, inverse)
             if not np.allclose(z, expected_z):
                 if inverse and np.allclose(z, _coupling(theta, net)[0]):
@@ -379,7 +444,7 @@ def coupling(answer):
                 raise Hint(
                     "That is a mean: the determinant of a triangle is the product of its diagonal."
                 )
-            if np.allclose(found, right[0] * 0 + found[0]) or np.allclose(found, right.sum()):
+            if found.any() and np.allclose(found, found[0]):
                 raise Hint(
                     "All rows have the same ln|det|: sum over the parameters, not over the rows."
                 )
@@ -387,10 +452,6 @@ def coupling(answer):
                 f"In {which}, automatic differentiation finds ln|det| = {right[0]:.3f} for the first row "
                 f"and you {found[0]:.3f}: the diagonal of the Jacobian is 1 and exp(s)."
             )
-
-
-def _row(answer, row, net, inverse):
-    return answer(row[None], net, inverse)[0][0]
 
 
 def _c2st(one, other, classifier):
@@ -421,6 +482,22 @@ def c2st(answer):
     if found < 0.97:
         raise Hint(
             f"Samples that do not overlap should give 1, and yours give {found:.2f}: check the labels."
+        )
+    # The same mean, and five times the width: a straight line is blind to it, neighbours are not.
+    near = KNeighborsClassifier(15)
+    found = number(answer(torch.tensor(one), torch.tensor(5 * other), near), "an accuracy")
+    if found < 0.7:
+        raise Hint(
+            f"Where one sample is five times as wide, the classifier that you are given scores "
+            f"{_c2st(one, 5 * other, near):.2f} and yours {found:.2f}: use the one handed in."
+        )
+    # Shifted by 1.5 sigma: an accuracy of 0.77, an area under the ROC curve of 0.86.
+    shifted = other + np.array([1.5, 0.0])
+    found = number(answer(torch.tensor(one), torch.tensor(shifted), line), "an accuracy")
+    if found > _c2st(one, shifted, line) + 0.04:
+        raise Hint(
+            f"Where we find an accuracy of {_c2st(one, shifted, line):.2f}, yours is {found:.2f}: the share "
+            "of right answers is asked for, no other score of lesson 06."
         )
     # Sorted samples, as a chain or a grid may leave them: folds must not follow the order.
     one, other = (np.sort(x[:, :1], axis=0) for x in (one, other + 0.6))

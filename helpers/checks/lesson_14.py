@@ -41,6 +41,10 @@ def registered(answer):
         right = filter_events(times, tau)
         if np.ndim(given) == 1 and len(given) == right.sum() and np.allclose(given, times[right]):
             raise Hint("Those are the right photons; return the mask, one True or False for each.")
+        if np.array_equal(given, np.flatnonzero(right)):
+            raise Hint(
+                "Those are the right positions; return the mask, one True or False for each."
+            )
         mask = array(given, times.shape, "a mask")
         if not np.isin(mask, (0, 1)).all():
             raise Hint("Expected a mask: True for each photon that is registered, and False.")
@@ -143,6 +147,15 @@ def noise(answer):
             raise Hint(
                 "The wait after the blind time has the *incident* rate, not the registered one."
             )
+        if np.allclose(found, 2, rtol=1e-3):
+            raise Hint("That is 2 at all frequencies: where does the dead time come in?")
+        omega = 2 * np.pi * f
+        phi = np.exp(-1j * omega * tau) * rate / (rate - 1j * omega)
+        if np.allclose(found, 2 * (1 - np.abs(phi) ** 2) / np.abs(1 - phi) ** 2, rtol=1e-4):
+            raise Hint(
+                "Dead time and wait follow each other, and so do their phases: with e^{iωτ} goes "
+                "r - iω; one of your signs is turned round."
+            )
         low = 2 / (1 + rate * tau) ** 2
         _draw_over(f, found, right)
         if abs(found[0] / low - 1) > 0.02:
@@ -185,7 +198,13 @@ def minus_log_likelihood(answer):
         power = truth * generator.gamma(m, 1 / np.asarray(m), 60)
 
         def loss(model, power=power, m=m):
-            return number(answer(power.copy(), model.copy(), m), "one number, the sum")
+            value = answer(power.copy(), model.copy(), m)
+            if np.ndim(value) == 0 and not np.isfinite(float(value)):
+                raise Hint(
+                    f"It comes out as {float(value)}: a product of 60 densities is too small for a "
+                    "number. Take logarithms first, then the sum."
+                )
+            return number(value, "one number, the sum")
 
         other = truth * np.linspace(0.6, 1.7, 60)
         # What no model changes may be left out, so only differences count.
@@ -198,6 +217,11 @@ def minus_log_likelihood(answer):
         one = _minus_log_likelihood(power, other, 1) - _minus_log_likelihood(power, truth, 1)
         if np.isclose(found, one, rtol=1e-5):
             raise Hint("Without M: ten periodograms say ten times as much as one.")
+        if np.isclose(found, 2 * right, rtol=1e-5):
+            raise Hint("That is -2 ln L; leave the two out.")
+        swapped = np.sum(m * (other - truth) / power)
+        if np.isclose(found, swapped, rtol=1e-5):
+            raise Hint("Data and model are swapped: the model is in the logarithm, and below.")
         if np.isclose(found, right / 60, rtol=1e-5):
             raise Hint("That is the mean over frequencies; independent ones multiply, so sum.")
         if np.isclose(found, np.sum(m * power * (1 / other - 1 / truth)), rtol=1e-5):
@@ -222,9 +246,9 @@ def _predictive_p(samples, simulate, statistic, observed, generator):
     return (replicas >= statistic(observed)).double().mean().item()
 
 
-def _cauchy_tail(observed):
+def _upper_tail(observed, sd=5.0):
     """P(mean + noise >= observed) for a posterior of N(0, 3) and noise of N(0, 4)."""
-    return 0.5 * (1 - torch.erf(torch.tensor(observed / 5 / 2**0.5)).item())
+    return 0.5 * (1 - torch.erf(torch.tensor(observed / sd / 2**0.5)).item())
 
 
 @exercise("Exercise 14.5", reference=lambda: _predictive_p)
@@ -234,10 +258,11 @@ def predictive_p(answer):
     n = 4000
     generator = torch.Generator().manual_seed(145)
     samples = 3 * torch.randn(n, 2, generator=generator)
-    seen = []
+    seen, generators = [], []
 
     def simulate(theta, generator):
-        seen.append(len(theta) if theta.ndim > 1 else 1)
+        seen.append(theta.reshape(-1, 2))
+        generators.append(generator)
         noise = torch.randn(*theta.shape[:-1], 7, generator=generator)
         return theta[..., :1] + 4 * noise
 
@@ -245,36 +270,44 @@ def predictive_p(answer):
         return x[..., 0]
 
     for observed in (4.0, -7.0, 0.0):
-        data = torch.full((7,), observed)
-        p = number(
-            answer(samples.clone(), simulate, statistic, data, torch.Generator().manual_seed(1)),
-            "a share",
-        )
-        right, error = _cauchy_tail(observed), 0.5 / n**0.5
-        if abs(p - right) < 5 * error:
+        data = torch.tensor([observed] + 6 * [50.0])  # of which the statistic takes the first
+        seen.clear(), generators.clear()
+        handed = torch.Generator().manual_seed(1)
+        p = number(answer(samples.clone(), simulate, statistic, data, handed), "a share")
+        right, error = _upper_tail(observed), 0.5 / n**0.5
+        used = len(torch.unique(torch.cat(seen), dim=0)) if seen else 0
+        if abs(p - right) < 5 * error and used == n:
+            if any(generator is not handed for generator in generators):
+                raise Hint("Hand `generator` on to simulate, so that the result can be repeated.")
             continue
         if not 0 <= p <= 1:
             raise Hint(f"A share lies between 0 and 1; yours is {p:.3g}.")
-        if abs(p - (1 - right)) < 5 * error:
-            raise Hint("That is the share of smaller ones; we want those at least as large.")
-        if abs(p - 2 * min(right, 1 - right)) < 7 * error:
-            raise Hint("That counts both tails; return the upper one alone.")
         if not seen:
             raise Hint("Nothing was simulated: the replicas are data, not parameters.")
-        # 1 / sqrt(2) of the normal tail with only one of the two scatters
-        only_noise = 0.5 * (1 - torch.erf(torch.tensor(observed / 4 / 2**0.5)).item())
-        only_width = 0.5 * (1 - torch.erf(torch.tensor(observed / 3 / 2**0.5)).item())
-        if abs(p - only_noise) < 5 * error or max(seen) < n:
+        if used == 1:
             raise Hint(
                 "All replicas come from one set of parameters: simulate once from each sample, so that "
                 "the width of the posterior is in it."
             )
-        if abs(p - only_width) < 5 * error:
+        if used < n:
+            raise Hint(f"You got {n} samples and used {used}: one replica from each.")
+        if abs(p - right / 7) < 5 * error and right > 0.1:
+            raise Hint("That compares all numbers of the data: compare their statistic.")
+        if abs(p - (1 - right)) < 5 * error:
+            raise Hint("That is the share of smaller ones; we want those at least as large.")
+        if abs(p - 2 * min(right, 1 - right)) < 7 * error:
+            raise Hint("That counts both tails; return the upper one alone.")
+        if abs(p - _upper_tail(observed, 3.0)) < 5 * error:
             raise Hint("The noise of the data is missing from your replicas.")
         raise Hint(
             f"In a problem with a known answer the share is {right:.3f} and yours {p:.3f}: does each "
             "replica get its own statistic?"
         )
+    ties = number(
+        answer(samples.clone(), simulate, lambda x: 0 * x[..., 0], data, handed), "a share"
+    )
+    if ties < 1:
+        raise Hint("At least as large: replicas that equal the observation count too, so use >=.")
 
 
 def _left_over_rms(frequency, leahy, noise, mean_rate, inside):
@@ -290,10 +323,15 @@ def left_over_rms(answer):
         f = 100 + spacing * np.arange(200)
         level = 2 - np.sin(f / 50)
         signal = 0.3 * np.exp(-0.5 * ((f - f[90]) / (20 * spacing)) ** 2) + 0.05
+        signal = signal + 0.5 * (-1.0) ** np.arange(200)  # noise: every other value lies below
         inside = (f > f[40]) & (f < f[150])
-        rms = number(
-            answer(f.copy(), level + signal, level.copy(), mean_rate, inside.copy()), "an rms"
-        )
+        rms = answer(f.copy(), level + signal, level.copy(), mean_rate, inside.copy())
+        if np.ndim(rms) == 0 and np.isnan(float(rms)):
+            raise Hint(
+                "That is the root of a negative number: subtract the noise from the Leahy power, sum "
+                "all frequencies of the band, and take the root last."
+            )
+        rms = number(rms, "an rms")
         variance = np.sum(signal[inside]) * spacing / mean_rate
         if np.isclose(rms, np.sqrt(variance), rtol=0.02):  # a trapezium is as good as a sum
             continue
@@ -307,6 +345,11 @@ def left_over_rms(answer):
             raise Hint("An integral over frequency: the sum wants the spacing in Hz.")
         if np.isclose(rms, np.sqrt(signal.sum() * spacing / mean_rate), rtol=0.02):
             raise Hint("That is the whole spectrum: take the frequencies inside the band alone.")
+        for wrong in (np.abs(signal), signal.clip(0)):
+            if np.isclose(rms, np.sqrt(wrong[inside].sum() * spacing / mean_rate), rtol=0.02):
+                raise Hint(
+                    "Values below the noise count as negative: without them the noise's scatter adds up."
+                )
         raw = (level + signal)[inside].sum() * spacing / mean_rate
         if np.isclose(rms, np.sqrt(raw), rtol=0.02):
             raise Hint("The noise is still in it: subtract first.")
@@ -344,7 +387,7 @@ tools = sorting(
             "exercise 14.2 was for a constant source, and came out low for the mocks.",
         ),
         "the frequency of a strong QPO": (
-            "neither is needed",
+            "none is needed",
             "which parameter did even the worst fit get right?",
         ),
     },

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import torch
-from sklearn.model_selection import cross_val_predict, cross_val_score
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict, cross_val_score
 
 from answers import changed
 from helpers.checks import lesson_13
@@ -33,6 +35,31 @@ def model(norm, exposure=True, swap=False):
 def only_a_batch(theta, detector, time):
     flux = power_law(detector.energy_lo, detector.energy_hi, theta[:, 0], 10 ** theta[:, 1])
     return time * detector.fold(flux)
+
+
+def in_numpy(theta, detector, time):
+    return lesson_13._expected(theta, detector, time).numpy()
+
+
+def in_double_precision(theta, detector, time):
+    return lesson_13._expected(theta, detector, time).double()
+
+
+def changes_theta(theta, detector, time):
+    theta[..., 1] = 10 ** theta[..., 1]
+    return time * detector.fold(
+        power_law(detector.energy_lo, detector.energy_hi, theta[..., 0], theta[..., 1])
+    )
+
+
+def without_folding(theta, detector, time):
+    norm = 10 ** theta[..., 1]
+    return time * power_law(detector.energy_lo, detector.energy_hi, theta[..., 0], norm)
+
+
+def one_by_one(theta, detector, time):
+    flat = [lesson_13._expected(row, detector, time) for row in theta.reshape(-1, 2)]
+    return torch.stack(flat).reshape(*theta.shape[:-1], -1)
 
 
 def poisson(counts, mean):
@@ -68,6 +95,20 @@ def abc_without_generator(observed, draw_prior, simulate, distance, tolerance, n
     return theta[distance(simulate(theta, None), observed) <= tolerance]
 
 
+def abc_with_its_own_seed(observed, draw_prior, simulate, distance, tolerance, n, generator):
+    generator = torch.Generator().manual_seed(0)
+    return lesson_13._abc(observed, draw_prior, simulate, distance, tolerance, n, generator)
+
+
+def abc_in_a_loop(observed, draw_prior, simulate, distance, tolerance, n, generator):
+    kept = []
+    for _ in range(n):
+        theta = draw_prior(1, generator)
+        if distance(simulate(theta, generator), observed) <= tolerance:
+            kept.append(theta)
+    return torch.cat(kept)
+
+
 def abc_by_index(observed, draw_prior, simulate, distance, tolerance, n, generator):
     theta = draw_prior(n, generator)
     far = distance(simulate(theta, generator), observed)
@@ -91,6 +132,25 @@ def underflow(logits, mean, log_sd, target):
     return -torch.log((weight + normal).exp().sum(1)).mean()
 
 
+def bounded(*given):
+    weight, normal = terms(*given)
+    return -torch.log((weight + normal).exp().sum(1) + 1e-30).mean()
+
+
+def summed_over_simulations(*given):
+    weight, normal = terms(*given)
+    return -torch.logsumexp(weight + normal, 0).mean()
+
+
+def weights_instead_of_logarithms(*given):
+    weight, normal = terms(*given)
+    return -torch.logsumexp(weight.exp() + normal, 1).mean()
+
+
+def widths_cut_off(logits, mean, log_sd, target):
+    return mixture(logits, mean, torch.tensor(log_sd.detach().numpy()), target)
+
+
 def weighted_logarithms(*given):
     weight, normal = terms(*given)
     return -(weight.exp() * normal).sum(1).mean()
@@ -111,6 +171,20 @@ def coupling_by_slices(theta, net, inverse=False):
     second = (theta[:, half:] - t) / s.exp() if inverse else theta[:, half:] * s.exp() + t
     log_det = torch.log(s.exp()).sum(1)
     return torch.hstack([theta[:, :half], second]), -log_det if inverse else log_det
+
+
+def coupling_in_place(theta, net, inverse=False):
+    half, z = theta.shape[1] // 2, torch.empty(theta.shape, dtype=theta.dtype)
+    s, t = net(theta[:, :half])
+    z[:, :half] = theta[:, :half]
+    z[:, half:] = (theta[:, half:] - t) / s.exp() if inverse else theta[:, half:] * s.exp() + t
+    return [z, -s.sum(1) if inverse else s.sum(1)]
+
+
+def net_of_everything(theta, net, inverse=False):
+    first, second = theta.chunk(2, 1)
+    s, t = net(theta)
+    return torch.cat([first, second * s.exp() + t], 1), s.sum(1)
 
 
 def coupling_with(change):
@@ -158,12 +232,28 @@ def c2st_in_order(one, other, classifier):
     return cross_val_score(classifier, *stacked(one, other), cv=5).mean()
 
 
+def c2st_area(one, other, classifier):
+    folds = StratifiedKFold(5, shuffle=True, random_state=1)
+    return cross_val_score(classifier, *stacked(one, other), cv=folds, scoring="roc_auc_ovr").mean()
+
+
+def c2st_own_classifier(one, other, classifier):
+    return lesson_13._c2st(one, other, LogisticRegression())
+
+
 OTHER_ROUTES = [
     (lesson_13.expected, counts_by_hand),
+    (lesson_13.expected, one_by_one),
     (lesson_13.log_likelihood, poisson),
+    (
+        lesson_13.log_likelihood,
+        lambda x, f: torch.as_tensor(stats.poisson.logpmf(x.numpy(), f.numpy()).sum(-1)),
+    ),
     (lesson_13.abc, abc_by_index),
+    (lesson_13.abc, abc_in_a_loop),
     (lesson_13.mdn_loss, mixture),
     (lesson_13.coupling, coupling_by_slices),
+    (lesson_13.coupling, coupling_in_place),
     (lesson_13.c2st, c2st_by_prediction),
 ]
 
@@ -173,7 +263,27 @@ WRONG = [
     (lesson_13.expected, only_a_batch, "last dimension"),
     (lesson_13.expected, model(lambda k: 10**k, swap=True), "swapped"),
     (lesson_13.expected, model(lambda k: 3 * 10**k), "another detector"),
+    (lesson_13.expected, in_numpy, "wants a tensor"),
+    (lesson_13.expected, in_double_precision, "keep the dtype"),
+    (lesson_13.expected, changes_theta, "changes theta"),
+    (lesson_13.expected, without_folding, "detector.fold"),
+    (
+        lesson_13.expected,
+        lambda *given: torch.poisson(lesson_13._expected(*given)),
+        "noise comes later",
+    ),
     (lesson_13.log_likelihood, lambda x, f: x * f.log() - f, "sum over the last"),
+    (lesson_13.log_likelihood, lambda x, f: 2 * (f - x * f.log()).sum(-1), "Cash's C"),
+    (
+        lesson_13.log_likelihood,
+        lambda x, f: torch.distributions.Normal(f, f.sqrt()).log_prob(x).sum(-1),
+        "χ²",
+    ),
+    (
+        lesson_13.log_likelihood,
+        lambda x, f: stats.poisson.logpmf(x.numpy(), f.numpy()).sum(-1),
+        "wants a tensor",
+    ),
     (lesson_13.log_likelihood, lambda x, f: (x * f.log() - f).sum(), "One number for all"),
     (lesson_13.log_likelihood, lambda x, f: (f - x * f.log()).sum(-1), "turned round"),
     (lesson_13.log_likelihood, lambda x, f: (x * f.log()).sum(-1), "far too many"),
@@ -191,7 +301,12 @@ WRONG = [
     (lesson_13.abc, abc_mistake("shuffled"), "made from the parameters"),
     (lesson_13.abc, abc_twice, "one batch"),
     (lesson_13.abc, abc_without_generator, "same generator"),
+    (lesson_13.abc, abc_with_its_own_seed, "same generator"),
     (lesson_13.mdn_loss, lambda *given: -mixture(*given), "turned round"),
+    (lesson_13.mdn_loss, bounded, "small number"),
+    (lesson_13.mdn_loss, widths_cut_off, "No gradient"),
+    (lesson_13.mdn_loss, weights_instead_of_logarithms, "all are logarithms"),
+    (lesson_13.mdn_loss, summed_over_simulations, "of each simulation"),
     (lesson_13.mdn_loss, lambda *given: 50 * mixture(*given), "take the mean"),
     (lesson_13.mdn_loss, underflow, "infinite"),
     (lesson_13.mdn_loss, weighted_logarithms, "weighted mean of the logarithms"),
@@ -211,10 +326,14 @@ WRONG = [
     ),
     (lesson_13.coupling, coupling_with(lambda z, d, i, s: (z.flip(1), d)), "first half"),
     (lesson_13.coupling, shift_first, "not stretched"),
+    (lesson_13.coupling, net_of_everything, "half of P"),
+    (lesson_13.coupling, coupling_with(lambda z, d, i, s: (z, 0 * d)), "diagonal"),
     (lesson_13.coupling, wrong_inverse, "undo the shift"),
     (lesson_13.coupling, lambda x, net, inverse=False: lesson_13._coupling(x, net), "goes forward"),
     (lesson_13.c2st, c2st_seen, "learned from"),
     (lesson_13.c2st, c2st_in_order, "shuffle"),
+    (lesson_13.c2st, c2st_area, "no other score"),
+    (lesson_13.c2st, c2st_own_classifier, "handed in"),
     (lesson_13.c2st, lambda *given: 1 - lesson_13._c2st(*given), "do not overlap"),
     (lesson_13.c2st, lambda *given: 2 * lesson_13._c2st(*given) - 1, "about 0.5"),
     (lesson_13.choices, changed(lesson_13.choices.reference(), one_spectrum="NPE"), "missing"),

@@ -41,7 +41,7 @@ def noise_by_real_part(f, rate, tau):
     return 2 * ((1 + phi) / (1 - phi)).real
 
 
-def noise_without_dead_time_in_the_phase(f, rate, tau):
+def noise_with_one_sign_turned(f, rate, tau):
     phi = np.exp(-1j * 2 * np.pi * f * tau) * rate / (rate - 1j * 2 * np.pi * f)
     return 2 * (1 - abs(phi) ** 2) / abs(1 - phi) ** 2
 
@@ -54,6 +54,16 @@ def one_by_one(samples, simulate, statistic, observed, generator):
 def plug_in(samples, simulate, statistic, observed, generator):
     replicas = simulate(samples.mean(0).expand(len(samples), -1), generator)
     return (statistic(replicas) >= statistic(observed)).double().mean()
+
+
+@np.errstate(all="ignore")
+def log_of_a_product(power, model, n):
+    return -np.log(np.prod(np.float32(model ** (-1.0 * n) * np.exp(-n * power / model))))
+
+
+@np.errstate(all="ignore")
+def noise_less_power(f, power, noise, rate, inside):
+    return np.sqrt((noise - power)[inside].sum() * (f[1] - f[0]) / rate)
 
 
 OTHER_ROUTES = [
@@ -83,6 +93,7 @@ WRONG = [
         lambda t, d: np.r_[False, filter_events(t, d)[1:]],
         "finds a live detector",
     ),
+    (lesson_14.registered, lambda t, d: np.flatnonzero(filter_events(t, d)), "right positions"),
     (lesson_14.registered, of_the_photon_that_comes, "last registered photon"),
     (lesson_14.registered, strictly_later, "exactly at the end"),
     (lesson_14.registered, lambda t, d: by_jumping(t, d) * 0.5, "Expected a mask"),
@@ -101,13 +112,22 @@ WRONG = [
     ),
     (lesson_14.noise, lambda f, r, tau: lesson_14._noise(f, r, tau) + 0j, "real number"),
     (lesson_14.noise, lambda f, r, tau: lesson_14._noise(f, r, tau) ** 0.5, "bars squared"),
-    (lesson_14.noise, lambda f, r, tau: 2 + 0 * f, "For f → 0"),
+    (lesson_14.noise, lambda f, r, tau: 3 + 0 * f, "For f → 0"),
+    (lesson_14.noise, lambda f, r, tau: 2 + 0 * f, "where does the dead time"),
+    (lesson_14.noise, noise_with_one_sign_turned, "turned round"),
     (
         lesson_14.minus_log_likelihood,
         lambda p, m, n: -np.sum(n * (np.log(m) + p / m)),
         "negative",
     ),
     (lesson_14.minus_log_likelihood, lambda p, m, n: np.sum(np.log(m) + p / m), "Without M"),
+    (lesson_14.minus_log_likelihood, lambda p, m, n: 2 * np.sum(n * (np.log(m) + p / m)), "-2 ln"),
+    (lesson_14.minus_log_likelihood, lambda p, m, n: np.sum(n * (np.log(p) + m / p)), "swapped"),
+    (
+        lesson_14.minus_log_likelihood,
+        log_of_a_product,
+        "logarithms first",
+    ),
     (
         lesson_14.minus_log_likelihood,
         lambda p, m, n: np.mean(n * (np.log(m) + p / m)),
@@ -127,6 +147,26 @@ WRONG = [
     ),
     (lesson_14.minus_log_likelihood, lambda p, m, n: np.sum((p - m) ** 2), "should differ"),
     (lesson_14.predictive_p, plug_in, "one set of parameters"),
+    (
+        lesson_14.predictive_p,
+        lambda s, sim, t, o, g: lesson_14._predictive_p(s[:50], sim, t, o, g),
+        "used 50",
+    ),
+    (
+        lesson_14.predictive_p,
+        lambda s, sim, t, o, g: (sim(s, g) >= o).double().mean(),
+        "their statistic",
+    ),
+    (
+        lesson_14.predictive_p,
+        lambda s, sim, t, o, g: lesson_14._predictive_p(s, sim, t, o, torch.Generator()),
+        "Hand `generator` on",
+    ),
+    (
+        lesson_14.predictive_p,
+        lambda s, sim, t, o, g: (t(sim(s, g)) > t(o)).double().mean(),
+        "At least as large",
+    ),
     (
         lesson_14.predictive_p,
         lambda s, sim, t, o, g: 1 - lesson_14._predictive_p(s, sim, t, o, g),
@@ -181,6 +221,21 @@ WRONG = [
         lesson_14.left_over_rms,
         lambda f, p, n, r, i: np.mean((p - n)[i]) ** 0.5,
         "sum, spacing, rate, root",
+    ),
+    (
+        lesson_14.left_over_rms,
+        lambda f, p, n, r, i: (np.abs(p - n)[i].sum() * (f[1] - f[0]) / r) ** 0.5,
+        "count as negative",
+    ),
+    (
+        lesson_14.left_over_rms,
+        lambda f, p, n, r, i: ((p - n).clip(0)[i].sum() * (f[1] - f[0]) / r) ** 0.5,
+        "count as negative",
+    ),
+    (
+        lesson_14.left_over_rms,
+        noise_less_power,
+        "negative number",
     ),
     (
         lesson_14.tools,

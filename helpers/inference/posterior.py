@@ -1,4 +1,4 @@
-"""Neural posterior estimation inside a box, and tests of whether its widths can be trusted."""
+"""Neural posterior estimation inside a box: training, sampling, and files to keep a posterior in."""
 
 import copy
 import json
@@ -7,11 +7,9 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import zuko
-from scipy import stats
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
@@ -20,14 +18,9 @@ from helpers.networks import seeded
 
 __all__ = [
     "BoxPosterior",
-    "Calibration",
     "PosteriorFileError",
-    "TooFewError",
-    "calibration",
     "convolution",
-    "coverage",
     "load_posterior",
-    "ranks",
     "train_posterior",
     "weighted_sums",
 ]
@@ -39,14 +32,6 @@ _DRAWS = 200_000
 
 class PosteriorFileError(ValueError):
     """A file that does not hold a posterior this course can read."""
-
-
-class TooFewError(ValueError):
-    """Too few test sets or draws for a verdict. Attribute `estimate`: what they say all the same."""
-
-    def __init__(self, message, estimate):
-        super().__init__(message)
-        self.estimate = estimate
 
 
 def weighted_sums(shape, n_features: int = 16) -> nn.Module:
@@ -296,103 +281,6 @@ def train_posterior(
             )
     bar.close()
     return BoxPosterior(estimators, low, high, summary)
-
-
-def ranks(draws: Tensor, theta: Tensor) -> Tensor:
-    """(n, P) share of the posterior's draws (S, n, P) below the truth (n, P): uniform if calibrated.
-
-    The ranks of simulation-based calibration. Necessary, not sufficient: the prior passes.
-
-    Reference: Talts et al. 2018, arXiv:1804.06788.
-
-    Example:
-        >>> ranks(torch.arange(4.0).reshape(4, 1, 1), torch.tensor([[1.5]]))
-        tensor([[0.5000]], dtype=torch.float64)
-    """
-    return (draws < theta).double().mean(dim=0)
-
-
-def coverage(draws: Tensor, theta: Tensor, references: Tensor) -> Tensor:
-    """(n,) share of the draws (S, n, P) nearer to a reference (n, P) than the truth is: uniform too.
-
-    Tests of accuracy with random points (TARP): each reference is the centre of a region that just
-    excludes the truth. Distances are Euclidean: scale the parameters. References that depend on the
-    data, not on the truth, show what ranks cannot: that the prior says nothing of them.
-
-    Reference: Lemos et al. 2023, arXiv:2302.03026, algorithm 2.
-
-    Example:
-        >>> draws = torch.tensor([[[0.1, 0.0]], [[0.9, 0.0]]])
-        >>> coverage(draws, torch.tensor([[0.5, 0.0]]), torch.zeros(1, 2))
-        tensor([0.5000], dtype=torch.float64)
-    """
-    nearer = (draws - references).norm(dim=-1) < (theta - references).norm(dim=-1)
-    return nearer.double().mean(dim=0)
-
-
-class Calibration(NamedTuple):
-    """What `calibration` finds, for each of P parameters or for all of them."""
-
-    bias: Tensor
-    """(P,) mean of (posterior mean - truth)/(posterior standard deviation): 0 if there is none."""
-    bias_error: Tensor
-    """(P,) its standard error."""
-    scatter: Tensor
-    """(P,) standard deviation of the same: 1 for normal posteriors, above it if they are too narrow."""
-    sbc_p: Tensor
-    """(P,) p-value of the ranks being uniform, after Kolmogorov and Smirnov."""
-    tarp_p: float
-    """The same of `coverage`, from random points in the box."""
-
-
-def calibration(
-    draws: Tensor,
-    theta: Tensor,
-    low: Tensor,
-    high: Tensor,
-    generator: torch.Generator | None = None,
-) -> Calibration:
-    """Are posteriors right on average, and as sure as they may be? From test sets with known truth.
-
-    Args:
-        draws: (S, n, P) draws from the posteriors of n test sets, 100 or more each.
-        theta: (n, P) the truths, drawn from the prior, 100 or more.
-        low, high: (P,) corners of the prior, that scale the parameters for `coverage`.
-        generator: of its random points, on the CPU.
-
-    Raises:
-        TooFewError: if there are fewer test sets or draws than that. It carries its estimate.
-
-    Example:
-        The prior as posterior: ranks are uniform, and only that it is never wrong says nothing.
-
-        >>> generator = torch.Generator().manual_seed(1)
-        >>> theta, draws = (torch.rand(*n, generator=generator) for n in ((500, 1), (200, 500, 1)))
-        >>> found = calibration(draws, theta, torch.zeros(1), torch.ones(1), generator)
-        >>> bool(found.sbc_p > 0.01), bool(found.bias.abs() < 5 * found.bias_error)
-        (True, True)
-    """
-    z = (draws.mean(dim=0) - theta) / draws.std(dim=0)
-    reference = torch.rand(theta.shape, generator=generator).to(theta)
-    covered = coverage((draws - low) / (high - low), (theta - low) / (high - low), reference)
-    found = Calibration(
-        z.mean(dim=0),
-        z.std(dim=0) / len(theta) ** 0.5,
-        z.std(dim=0),
-        torch.tensor([_uniform_p(column) for column in ranks(draws, theta).T]),
-        _uniform_p(covered),
-    )
-    if len(theta) < 100 or len(draws) < 100:
-        raise TooFewError(
-            f"{len(theta)} test sets with {len(draws)} draws each cannot tell whether posteriors are "
-            "calibrated: take 100 or more of both, better 500. What these say is in `.estimate`.",
-            found,
-        )
-    return found
-
-
-def _uniform_p(values):
-    return float(stats.kstest(values.cpu().numpy(), "uniform").pvalue)
 
 
 class _Estimator(nn.Module):

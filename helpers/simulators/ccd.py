@@ -1,0 +1,461 @@
+"""X-ray CCDs: what they are made of, and how they turn charges in pixels into graded events.
+
+A photon frees charge that spreads over a pixel and its neighbours. After each frame the pixels are
+read out, and from their charges alone the detector has to say which photons came. Two photons too
+close to each other in the same frame look like one of their summed energy (pile-up), or like no
+photon at all (rejected for the shape that they make).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = [
+    "ACIS",
+    "ACIS_SUBARRAY",
+    "CCD",
+    "EROSITA",
+    "PN",
+    "XRT_PC",
+    "Events",
+    "find_events",
+]
+
+
+@dataclass(frozen=True)
+class CCD:
+    """An X-ray CCD behind its telescope. `dataclasses.replace(ACIS, frame_time=0.4)` makes another.
+
+    Charge: a Gaussian cloud of σ = `cloud` whose shares fall on the sides of the nearest pixel
+    edges; or, with `cloud_scale`, weights exp(-(d/scale)²), d the distance in pixels to the centres
+    of the four nearest pixels, normalised. Both are products of a share in x and one in y, and
+    fill at most 2 × 2 pixels.
+
+    Rule "islands": neighbouring pixels (by a side) above the split threshold are one event. Its
+    energy is their sum, its grade the number of pixels in a valid pattern, and 0 in any other.
+    Valid are one pixel; two; three in an L with the brightest at its corner; 2 × 2 with the
+    faintest diagonally opposite to the brightest.
+    Rule "acis": the event is the 3 × 3 neighbourhood of a pixel brighter than its 8 neighbours. Its
+    energy is the sum of those above the split threshold, its grade (0 to 7) that of ASCA.
+
+    References: Dauser et al. 2019, A&A 630, A66 (SIXTE: charge clouds, islands); the Chandra
+    Proposers' Observatory Guide, chapter 6 (grades).
+
+    Args:
+        name: of the instrument.
+        frame_time: what a frame collects photons for, s.
+        pixel: width of a pixel on the sky, arcsec.
+        pixel_size: width of a pixel on the chip, µm.
+        psf_core: r_c of the King profile [1 + (r/r_c)²]^-b of the photons' density, arcsec; infinity
+            for light that is the same everywhere, as from a lamp.
+        psf_slope: b of the King profile, above 1.
+        cloud: σ of the charge cloud, µm; 0 to leave each photon in one pixel.
+        cloud_scale: scale of the exponential rule, pixels; 0 for the Gaussian cloud.
+        readout_noise: σ in each pixel that is read, keV.
+        event_threshold: of the brightest pixel of an event, keV.
+        split_threshold: of the others, keV.
+        upper_limit: of an event's energy, keV; above it the event is rejected.
+        rule: "islands" or "acis".
+        grades: those that are accepted.
+        area: effective area, the nodes (keV, cm²) of a curve that is straight in both logarithms; or
+            the name of a response in data/ whose area is taken.
+        fano: F in the variance F w E of the charge of a photon of energy E.
+        pair_energy: w, keV per electron-hole pair.
+
+    Raises:
+        ValueError: if a number is outside its range.
+
+    Example:
+        >>> ACIS.frame_time, round(ACIS.half_power_diameter, 1)
+        (3.2, 1.0)
+    """
+
+    name: str
+    frame_time: float
+    pixel: float
+    pixel_size: float
+    psf_core: float
+    psf_slope: float
+    readout_noise: float
+    event_threshold: float
+    split_threshold: float
+    upper_limit: float
+    rule: str
+    grades: tuple[int, ...]
+    area: str | tuple[tuple[float, float], ...]
+    cloud: float = 0.0
+    cloud_scale: float = 0.0
+    fano: float = 0.115
+    pair_energy: float = 3.65e-3
+
+    def __post_init__(self):
+        for name in ("frame_time", "pixel", "pixel_size", "psf_core", "upper_limit"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"{name} of {self.name} must be positive, not {getattr(self, name)}."
+                )
+        for name in ("cloud", "cloud_scale", "readout_noise", "fano", "pair_energy"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} of {self.name} must be 0 or more, not {getattr(self, name)}."
+                )
+        if not self.psf_slope > 1:
+            raise ValueError(f"psf_slope={self.psf_slope}: up to 1, the King profile has no end.")
+        if not 0 <= self.split_threshold <= self.event_threshold:
+            raise ValueError(
+                f"split_threshold={self.split_threshold} keV must be 0 or more, and no more than "
+                f"event_threshold={self.event_threshold} keV."
+            )
+        if self.rule not in ("islands", "acis"):
+            raise ValueError(f'rule must be "islands" or "acis", not {self.rule!r}.')
+        if self.cloud > 0.25 * self.pixel_size:
+            raise ValueError(
+                f"cloud={self.cloud} µm would spill over more than 2 × 2 pixels of "
+                f"{self.pixel_size} µm: use at most a quarter of a pixel."
+            )
+
+    @property
+    def half_power_diameter(self) -> float:
+        """Of the circle that holds half of the photons, arcsec: 2 r_c √(2^(1/(b - 1)) - 1)."""
+        return 2 * self.psf_core * math.sqrt(2 ** (1 / (self.psf_slope - 1)) - 1)
+
+    def upper_share(self, distance: Tensor) -> Tensor:
+        """The share of the charge beyond a pixel edge, of a photon this far beyond it, pixels."""
+        if self.cloud_scale:
+            return torch.sigmoid(distance * (2 / self.cloud_scale**2))
+        if self.cloud:
+            return torch.special.ndtr(distance * (self.pixel_size / self.cloud))
+        return (distance >= 0).to(distance.dtype)
+
+    def blur(self, energy: Tensor) -> Tensor:
+        """σ of the charge that a photon of this energy frees, √(F w E), keV."""
+        return (energy * (self.fano * self.pair_energy)).sqrt()
+
+
+# Unless a source is named, numbers below are a choice of this course: round, and near to what is
+# known of the instrument. Frame times, pixels and the King profiles of XRT and pn are those of the
+# instruments (Moretti et al. 2005 for XRT); areas are rough sketches, but for that of pn.
+ACIS = CCD(
+    name="Chandra ACIS",
+    frame_time=3.2,  # and 0.041 s more to the next frame, to shift the image away
+    pixel=0.492,
+    pixel_size=24.0,
+    psf_core=0.38,  # half of the photons in a circle 1" wide, choice of this course
+    psf_slope=1.7,
+    cloud=2.0,  # choice of this course
+    readout_noise=0.009,  # 2 to 3 electrons, choice of this course
+    event_threshold=0.14,  # choice of this course
+    split_threshold=0.05,  # 13 units of 3.7 eV, rounded
+    upper_limit=15.0,
+    rule="acis",
+    grades=(0, 2, 3, 4, 6),
+    area=(
+        (0.1, 1.0), (0.3, 50.0), (0.5, 150.0), (1.0, 480.0), (1.5, 650.0), (2.0, 520.0), (2.2, 380.0),
+        (4.0, 360.0), (5.0, 320.0), (6.0, 220.0), (7.0, 110.0), (8.0, 60.0), (10.0, 10.0),
+        (12.0, 1.0),
+    ),
+)  # fmt: skip
+"""Chandra's imager, full frame. The area is a sketch of the chip S3 in the first years."""
+
+ACIS_SUBARRAY = CCD(**{**vars(ACIS), "name": "Chandra ACIS, subarray", "frame_time": 0.44104})
+"""ACIS with few rows read, and so more often: the frame time of ObsID 10027 (M82)."""
+
+XRT_PC = CCD(
+    name="Swift XRT, photon counting",
+    frame_time=2.5,
+    pixel=2.36,
+    pixel_size=40.0,
+    psf_core=5.8,  # Moretti et al. 2005, SPIE 5898, 360
+    psf_slope=1.55,
+    cloud=3.0,  # choice of this course
+    readout_noise=0.02,  # choice of this course
+    event_threshold=0.2,  # choice of this course
+    split_threshold=0.08,  # choice of this course
+    upper_limit=12.0,  # choice of this course
+    rule="islands",
+    grades=(1, 2, 3, 4),  # Swift's grades 0 to 12
+    area=(
+        (0.1, 1.0), (0.3, 20.0), (0.5, 40.0), (1.0, 110.0), (1.5, 135.0), (2.0, 110.0), (2.3, 75.0),
+        (4.0, 75.0), (5.0, 70.0), (6.0, 60.0), (8.0, 20.0), (10.0, 6.0), (12.0, 1.0),
+    ),
+)  # fmt: skip
+"""Swift's X-ray telescope in photon counting mode. The response in data/ is of the other mode."""
+
+PN = CCD(
+    name="XMM-Newton EPIC pn",
+    frame_time=0.0734,
+    pixel=4.1,
+    pixel_size=150.0,
+    psf_core=6.6,
+    psf_slope=1.5,
+    cloud=10.0,  # 9 to 11 µm in SIXTE
+    readout_noise=0.018,  # choice of this course
+    event_threshold=0.15,  # as in SIXTE
+    split_threshold=0.07,  # choice of this course
+    upper_limit=15.0,  # choice of this course
+    rule="islands",
+    grades=(1, 2),  # singles and doubles, patterns 0 to 4
+    area="xmm_pn",
+)
+"""XMM-Newton's pn camera, full frame, with the area of data/response_xmm_pn.npz."""
+
+EROSITA = CCD(
+    name="eROSITA, one telescope module",
+    frame_time=0.05,
+    pixel=9.67,
+    pixel_size=75.0,
+    psf_core=4.6,  # half of the photons in a circle 16" wide, as on axis
+    psf_slope=1.5,  # choice of this course
+    cloud_scale=0.355,  # Dennerl's rule, as in SIXTE
+    readout_noise=0.009,  # 2 to 3 electrons, choice of this course
+    event_threshold=0.15,  # choice of this course
+    split_threshold=0.04,  # choice of this course
+    upper_limit=12.0,  # choice of this course
+    rule="islands",
+    grades=(1, 2, 3, 4),
+    area=(
+        (0.1, 5.0), (0.2, 60.0), (0.3, 130.0), (0.5, 190.0), (1.0, 300.0), (1.5, 340.0), (2.0, 260.0),
+        (2.3, 130.0), (3.0, 100.0), (4.0, 75.0), (5.0, 60.0), (6.0, 45.0), (8.0, 15.0), (10.0, 4.0),
+        (12.0, 1.0),
+    ),
+)  # fmt: skip
+"""One of the seven cameras of eROSITA. The area is a sketch."""
+
+
+class Events(NamedTuple):
+    """What a detector reports, one entry for each event, whether it is accepted or not.
+
+    Attributes:
+        simulation: (n_events,) which simulation.
+        frame: (n_events,) which frame of it.
+        x, y: (n_events,) the brightest pixel: its column and row (`find_events`), or where its centre
+            lies from the source, arcsec (`PileUpSimulator`).
+        energy: (n_events,) keV.
+        grade: (n_events,) as `CCD` says.
+        n_photons: (n_events,) how many photons truly hit its pixels.
+        valid: (n_events,) whether grade and energy are accepted, and no pixel lies at the border.
+    """
+
+    simulation: Tensor
+    frame: Tensor
+    x: Tensor
+    y: Tensor
+    energy: Tensor
+    grade: Tensor
+    n_photons: Tensor
+    valid: Tensor
+
+
+def find_events(charge: Tensor, detector: CCD, photons: Tensor | None = None) -> Events:
+    """The events in images of charge, as the detector's rule finds them.
+
+    Events with a pixel in the outermost rows and columns are found, but not valid: what is beyond
+    could belong to them.
+
+    Args:
+        charge: (n_frames, height, width) keV in each pixel, noise included.
+        detector: its thresholds, rule and grades.
+        photons: (n_frames, height, width) how many photons hit each pixel, if it is known.
+
+    Returns:
+        The events. All belong to simulation 0, and without `photons` n_photons is 0.
+
+    Raises:
+        ValueError: if the shapes are not as above.
+
+    Example:
+        One photon split over two pixels, and what two photons side by side can look like:
+
+        >>> frames = torch.zeros(2, 5, 6)
+        >>> frames[0, 2, 2:4] = torch.tensor([1.0, 0.5])
+        >>> frames[1, 2, 1:5] = torch.tensor([0.5, 1.0, 0.9, 0.5])
+        >>> events = find_events(frames, EROSITA)
+        >>> events.energy.tolist(), events.grade.tolist(), events.valid.tolist()
+        ([1.5, 2.9000000953674316], [2, 0], [True, False])
+    """
+    if charge.ndim != 3 or (photons is not None and photons.shape != charge.shape):
+        raise ValueError(
+            "find_events needs charge (n_frames, height, width), and photons of the same shape or "
+            f"None: not {tuple(charge.shape)}"
+            + ("." if photons is None else f" and {tuple(photons.shape)}.")
+        )
+    height, width = charge.shape[1:]
+    # A dark ring around each frame, so that every pixel has neighbours in its own frame.
+    ringed = torch.nn.functional.pad(charge, (1, 1, 1, 1), value=-math.inf)
+    pixels = where_true(ringed.flatten() > detector.split_threshold)
+    slot = torch.full((ringed.numel(),), -1, device=charge.device)
+    slot[pixels] = torch.arange(len(pixels), device=charge.device)
+    frame = pixels // ((height + 2) * (width + 2))
+    row = pixels // (width + 2) % (height + 2) - 1
+    column = pixels % (width + 2) - 1
+    hits = torch.zeros_like(pixels) if photons is None else photons[frame, row, column].long()
+    border = (row == 0) | (row == height - 1) | (column == 0) | (column == width - 1)
+    peak, energy, grade, n_photons, valid = grade_pixels(
+        pixels, ringed.flatten()[pixels], hits, slot, 1, width + 2, detector, border
+    )
+    simulation = torch.zeros_like(peak)
+    place = (part[peak] for part in (frame, column, row))
+    return Events(simulation, *place, energy, grade, n_photons, valid)
+
+
+def where_true(mask):
+    """(n,) at which places a mask is true, ascending.
+
+    On a CPU numpy, which does not stumble over masks that look random, takes a tenth of torch's time.
+    """
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return torch.nonzero(mask).flatten()
+
+
+def grade_pixels(pixels, charge, photons, slot, right, down, detector, border=None):
+    """Events among the pixels above the split threshold, wherever these lie in memory.
+
+    Args:
+        pixels: (n,) the place of each pixel.
+        charge: (n,) keV.
+        photons: (n,) how many hit it.
+        slot: at each place the number of its pixel, or -1. All neighbours of pixels must have places.
+        right, down: how many places a neighbour is away.
+        detector: thresholds, rule and grades.
+        border: (n,) whether the pixel lies at the border, if any does.
+
+    Returns:
+        Of each event: the number of the brightest pixel, energy, grade, photons, validity.
+    """
+    rule = _islands if detector.rule == "islands" else _neighbourhoods
+    peak, energy, grade, n_photons, at_border = rule(
+        pixels, charge, photons, slot, right, down, detector.event_threshold, border
+    )
+    accepted = torch.tensor([g in detector.grades for g in range(8)], device=pixels.device)
+    valid = accepted.index_select(0, grade) & (energy <= detector.upper_limit)
+    if border is not None:
+        valid &= ~at_border
+    return peak, energy, grade, n_photons, valid
+
+
+def _islands(pixels, charge, photons, slot, right, down, threshold, border):
+    """Neighbours by a side belong together, and so do the neighbours of neighbours."""
+    n, numbers = len(pixels), torch.arange(len(pixels), device=pixels.device)
+    pairs = []
+    for step in (right, down):
+        neighbour = slot.index_select(0, pixels + step)
+        one = where_true(neighbour >= 0)
+        pairs.append(torch.stack([one, neighbour.index_select(0, one).long()]))
+    island = _connected(n, *torch.cat(pairs, dim=1))
+    is_first = island == numbers
+    island = (is_first.cumsum(0) - 1).index_select(0, island)
+    shape = (int(is_first.sum()),)
+
+    energy = charge.new_zeros(shape).index_add_(0, island, charge)
+    n_photons = photons.new_zeros(shape).index_add_(0, island, photons)
+    size = torch.bincount(island, minlength=shape[0])
+    highest = charge.new_zeros(shape).scatter_reduce_(0, island, charge, "amax")
+    # Of several pixels that are equally bright, the first.
+    brightest = where_true(charge == highest.index_select(0, island))
+    peak = torch.full(shape, n, device=pixels.device)
+    peak.scatter_reduce_(0, island.index_select(0, brightest), brightest, "amin")
+    at_border = None
+    if border is not None:
+        at_border = torch.zeros(shape, dtype=torch.bool, device=pixels.device)
+        at_border[island[border]] = True
+        at_border = at_border[highest > threshold]
+
+    kept = where_true(highest > threshold)
+    peak, energy, size, n_photons = (
+        x.index_select(0, kept) for x in (peak, energy, size, n_photons)
+    )
+    # Up to two pixels are always valid. Three and four are if the brightest has one neighbour to a
+    # side and one above or below; and, of four, if the one between these is the faintest.
+    grade = torch.where(size <= 2, size, 0)
+    large = where_true((size == 3) | (size == 4))
+    centre = pixels.index_select(0, peak.index_select(0, large))
+    sides = [slot.index_select(0, centre + step) for step in (-right, right, -down, down)]
+    has = [side >= 0 for side in sides]
+    corner = (has[0] ^ has[1]) & (has[2] ^ has[3])
+    diagonal = torch.where(has[0], -right, right) + torch.where(has[2], -down, down)
+    fourth = slot.index_select(0, centre + diagonal)
+    between = charge[fourth.clamp(min=0)]
+    fainter = between <= torch.minimum(
+        charge[torch.maximum(sides[0], sides[1]).clamp(min=0)],
+        charge[torch.maximum(sides[2], sides[3]).clamp(min=0)],
+    )
+    three = size.index_select(0, large) == 3
+    good = corner & (three | ((fourth >= 0) & fainter))
+    grade[large] = torch.where(good, size.index_select(0, large), 0)
+    return peak, energy, grade, n_photons, at_border
+
+
+def _connected(n, one, other):
+    """(n,) the lowest of all numbers that are connected to each, given pairs of connected ones."""
+    label = torch.arange(n, device=one.device)
+    while len(one):
+        a, b = label.index_select(0, one), label.index_select(0, other)
+        # The higher of two names is now called like the lower, and so on to the lowest.
+        label.scatter_reduce_(0, torch.maximum(a, b), torch.minimum(a, b), "amin")
+        while not torch.equal(lower := label.index_select(0, label), label):
+            label = lower
+        apart = where_true(label.index_select(0, one) != label.index_select(0, other))
+        one, other = one.index_select(0, apart), other.index_select(0, apart)
+    return label
+
+
+def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold, border):
+    """The 3 × 3 pixels around each that none of its 8 neighbours outshines."""
+    candidate = where_true(charge > threshold)
+    centre, at_centre = pixels.index_select(0, candidate), charge.index_select(0, candidate)
+    # An entry more, for the pixels below the split threshold.
+    charge, photons = (torch.nn.functional.pad(x, (0, 1)) for x in (charge, photons))
+    energy, n_photons = at_centre.clone(), photons.index_select(0, candidate)
+    is_peak = torch.ones_like(candidate, dtype=torch.bool)
+    bits = torch.zeros_like(candidate)
+    for bit, (dx, dy) in _FLIGHT_BITS.items():
+        neighbour = slot.index_select(0, centre + (dx * right + dy * down))
+        bits += (neighbour >= 0) * bit
+        neighbour = torch.where(neighbour >= 0, neighbour, len(pixels))
+        value = charge.index_select(0, neighbour)
+        # Of two that are equally bright, the first.
+        is_peak &= (value < at_centre) if (dy, dx) < (0, 0) else (value <= at_centre)
+        energy += value
+        n_photons += photons.index_select(0, neighbour)
+    kept = where_true(is_peak)
+    peak, energy, n_photons, bits = (
+        x.index_select(0, kept) for x in (candidate, energy, n_photons, bits)
+    )
+    grade = torch.tensor(_asca_grades(), device=pixels.device)[bits]
+    return peak, energy, grade, n_photons, None if border is None else border[peak]
+
+
+# What each neighbour above the split threshold adds to ACIS' flight grade, by its (right, down).
+_FLIGHT_BITS = {
+    1: (-1, 1), 2: (0, 1), 4: (1, 1), 8: (-1, 0), 16: (1, 0), 32: (-1, -1), 64: (0, -1), 128: (1, -1),
+}  # fmt: skip
+
+
+@cache
+def _asca_grades():
+    """ASCA's grade of each of the 256 flight grades: single, split up or down, left, right, L."""
+    # The corners that touch each of the four sides.
+    touching = {2: 1 | 4, 8: 1 | 32, 16: 4 | 128, 64: 32 | 128}
+    alone = {2: 2, 64: 2, 8: 3, 16: 4}
+    grades = []
+    for bits in range(256):
+        sides, corners = bits & (2 | 8 | 16 | 64), bits & (1 | 4 | 32 | 128)
+        if sides == 0:
+            grades.append(1 if corners else 0)
+        elif sides in alone:
+            grades.append(5 if corners & touching[sides] else alone[sides])
+        elif sides in (2 | 8, 2 | 16, 64 | 8, 64 | 16):
+            a, b = (side for side in touching if side & sides)
+            between = touching[a] & touching[b]
+            # A corner that touches one of the sides, and is not the one between them, spoils it.
+            spoils = corners & (touching[a] | touching[b]) & ~between
+            grades.append(7 if spoils else 6)
+        else:
+            grades.append(7)
+    return grades

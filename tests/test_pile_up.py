@@ -1,0 +1,533 @@
+"""The simulator of pile-up against exact rates, Davis' spectrum, and what must be conserved.
+
+Every Monte Carlo tolerance is five standard errors, which the sample itself or theory gives.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from helpers.simulators import pile_up as module
+from helpers.simulators.ccd import ACIS, EROSITA, PN, XRT_PC
+from helpers.simulators.pile_up import (
+    PileUpSimulator,
+    absorbed_blackbody,
+    absorbed_power_law,
+    davis_spectrum,
+)
+from helpers.spectra import energy_flux
+
+# Without noise, thresholds or split charge: each photon fills just the pixel that it hits.
+PLAIN = replace(
+    EROSITA, cloud_scale=0.0, readout_noise=0.0, fano=0.0, event_threshold=0.0, split_threshold=0.0,
+    upper_limit=1e9,
+)  # fmt: skip
+# All photons in the middle of one pixel.
+POINT = {"psf_core": 1e-5, "psf_slope": 3.0}
+LAMP = {"psf_core": math.inf}
+CENTRED = {"position": (0.0, 0.0)}
+UNIT_AREA = (torch.tensor([0.01, 100.0]), torch.tensor([1.0, 1.0]))
+
+
+def flat(energy_lo, energy_hi, theta):
+    """A spectrum with the same number of photons in each bin, theta of them per second and cm²."""
+    return theta[..., :1].expand(*theta.shape[:-1], len(energy_lo)) / len(energy_lo)
+
+
+def counting(detector, n_frames, **options):
+    """A simulator whose theta is the number of photons per frame, and all frames last a second."""
+    detector = replace(detector, frame_time=1.0)
+    options = {"response": UNIT_AREA, "energies": (2.0, 2.1, 0.1), **options}
+    return PileUpSimulator(detector, flat, float(n_frames), **options)
+
+
+def seeded(device, seed=1):
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+def load(value, n, device, dtype=torch.float32):
+    return torch.full((n, 1), value, device=device, dtype=dtype)
+
+
+def z_score(sample, expected):
+    """How many standard errors the mean over the first dimension is from what it should be."""
+    sample = np.asarray(sample.cpu() if isinstance(sample, torch.Tensor) else sample, dtype=float)
+    return (sample.mean(axis=0) - expected) / (sample.std(axis=0, ddof=1) / len(sample) ** 0.5)
+
+
+def per_simulation(events, mask, n):
+    return torch.bincount(events.simulation[mask], minlength=n).cpu().double().numpy()
+
+
+# ---- one cell, and many under the same light
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5, 2.0, 6.0])
+@pytest.mark.parametrize("rule", ["islands", "acis"])
+def test_one_cell(device, rate, rule):
+    n, n_frames = 64, 400
+    simulate = counting(replace(PLAIN, rule=rule, grades=(0, 1), **POINT), n_frames, **CENTRED)
+    events = simulate.events(load(rate, n, device), seeded(device))
+    assert events.valid.all()
+    detected = per_simulation(events, events.valid, n) / n_frames
+    assert abs(z_score(detected, -math.expm1(-rate))) < 5
+    piled = per_simulation(events, events.n_photons > 1, n) / n_frames
+    assert abs(z_score(piled - detected * (1 - rate / math.expm1(rate)), 0.0)) < 5
+    # All of them were photons, one frame has one event, and energies are sums.
+    assert abs(z_score(per_simulation(events, events.valid, n), n_frames)) > 5 or rate > 5
+    pairs = events.simulation * n_frames + events.frame
+    assert (pairs.diff() > 0).all()
+    mean = events.energy.double() / events.n_photons
+    assert ((mean > 2.0 - 1e-5) & (mean < 2.1 + 1e-5)).all()
+
+
+@pytest.mark.parametrize(("rule", "neighbours", "single"), [("islands", 4, 1), ("acis", 8, 0)])
+@pytest.mark.parametrize("rate", [0.02, 0.2, 0.6])
+def test_singles_under_a_lamp(device, rule, neighbours, single, rate):
+    n, n_frames = 100, 20
+    simulate = counting(replace(PLAIN, rule=rule, **LAMP), n_frames, **CENTRED)
+    lit = simulate._side - 4
+    events = simulate.events(load(rate * lit**2, n, device), seeded(device))
+    x, y = events.x / PLAIN.pixel, events.y / PLAIN.pixel
+    inner = (lit - 2) / 2  # with all neighbours in the light
+    singles = (events.grade == single) & (x.abs() < inner) & (y.abs() < inner)
+    pixels = n_frames * (lit - 2) ** 2
+    every = per_simulation(events, singles, n) / pixels
+    clean = per_simulation(events, singles & (events.n_photons == 1), n) / pixels
+    empty = math.exp(-neighbours * rate)
+    assert abs(z_score(every, -math.expm1(-rate) * empty)) < 5
+    assert abs(z_score(clean, rate * math.exp(-rate) * empty)) < 5
+    piled = 1 - rate / math.expm1(rate)
+    assert abs(z_score(every - clean - piled * every, 0.0)) < 5
+
+
+# ---- what is conserved
+
+
+@pytest.mark.parametrize("rate", [0.5, 5.0, 200.0])
+def test_islands_hold_all_energy(device, rate):
+    detector = replace(PLAIN, cloud_scale=0.355)
+    simulate = counting(detector, 50, energies=(2.0, 2.002, 0.002))
+    events = simulate.events(load(rate, 20, device, torch.float64), seeded(device))
+    mean = events.energy / events.n_photons
+    # A photon leaves up to 1e-5 keV behind in each of three pixels.
+    assert ((mean > 2.0 - 3e-5) & (mean < 2.002 + 1e-9)).all()
+    photons = torch.zeros(20, dtype=torch.int64, device=device)
+    photons.index_add_(0, events.simulation, events.n_photons)
+    assert abs(z_score(photons, rate * 50 * simulate._kept)) < 5
+    assert (events.grade == 0).any() or rate < 1
+
+
+def test_bright_spectra_are_harder_and_hold_all_energy(device):
+    detector = replace(EROSITA, split_threshold=0.0, event_threshold=0.0, readout_noise=0.0)
+    simulate = PileUpSimulator(detector, exposure=150.0)
+    theta = torch.tensor([[-10.3, 1.7, 0.1], [-9.3, 1.7, 0.1], [-8.8, 1.7, 0.1]], device=device)
+    n = 50
+    events = simulate.events(theta.repeat_interleave(n, 0), seeded(device))
+    total = torch.zeros(3 * n, device=device, dtype=torch.float64)
+    total.index_add_(0, events.simulation, events.energy.double())
+    photons = simulate.photons(theta.double()).cpu()
+    middle = (simulate.energy_lo + simulate.energy_hi) / 2
+    expected = photons @ middle * simulate.n_frames * simulate._kept
+    assert np.abs(z_score(total.view(3, n).T, expected.numpy())).max() < 5
+
+    # Not forever: what is accepted of the brightest comes from the wings, where fewer are piled.
+    faint, bright = (
+        events.energy[(events.simulation // n == i) & events.valid].double() for i in (0, 1)
+    )
+    error = math.hypot(*(float(e.std()) / len(e) ** 0.5 for e in (faint, bright)))
+    assert float(bright.mean() - faint.mean()) > 5 * error
+
+
+def test_the_pile_up_falls_outwards(device):
+    simulate = PileUpSimulator(EROSITA, exposure=100.0)
+    theta = torch.tensor([-9.7, 1.7, 0.1], device=device).expand(20, 3)
+    events = simulate.events(theta, seeded(device))
+    radius = torch.hypot(events.x, events.y)[events.valid]
+    piled = (events.n_photons > 1)[events.valid]
+    share, error = [], []
+    for low, high in ((0, 10), (10, 20), (20, 90)):
+        p = piled[(radius >= low) & (radius < high)].double()
+        share.append(float(p.mean()))
+        error.append(float(p.std()) / len(p) ** 0.5)
+    assert (-np.diff(share) > 5 * np.hypot(error[1:], error[:-1])).all()
+
+
+# ---- single photons
+
+
+@pytest.mark.parametrize("detector", [ACIS, XRT_PC, PN, EROSITA], ids=lambda d: d.name)
+def test_without_pile_up_the_spectrum_is_the_folded_one(device, detector):
+    annuli = torch.tensor([0.0, 2.0, 5.0, 12.0]) * detector.pixel
+    simulate = PileUpSimulator(detector, exposure=1e9, annuli=annuli, position=(0.2, -0.3))
+    theta = torch.tensor([-10.0, 1.5, 0.3], device=device)
+    # One photon in 1e5 frames, and 5e5 photons.
+    theta[0] += torch.log10(1e-5 / simulate.photons(theta).sum())
+    simulate.n_frames = int(5e10)
+    counts = simulate(theta, seeded(device)).double().cpu()
+    lo, hi = simulate.energy_lo.float(), simulate.energy_hi.float()
+    folded = simulate.response.fold(absorbed_power_law(lo, hi, theta.cpu())).double()
+    expected = simulate.psf_fraction[:, None] * folded * 5e10 * detector.frame_time
+    thrown = simulate.response.redistribution.sum(dim=0).double() * module._THROWN / len(lo)
+    assert float(expected.sum()) > 3e5
+    for counts_, expected_ in ((counts, expected), (counts.sum(0), expected.sum(0))):
+        groups = torch.arange(0, 1024, 8)
+        c, e = (x.reshape(*x.shape[:-1], -1, 8).sum(-1) for x in (counts_, expected_))
+        t = thrown.reshape(-1, 8).sum(-1).expand_as(e)
+        # The response was measured too: with at least as many photons in each group.
+        good = (e > 25) & (t > 25)
+        z = (c - e)[good] / (e + e**2 / t)[good].sqrt()
+        assert len(z) > 0.3 * len(groups)
+        assert z.abs().max() < 5
+    # And with no error of the response at all.
+    assert abs(float(counts.sum() - expected.sum())) < 5 * float(expected.sum()) ** 0.5 * 1.5
+    in_annuli = counts.sum(dim=-1) - expected.sum(dim=-1)
+    assert (in_annuli.abs() < 5 * 1.5 * expected.sum(dim=-1).sqrt()).all()
+
+
+@pytest.mark.parametrize("detector", [ACIS, XRT_PC, PN, EROSITA], ids=lambda d: d.name)
+@pytest.mark.parametrize("energy", [0.4, 2.0])
+def test_grades_of_single_photons_are_those_of_the_split_model(device, detector, energy):
+    quiet = replace(detector, readout_noise=0.0, fano=0.0)
+    energies = (energy, energy + 1e-4, 1e-4)
+    # Many sources, for each keeps its place in a pixel.
+    n, n_frames = 1000, 10**10
+    simulate = counting(quiet, n_frames, energies=energies)
+    events = simulate.events(load(1e-8, n, device), seeded(device))
+    # How many pixels are above the threshold, on a fine grid of places, by the shares of four.
+    side = (np.arange(2000) + 0.5) / 2000 - 0.5
+    if quiet.cloud:
+        up = stats.norm.cdf(side, 0, quiet.cloud / quiet.pixel_size)
+    else:
+        left, right = (np.exp(-((side + d) ** 2) / quiet.cloud_scale**2) for d in (0.5, -0.5))
+        up = right / (left + right)
+    shares = [np.multiply.outer(a, b) for a in (up, 1 - up) for b in (up, 1 - up)]
+    number = sum((share * energy > quiet.split_threshold).astype(int) for share in shares)
+    bright = np.maximum.reduce(shares) * energy > quiet.event_threshold
+    if quiet.rule == "islands":
+        expected = [(bright & (number == k)).mean() for k in (1, 2, 3, 4)]
+        found = [events.grade == k for k in (1, 2, 3, 4)]
+    else:
+        expected = [(bright & (number == k)).mean() for k in (1, 2)]
+        expected.append((bright & (number > 2)).mean())
+        found = [
+            events.grade == 0, (events.grade > 1) & (events.grade < 5), events.grade == 6,
+        ]  # fmt: skip
+        assert sum(map(int, (f.sum() for f in found))) == len(events.grade)
+    for mask, share in zip(found, expected, strict=True):
+        number = per_simulation(events, mask, n)
+        if share == 0:
+            assert number.sum() == 0
+        else:
+            assert abs(z_score(number, share * 1e-8 * n_frames * simulate._kept)) < 5
+    assert set(events.n_photons.tolist()) == {1}
+
+
+def test_noise_comes_once_for_each_photon_and_each_pixel(device):
+    noisy = replace(PLAIN, readout_noise=0.03, fano=0.115, split_threshold=0.5, event_threshold=0.5)
+    energies = (6.0, 6.0002, 0.0002)
+    simulate = counting(replace(noisy, **POINT), 4000, energies=energies, **CENTRED)
+    events = simulate.events(load(1.5, 40, device), seeded(device))
+    for n in (1, 2, 3, 4):
+        energy = events.energy[events.n_photons == n].double().cpu()
+        assert abs(z_score(energy, n * 6.0001)) < 5
+        variance = n * 0.115 * 3.65e-3 * 6.0 + 0.03**2
+        assert abs(z_score((energy - n * 6.0001) ** 2, variance)) < 5
+
+    response = counting(noisy, 1, energies=(5.99, 6.01, 0.02)).response
+    row = response.redistribution[0].double()
+    assert float(row.sum()) == pytest.approx(1.0)
+    middle = (response.channel_lo + response.channel_hi).double() / 2
+    mean = float(row @ middle)
+    variance = 0.115 * 3.65e-3 * 6.0 + 0.03**2 + 0.02**2 / 12 + 0.015**2 / 12
+    thrown = module._THROWN
+    assert abs(mean - 6.0) < 5 * (variance / thrown) ** 0.5
+    assert abs(float(row @ (middle - mean) ** 2) - variance) < 5 * variance * (2 / thrown) ** 0.5
+
+
+def test_photons_fall_as_kings_profile_says(device):
+    detector = XRT_PC
+    simulate = PileUpSimulator(detector, exposure=100.0, annuli=[0.0, 30.0, 60.0], **CENTRED)
+    u = torch.rand(2, 100_000, generator=seeded(device), device=device, dtype=torch.float64)
+    x, y = simulate._land(*u, torch.zeros(100_000, 2, dtype=torch.float64, device=device))
+    x, y = ((p.cpu().numpy() - simulate._half - 0.5) * detector.pixel for p in (x, y))
+    r = np.hypot(x, y)
+
+    def encircled(radius):
+        return 1 - (1 + (radius / detector.psf_core) ** 2) ** (1 - detector.psf_slope)
+
+    assert stats.kstest(encircled(r) / encircled(simulate._cut), "uniform").pvalue > 1e-6
+    angle = np.arctan2(y, x) / (2 * np.pi) + 0.5
+    assert stats.kstest(angle, "uniform").pvalue > 1e-6
+    assert r.max() < simulate._cut + 1e-9
+
+    # With pixels that are small compared with the core, annuli hold what is encircled.
+    fine = replace(detector, pixel=0.5, cloud=0.0)
+    simulate = PileUpSimulator(fine, exposure=100.0, annuli=[0.0, 5.0, 12.0, 30.0])
+    expected = np.diff(encircled(np.array([0.0, 5.0, 12.0, 30.0])))
+    np.testing.assert_allclose(simulate.psf_fraction, expected, atol=5 * 0.5 / 2**9)
+
+
+# ---- Davis
+
+
+def series(photons, alpha, terms=60):
+    """Davis' sum of one region, term by term, of energies k, k = 0, 1, …, in whole bins."""
+    total, power, factor = np.zeros_like(photons), photons.copy(), 1.0
+    for p in range(1, terms + 1):
+        total += factor * power
+        factor *= alpha / (p + 1)
+        power = np.convolve(power, photons)[: len(photons)]
+    return math.exp(-photons.sum()) * total
+
+
+@pytest.mark.parametrize("brightness", [0.01, 1.0, 8.0])
+@pytest.mark.parametrize("alpha", [1.0, 0.5, 1e-3])
+def test_daviss_closed_form_is_his_series(device, brightness, alpha):
+    # Energies are the numbers of the bins, so that those of sums are too. The first bin is number 3.
+    number = np.arange(400)
+    photons = np.where((number >= 3) & (number < 200), number * np.exp(-number / 20), 0.0)
+    photons *= brightness / photons.sum()
+    lo, hi = (torch.tensor((number[3:] + s) * 0.05, device=device) for s in (-0.5, 0.5))
+    expected = series(photons, alpha)[3:]
+    tensor = torch.tensor(photons[3:], device=device)
+    options = {"alpha": alpha, "psf_fraction": 1.0, "fracexpo": 1.0}
+    ours = davis_spectrum(tensor, lo, hi, **options).cpu().numpy()
+    np.testing.assert_allclose(ours, expected, rtol=1e-8, atol=1e-11 * expected.max())
+
+    # Regions, wings and dead time, in a batch.
+    f, regions, exposed = 0.9, 2.5, 0.987
+    inner = series(photons * f / regions / exposed, alpha)[3:]
+    expected = 70 * (regions * exposed * inner + (1 - f) * photons[3:])
+    options = {"alpha": torch.tensor([alpha, 0.7], device=device), "psf_fraction": f}
+    ours = davis_spectrum(
+        tensor.expand(2, -1), lo, hi, n_frames=70, n_regions=regions, fracexpo=exposed, **options
+    )
+    assert ours.shape == (2, 397)
+    np.testing.assert_allclose(ours[0].cpu(), expected, rtol=1e-8, atol=1e-11 * expected.max())
+
+
+@pytest.mark.parametrize("first", [0.1, 0.103, 1.0])
+def test_daviss_energies_on_any_grid(device, first):
+    edges = first + 0.01 * torch.arange(6001, dtype=torch.float64, device=device)
+    lo, hi = edges[:-1], edges[1:]
+    photons = torch.zeros(6000, dtype=torch.float64, device=device)
+    photons[50:400] = 2.0 / 350
+    mean = float((photons * (lo + hi) / 2).sum() / photons.sum())
+    options = {"alpha": 1.0, "psf_fraction": 1.0, "fracexpo": 1.0}
+    events = davis_spectrum(photons, lo, hi, **options)
+    # However photons share events, their energy is there: of L photons in a frame it is L E.
+    assert float(events.sum()) == pytest.approx(-math.expm1(-2.0), rel=1e-9)
+    assert float((events * (lo + hi) / 2).sum()) == pytest.approx(2 * mean, rel=1e-6)
+    assert float(events.min()) > -1e-12
+    single = davis_spectrum(photons.float(), lo.float(), hi.float(), **options)
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single, events.float(), atol=1e-7, rtol=1e-4)
+    assert davis_spectrum(torch.zeros_like(photons), lo, hi).abs().max() == 0
+
+
+def test_daviss_gradient(device):
+    edges = 0.2 + 0.05 * torch.arange(41, dtype=torch.float64, device=device)
+    photons = torch.rand(2, 40, generator=seeded(device), device=device, dtype=torch.float64)
+    alpha = torch.tensor([0.5, 0.8], dtype=torch.float64, device=device)
+
+    def model(photons, alpha):
+        return davis_spectrum(photons / 10, edges[:-1], edges[1:], alpha=alpha)
+
+    inputs = photons.requires_grad_(), alpha.requires_grad_()
+    assert torch.autograd.gradcheck(model, inputs)
+
+
+def test_one_cell_has_daviss_spectrum(device):
+    n, n_frames = 100, 2000
+    energies = (0.2, 20.0, 0.01)
+    channels = torch.linspace(0.2, 20.0, 100)
+    detector = replace(PLAIN, frame_time=1.0, **POINT)
+    simulate = PileUpSimulator(
+        detector, absorbed_power_law, n_frames, channels=channels, response=UNIT_AREA,
+        energies=energies, annuli=[0.0, 10.0], **CENTRED,
+    )  # fmt: skip
+    theta = torch.tensor([-8.0, 1.5, 0.1], device=device)
+    theta[0] += torch.log10(1.5 / simulate.photons(theta).sum())
+    counts = simulate(theta.expand(n, 3), seeded(device))[:, 0].double().cpu().numpy()
+    model = davis_spectrum(
+        simulate.photons(theta.double()).cpu(), simulate.energy_lo, simulate.energy_hi,
+        n_frames=n_frames, alpha=1.0, psf_fraction=1.0, fracexpo=1.0,
+    ).reshape(-1, 20).sum(dim=-1).numpy()  # fmt: skip
+    good = model * n > 50
+    assert good.sum() > 50
+    assert np.abs(z_score(counts[:, good], model[good])).max() < 5
+    hard = slice(25, None)  # beyond 5 keV, where most are piled
+    assert abs(z_score(counts[:, hard].sum(axis=1), model[hard].sum())) < 5
+    # Without pile-up, a smaller share would be that hard.
+    single = simulate.photons(theta).cpu().double().reshape(-1, 20).sum(dim=-1).numpy()
+    share = single[hard].sum() / single.sum()
+    assert z_score(counts[:, hard].sum(axis=1) - share * counts.sum(axis=1), 0.0) > 20
+
+
+# ---- spectra of sources
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "band", "shape"),
+    [
+        (absorbed_power_law, module.POWER_LAW_BAND, (2.0, 0.5)),
+        (absorbed_blackbody, module.BLACKBODY_BAND, (0.03, 2.0)),
+        (absorbed_blackbody, module.BLACKBODY_BAND, (0.2, 0.2)),
+    ],
+)
+def test_spectra_have_the_flux_they_are_asked_for(device, spectrum, band, shape):
+    edges = torch.linspace(0.1, 12.0, 1191, device=device)
+    theta = torch.tensor([[-12.0, *shape], [-8.0, *shape]], device=device)
+    flux = spectrum(edges[:-1], edges[1:], theta)
+    measured = energy_flux(edges[:-1].double(), edges[1:].double(), flux.double(), *band)
+    np.testing.assert_allclose(measured.cpu(), [1e-12, 1e-8], rtol=1e-5)
+    ratio = spectrum(edges[:-1], edges[1:], theta + theta.new_tensor([0.0, 0.0, 0.1])) / flux
+    # More gas, less of the soft photons and therefore more of the hard ones.
+    assert float(ratio[0, 20]) < 1 < float(ratio[0, 200])
+
+
+# ---- the contract
+
+
+@pytest.fixture
+def theta(device):
+    random = torch.rand(40, 3, generator=seeded(device, 3), device=device)
+    return torch.tensor([-12.0, 1.3, 0.1], device=device) + random * torch.tensor(
+        [2.5, 2.0, 0.5], device=device
+    )
+
+
+@pytest.mark.parametrize(("detector", "n_frames"), [(ACIS, 600), (EROSITA, 20_000)])
+def test_memory_changes_nothing(device, theta, detector, n_frames):
+    results = []
+    for memory in (2e6, 3e7, 2**40):
+        simulate = PileUpSimulator(detector, exposure=n_frames * detector.frame_time, memory=memory)
+        events = simulate.events(theta, seeded(device))
+        results.append((simulate(theta, seeded(device)), *events))
+    assert len(results[0][1]) > 3 * 2**14 or device.type != "cpu"
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert torch.equal(a, b)
+
+
+def test_the_spectra_are_those_of_the_events(device, theta):
+    annuli, channels = [0.0, 20.0, 45.0], [0.3, 1.0, 2.0, 7.0]
+    simulate = PileUpSimulator(EROSITA, exposure=10.0, annuli=annuli, channels=channels)
+    counts = simulate(theta, seeded(device))
+    events = simulate.events(theta, seeded(device))
+    assert counts.shape == (40, 2, 3)
+    r = torch.hypot(events.x, events.y)
+    for i, j in np.ndindex(2, 3):
+        mask = (r >= annuli[i]) & (r < annuli[i + 1]) & events.valid
+        mask &= (events.energy >= channels[j]) & (events.energy < channels[j + 1])
+        number = torch.bincount(events.simulation[mask], minlength=40)
+        assert torch.equal(number.to(counts.dtype), counts[:, i, j])
+    again = simulate(theta, seeded(device))
+    assert torch.equal(counts, again)
+    assert not torch.equal(counts, simulate(theta, seeded(device, 2)))
+    key = events.simulation * simulate.n_frames + events.frame
+    assert (key.diff() >= 0).all()
+    assert 0 <= int(events.frame.min()) <= int(events.frame.max()) < simulate.n_frames
+    # Frames are all alike.
+    early = per_simulation(events, events.frame < simulate.n_frames / 2, 40)
+    late = per_simulation(events, events.frame >= simulate.n_frames / 2, 40)
+    assert abs(early.sum() - late.sum()) < 5 * (early.sum() + late.sum()) ** 0.5
+
+
+def test_shapes_and_dtypes_follow_theta(device, theta):
+    simulate = PileUpSimulator(EROSITA, exposure=1.0)
+    assert simulate(theta.reshape(5, 8, 3), seeded(device)).shape == (5, 8, 1, 1024)
+    assert simulate(theta[0].double()).dtype == torch.float64
+    assert simulate.events(theta[0].double()).energy.dtype == torch.float64
+    assert simulate(theta[:0]).shape == (0, 1, 1024)
+    assert len(simulate.events(theta[:0]).x) == 0
+    assert simulate.photons(theta).shape == (40, 1190)
+    assert simulate(theta).device.type == device.type
+    # Both precisions see the same sources.
+    simulate = PileUpSimulator(EROSITA, exposure=20.0)
+    single, double = (
+        simulate(theta[:1].to(dtype).expand(100, 3), seeded(device)).double().sum(dim=(1, 2)).cpu()
+        for dtype in (torch.float32, torch.float64)
+    )
+    error = math.hypot(float(single.std()), float(double.std())) / 10
+    assert abs(float(single.mean() - double.mean())) < 5 * error
+
+
+def test_no_light_and_too_much(device):
+    dark = counting(EROSITA, 100)
+    rates = torch.tensor([[0.0], [1.0], [0.0]], device=device)
+    counts = dark(rates, seeded(device)).sum(dim=(1, 2))
+    assert counts[0] == counts[2] == 0 < counts[1]
+    assert len(dark.events(rates[:1], seeded(device)).x) == 0
+    # More photons in a frame than are drawn together, all piled up in the core.
+    events = counting(EROSITA, 3).events(load(4e4, 1, device), seeded(device))
+    assert events.frame.unique().tolist() == [0, 1, 2]
+    core = torch.hypot(events.x, events.y) < 20
+    assert not events.valid[core].any()
+    assert (
+        abs(int(events.n_photons.sum()) - 1.2e5 * counting(EROSITA, 3)._kept) < 5 * 1.2e5**0.5 + 20
+    )
+
+
+def test_areas(device):
+    energy = torch.tensor([0.3, 1.0, 10.0])
+    simulate = PileUpSimulator(EROSITA, response=(energy, torch.tensor([0.0, 100.0, 100.0])))
+    area = dict(zip((simulate.energy_lo * 1000).round().int().tolist(),
+                    simulate.effective_area.tolist(), strict=True))  # fmt: skip
+    assert area[200] == 0
+    assert area[645] if 645 in area else area[650] == pytest.approx(50.7, abs=0.2)
+    assert area[5000] == pytest.approx(100)
+    assert area[11000] == 0
+    from_data = PileUpSimulator(PN)
+    assert 900 < float(from_data.effective_area.max()) < 1500
+    for detector, at_1_keV in ((ACIS, 480), (XRT_PC, 110), (EROSITA, 300)):
+        assert float(PileUpSimulator(detector).effective_area[90]) == pytest.approx(
+            at_1_keV, rel=0.02
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"exposure": 0.01}, "less than a frame of eROSITA"),
+        ({"exposure": -1.0}, "Use a multiple of 0.05 s"),
+        ({"annuli": [0.0]}, "annuli must be two or more"),
+        ({"annuli": [0.0, 2.0, 1.0]}, "ascending edges in arcsec"),
+        ({"channels": [1.0, 1.0]}, "ascending edges in keV"),
+        ({"position": (0.7, 0.0)}, "-0.5 to 0.5"),
+        ({"energies": (0.0, 10.0, 0.01)}, "positive lowest energy"),
+        ({"energies": (1.0, 10.0, 0.0)}, "width of bins"),
+        ({"response": (torch.ones(2), torch.ones(3))}, "as many areas"),
+        ({"response": (torch.arange(1.0, 3), -torch.ones(2))}, "0 cm² or more"),
+    ],
+)
+def test_wrong_set_ups_are_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        PileUpSimulator(EROSITA, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("theta", "says"),
+    [
+        (torch.tensor(1.0), "theta must be a tensor"),
+        (torch.tensor([-11, 2, 1]), "theta must be a tensor"),
+        (torch.tensor([-11.0, math.nan, 1.0]), "photon_index must be"),
+        (torch.tensor([math.nan, 2.0, 1.0]), "simulations 0 to 0 are not all finite"),
+    ],
+)
+def test_wrong_parameters_are_refused(theta, says):
+    with pytest.raises(ValueError, match=says):
+        PileUpSimulator(EROSITA)(theta)
+
+
+def test_uneven_bins_are_refused_by_davis():
+    edges = torch.tensor([1.0, 2.0, 4.0])
+    with pytest.raises(ValueError, match="equal width"):
+        davis_spectrum(torch.ones(2), edges[:-1], edges[1:])
+    with pytest.raises(ValueError, match=r"\(3,\)"):
+        davis_spectrum(torch.ones(3), edges[:-1], edges[1:])
