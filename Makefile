@@ -11,7 +11,7 @@ pip = $(bin)/python -m pip install --disable-pip-version-check --constraint $(CO
 # Jupyter asks whoever runs it as root, in a container say, for this word.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test notebooks data bench check-env clean
+.PHONY: help lab test notebooks data bench evidence check-env clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +32,12 @@ notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one l
 data: .venv/.ready  ## rebuild the course data: the real from their public sources (needs the network), the simulated
 	@$(bin)/python data/build.py
 
-bench: .venv/.ready  ## how fast the simulators are, beside their peers; about five minutes on a quiet machine
+bench: .venv/.ready  ## how fast the simulators are, beside their peers; about ten minutes on a quiet machine
 	@$(bin)/python benchmarks/dead_time.py
+	@$(bin)/python benchmarks/pile_up.py
+
+evidence: .venv/.ready  ## rerun what the course claims, into docs/evidence.md; a quarter of an hour (FULL=1: hours)
+	@$(bin)/python benchmarks/evidence.py $(if $(FULL),--full)
 
 check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy
 	@$(bin)/python -m helpers.check_env

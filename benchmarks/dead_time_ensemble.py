@@ -7,24 +7,22 @@ tested on draws from their prior; and on the first 200 of the same mocks, the tw
 a Lorentzian on Zhang's white noise, and the same after FAD, where the averages allow it.
 """
 
-import argparse
 import contextlib
 import io
 import math
-import time
-import warnings
 
 import numpy as np
 import torch
+from ensembles import Study, arguments, curve
 from scipy.optimize import minimize
 from stingray import Lightcurve
 from stingray.deadtime.fad import FAD
 
-from helpers import inference, renewal
+from helpers import renewal
 from helpers.simulators.dead_time import NUSTAR, DeadTimeSimulator, qpo
 
 TAU = 2.5e-3
-NAMES = ("rms", "nu0", "q", "rate")
+NAMES = ("rms", "ν₀ (Hz)", "q", "rate (1/s)")
 LF, HF = (0.1, 5.0, 3.0, 500.0), (0.1, 100.0, 3.0, 500.0)
 SET_UPS = {
     "LF": (DeadTimeSimulator(segment=None, log_f=0.05), LF, (0.5, 40.0, 30.0, 1500.0)),
@@ -93,53 +91,49 @@ def standard_fits(simulate, counts, truths):
     return np.array(plain), np.array(fad)
 
 
-def study(name, n_mocks, n_simulations, n_flows, seed):
-    """Train on prior draws, test on others; prints a table, and returns its numbers."""
+PUBLISHED = {
+    "LF": ((0.4, 20.0, 10.0, 1000.0), ".405 ± .019 | 20.10 ± .22 | 15.5 ± 5.4 | 990 ± 57"),
+    "LF averaged": ((0.4, 20.0, 10.0, 1000.0), ".374 ± .018 | 20.1 ± .3 | 7.7 ± 2.2 | 984 ± 54"),
+    "HF": ((0.45, 200.0, 15.0, 1000.0), ".457 ± .025 | 200.1 ± .9 | 15.1 ± 2.0 | 1023 ± 27"),
+    "HF averaged": (
+        (0.4, 400.0, 20.0, 1000.0),
+        ".377 ± .040 | 398.3 ± 3.1 | 20.0 ± 6.0 | 1005 ± 19",
+    ),
+}
+
+
+def make_study(name, options, n_simulations=None):
+    """Train on prior draws, test on others. Data are the counts, so that fits can have them too."""
     simulate, low, high = SET_UPS[name]
-    low, high = torch.tensor(low), torch.tensor(high)
-    generator = torch.Generator().manual_seed(seed)
-
-    def prior(n):
-        inside = torch.rand(n, 4, generator=generator).clamp(1e-6, 1 - 1e-6)
-        return low + (high - low) * inside
-
-    theta = prior(n_simulations)
-    start = time.perf_counter()
-    x = simulate(theta, generator).log()
-    simulated = time.perf_counter()
-    posterior = inference.train_posterior(theta, x, low, high, generator=generator, n_flows=n_flows)
-    trained = time.perf_counter()
-
-    truths = prior(n_mocks)
-    counts = simulate.light_curves(truths, generator)
-    mocks = simulate.summarise(counts)
-    draws = posterior.sample(1000, mocks.log(), generator=generator)
-    found = inference.calibration(draws, truths, low, high, generator)
-    log_q = posterior.log_prob(truths[None], mocks.log()).mean().item()
-
-    print(
-        f"\n## {name}: {n_simulations} simulations, {n_flows} flows, {n_mocks} mocks, seed {seed}"
-    )
-    print(f"simulated in {simulated - start:.0f} s, trained in {trained - simulated:.0f} s")
-    print("| | " + " | ".join(NAMES) + " |\n|---|---|---|---|---|")
-    rows = {
-        "mean of (estimate - truth)/sd": found.bias,
-        "its standard error": found.bias_error,
-        "scatter of (estimate - truth)/sd": found.scatter,
-        "SBC, p": found.sbc_p,
-        "mean sd": draws.std(dim=0).mean(dim=0),
-    }
-    for label, values in rows.items():
-        print(f"| {label} | " + " | ".join(f"{v:.3g}" for v in values.tolist()) + " |")
-    print(f"TARP, p = {found.tarp_p:.3g}; mean ln q(truth) = {log_q:.2f}", flush=True)
-    return simulate, truths, counts, draws, found, log_q
+    return Study(
+        simulate.light_curves, lambda counts: simulate.summarise(counts).log(), low, high, options,
+        n_simulations,
+    )  # fmt: skip
 
 
-def beside_fits(simulate, truths, counts, draws):
-    """Print the rms of all ways on the same mocks."""
-    ours = (draws.mean(dim=0)[..., 0] / truths[:, 0]).numpy()
-    print("rms in units of the true one, median and 16 % to 84 %, over", len(truths), "mocks")
-    plain, fad = standard_fits(simulate, counts, truths)
+def beside_published(name, study, n=100):
+    """Print posteriors of n mocks of the paper's truth beside the paper's one."""
+    truth, published = PUBLISHED[name]
+    mocks = SET_UPS[name][0](torch.tensor(truth).expand(n, 4), study.generator).log()
+    draws = study.posterior.sample(1000, mocks, generator=study.generator)
+    print("| posterior of a mock | " + " | ".join(NAMES) + " |\n|---|---|---|---|---|")
+    print("| truth | " + " | ".join(f"{t:g}" for t in truth) + " |")
+    print(f"| published: mean ± sd of one mock | {published} |")
+    mean = draws.mean(dim=0)
+    for label, centre, spread in (
+        (f"ours: mean ± sd, averages of {n} mocks", mean.mean(dim=0), draws.std(dim=0).mean(dim=0)),
+        ("ours: mean ± scatter of the means", mean.mean(dim=0), mean.std(dim=0)),
+    ):
+        cells = (f"{c:.3f} ± {s:.3f}" for c, s in zip(centre, spread, strict=True))
+        print(f"| {label} | " + " | ".join(cells) + " |", flush=True)
+
+
+def beside_fits(name, study, n):
+    """Print the rms of all ways on the first n mocks."""
+    truths, counts = study.truths[:n], study.data[:n]
+    ours = (study.draws.mean(dim=0)[:n, 0] / truths[:, 0]).numpy()
+    plain, fad = standard_fits(SET_UPS[name][0], counts, truths)
+    print(f"\n| rms / true rms, {n} mocks | median | 16 % to 84 % |\n|---|---|---|")
     ways = {"posterior mean": ours, "Lorentzian on Zhang's noise": plain, "the same after FAD": fad}
     for label, ratio in ways.items():
         if len(ratio):
@@ -147,40 +141,23 @@ def beside_fits(simulate, truths, counts, draws):
             print(f"| {label} | {middle:.2f} | {low:.2f} to {high:.2f} |", flush=True)
 
 
-def curve(name, n_mocks, n_flows, seeds):
-    """Calibration against the number of simulations: worst bias and scatter of any parameter."""
-    rows = []
-    for n in (1000, 2500, 5000, 10_000, 20_000, 40_000):
-        for seed in seeds:
-            *_, found, log_q = study(name, n_mocks, n, n_flows, seed)
-            rows.append(
-                f"| {n} | {seed} | {found.bias.abs().max():.2f} | {found.scatter.min():.2f} to "
-                f"{found.scatter.max():.2f} | {found.sbc_p.min():.2g} | {found.tarp_p:.2g} | {log_q:.2f} |"
-            )
-    print(f"\n## {name}: the curve")
-    print(
-        "| simulations | seed | largest bias | scatter | smallest SBC p | TARP p | mean ln q(truth) |"
-    )
-    print("|---|---|---|---|---|---|---|", *rows, sep="\n")
+def main():
+    options = arguments(__doc__, SET_UPS)
+    for name in options.set_up:
+        print(f"\n### {name}")
+        if options.curve:
+            counts = (1000, 2500, 5000, 10_000, 20_000, 40_000)
+            curve(name, NAMES, lambda n, name=name: make_study(name, options, n), counts)
+            continue
+        study = make_study(name, options)
+        study.print(NAMES)
+        if name in PUBLISHED:
+            beside_published(name, study)
+        if options.fits:
+            beside_fits(name, study, options.fits)
+        if options.figure:
+            study.draw(NAMES, options.figure)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set-up", choices=SET_UPS, action="append")
-    parser.add_argument("--mocks", type=int, default=500)
-    parser.add_argument("--simulations", type=int, default=10_000)
-    parser.add_argument("--flows", type=int, default=2)
-    parser.add_argument("--seed", type=int, action="append")
-    parser.add_argument("--curve", action="store_true", help="against the number of simulations")
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    for set_up in options.set_up or SET_UPS:
-        seeds = options.seed or [1]
-        if options.curve:
-            curve(set_up, options.mocks, options.flows, seeds)
-            continue
-        for seed in seeds:
-            simulate, truths, counts, draws, *_ = study(
-                set_up, options.mocks, options.simulations, options.flows, seed
-            )
-            beside_fits(simulate, truths[:200], counts[:200], draws[:, :200])
+    main()

@@ -9,13 +9,11 @@ there were no pile-up; of the inner two annuli with Davis' model, its grade migr
 annulus alone.
 """
 
-import argparse
-import time
-import warnings
 from itertools import pairwise
 
 import numpy as np
 import torch
+from ensembles import Study, arguments, curve
 from scipy.optimize import minimize
 
 from helpers import inference
@@ -115,103 +113,56 @@ def errors(estimate, truth):
     return (estimate - truth).abs() / truth
 
 
-def study(name, n_mocks, n_simulations, seed):
-    """Train on prior draws, test on others; prints tables, and returns what they are made of."""
-    simulate, names, low, high = SET_UPS[name]
-    low, high = torch.tensor(low), torch.tensor(high)
-    generator = torch.Generator().manual_seed(seed)
-
-    def prior(n):
-        return low + (high - low) * torch.rand(n, 3, generator=generator).clamp(1e-6, 1 - 1e-6)
-
-    theta = prior(n_simulations)
-    start = time.perf_counter()
-    x = features(simulate(theta, generator))
-    simulated = time.perf_counter()
-    posterior = inference.train_posterior(
-        theta, x, low, high, generator=generator, embedding=inference.convolution
+def make_study(name, options, n_simulations=None):
+    """Train on prior draws, test on others."""
+    simulate, _, low, high = SET_UPS[name]
+    return Study(
+        simulate, features, low, high, options, n_simulations, embedding=inference.convolution
     )
-    trained = time.perf_counter()
-    truths = prior(n_mocks)
-    counts = simulate(truths, generator)
-    draws = posterior.sample(1000, features(counts), generator=generator)
-    found = inference.calibration(draws, truths, low, high, generator)
-    log_q = posterior.log_prob(truths[None], features(counts)).mean().item()
-
-    print(f"\n## {name}: {n_simulations} simulations, {n_mocks} mocks, seed {seed}")
-    print(f"simulated in {simulated - start:.0f} s, trained in {trained - simulated:.0f} s")
-    print("| | " + " | ".join(names) + " |\n|---|---|---|---|")
-    rows = {
-        "mean of (estimate - truth)/sd": found.bias,
-        "its standard error": found.bias_error,
-        "scatter of (estimate - truth)/sd": found.scatter,
-        "SBC, p": found.sbc_p,
-        "mean sd": draws.std(dim=0).mean(dim=0),
-    }
-    for label, values in rows.items():
-        print(f"| {label} | " + " | ".join(f"{v:.3g}" for v in values.tolist()) + " |")
-    for level in (0.5, 0.9):
-        inside = ((inference.ranks(draws, truths) - 0.5).abs() < level / 2).double().mean(dim=0)
-        print(
-            f"| truths in the central {level:.0%} | "
-            + " | ".join(f"{v:.3f}" for v in inside)
-            + " |"
-        )
-    print(f"TARP, p = {found.tarp_p:.3g}; mean ln q(truth) = {log_q:.2f}", flush=True)
-    return simulate, low, high, truths, counts, draws, found, log_q
 
 
-def beside_fits(simulate, low, high, truths, counts, draws):
-    """Print relative errors of all ways on the same mocks, decade by decade of the flux."""
-    ways = {"posterior median": draws.median(dim=0).values}
-    ways |= other_ways(simulate, counts, low, high)
+def beside_fits(name, study, n):
+    """Print relative errors of all ways on the first n mocks, decade by decade of the flux."""
+    simulate, names, *_ = SET_UPS[name]
+    low, high, truths = study.low, study.high, study.truths[:n]
+    ways = {"posterior median": study.draws[:, :n].median(dim=0).values}
+    ways |= other_ways(simulate, study.data[:n], low, high)
     of_each = {way: errors(estimate, truths) for way, estimate in ways.items()}
-    print(
-        "| log flux | way | " + " | ".join(("flux", "second", "N_H")) + " |\n|---|---|---|---|---|"
-    )
+    print(f"Mean (median) of |estimate − truth|/truth, {n} mocks:\n")
+    print("| log flux | way | flux | " + " | ".join(names[1:]) + " |\n|---|---|---|---|---|")
     edges = [*np.arange(float(low[0]), float(high[0]), 1.0), float(high[0])]
-    for a, b in [(float(low[0]), float(high[0])), *pairwise(edges)]:
+    for a, b in [(edges[0], edges[-1]), *pairwise(edges)]:
         here = (truths[:, 0] >= a) & (truths[:, 0] < b)
         for way, error in of_each.items():
             mean, median = error[here].mean(dim=0), error[here].median(dim=0).values
-            cells = [
-                f"{m:.1%} ({d:.1%})" for m, d in zip(mean.tolist(), median.tolist(), strict=True)
-            ]
-            print(f"| {a:.0f} to {b:.1f} | {way} | " + " | ".join(cells) + " |", flush=True)
-    print("mean (median) of |estimate - truth|/truth")
+            cells = [f"{m:.1%} ({d:.1%})" for m, d in zip(mean, median, strict=True)]
+            print(f"| {a:g} to {b:g} | {way} | " + " | ".join(cells) + " |", flush=True)
 
 
-def curve(name, n_mocks, seed):
-    """Errors and calibration against the number of simulations."""
-    rows = []
-    for n in (1000, 2500, 5000, 10_000, 20_000):
-        *_, truths, _, draws, found, log_q = study(name, n_mocks, n, seed)
-        mape = errors(draws.median(dim=0).values, truths).mean(dim=0)
-        rows.append(
-            f"| {n} | "
-            + " | ".join(f"{m:.1%}" for m in mape)
-            + f" | {found.bias.abs().max():.2f} | "
-            f"{found.scatter.min():.2f} to {found.scatter.max():.2f} | {found.sbc_p.min():.2g} | {log_q:.2f} |"
-        )
-    print(f"\n## {name}: the curve")
-    print("| simulations | flux | second | N_H | largest bias | scatter | smallest SBC p | ln q |")
-    print("|---|---|---|---|---|---|---|---|", *rows, sep="\n")
+def mean_errors(study):
+    """Of the posterior medians, for the curve."""
+    mean = errors(study.draws.median(dim=0).values, study.truths).mean(dim=0)
+    return {"mean error of flux, second, N_H": ", ".join(f"{m:.1%}" for m in mean)}
+
+
+def main():
+    options = arguments(__doc__, SET_UPS)
+    for name in options.set_up:
+        names = SET_UPS[name][1]
+        print(f"\n### {name}")
+        if options.curve:
+            counts = (1000, 2500, 5000, 10_000, 20_000)
+            curve(
+                name, names, lambda n, name=name: make_study(name, options, n), counts, mean_errors
+            )
+            continue
+        study = make_study(name, options)
+        study.print(names)
+        if options.fits:
+            beside_fits(name, study, options.fits)
+        if options.figure:
+            study.draw(names, options.figure)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set-up", choices=SET_UPS, action="append")
-    parser.add_argument("--mocks", type=int, default=500)
-    parser.add_argument("--simulations", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--curve", action="store_true", help="against the number of simulations")
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    for set_up in options.set_up or SET_UPS:
-        if options.curve:
-            curve(set_up, options.mocks, options.seed)
-            continue
-        simulate, low, high, truths, counts, draws, *_ = study(
-            set_up, options.mocks, options.simulations, options.seed
-        )
-        beside_fits(simulate, low, high, truths[:200], counts[:200], draws[:, :200])
+    main()
