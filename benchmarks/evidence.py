@@ -85,10 +85,11 @@ def _slug(name):
 def run(name, command):
     """What a command prints, from memory if it has run before with the same code."""
     code = hashlib.sha256(repr(command).encode())
-    for path in sorted([*ROOT.glob("benchmarks/*ensemble*.py"), *ROOT.glob("helpers/**/*.py")]):
-        code.update(path.read_bytes())
+    patterns = ["benchmarks/*ensemble*.py", "helpers/inference/*.py", "helpers/simulators/*.py"]
     if "pytest" in command:
-        code.update(Path(command[-1]).read_bytes())
+        patterns = ["helpers/**/*.py", f"lessons/{name[-2:]}_*.py", f"tests/{name}.py"]
+    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
+        code.update(path.read_bytes())
     kept = KEPT / f"{_slug(name)}-{code.hexdigest()[:12]}.md"
     if not kept.exists():
         environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -531,3 +531,18 @@ def test_uneven_bins_are_refused_by_davis():
         davis_spectrum(torch.ones(2), edges[:-1], edges[1:])
     with pytest.raises(ValueError, match=r"\(3,\)"):
         davis_spectrum(torch.ones(3), edges[:-1], edges[1:])
+
+
+def test_a_blinding_light_leaves_nothing_and_breaks_nothing():
+    edges = torch.linspace(0.5, 8.0, 76, dtype=torch.float64)
+    photons = torch.full((75,), 2000.0 / 75, dtype=torch.float64, requires_grad=True)
+    arguments = edges[:-1], edges[1:]
+    options = dict(alpha=1.0, psf_fraction=1.0, fracexpo=1.0)
+    spectrum = davis_spectrum(photons, *arguments, **options)
+    # One event per frame, of the energy of 2000 photons.
+    assert bool((spectrum.abs() < 1e-12).all())
+    assert bool(torch.autograd.grad(spectrum.sum(), photons)[0].isfinite().all())
+    with pytest.raises(ValueError, match="Limit the flux"):
+        davis_spectrum(photons * 10, *arguments, **options)
+    with pytest.raises(ValueError, match="nan photons"):
+        davis_spectrum(photons * math.nan, *arguments, **options)

@@ -252,7 +252,7 @@ def count_detected(
     for chunk in chunks(len(rows), bytes_of_cell, memory, generator, rate.device):
         here = slice(chunk[0][0].start, chunk[-1][0].stop)
         cells = [(slice(s.start - here.start, s.stop - here.start), g) for s, g in chunk]
-        counts[here] = detector.count(rows[here].T, 1, cells)[:, 0].T.to(rate.dtype)
+        counts[here] = detector.count(rows[here].T.contiguous(), 1, cells)[:, 0].T.to(rate.dtype)
     return counts.reshape(rate.shape)
 
 

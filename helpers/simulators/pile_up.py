@@ -47,6 +47,8 @@ _NOISE = 6.0
 _NOTHING = 1e-5
 # Pixels to a side of an image around one photon in the middle: two more, and a dark ring.
 _CUT_OUT = 5
+# Photons per frame in one region of Davis' model: as many energies' sums must fit into the memory.
+_MOST_PER_REGION = 1e4
 # Single photons that are thrown at the detector to measure its response.
 _THROWN = 2**20
 
@@ -145,7 +147,8 @@ def davis_spectrum(
         last bin are left out.
 
     Raises:
-        ValueError: if bins are not of equal width, or do not fit the photons.
+        ValueError: if bins are not of equal width, or do not fit the photons, or there are more than
+            10,000 of these per frame in one region.
 
     Example:
         Of one region with one photon per frame, 1 - 1/e = 63 per cent of the frames have an event:
@@ -184,6 +187,11 @@ def davis_spectrum(
     between = max(0.0, offset - whole)
     # Long enough that the sums of as many photons as ever come do not return at low energies.
     most = float(load.detach().max()) if load.numel() else 0.0
+    if not most <= _MOST_PER_REGION:
+        raise ValueError(
+            f"{most:.3g} photons per frame in one region, of which nothing would be left: "
+            f"davis_spectrum takes up to {_MOST_PER_REGION:g}. Limit the flux that a fit may try."
+        )
     length = int((n + whole) * (most + 8 * math.sqrt(most) + 12))
     length = 2 ** math.ceil(math.log2(length))
     omega = torch.arange(length // 2 + 1, dtype=torch.float64, device=photons.device)
@@ -193,15 +201,17 @@ def davis_spectrum(
     )
     phi = torch.fft.rfft(region, n=length)
     z = alpha * phi * shift
-    # (exp(z) - 1)/z, whatever z: near zero by its series, for a difference would lose digits.
+    # e^-L (exp(z) - 1)/z, whatever z: near zero by its series, for a difference would lose digits, and
+    # else with both exponents together, for exp(z) alone could be infinite.
     small = z.abs() < 0.05
     safe = torch.where(small, torch.ones_like(z), z)
     nearby = 1.0
     for k in range(9, 1, -1):
         nearby = 1 + z / k * nearby
-    growth = torch.where(small, nearby, (torch.exp(safe) - 1) / safe)
+    empty = torch.exp(-load)
+    growth = torch.where(small, empty * nearby, (torch.exp(safe - load) - empty) / safe)
     piled = torch.fft.irfft(phi * growth, n=length)[..., :n]
-    events = regions * exposed * torch.exp(-load) * piled + (1 - fraction) * source
+    events = regions * exposed * piled + (1 - fraction) * source
     return (n_frames * events).to(photons.dtype)
 
 
