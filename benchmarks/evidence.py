@@ -87,7 +87,15 @@ def run(name, command):
     code = hashlib.sha256(repr(command).encode())
     patterns = ["benchmarks/*ensemble*.py", "helpers/inference/*.py", "helpers/simulators/*.py"]
     if "pytest" in command:
-        patterns = ["helpers/**/*.py", f"lessons/{name[-2:]}_*.py", f"tests/{name}.py"]
+        lesson = name[-2:]
+        patterns = [
+            *(
+                "helpers/[!p]*.py",
+                "helpers/preprocessing.py",
+                "helpers/[dis]*/*.py",
+            ),  # not the plots
+            *(f"helpers/checks/lesson_{lesson}.py", f"lessons/{lesson}_*.py", f"tests/{name}.py"),
+        ]
     for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
         code.update(path.read_bytes())
     kept = KEPT / f"{_slug(name)}-{code.hexdigest()[:12]}.md"
