@@ -21,6 +21,7 @@ __all__ = [
     "HUES",
     "Figure",
     "corner",
+    "coverage",
     "distributions",
     "draw_over",
     "frequency_ranges",
@@ -30,6 +31,7 @@ __all__ = [
     "pair_plot",
     "power_colour_wheel",
     "power_spectra",
+    "rank_histograms",
     "show",
     "sketch_box_loop",
     "sketch_outburst",
@@ -513,6 +515,97 @@ def corner(axes, samples, names, *, truth=None, limits=None):
     return axes
 
 
+def rank_histograms(ax, ranks, *, n_bins=10, probability=0.99):
+    """Draw histograms of the ranks of truths among posterior draws, and where flat ones would lie.
+
+    Of posteriors that are too narrow they are a U, too wide a hump, biased a slope. Each bin of uniform
+    ranks lies inside the grey band with the probability given: of ten bins at 99 per cent, one in
+    ten times one peeks out.
+
+    Args:
+        ax: axes to draw on.
+        ranks: {label: (n,)} shares from 0 to 1, as `inference.ranks` gives for one parameter, or those
+            of a single one. So that all bins are alike, draws plus one should be a multiple of
+            `n_bins`.
+        n_bins: how many bins.
+        probability: of the band, for the smallest n.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if ranks are not one-dimensional shares from 0 to 1.
+
+    Example:
+        >>> ranks = np.random.default_rng(1).integers(0, 100, 500) / 99
+        >>> ax = rank_histograms(plt.figure().add_subplot(), ranks)
+        >>> ax.get_xlabel()
+        'rank of the truth'
+        >>> plt.close(ax.figure)
+    """
+    several = _shares(ranks)
+    n = min(map(len, several.values()))
+    low, high = _uniform_band(n, [1 / n_bins], probability)
+    ax.axhspan(n_bins * low[0], n_bins * high[0], color="0.88", linewidth=0)
+    ax.axhline(1, color="0.6", linewidth=0.8)
+    edges = np.linspace(0, 1, n_bins + 1)
+    for number, (label, values) in enumerate(several.items()):
+        counts, _ = np.histogram(values, edges)
+        line = _LINE_STYLES[number % len(_LINE_STYLES)]
+        style = {"linestyle": line, "color": f"C{number % 7}", "label": label}
+        height = counts / len(values) * n_bins
+        ax.stairs(height, edges, baseline=None, linewidth=1.4, **style)
+        # Axes side by side may share this one.
+        ax.set_ylim(0, max(ax.get_ylim()[1], 1.08 * height.max()))
+    ax.set(xlim=(0, 1), xlabel="rank of the truth", ylabel="tests / expected")
+    ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
+    if list(several) != [""]:
+        ax.legend()
+    return ax
+
+
+def coverage(ax, shares, *, probability=0.99):
+    """Draw how often regions of each credibility hold the truth, and where honest ones would lie.
+
+    Each region is just large enough for the truth; its credibility is the share of draws inside.
+    Above the diagonal posteriors are too wide, below it too narrow. Curves of honest ones lie inside
+    the grey band with the probability given at each credibility by itself.
+
+    Args:
+        ax: axes to draw on.
+        shares: {label: (n,)} from 0 to 1, as `inference.credibility` or `inference.coverage` give,
+            or those of a single one.
+        probability: of the band, for the smallest n.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if shares are not one-dimensional and from 0 to 1.
+
+    Example:
+        >>> shares = np.random.default_rng(1).random(500)
+        >>> ax = coverage(plt.figure().add_subplot(), {"honest": shares, "too narrow": shares**0.5})
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['honest', 'too narrow']
+        >>> plt.close(ax.figure)
+    """
+    several = _shares(shares)
+    levels = np.linspace(0, 1, 101)
+    low, high = _uniform_band(min(map(len, several.values())), levels, probability)
+    ax.fill_between(levels, low, high, color="0.88", linewidth=0)
+    ax.plot((0, 1), (0, 1), color="0.6", linewidth=0.8)
+    for number, (label, values) in enumerate(several.items()):
+        held = np.searchsorted(np.sort(values), levels, side="right") / len(values)
+        line = _LINE_STYLES[number % len(_LINE_STYLES)]
+        ax.plot(levels, held, line, color=f"C{number % 7}", label=label)
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    ax.set(xlabel="credibility of the region", ylabel="share of truths inside")
+    if list(several) != [""]:
+        ax.legend()
+    return ax
+
+
 def power_colour_wheel(ax, table, label="state_label"):
     """Draw power colours on the wheel of Heil et al.: PC2 over PC1, with the hues of the states.
 
@@ -716,6 +809,31 @@ def sketch_outburst(ax):
     ax.set(xlabel="hardness: hard / soft counts  →", ylabel="luminosity (arbitrary units)")
     ax.set_title("A sketch, not data: the path of an outburst")
     return ax
+
+
+def _shares(values):
+    """{label: (n,)} numbers from 0 to 1, of several labels or of a single one without a name."""
+    several = values if isinstance(values, dict) else {"": values}
+    several = {
+        label: np.asarray(v.detach().cpu() if hasattr(v, "detach") else v, float)
+        for label, v in several.items()
+    }
+    for label, v in several.items():
+        if v.ndim != 1 or len(v) == 0 or not ((v >= 0) & (v <= 1)).all():
+            raise ValueError(
+                f"{label or 'values'} must be (n,) numbers from 0 to 1, not of shape {v.shape}"
+                + (f" and up to {v.max():g}." if v.size else ".")
+            )
+    return several
+
+
+def _uniform_band(n, levels, probability):
+    # Here, for it brings torch along, which no other figure needs
+    import torch
+
+    from helpers.inference import uniform_band
+
+    return [bound.numpy() for bound in uniform_band(n, torch.as_tensor(levels), probability)]
 
 
 def _need(table, columns):

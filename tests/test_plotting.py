@@ -544,3 +544,43 @@ def test_a_corner_of_one_parameter():
 def test_a_corner_that_cannot_be_drawn(pairs, samples, more, message):
     with pytest.raises(ValueError, match=message):
         plotting.corner(pairs, samples, ["Γ", "lg K"], **more)
+
+
+def test_a_rank_histogram_counts_and_says_what_flat_ones_would_be(ax):
+    k = np.repeat(np.arange(100), 10)
+    k[:100] = 0  # 100 ranks of 0 to 9 moved to the lowest
+    assert plotting.rank_histograms(ax, {"a": k / 99, "b": np.arange(100) / 99}) is ax
+    steps = {patch.get_label(): patch.get_data() for patch in ax.patches if patch.get_label()}
+    np.testing.assert_allclose(steps["a"].values, 1)
+    np.testing.assert_allclose(steps["a"].edges, np.linspace(0, 1, 11))
+    band = ax.patches[0]  # 99 per cent of a binomial of 100 in ten bins: 3 to 18
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((0.3, 1.8))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_rank_histograms_side_by_side_are_all_seen():
+    figure, axes = plt.subplots(1, 3, sharey=True)
+    for ax, ranks in zip(axes, (np.arange(100) / 99, np.full(100, 0.5), np.ones(100)), strict=True):
+        plotting.rank_histograms(ax, ranks)
+    assert axes[0].get_ylim() == axes[2].get_ylim() == pytest.approx((0, 10.8))
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("power", [2.0, 1.0, 0.5])
+def test_coverage_is_the_distribution_function(ax, power):
+    torch = pytest.importorskip("torch")
+    shares = torch.linspace(0, 1, 1001) ** power
+    assert plotting.coverage(ax, shares) is ax
+    levels, held = ax.lines[-1].get_data()
+    np.testing.assert_allclose(held, levels ** (1 / power), atol=2e-3)
+    (band,) = ax.collections
+    inside = band.get_paths()[0].contains_points(np.column_stack([levels, held])[5:-5])
+    assert inside.all() if power == 1 else inside.mean() < 0.5
+    assert ax.get_legend() is None
+
+
+@pytest.mark.parametrize("draw", [plotting.rank_histograms, plotting.coverage])
+@pytest.mark.parametrize("values", [np.zeros((2, 3)), [0.5, 1.5], [0.5, np.nan], []])
+def test_shares_that_are_none(ax, draw, values):
+    with pytest.raises(ValueError, match="numbers from 0 to 1"):
+        draw(ax, {"mine": values})

@@ -109,7 +109,8 @@ def resample_sources(answer):
             f"Of a table with {len(sizes)} sources, {len(sizes)} draws are wanted; "
             f"yours made {total.iloc[0]}."
         )
-    if not (times(5) == times(5)).all():
+    # Two skies of so few sources are the same by chance in one case of eight hundred: five pairs never are.
+    if any((times(seed) != draws.loc[seed]).any() for seed in range(5)):
         raise Hint(
             "With the same seed it gives another sky: chance must come from the `generator` that it is given."
         )
