@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 import torch
-from ensembles import Study, arguments, curve
+from ensembles import Study, run
 from scipy.optimize import minimize
 from stingray import Lightcurve
 from stingray.deadtime.fad import FAD
@@ -102,7 +102,7 @@ PUBLISHED = {
 }
 
 
-def make_study(name, options, n_simulations=None):
+def make_study(name, options, n_simulations):
     """Train on prior draws, test on others. Data are the counts, so that fits can have them too."""
     simulate, low, high = SET_UPS[name]
     return Study(
@@ -111,11 +111,12 @@ def make_study(name, options, n_simulations=None):
     )  # fmt: skip
 
 
-def beside_published(name, study, n=100):
-    """Print posteriors of n mocks of the paper's truth beside the paper's one."""
+def beside_published(name, study, n_fits, n=100):
+    """Print posteriors of n mocks of the paper's truth beside the paper's one, where it has one."""
+    if name not in PUBLISHED:
+        return
     truth, published = PUBLISHED[name]
-    mocks = SET_UPS[name][0](torch.tensor(truth).expand(n, 4), study.generator).log()
-    draws = study.posterior.sample(1000, mocks, generator=study.generator)
+    _, draws, _ = study.observe(torch.tensor(truth).expand(n, 4))
     print("| posterior of a mock | " + " | ".join(NAMES) + " |\n|---|---|---|---|---|")
     print("| truth | " + " | ".join(f"{t:g}" for t in truth) + " |")
     print(f"| published: mean ± sd of one mock | {published} |")
@@ -130,6 +131,8 @@ def beside_published(name, study, n=100):
 
 def beside_fits(name, study, n):
     """Print the rms of all ways on the first n mocks."""
+    if not n:
+        return
     truths, counts = study.truths[:n], study.data[:n]
     ours = (study.draws.mean(dim=0)[:n, 0] / truths[:, 0]).numpy()
     plain, fad = standard_fits(SET_UPS[name][0], counts, truths)
@@ -141,23 +144,8 @@ def beside_fits(name, study, n):
             print(f"| {label} | {middle:.2f} | {low:.2f} to {high:.2f} |", flush=True)
 
 
-def main():
-    options = arguments(__doc__, SET_UPS)
-    for name in options.set_up:
-        print(f"\n### {name}")
-        if options.curve:
-            counts = (1000, 2500, 5000, 10_000, 20_000, 40_000)
-            curve(name, NAMES, lambda n, name=name: make_study(name, options, n), counts)
-            continue
-        study = make_study(name, options)
-        study.print(NAMES)
-        if name in PUBLISHED:
-            beside_published(name, study)
-        if options.fits:
-            beside_fits(name, study, options.fits)
-        if options.figure:
-            study.draw(NAMES, options.figure)
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        __doc__, SET_UPS, make_study, lambda name: NAMES,
+        (1000, 2500, 5000, 10_000, 20_000, 40_000), [beside_published, beside_fits],
+    )  # fmt: skip

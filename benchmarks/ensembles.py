@@ -15,31 +15,42 @@ from helpers import inference, plotting
 class Study:
     """A neural posterior trained on draws from its prior, and what it says of other draws.
 
-    Attributes: truths (n, P), data and summaries of n mocks, draws (1000, n, P), calibration `found`,
-    mean ln q of the truths `log_q`, the posterior, and the generator for whatever follows.
+    Simulation, training and sampling are on a GPU where there is one.
+
+    Attributes, on the CPU: truths (n, P) and data of n mocks, draws (1000, n, P), calibration `found`,
+    mean ln q of the truths `log_q`, the corners, and the generator for whatever follows.
     """
 
-    def __init__(self, simulate, summarise, low, high, options, n_simulations=None, **training):
+    def __init__(self, simulate, summarise, low, high, options, n_simulations, **training):
         self.low, self.high = torch.tensor(low), torch.tensor(high)
+        self._see = lambda theta: simulate(theta.to(options.device), self.generator)
+        self._summarise = summarise
         self.generator = torch.Generator().manual_seed(options.seed)
         self.n_simulations = n_simulations or options.simulations
         theta = self.prior(self.n_simulations)
         start = time.perf_counter()
-        x = summarise(simulate(theta, self.generator))
+        x = summarise(self._see(theta))
         self.simulated = time.perf_counter() - start
-        self.posterior = inference.train_posterior(
-            theta, x, self.low, self.high, generator=self.generator, **training
+        box = self.low.to(x), self.high.to(x)
+        self._posterior = inference.train_posterior(
+            theta.to(x), x, *box, generator=self.generator, **training
         )
         self.trained = time.perf_counter() - start - self.simulated
 
         self.truths = self.prior(options.mocks)
-        self.data = simulate(self.truths, self.generator)
-        self.summaries = summarise(self.data)
-        self.draws = self.posterior.sample(1000, self.summaries, generator=self.generator)
+        self.data, self.draws, summaries = self.observe(self.truths)
         self.found = inference.calibration(
             self.draws, self.truths, self.low, self.high, self.generator
         )
-        self.log_q = self.posterior.log_prob(self.truths[None], self.summaries).mean().item()
+        log_q = self._posterior.log_prob(self.truths.to(summaries)[None], summaries)
+        self.log_q = log_q.mean().item()
+
+    def observe(self, theta):
+        """Data of mocks theta (n, P), 1000 draws from the posterior of each, and what the network saw."""
+        data = self._see(theta)
+        summaries = self._summarise(data)
+        draws = self._posterior.sample(1000, summaries, generator=self.generator)
+        return data.cpu(), draws.cpu(), summaries
 
     def prior(self, n):
         """(n, P) draws, none on an edge."""
@@ -88,7 +99,7 @@ class Study:
         plt.close(fig)
 
 
-def curve(set_up, names, make, counts, extra=lambda study: {}):
+def curve(set_up, make, counts, extra):
     """Print calibration against the number of simulations: the worst of any parameter."""
     rows, columns = [], None
     for n in counts:
@@ -123,8 +134,36 @@ def arguments(doc, set_ups):
     parser.add_argument("--curve", action="store_true", help="against the number of simulations")
     parser.add_argument("--figure", type=Path, help="where to draw the ranks")
     options = parser.parse_args()
+    options.device = "cuda" if torch.cuda.is_available() else "cpu"
     options.set_up = options.set_up or list(set_ups)
     warnings.filterwarnings("ignore")
     matplotlib.use("agg")
     plotting.use_course_style()
     return options
+
+
+def run(doc, set_ups, make_study, names_of, counts, beside, extra=lambda study: {}):
+    """Answer what a script was asked.
+
+    Args:
+        doc: the script's docstring.
+        set_ups: dict of what can be asked for.
+        make_study: from name, options and number of simulations (None: as asked) to a Study.
+        names_of: from a set-up's name to those of its parameters.
+        counts: numbers of simulations of the curve.
+        beside: functions of name, Study and number of fits, that print what stands beside its table.
+        extra: from a Study to further columns of the curve.
+    """
+    options = arguments(doc, set_ups)
+    for name in options.set_up:
+        print(f"\n### {name}")
+        names = names_of(name)
+        if options.curve:
+            curve(name, lambda n, name=name: make_study(name, options, n), counts, extra)
+            continue
+        study = make_study(name, options, None)
+        study.print(names)
+        for show in beside:
+            show(name, study, options.fits)
+        if options.figure:
+            study.draw(names, options.figure)

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from ensembles import Study, arguments, curve
+from ensembles import Study, run
 from scipy.optimize import minimize
 
 from helpers import inference
@@ -113,7 +113,7 @@ def errors(estimate, truth):
     return (estimate - truth).abs() / truth
 
 
-def make_study(name, options, n_simulations=None):
+def make_study(name, options, n_simulations):
     """Train on prior draws, test on others."""
     simulate, _, low, high = SET_UPS[name]
     return Study(
@@ -123,6 +123,8 @@ def make_study(name, options, n_simulations=None):
 
 def beside_fits(name, study, n):
     """Print relative errors of all ways on the first n mocks, decade by decade of the flux."""
+    if not n:
+        return
     simulate, names, *_ = SET_UPS[name]
     low, high, truths = study.low, study.high, study.truths[:n]
     ways = {"posterior median": study.draws[:, :n].median(dim=0).values}
@@ -133,6 +135,8 @@ def beside_fits(name, study, n):
     edges = [*np.arange(float(low[0]), float(high[0]), 1.0), float(high[0])]
     for a, b in [(edges[0], edges[-1]), *pairwise(edges)]:
         here = (truths[:, 0] >= a) & (truths[:, 0] < b)
+        if not here.any():
+            continue
         for way, error in of_each.items():
             mean, median = error[here].mean(dim=0), error[here].median(dim=0).values
             cells = [f"{m:.1%} ({d:.1%})" for m, d in zip(mean, median, strict=True)]
@@ -145,24 +149,8 @@ def mean_errors(study):
     return {"mean error of flux, second, N_H": ", ".join(f"{m:.1%}" for m in mean)}
 
 
-def main():
-    options = arguments(__doc__, SET_UPS)
-    for name in options.set_up:
-        names = SET_UPS[name][1]
-        print(f"\n### {name}")
-        if options.curve:
-            counts = (1000, 2500, 5000, 10_000, 20_000)
-            curve(
-                name, names, lambda n, name=name: make_study(name, options, n), counts, mean_errors
-            )
-            continue
-        study = make_study(name, options)
-        study.print(names)
-        if options.fits:
-            beside_fits(name, study, options.fits)
-        if options.figure:
-            study.draw(names, options.figure)
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        __doc__, SET_UPS, make_study, lambda name: SET_UPS[name][1],
+        (1000, 2500, 5000, 10_000, 20_000), [beside_fits], mean_errors,
+    )  # fmt: skip

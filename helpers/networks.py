@@ -210,6 +210,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 def seeded(generator):
     """Let torch draw weights as a generator says, and leave its global generator as it was."""
     seed = int(torch.randint(2**31, (), generator=generator))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield

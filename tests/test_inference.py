@@ -118,6 +118,40 @@ def test_the_seed_decides(generator):
     assert not torch.equal(draws[0], draws[2])
 
 
+def test_a_density_wants_a_theta_for_each_of_the_data(posterior, generator):
+    theta, x = problem(5, generator)
+    assert posterior.log_prob(theta, x).shape == (5,)
+    assert posterior.log_prob(theta.expand(7, 5, 2), x).shape == (7, 5)
+    assert posterior.log_prob(theta.expand(7, 5, 2), x[:1]).shape == (7, 5)
+    for wrong in (theta[0], theta[:4], theta[:, :1], theta[:, None]):
+        with pytest.raises(ValueError, match=r"must be \(\.\.\., 5, 2\)"):
+            posterior.log_prob(wrong, x)
+
+
+def test_all_work_is_done_where_the_simulations_are(device, generator, tmp_path):
+    theta, x, low, high = (t.to(device) for t in (*problem(200, generator), LOW, HIGH))
+    made = inference.train_posterior(theta, x, low, high, generator=generator, max_epochs=2)
+    made.save(tmp_path / "posterior.pt")
+    loaded = inference.load_posterior(tmp_path / "posterior.pt", device=device)
+    draws = loaded.sample(100, x, generator=generator)
+    log_q = loaded.log_prob(draws, x)
+    found = inference.calibration(draws, theta, low, high, generator)
+    of_truth = loaded.log_prob(theta[None], x)[0]
+    p = inference.predictive_p(
+        draws[:, 0], lambda theta, _: theta, lambda data: data.abs().sum(-1), x[0]
+    )
+    refined, weights = inference.importance_sample(
+        loaded, x[0], lambda theta: loaded.log_prob(theta[None], x[:1])[0], 200, generator
+    )
+    for tensor in (draws, log_q, found.bias, p, refined, weights, loaded.features(x)):
+        assert tensor.device.type == device.type
+        assert bool(tensor.isfinite().all())
+    assert bool(inference.credibility(log_q, of_truth).isfinite().all())
+    assert len(inference.anomaly_p(loaded.features(x[:9]), loaded.features(x))) == 9
+    features = loaded.features(x)
+    assert 0 <= inference.misspecification_p(features[:50], features[50:], generator) <= 1
+
+
 def test_weights_that_explode_are_an_error(generator):
     theta, x = problem(60, generator)
     with pytest.raises(ValueError, match="smaller learning_rate"):

@@ -41,6 +41,20 @@ def uniform_p(values):
     return stats.kstest(np.asarray(values), "uniform").pvalue
 
 
+def test_coverage_counts_the_draws_nearer_than_the_truth():
+    draws = torch.tensor([0.9, 0.99, 1.01, 1.1])[:, None, None] * torch.tensor([[[0.6, 0.8]]])
+    truth, reference = torch.tensor([[0.0, -1.0]]), torch.zeros(1, 2)
+    assert inference.coverage(draws, truth, reference).tolist() == [0.5]
+    assert inference.coverage(draws + 5, truth + 5, reference + 5).tolist() == [0.5]
+
+
+def test_a_replica_that_equals_the_observation_counts():
+    total = lambda data: data.sum(-1)  # noqa: E731
+    replicas = torch.tensor([[3.0], [4.0], [4.0], [5.0]])
+    p = inference.predictive_p(replicas, lambda theta, _: theta, total, torch.tensor([4.0]))
+    assert float(p) == 0.75
+
+
 class TestCredibility:
     def test_of_the_exact_posterior_is_uniform(self, generator):
         assert uniform_p(gaussian_tests(generator)) > 1e-3

@@ -87,12 +87,19 @@ class BoxPosterior:
         return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], len(self.low))
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
-        """(..., n) densities ln q of θ (..., n, P) given x (n, *shape), inside the box."""
+        """(..., n) densities ln q of θ (..., n, P) inside the box, given x (n, *shape) or (1, *shape)."""
+        data = self._flat(x)
+        if theta.shape[-1:] != self.low.shape or (
+            len(data) > 1 and theta.shape[-2:-1] != (len(data),)
+        ):
+            n = len(data) if len(data) > 1 else "n"
+            raise ValueError(
+                f"theta {tuple(theta.shape)} does not fit {len(data)} data sets of {len(self.low)} "
+                f"parameters: it must be (..., {n}, {len(self.low)})."
+            )
         share = (theta - self.low) / (self.high - self.low)
         with torch.no_grad():
-            of_each = torch.stack(
-                [e.log_prob(torch.logit(share), self._flat(x)) for e in self._estimators]
-            )
+            of_each = torch.stack([e.log_prob(torch.logit(share), data) for e in self._estimators])
         jacobian = (share * (1 - share) * (self.high - self.low)).log().sum(dim=-1)
         return torch.logsumexp(of_each, dim=0) - math.log(len(of_each)) - jacobian
 

@@ -360,24 +360,28 @@ class PileUpSimulator:
         annulus: response.fold(flux) × exposure × `psf_fraction` of it. float32, on the CPU.
         """
         sobol = torch.quasirandom.SobolEngine(8, scramble=True, seed=1)
-        uniform = sobol.draw(_THROWN, dtype=torch.float64)
-        place = uniform[:, 0] * len(self.energy_lo)
-        energy = float(self.energy_lo[0]) + place * self._width
-        normal = torch.special.ndtri(uniform[:, 3:].clamp(1e-9, 1 - 1e-9))
-        blurred = energy + self.detector.blur(energy) * normal[:, 0]
-        # Each in a frame of its own.
+        n_rows, n_channels = len(self.energy_lo), len(self.channels) - 1
+        thrown = torch.zeros(n_rows, dtype=torch.int64)
+        seen = torch.zeros(n_rows * n_channels, dtype=torch.int64)
+        # Each in a frame of its own; as many at once as fit into some tens of MB.
         images = _Images(_CUT_OUT, _MEMORY["cpu"], torch.float64, "cpu")
-        begins = torch.ones(_THROWN, dtype=torch.bool)
-        parts = self._read(*uniform[:, 1:3].T, blurred, begins, images, noise=normal[:, 1:].T)
-        photon, _, _, energy, _, _, valid = (torch.cat(part) for part in zip(*parts, strict=True))
-        row = place.long().clamp(max=len(self.energy_lo) - 1)
-        n_channels = len(self.channels) - 1
-        channel, inside = _bins(energy, self.channels, self._even)
-        hit = valid & inside
-        matrix = torch.bincount(
-            row[photon[hit]] * n_channels + channel[hit], minlength=len(self.energy_lo) * n_channels
-        ).reshape(-1, n_channels)
-        matrix = matrix / torch.bincount(row, minlength=len(matrix))[:, None]
+        begins = torch.ones(_THROWN // 16, dtype=torch.bool)
+        for _ in range(16):
+            uniform = sobol.draw(len(begins), dtype=torch.float64)
+            place = uniform[:, 0] * n_rows
+            row = place.long().clamp(max=n_rows - 1)
+            energy = float(self.energy_lo[0]) + place * self._width
+            normal = torch.special.ndtri(uniform[:, 3:].clamp(1e-9, 1 - 1e-9))
+            blurred = energy + self.detector.blur(energy) * normal[:, 0]
+            thrown += torch.bincount(row, minlength=n_rows)
+            for photon, _, _, energy, _, _, valid in self._read(
+                *uniform[:, 1:3].T, blurred, begins, images, noise=normal[:, 1:].T
+            ):
+                channel, inside = _bins(energy, self.channels, self._even)
+                hit = valid & inside
+                cell = row[photon[hit]] * n_channels + channel[hit]
+                seen += torch.bincount(cell, minlength=len(seen))
+        matrix = seen.reshape(n_rows, n_channels) / thrown[:, None]
         return spectra.Response(
             self.energy_lo, self.energy_hi, self.effective_area, matrix,
             self.channels[:-1], self.channels[1:],

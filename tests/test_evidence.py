@@ -1,0 +1,88 @@
+"""The report of what the course claims: what it reads, what it keeps, and what it does when a claim falls."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def load():
+    spec = importlib.util.spec_from_file_location("evidence", ROOT / "benchmarks/evidence.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def evidence(tmp_path, monkeypatch):
+    """The script, on a project of its own."""
+    module = load()
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / module.KEPT).mkdir(parents=True)
+    return module
+
+
+CLAIMS = """
+import pytest
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_claim_over_seeds(seed, record_property):
+    record_property("its number", 1.0 + seed)
+
+def test_a_claim_in_one_go(record_property):
+    record_property("first", [0.25, 0.75])
+    record_property("second", 7.0)
+
+def test_a_claim_that_falls(record_property):
+    record_property("too low", [0.1, 0.1])
+    assert False
+
+def test_yes_or_no():
+    pass
+"""
+
+
+def test_claims_are_read_with_their_numbers_and_kept_until_their_code_changes(evidence, tmp_path):
+    path = tmp_path / "tests/test_claims_07.py"
+    path.write_text(CLAIMS)
+    ((section, name, command),) = (s for s in evidence.studies(False) if s[0] == "claims")
+    text = evidence.run(name, command)
+    assert evidence.claims(text).splitlines() == [
+        "| claim | holds | numbers |",
+        "|---|---|---|",
+        "| a claim over seeds | yes | its number: 2.0 ± 1.0 (3) |",
+        "| a claim in one go | yes | first: 0.50 ± 0.35 (2); second: 7 |",
+        "| a claim that falls | **in 0 of 1 tests** | too low: 0.100 ± 0.000 (2) |",
+        "| yes or no | yes |  |",
+    ]
+    (kept,) = (tmp_path / evidence.KEPT).iterdir()
+    kept.write_text(text.replace("its number", "remembered"))
+    assert "remembered" in evidence.run(name, command)
+    path.write_text(CLAIMS + "\n")
+    assert "remembered" not in evidence.run(name, command)
+    report = evidence.report([(section, name, text)], full=False)
+    assert "### Lesson 07" in report
+    assert "1.0 (3)" in report
+
+
+def test_a_study_that_fails_is_an_error_and_leaves_nothing(evidence, tmp_path):
+    script = tmp_path / "broken.py"
+    script.write_text("print('half of it'); raise SystemExit('no more')")
+    with pytest.raises(RuntimeError, match="a study failed: no more"):
+        evidence.run("a study", ["broken.py"])
+    script.write_text("print('all of it')")
+    assert evidence.run("a study", ["broken.py"]) == "all of it\n"
+    (tmp_path / "tests/test_claims_01.py").write_text("import nothing_of_this_name")
+    with pytest.raises(RuntimeError, match="nothing_of_this_name"):
+        evidence.run("test_claims_01", ["-m", "pytest", "tests/test_claims_01.py"])
+
+
+def test_the_report_in_docs_names_every_study():
+    module = load()
+    report = (ROOT / module.REPORT).read_text(encoding="utf-8")
+    for section, name, _ in module.studies(full=False):
+        heading = f"Lesson {name[-2:]}" if section == "claims" else name.split("-")[1]
+        assert f"\n### {heading}\n" in report, name
