@@ -79,11 +79,8 @@ def studies(full):
                 command = [f"benchmarks/{script}.py", "--set-up", set_up, "--curve", *size]
                 yield script, f"{script}-{set_up}-curve", command
     for path in sorted((ROOT / "tests").glob("test_claims_*.py")):
-        yield (
-            "claims",
-            path.stem,
-            ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/{path.name}"],
-        )
+        command = ["-m", "pytest", "-q", "-o", "junit_family=xunit1", f"tests/{path.name}"]
+        yield "claims", path.stem, command
 
 
 def _slug(name):

@@ -38,24 +38,33 @@ def sky(request, table):
     return resample_sources(table, np.random.default_rng(request.param))
 
 
-def test_one_detector_follows_the_flux_more_closely_than_all(sky):
+def test_one_detector_follows_the_flux_more_closely_than_all(sky, record_property):
     scatter = {name: (np.log10(sky[name]) - sky.log_flux_2_10).std() for name in ("rate", "rate_1")}
+    record_property(
+        "scatter about the flux, rate of one detector / of all", scatter["rate_1"] / scatter["rate"]
+    )
     assert scatter["rate_1"] < 0.8 * scatter["rate"]
 
 
-def test_most_pointings_are_fainter_than_the_mean_pointing(sky):
-    assert np.mean(sky.rate_1 < sky.rate_1.mean()) > 2 / 3
+def test_most_pointings_are_fainter_than_the_mean_pointing(sky, record_property):
+    fainter = np.mean(sky.rate_1 < sky.rate_1.mean())
+    record_property("share of pointings fainter than the mean", float(fainter))
+    assert fainter > 2 / 3
 
 
-def test_what_cannot_be(table):
+def test_what_cannot_be(table, record_property):
     assert not (table.filter(regex="^rms") > 1).any(axis=None)
-    assert 0.05 < np.mean(table.coherence.dropna() > 1) < 0.4, "impossible, and common"
+    above = np.mean(table.coherence.dropna() > 1)
+    record_property("share of coherences above 1", float(above))
+    assert 0.05 < above < 0.4, "impossible, and common"
     assert (table.hr_3_10 == table.hr_soft).all()
     assert ((table.mjd.shift(-1) - table.mjd) * 86400 < table.exposure).any(), "two at once"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_errors_that_count_rows_are_too_small_most_of_all_for_the_object(table, seed):
+def test_errors_that_count_rows_are_too_small_most_of_all_for_the_object(
+    table, seed, record_property
+):
     generator = np.random.default_rng(100 + seed)
     small = table[["source_id", "object_label", "state_label"]]
     skies = [resample_sources(small, generator) for _ in range(60)]
@@ -64,15 +73,21 @@ def test_errors_that_count_rows_are_too_small_most_of_all_for_the_object(table, 
         here = (small[name] == label).mean()
         error = np.std([(sky[name] == label).mean() for sky in skies], ddof=1)
         ratios[label] = error / np.sqrt(here * (1 - here) / len(small))
+        record_property(f"error from sources / from rows, share of {label}", float(ratios[label]))
         if label == "BH":
-            assert 0.08 < error < 0.16, "about a tenth"
+            of_object = error
+    record_property("error of the share of BH, from sources", float(of_object))
+    assert 0.08 < of_object < 0.16, "about a tenth"
     assert min(ratios.values()) > 1, "too small everywhere"
     assert ratios["BH"] > 2 * max(ratios["LHS"], ratios["SIMS"])
 
 
-def test_what_is_empty_depends_on_brightness_and_state(sky):
+def test_what_is_empty_depends_on_brightness_and_state(sky, record_property):
     fifth = pd.qcut(sky.rate_1, 5, labels=False)
     empty = sky[["qpo_freq", "kt_in"]].isna().groupby([sky.state_label, fifth]).mean()
+    for name, fifth in (("faintest", 0), ("brightest", 4)):
+        record_property(f"no QPO, {name} fifth of the LHS", float(empty.qpo_freq["LHS", fifth]))
+    record_property("no kT of the disc, HIMS", float(empty.kt_in["HIMS"].mean()))
     for state in ("LHS", "HIMS"):
         assert empty.qpo_freq[state, 0] > 0.7
         assert empty.qpo_freq[state, 4] < 0.15
@@ -84,12 +99,16 @@ def test_what_is_empty_depends_on_brightness_and_state(sky):
     assert 0.3 < empty.kt_in["HIMS"].mean() < 0.7, "in between"
 
 
-def test_rows_without_gaps_are_a_club(sky):
+def test_rows_without_gaps_are_a_club(sky, record_property):
     left = sky[sky.whole]
-    assert 0.005 < len(left) / len(sky) < 0.04
     states = left.state_label.value_counts(normalize=True)
+    among_all = (sky.state_label == "HIMS").mean()
+    record_property("share of rows without gaps", len(left) / len(sky))
+    record_property("HIMS among rows without gaps", float(states["HIMS"]))
+    record_property("HIMS among all rows", float(among_all))
+    assert 0.005 < len(left) / len(sky) < 0.04
     assert "HSS" not in states
-    assert states["HIMS"] > 0.5 > 3 * (sky.state_label == "HIMS").mean()
+    assert states["HIMS"] > 0.5 > 3 * among_all
     assert (left.object_label == "BH").mean() > (sky.object_label == "BH").mean() + 0.1
     assert left.rate_1.median() > 1.3 * sky.rate_1.median()
     three = [rows.source_id.value_counts(normalize=True).iloc[:3].sum() for rows in (left, sky)]
@@ -102,23 +121,26 @@ def test_nothing_survives_dropna(table):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_constant_rms_falls_like_that_of_the_archive(table, seed):
+def test_a_constant_rms_falls_like_that_of_the_archive(table, seed, record_property):
     soft = table[table.state_label == "HSS"]
     sigma = soft.rate / (1 - soft.bkg_frac) / soft.rate**2 * np.sqrt(2 * 128 / soft.exposure)
     variance = 0.02**2 + sigma * np.random.default_rng(seed).normal(size=len(soft))
     toy = np.sqrt(variance.where(variance > 0))
     step = pd.qcut(soft.rate, 8, labels=False)
-    falls = []
+    falls, gaps = [], []
     for values in (toy, soft.rms_0p1_64):
         median, empty = values.groupby(step).median(), values.isna().groupby(step).mean()
         falls.append(np.log(median[0] / median[7]))
+        gaps.append(empty)
+    record_property("fall of a constant rms / of the archive's", float(falls[0] / falls[1]))
+    for empty in gaps:
         assert empty[0] > 0.4
         assert empty[7] < 0.1
     assert 0.5 < falls[0] / falls[1] < 1, "most of it, not all"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_skew_sorts_the_sketches(seed):
+def test_skew_sorts_the_sketches(seed, record_property):
     time = np.arange(1280.0)
     sketches = (
         300 * np.clip(time / 770, 0, 1),
@@ -127,14 +149,17 @@ def test_skew_sorts_the_sketches(seed):
     )
     generator = np.random.default_rng(seed)
     slew, flare, burst = (pd.Series(generator.poisson(counts)).skew() for counts in sketches)
+    for name, skew in (("slew", slew), ("flare", flare), ("burst", burst)):
+        record_property(f"skew of the {name}", float(skew))
     assert slew < -0.4
     assert 1 < flare < 2
     assert burst > 5
 
 
-def test_the_usual_ruler_bends(sky):
+def test_the_usual_ruler_bends(sky, record_property):
     usual = (sky["skew"] - sky["skew"].mean()) / sky["skew"].std()
     robust = robust_z(sky["skew"])
+    record_property("skew: robust z / usual z, median", float((robust / usual).median()))
     assert not np.sum(usual < -5)
     assert np.sum(robust < -5) >= 3
     assert np.sum(robust > 5) > 1.2 * np.sum(usual > 5)
@@ -166,11 +191,13 @@ def test_four_things_stand_off(table, truth):
     assert 0 < np.sum(marks["slew"] & (robust_z(skew) < -5)) < marks["slew"].sum()
 
 
-def test_model_failure_shows_where_photons_abound(table):
+def test_model_failure_shows_where_photons_abound(table, record_property):
     chosen = (table.object_label == "NS") & (table.state_label == "HSS") & (table["skew"] < 0.6)
     photons = table.rate * table.exposure
     brighter = photons[chosen & (table.red_chi2 > 50)].median()
-    assert brighter > 2 * photons[chosen & (table.red_chi2 < 2)].median()
+    fainter = photons[chosen & (table.red_chi2 < 2)].median()
+    record_property("photons of bad fits / of good ones, medians", float(brighter / fainter))
+    assert brighter > 2 * fainter
 
 
 def test_misfiled_rows_are_alone_in_time_and_hidden_in_flux_and_colour(table, truth):
@@ -190,30 +217,36 @@ def test_misfiled_rows_are_alone_in_time_and_hidden_in_flux_and_colour(table, tr
             assert np.sum((z > limit) & ~misfiled) > 30
 
 
-def test_a_few_sources_hold_most_rows(table):
+def test_a_few_sources_hold_most_rows(table, record_property):
     rows = {kind: own.source_id.value_counts() for kind, own in table.groupby("object_label")}
-    assert rows["BH"].iloc[:2].sum() > 0.5 * rows["BH"].sum()
     effective = {kind: n.sum() ** 2 / np.sum(n**2) for kind, n in rows.items()}
+    record_property("effective number of the 16 BH", float(effective["BH"]))
+    record_property("effective number of the 32 NS", float(effective["NS"]))
+    assert rows["BH"].iloc[:2].sum() > 0.5 * rows["BH"].sum()
     assert effective["BH"] < 16 / 3 + 1, "a handful"
     assert effective["BH"] / 16 < effective["NS"] / 32
 
 
-def test_other_skies_have_another_most_frequent_state(table):
+def test_other_skies_have_another_most_frequent_state(table, record_property):
     generator = np.random.default_rng(200)
     small = table[["source_id", "state_label"]]
     most = [
         resample_sources(small, generator).state_label.value_counts().index[0] for _ in range(100)
     ]
+    record_property("share of skies with most rows in the LHS", most.count("LHS") / len(most))
     assert set(most) == {"LHS", "HSS"}
     assert min(most.count("LHS"), most.count("HSS")) > 15
 
 
-def test_the_score_of_doing_nothing(sky):
-    assert (sky.state_label == "SIMS").mean() < 0.1, "hardly any accuracy is lost"
-    assert 0.3 < (sky.label_trust != "A").mean() < 0.5, "four rows in ten"
+def test_the_score_of_doing_nothing(sky, record_property):
+    rare, unsure = (sky.state_label == "SIMS").mean(), (sky.label_trust != "A").mean()
+    record_property("share of SIMS", float(rare))
+    record_property("share of labels that are not of trust A", float(unsure))
+    assert rare < 0.1, "hardly any accuracy is lost"
+    assert 0.3 < unsure < 0.5, "four rows in ten"
 
 
-def test_outbursts_return_to_the_hard_state_much_fainter():
+def test_outbursts_return_to_the_hard_state_much_fainter(record_property):
     train, _ = data.load_split()
     assert "S02" in set(train.source_id)
     rate = train.rate / train.n_det
@@ -224,6 +257,7 @@ def test_outbursts_return_to_the_hard_state_much_fainter():
             continue
         if hard.mjd.min() < soft.mjd.min() and hard.mjd.max() > soft.mjd.max():
             ratios[name] = soft.rate_1.iloc[:3].median() / soft.rate_1.iloc[-3:].median()
+    record_property("first / last rate of the HSS, least outburst", float(min(ratios.values())))
     assert len(ratios) > 10
     assert min(ratios.values()) > 2
     assert ratios["R008"] > 10

@@ -71,48 +71,59 @@ def standard_error(values):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_of_many_useless_models_looks_good_to_whoever_chose_it(seed):
+def test_the_best_of_many_useless_models_looks_good_to_whoever_chose_it(seed, record_property):
     generator = np.random.default_rng(seed)
     best_of_many = lesson_03.best_of_many.reference()
     for n_answers, at_least, at_most in ((13, 0.80, 0.90), (1000, 0.53, 0.56)):
         scores = np.array(
             [best_of_many(*(generator.random((2, 100, n_answers)) < 0.5)) for _ in range(200)]
         )
+        for column, where in enumerate(("that chose it", "that it never saw")):
+            name = f"best of 100 useless models, accuracy on the {n_answers} answers {where}"
+            record_property(name, float(scores[:, column].mean()))
         assert at_least < scores[:, 0].mean() < at_most
         assert abs(scores[:, 1].mean() - 0.5) < 5 * np.sqrt(0.25 / n_answers / 200)
 
 
-def test_a_forest_recognises_most_pointings():
-    source, features = column("source_id"), archive()[COLUMNS]
+def test_a_forest_recognises_most_pointings(record_property):
+    source, features, recognised = column("source_id"), archive()[COLUMNS], []
     for seed in SEEDS[:5]:
         train, test = split_rows(len(source), 0.25, np.random.default_rng(seed))
         model = forest(seed).fit(features.iloc[train], source[train])
-        assert np.mean(model.predict(features.iloc[test]) == source[test]) > 0.5
+        recognised.append(float(np.mean(model.predict(features.iloc[test]) == source[test])))
+    record_property("share of pointings whose source is named", recognised)
+    assert min(recognised) > 0.5
     assert archive().source_id.value_counts(normalize=True).iloc[0] < 0.13
 
 
-def test_random_rows_promise_more_and_scatter_less():
+def test_random_rows_promise_more_and_scatter_less(record_property):
     rows, sources = compared("object_label")
+    record_property("balanced accuracy, object, random rows", rows.tolist())
+    record_property("balanced accuracy, object, sources held out", sources.tolist())
     assert np.mean(rows - sources) > 0.02
     assert np.mean(rows - sources) > 2 * standard_error(rows - sources)
     assert np.std(sources) > 3 * np.std(rows)
 
 
-def test_meaningless_labels_are_remembered_on_rows_and_not_on_sources():
+def test_meaningless_labels_are_remembered_on_rows_and_not_on_sources(record_property):
     rows, sources = compared("object_label", shuffled=True)
+    record_property("balanced accuracy, shuffled labels, random rows", rows.tolist())
+    record_property("balanced accuracy, shuffled labels, sources held out", sources.tolist())
     assert rows.min() > 0.6
     assert abs(np.mean(sources) - 0.5) < 3 * standard_error(sources)
 
 
-def test_the_state_leaks_less():
+def test_the_state_leaks_less(record_property):
     rows, sources = compared("state_label")
+    record_property("balanced accuracy, state, random rows", rows.tolist())
+    record_property("balanced accuracy, state, sources held out", sources.tolist())
     of_object = np.subtract(*compared("object_label"))
     assert np.mean(rows - sources) < np.mean(of_object)
     assert np.mean(sources) > 0.6  # where chance is 0.25
 
 
-def test_a_score_has_the_error_bar_of_its_sources():
-    table, label = archive(), column("object_label")
+def test_a_score_has_the_error_bar_of_its_sources(record_property):
+    table, label, found = archive(), column("object_label"), []
     for seed in SEEDS[:5]:
         folds = GroupKFold(5, shuffle=True, random_state=seed)
         predicted = cross_val_predict(
@@ -123,9 +134,15 @@ def test_a_score_has_the_error_bar_of_its_sources():
         accuracy = right.sum() / n.sum()
         drawn = np.random.default_rng(seed).integers(len(n), size=(2000, len(n)))
         error = np.std(right[drawn].sum(1) / n[drawn].sum(1))
-        assert accuracy * (1 - accuracy) / error**2 < 100  # independent rows
         worst = np.sqrt(accuracy * (1 - accuracy) * np.sum(n**2)) / n.sum()
-        assert 0.25 < error / worst < 0.9
+        found.append((n, right, accuracy * (1 - accuracy) / error**2, error / worst))
+    record_property("independent rows that the score is worth", [float(f[2]) for f in found])
+    record_property(
+        "error / error if sources are all right or all wrong", [float(f[3]) for f in found]
+    )
+    for n, right, independent, of_worst in found:
+        assert independent < 100
+        assert 0.25 < of_worst < 0.9
         wrong = np.sort(n - right)[::-1]
         assert wrong[:5].sum() > wrong.sum() / 2
         assert np.median(right / n) > 0.9
@@ -134,7 +151,7 @@ def test_a_score_has_the_error_bar_of_its_sources():
         assert right[worst] / n[worst] < 0.7
 
 
-def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state():
+def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state(record_property):
     curves = data.load_light_curves()
     spectra, states = np.log10(curves.power), curves.state_label
     units = (np.arange(len(spectra)), curves.obs_id, curves.source_id)
@@ -146,14 +163,17 @@ def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state():
             nearest = KNeighborsClassifier(1).fit(spectra[train], states[train])
             shares[-1].append(np.mean(nearest.predict(spectra[test]) == states[test]))
     segments, pointings, sources = np.transpose(shares)
+    record_property("accuracy, random segments", segments.tolist())
+    record_property("accuracy, pointings held out", pointings.tolist())
+    record_property("accuracy, sources held out", sources.tolist())
     assert np.mean(segments - pointings) > 0.04
     assert (segments > pointings).mean() > 0.8
     assert abs(np.mean(pointings - sources)) < np.mean(segments - pointings)
     assert np.std(segments) < np.std(sources)
 
 
-def test_most_photons_of_random_test_segments_have_been_seen():
-    curves = data.load_light_curves()
+def test_most_photons_of_random_test_segments_have_been_seen(record_property):
+    curves, shares = data.load_light_curves(), []
     for seed in SEEDS[:5]:
         train, test = split_rows(len(curves.start), 0.2, np.random.default_rng(seed))
         halves = {
@@ -166,23 +186,29 @@ def test_most_photons_of_random_test_segments_have_been_seen():
             for row in test
             for half in (0, curves.length / 2)
         ]
-        assert np.mean(seen) > 0.5
+        shares.append(float(np.mean(seen)))
+    record_property("share of the test photons that were in training segments", shares)
+    assert min(shares) > 0.5
 
 
-def test_the_future_is_harder_than_random_rows_at_every_cut():
+def test_the_future_is_harder_than_random_rows_at_every_cut(record_property):
     mjd, label, features = column("mjd"), column("object_label"), archive()[COLUMNS]
-    split_time = lesson_03.split_time.reference()
+    split_time, losses = lesson_03.split_time.reference(), []
     for seed, cut in zip(SEEDS, (52000, 52500, 53000, 53500, 54000), strict=False):
         past, future = split_time(mjd, cut, 300)
         order = np.random.default_rng(seed).permutation(len(mjd))
         random = score(features, label, (order[: len(past)], order[len(past) :]), seed)
-        assert score(features, label, (past, future), seed) < random - 0.005
+        losses.append(float(random - score(features, label, (past, future), seed)))
+    record_property("balanced accuracy of the object, random rows − future", losses)
+    assert min(losses) > 0.005
 
 
-def test_whole_outbursts_are_harder_than_random_rows():
+def test_whole_outbursts_are_harder_than_random_rows(record_property):
     rows, outbursts = compare(
         archive()[COLUMNS], [column("object_label")] * 8, column("outburst_id")
     )
+    record_property("balanced accuracy, object, random rows", rows.tolist())
+    record_property("balanced accuracy, object, outbursts held out", outbursts.tolist())
     assert np.mean(rows - outbursts) > 2 * standard_error(rows - outbursts)
 
 
@@ -196,7 +222,7 @@ def test_outbursts_of_years_are_pointings_filed_under_the_wrong_source():
     assert dates[~dates.index.isin(suspects)].max() < 350
 
 
-def test_what_stratification_balances():
+def test_what_stratification_balances(record_property):
     table, source, label = archive(), column("source_id"), column("object_label")
     kind, of_source = label + column("state_label"), archive().groupby("source_id").object_label
     of_source = of_source.first()
@@ -219,6 +245,8 @@ def test_what_stratification_balances():
     def share(parts):
         return [np.mean(label[part] == "BH") for part in parts]
 
+    for name, parts in (("rows", rows), ("sources", sources), ("nothing", random)):
+        record_property(f"sd of the share of BH, stratified by {name}", float(np.std(share(parts))))
     assert set(black_holes(sources)) == {3, 4}
     assert min(black_holes(rows)) == 1
     assert min(black_holes(random)) <= 1
@@ -250,19 +278,25 @@ def sky_monitor():
     return asm.sample(frac=1, random_state=103).groupby("system").head(200)
 
 
-def test_the_real_archive_leaks():
+def test_the_real_archive_leaks(record_property):
     asm = sky_monitor()
     kind, system = asm.kind.to_numpy(), asm.system.to_numpy()
     features = asm[["colour_1", "colour_2", "intensity"]]
     rows, systems = compare(features, [kind] * 8, system)
+    record_property("balanced accuracy, ASM, random rows", rows.tolist())
+    record_property("balanced accuracy, ASM, systems held out", systems.tolist())
     assert np.mean(rows - systems) > 2 * standard_error(rows - systems)
     shuffled = [shuffle_labels(kind, system, np.random.default_rng(seed)) for seed in SEEDS]
     rows, systems = compare(features, shuffled, system)
+    record_property("balanced accuracy, ASM with shuffled labels, random rows", rows.tolist())
+    record_property(
+        "balanced accuracy, ASM with shuffled labels, systems held out", systems.tolist()
+    )
     assert rows.min() > 0.58
     assert abs(np.mean(systems) - 0.5) < 3 * standard_error(systems)
 
 
-def test_the_intensity_of_the_real_archive_is_a_name_tag():
+def test_the_intensity_of_the_real_archive_is_a_name_tag(record_property):
     asm = sky_monitor()
     kind, system = asm.kind.to_numpy(), asm.system.to_numpy()
     with_it, without = (
@@ -270,5 +304,7 @@ def test_the_intensity_of_the_real_archive_is_a_name_tag():
         for columns in (["colour_1", "colour_2", "intensity"], ["colour_1", "colour_2"])
     )
     rows, systems = with_it - without
+    record_property("gain by the intensity, ASM, random rows", rows.tolist())
+    record_property("gain by the intensity, ASM, systems held out", systems.tolist())
     assert rows.min() > 0.02
     assert np.mean(systems) < np.mean(rows) / 2

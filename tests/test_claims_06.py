@@ -99,43 +99,62 @@ def splits():
     return [Split(train, validation), *others]
 
 
-def test_never_scores_more_than_eight_in_ten(splits):
+def test_never_scores_more_than_eight_in_ten(splits, record_property):
+    record_property("accuracy of never", [float(np.mean(~s.label)) for s in splits])
     for s in splits:
         assert np.mean(~s.label) > 0.8
         assert metrics.balanced_accuracy_score(s.label, s.label & False) == 0.5
 
 
-def test_most_errors_are_between_neighbours_and_intermediate_states_are_found_worst(splits):
+def test_most_errors_are_between_neighbours_and_intermediate_states_are_found_worst(
+    splits, record_property
+):
     off = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
+    neighbours, recalls = [], []
     for s in splits:
         counts = metrics.confusion_matrix(s.labels, s.call["plain"], labels=STATES)
-        assert counts[off == 1].sum() > 0.75 * counts[off > 0].sum()
-        recall = np.diag(counts) / counts.sum(axis=1)
+        neighbours.append(float(counts[off == 1].sum() / counts[off > 0].sum()))
+        recalls.append(np.diag(counts) / counts.sum(axis=1))
+    record_property("share of the errors between neighbours", neighbours)
+    for state, recall in zip(STATES, np.transpose(recalls), strict=True):
+        record_property(f"recall of {state}", recall.tolist())
+    assert min(neighbours) > 0.75
+    for recall in recalls:
         assert max(recall[1:3]) < min(recall[0], recall[3])
 
 
-def test_a_generous_threshold_gains_little_recall_and_costs_much_precision(splits):
-    for s in splits:
-        strict, generous = (_rates(s.label, s.score["plain"] >= t) for t in (0.5, 0.2))
+def test_a_generous_threshold_gains_little_recall_and_costs_much_precision(splits, record_property):
+    rates = [[_rates(s.label, s.score["plain"] >= t) for t in (0.5, 0.2)] for s in splits]
+    for which, threshold in enumerate((0.5, 0.2)):
+        for column, name in ((0, "recall"), (2, "precision")):
+            values = [float(pair[which][column]) for pair in rates]
+            record_property(f"{name} of transitions, threshold {threshold}", values)
+    for s, (strict, generous) in zip(splits, rates, strict=True):
         assert 0.4 < strict[0] < 0.6
         assert 0 < generous[0] - strict[0] < 0.2
         assert strict[2] - generous[2] > 0.2
         assert np.mean(s.score["plain"][s.label] < 0.2) > 0.3
 
 
-def test_precision_tells_apart_what_roc_does_not(splits):
+def test_precision_tells_apart_what_roc_does_not(splits, record_property):
+    areas, precisions = [], []
     for s in splits:
         area = [_auc(s.label, s.score[name]) for name in ("plain", "one colour")]
         precision = [
             metrics.average_precision_score(s.label, s.score[name])
             for name in ("plain", "one colour")
         ]
-        assert 0 < area[0] - area[1] < 0.2
-        assert precision[0] - precision[1] > 2 * (area[0] - area[1])
+        areas.append(area[0] - area[1])
+        precisions.append(precision[0] - precision[1])
+    record_property("AUC, all features − one colour", list(map(float, areas)))
+    record_property("average precision, all features − one colour", list(map(float, precisions)))
+    for area, precision in zip(areas, precisions, strict=True):
+        assert 0 < area < 0.2
+        assert precision > 2 * area
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_bayes_formula_agrees_with_thinned_rows(splits, seed):
+def test_bayes_formula_agrees_with_thinned_rows(splits, seed, record_property):
     label, call = splits[0].label, splits[0].score["plain"] >= 0.5
     recall, specificity, *_ = _rates(label, call)
     generator = np.random.default_rng(seed)
@@ -145,17 +164,26 @@ def test_bayes_formula_agrees_with_thinned_rows(splits, seed):
         draws = [generator.random(len(label)) < keep for _ in range(100)]
         found = [_rates(label[d], call[d])[2] for d in draws]
         expected = _precision_at(recall, specificity, prevalence)
+        record_property(
+            f"precision at a prevalence of {prevalence}, thinned rows / formula",
+            float(np.mean(found) / expected),
+        )
         # The mean of a ratio lies off the ratio of the means, by much less than one draw's spread.
         assert abs(np.mean(found) - expected) < 0.4 * np.std(found)
     assert _precision_at(recall, specificity, 0.01) < 0.5
 
 
-def test_the_model_is_closer_to_the_truth_than_the_labels_are(splits):
+def test_the_model_is_closer_to_the_truth_than_the_labels_are(splits, record_property):
+    shares = []
     for s in splits:
-        human = np.mean(s.labels == s.true_states)
-        assert (
-            np.mean(s.labels == s.call["plain"]) < human < np.mean(s.true_states == s.call["plain"])
-        )
+        call = s.call["plain"]
+        pairs = (s.labels, call), (s.labels, s.true_states), (s.true_states, call)
+        shares.append([np.mean(one == other) for one, other in pairs])
+    names = "model against labels", "labels against truth", "model against truth"
+    for name, values in zip(names, np.transpose(shares), strict=True):
+        record_property(f"accuracy, {name}", values.tolist())
+    for s, (by_labels, human, by_truth) in zip(splits, shares, strict=True):
+        assert by_labels < human < by_truth
         assert 0.92 < human < 0.96
         # By balanced accuracy it is the other way round.
         of_human, of_model = (
@@ -165,32 +193,46 @@ def test_the_model_is_closer_to_the_truth_than_the_labels_are(splits):
         assert of_human > of_model
 
 
-def test_rarer_transitions_with_the_same_reader_lower_recall_and_auc(splits):
+def test_rarer_transitions_with_the_same_reader_lower_recall_and_auc(splits, record_property):
     generator = np.random.default_rng(6)
+    recalls, areas = [], []
     for s in splits:
         kept = ~s.truly | (generator.random(len(s.truly)) < 0.1)
         recall, rarer = (
             _rates(s.label[rows], np.isin(s.call["plain"], ["HIMS", "SIMS"])[rows])[0]
             for rows in (kept | True, kept)
         )
-        assert rarer < recall - 0.1
         score = s.score["plain"]
-        assert _auc(s.label[kept], score[kept]) < _auc(s.label, score) - 0.05
+        recalls.append(float(recall - rarer))
+        areas.append(float(_auc(s.label, score) - _auc(s.label[kept], score[kept])))
+    record_property("recall lost if transitions are ten times rarer", recalls)
+    record_property("AUC lost if transitions are ten times rarer", areas)
+    assert min(recalls) > 0.1
+    assert min(areas) > 0.05
 
 
-def test_a_third_of_the_labelled_transitions_are_none(splits):
-    for s in splits:
-        recall, specificity, precision, _ = _rates(s.truly, s.label)
+def test_a_third_of_the_labelled_transitions_are_none(splits, record_property):
+    rates = [_rates(s.truly, s.label) for s in splits]
+    perfects = [metrics.balanced_accuracy_score(s.labels, s.true_states) for s in splits]
+    record_property("precision of labelled transitions", [float(r[2]) for r in rates])
+    record_property("balanced accuracy of the truth against the labels", list(map(float, perfects)))
+    for s, (recall, specificity, precision, _), perfect in zip(
+        splits, rates, perfects, strict=True
+    ):
         assert recall > 0.93
         assert specificity > 0.92
         assert 0.58 < precision < 0.73
         assert _precision_at(recall, specificity, s.truly.mean()) == pytest.approx(precision)
-        perfect = metrics.balanced_accuracy_score(s.labels, s.true_states)
         assert 0.75 < perfect < 0.85
         assert _auc(s.truly, s.score["plain"]) > _auc(s.label, s.score["plain"]) + 0.1
 
 
-def test_class_weights_keep_the_ranking_and_ruin_the_probabilities(splits):
+def test_class_weights_keep_the_ranking_and_ruin_the_probabilities(splits, record_property):
+    for name in ("plain", "balanced"):
+        auc = [float(_auc(s.label, s.score[name])) for s in splits]
+        ratio = [float(s.score[name].mean() / s.label.mean()) for s in splits]
+        record_property(f"AUC, {name}", auc)
+        record_property(f"mean probability / share of transitions, {name}", ratio)
     for s in splits:
         plain, balanced = s.score["plain"], s.score["balanced"]
         assert abs(_auc(s.label, plain) - _auc(s.label, balanced)) < 0.02
@@ -204,13 +246,19 @@ def test_class_weights_keep_the_ranking_and_ruin_the_probabilities(splits):
         assert s.label[inside].mean() < plain[inside].mean() - 0.05
 
 
-def test_recalibrated_the_threshold_follows_from_the_prices(splits):
+def test_recalibrated_the_threshold_follows_from_the_prices(splits, record_property):
     thresholds = np.linspace(0, 1.01, 102)
+    costs = []
     for s in splits:
         cost = {name: _mean_cost(s.label, p, [0.2], 10, 40)[0] for name, p in s.score.items()}
         least = {
             name: _mean_cost(s.label, p, thresholds, 10, 40).min() for name, p in s.score.items()
         }
+        costs.append((cost, least))
+    for name in ("recalibrated", "plain", "balanced"):
+        ratio = [float(cost[name] / least[name]) for cost, least in costs]
+        record_property(f"cost at the threshold from the prices / least cost, {name}", ratio)
+    for s, (cost, least) in zip(splits, costs, strict=True):
         assert cost["recalibrated"] < cost["plain"] < cost["balanced"]
         assert cost["recalibrated"] < 1.05 * least["recalibrated"]
         assert cost["balanced"] > 1.7 * least["balanced"]
@@ -218,25 +266,35 @@ def test_recalibrated_the_threshold_follows_from_the_prices(splits):
         assert cost["plain"] < 40 * s.label.mean() < 10 * np.mean(~s.label)
 
 
-def test_where_a_miss_is_very_dear_the_model_adds_nothing_to_always(splits):
+def test_where_a_miss_is_very_dear_the_model_adds_nothing_to_always(splits, record_property):
+    ratios = []
     for s in splits:
         always = 10 * np.mean(~s.label)
         bill = _mean_cost(s.label, s.score["recalibrated"], [10 / 310], 10, 300)[0]
-        assert abs(bill / always - 1) < 0.03
+        ratios.append(float(bill / always))
+    record_property("cost of the model / of always, a miss 30 times as dear", ratios)
+    for s, ratio in zip(splits, ratios, strict=True):
+        assert abs(ratio - 1) < 0.03
         bill = _mean_cost(s.label, s.score["recalibrated"], [0.8], 40, 10)[0]
         assert bill < 10 * s.label.mean()
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_sources_matter_several_times_more_for_objects_than_for_states(splits, seed):
+def test_sources_matter_several_times_more_for_objects_than_for_states(
+    splits, seed, record_property
+):
     s = splits[0]
     rows, sources = s.widths(s.labels, s.call["plain"], seed)
-    assert 0.8 < sources / rows < 2
+    state = sources / rows
     rows, sources = s.widths(s.objects, s.object_call, seed)
-    assert sources / rows > 2.5
+    of_object = sources / rows
+    record_property("error from sources / from rows, state", float(state))
+    record_property("error from sources / from rows, object", float(of_object))
+    assert 0.8 < state < 2
+    assert of_object > 2.5
 
 
-def test_so_they_do_on_most_other_splits(splits):
+def test_so_they_do_on_most_other_splits(splits, record_property):
     state, of_object = [], []
     for s in splits[1:]:
         for ratios, pair in (
@@ -244,18 +302,23 @@ def test_so_they_do_on_most_other_splits(splits):
             (of_object, (s.objects, s.object_call)),
         ):
             rows, sources = s.widths(*pair, seed=0)
-            ratios.append(sources / rows)
+            ratios.append(float(sources / rows))
+    record_property("error from sources / from rows, state", state)
+    record_property("error from sources / from rows, object", of_object)
     assert max(state) < 2
     assert np.median(of_object) > 2.5
 
 
-def test_forest_and_logistic_regression_do_not_differ_beyond_the_error(splits):
-    differences = []
+def test_forest_and_logistic_regression_do_not_differ_beyond_the_error(splits, record_property):
+    differences, errors = [], []
     for s in splits:
         found = [_balanced(s.labels, s.call[name]) for name in ("forest", "plain")]
         _, error = s.widths(s.labels, s.call["plain"], seed=1)
-        assert abs(found[0] - found[1]) < 2 * error
-        differences.append(found[0] - found[1])
-        if s is splits[0]:
-            assert abs(differences[0]) < error
+        differences.append(float(found[0] - found[1]))
+        errors.append(float(error))
+    record_property("balanced accuracy, forest − logistic regression", differences)
+    record_property("error of the balanced accuracy from sources", errors)
+    for difference, error in zip(differences, errors, strict=True):
+        assert abs(difference) < 2 * error
+    assert abs(differences[0]) < errors[0]
     assert min(differences) < 0 < max(differences)

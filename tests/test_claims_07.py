@@ -60,18 +60,25 @@ def problem(table):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_all_three_curves_decide_about_equally_well_but_the_line_leaves_the_range(two, seed):
+def test_all_three_curves_decide_about_equally_well_but_the_line_leaves_the_range(
+    two, seed, record_property
+):
     rows = resampled(two.dropna(subset="hr_hard"), seed)
     x, y = rows.hr_hard.to_numpy(), (rows.state_label == "HSS").to_numpy()
     step = max(np.mean((x < t) == y) for t in np.linspace(0.5, 1.2, 71))
     line = np.polyval(np.polyfit(x, y, 1), x)
     curve = LogisticRegression(C=np.inf).fit(x[:, None], y).score(x[:, None], y)
-    assert np.ptp([step, np.mean((line > 0.5) == y), curve]) < 0.01
-    assert np.mean((line < 0) | (line > 1)) > 0.1
+    right = {"step": step, "line": np.mean((line > 0.5) == y), "logistic": curve}
+    outside = np.mean((line < 0) | (line > 1))
+    for name, accuracy in right.items():
+        record_property(f"accuracy, {name}", float(accuracy))
+    record_property("share of the line outside 0 to 1", float(outside))
+    assert np.ptp(list(right.values())) < 0.01
+    assert outside > 0.1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_few_flares_flatten_the_slope(two, seed):
+def test_a_few_flares_flatten_the_slope(two, seed, record_property):
     rows = two.dropna(subset="hr_hard")
     flare = (rows.red_chi2 > 50) & rows["skew"].between(0.6, 2)
     assert flare[(rows.state_label == "HSS") & (rows.hr_hard > 1.2)].all()
@@ -82,11 +89,13 @@ def test_a_few_flares_flatten_the_slope(two, seed):
         LogisticRegression(C=np.inf).fit(t[["hr_hard"]].to_numpy(), t.state_label == "HSS").coef_
         for t in (pd.concat([quiet, far]), quiet)
     ]
-    assert 1.5 < slopes[1].item() / slopes[0].item() < 2.5  # "about half"
+    ratio = slopes[1].item() / slopes[0].item()
+    record_property("slope without the flares / with them", ratio)
+    assert 1.5 < ratio < 2.5  # "about half"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_two_gaussians_are_fitted_by_their_posterior(seed):
+def test_two_gaussians_are_fitted_by_their_posterior(seed, record_property):
     generator = np.random.default_rng(100 + seed)
     y = generator.random(20_000) < 0.3
     x = generator.normal(np.where(y, 0.5, 1.2), 0.25)
@@ -95,16 +104,25 @@ def test_two_gaussians_are_fitted_by_their_posterior(seed):
     found = np.array([m.intercept_[0], m.coef_[0, 0]])
     p = expit(X @ found)
     error = np.sqrt(np.diag(np.linalg.inv(X.T @ (X * (p * (1 - p))[:, None]))))
-    assert (np.abs(found - two_gaussians(1.2, 0.5, 0.25, 0.3)) < 4 * error).all()
+    off = (found - two_gaussians(1.2, 0.5, 0.25, 0.3)) / error
+    record_property("intercept, fitted − closed form, in its error", float(off[0]))
+    record_property("slope, fitted − closed form, in its error", float(off[1]))
+    assert (np.abs(off) < 4).all()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_learning_rates_too_small_good_and_too_large(two, seed):
+def test_learning_rates_too_small_good_and_too_large(two, seed, record_property):
     X, y, _, least = problem(resampled(two, seed))
     final = {}
     for rate in (0.03, 3, 1000):
         path = descend(X, y, rate, len(y), 1000)
         final[rate] = np.array([loss(X @ b, y) / len(y) for b in path[[1, *range(500, 1001, 5)]]])
+    for rate in (0.03, 3):
+        record_property(
+            f"loss after 1000 steps / least, rate {rate}", float(final[rate][-1] / least)
+        )
+    late = final[1000][1:].max() / least
+    record_property("highest loss in steps 500 to 1000 / least, rate 1000", float(late))
     assert final[3][-1] < 1.03 * least
     assert final[0.03][-1] > 1.5 * least
     assert final[1000][0] > 3 * final[3][0]  # thrown away by the first step
@@ -112,7 +130,7 @@ def test_learning_rates_too_small_good_and_too_large(two, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_unscaled_features_make_a_narrow_valley(two, seed):
+def test_unscaled_features_make_a_narrow_valley(two, seed, record_property):
     table = resampled(two, seed)
     X, y, _, least = problem(table)
     _, centred, _ = two_features(table)
@@ -122,12 +140,14 @@ def test_unscaled_features_make_a_narrow_valley(two, seed):
         end = descend(features, y, 0.9 * 2 / curvature[-1], len(y), 1000)[-1]
         excess.append(loss(features @ end, y) / len(y) - least)
         ratio.append(curvature[-1] / curvature[0])
+    record_property("excess loss after 1000 steps, unscaled / scaled", float(excess[1] / excess[0]))
+    record_property("ratio of curvatures, unscaled / scaled", float(ratio[1] / ratio[0]))
     assert excess[1] > 10 * excess[0]
     assert ratio[1] > 100 * ratio[0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_batches(two, seed):
+def test_batches(two, seed, record_property):
     X, y, best, least = problem(two)
 
     def excess(path):
@@ -137,8 +157,11 @@ def test_batches(two, seed):
     some = excess(descend(X, y, 1.0, 32, 20, seed))
     one = excess(descend(X, y, 1.0, 1, 20, seed))
     falling = excess(descend(X, y, 1.0, 1, 20, seed, falling=True))
+    singles = np.median(one[10:]) / np.median(falling[10:])
+    record_property("excess loss, batches of 32 / all pointings", float(some[-1] / everything[-1]))
+    record_property("excess loss of single pointings, constant / falling rate", float(singles))
     assert some[-1] < everything[-1] / 10
-    assert np.median(one[10:]) > 5 * np.median(falling[10:])
+    assert singles > 5
     # "constant steps with single pointings never settle"
     assert one[10:].max() > 3 * one[10:].min()
     near = descend(X, y, 10.0, 32, 100, seed, falling=True)[-1]
@@ -151,30 +174,35 @@ def test_full_descent_agrees_with_scikit_learn(two):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_where_the_untaught_states_fall(train, seed):
+def test_where_the_untaught_states_fall(train, seed, record_property):
     table, _, scale = two_features(resampled(train, seed))
     both = np.column_stack([100 * table.rms_0p1_64, table.hr_hard]) / scale
     taught = table.state_label.isin(["LHS", "HSS"]).to_numpy()
     m = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
     m.fit(both[taught], table.state_label[taught] == "HSS")
     p = pd.Series(m.predict_proba(both)[:, 1]).groupby(table.state_label.to_numpy())
+    doubt = p.apply(lambda values: values.between(0.1, 0.9).mean())
+    for state in ("HIMS", "SIMS"):
+        record_property(f"median probability of HSS, {state}", float(p.median()[state]))
+        record_property(f"share with a probability of 0.1 to 0.9, {state}", float(doubt[state]))
     assert p.median()["SIMS"] > 0.95
     assert p.median()["HIMS"] < 0.5
-    doubt = p.apply(lambda values: values.between(0.1, 0.9).mean())
     assert 0.2 < doubt["HIMS"] < 0.5  # "about a third"
     assert doubt["SIMS"] < 0.15
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_separable_coefficients_run_away(two, seed):
+def test_separable_coefficients_run_away(two, seed, record_property):
     some = resampled(two, seed)
     Z, y = preprocessor().fit_transform(some), some.state_label == "HSS"
     assert Z.shape[1] in (27, 28)
     fits = [
         LogisticRegression(C=np.inf, tol=tol, max_iter=10_000).fit(Z, y) for tol in (1e-4, 1e-8)
     ]
+    growth = np.linalg.norm(fits[1].coef_) / np.linalg.norm(fits[0].coef_)
+    record_property("length of the coefficients, tolerance 1e-8 / 1e-4", float(growth))
     assert fits[1].score(Z, y) == 1
-    assert np.linalg.norm(fits[1].coef_) > 1.5 * np.linalg.norm(fits[0].coef_)
+    assert growth > 1.5
 
 
 def penalised(ratio, C):
@@ -184,22 +212,26 @@ def penalised(ratio, C):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_l1_makes_zeros_and_chooses_a_twin_l2_shares(two, seed):
-    shares = {0: [], 1: []}
+def test_l1_makes_zeros_and_chooses_a_twin_l2_shares(two, seed, record_property):
+    shares, zeros = {0: [], 1: []}, {0: [], 1: []}
     for draw in range(8):
         some = resampled(two, 100 * seed + draw)
         Z, y = preprocessor().fit_transform(some), some.state_label == "HSS"
         for ratio, values in shares.items():
             coefficients = penalised(ratio, 0.002).fit(Z, y).coef_[0]
             values.append(np.abs(coefficients[0]) / np.abs(coefficients[:2]).sum())
-            assert (np.sum(coefficients == 0) > 14) == (ratio == 1)
+            zeros[ratio].append(np.sum(coefficients == 0))
+    for ratio, name in ((0, "L2"), (1, "L1")):
+        record_property(f"coefficients at zero, {name}", float(np.mean(zeros[ratio])))
+        record_property(f"sd of the first twin's share, {name}", float(np.std(shares[ratio])))
+    assert max(zeros[0]) <= 14 < min(zeros[1])
     assert min(shares[0]) > 0.45
     assert max(shares[0]) < 0.62
     assert np.std(shares[1]) > 3 * np.std(shares[0])
     assert min(shares[1]) < 0.5 < max(shares[1])  # the larger one changes
 
 
-def test_exact_twins_get_equal_shares_by_l2_alone(two):
+def test_exact_twins_get_equal_shares_by_l2_alone(two, record_property):
     Z, y = preprocessor().fit_transform(two), two.state_label == "HSS"
     pair = Z[["missingindicator_hue_sin", "missingindicator_hue_cos"]]
     assert (pair.iloc[:, 0] == pair.iloc[:, 1]).all()
@@ -209,13 +241,15 @@ def test_exact_twins_get_equal_shares_by_l2_alone(two):
         for ratio, values in found.items():
             m = LogisticRegression(C=0.1, l1_ratio=ratio, solver="liblinear", random_state=seed)
             values.append(m.fit(Z, y).coef_[0][where])
+    gaps = {ratio: np.abs(np.subtract(*np.transpose(found[ratio]))) for ratio in found}
+    record_property("difference of exact twins, L2", gaps[0].tolist())
+    record_property("difference of exact twins, L1", gaps[1].tolist())
     np.testing.assert_allclose(*np.transpose(found[0]), atol=1e-3)
-    gap = np.abs(np.subtract(*np.transpose(found[1])))
-    assert gap.max() > 0.01
+    assert gaps[1].max() > 0.01
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_p_below_one_has_several_minima(two, seed):
+def test_p_below_one_has_several_minima(two, seed, record_property):
     some = resampled(two.dropna(subset=["hr_soft", "hr_hard"]), seed)
     pairs = some[["hr_soft", "hr_hard"]].to_numpy()
     pairs = (pairs - pairs.mean(axis=0)) / pairs.std(axis=0)
@@ -234,13 +268,16 @@ def test_p_below_one_has_several_minima(two, seed):
                 optimiser.step()
                 schedule.step()
             ends.setdefault(p, []).append(b.detach().numpy())
+    apart = {p: np.abs(np.subtract(*pair)).max() for p, pair in ends.items()}
+    for p, value in apart.items():
+        record_property(f"distance of two ends of the descent, p = {p}", float(value))
     np.testing.assert_allclose(*ends[1.5], atol=0.05)
-    assert np.abs(np.subtract(*ends[0.5])).max() > 1
+    assert apart[0.5] > 1
     assert all(np.abs(end[1:]).min() < 0.05 for end in ends[0.5])  # near an axis
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_held_out_scores(train, seed):
+def test_held_out_scores(train, seed, record_property):
     """Flat in C for all pointings, overfitted for 100; softmax, one-vs-rest and class weights."""
     labels, generator = train.state_label.to_numpy(), np.random.default_rng(seed)
     scores, recalls = [], []
@@ -275,13 +312,24 @@ def test_held_out_scores(train, seed):
             [recall_score(held_out, m.predict(H), **by_state) for m in (plain, weighted)]
         )
     mean = pd.DataFrame(scores).mean()
+    change = np.subtract(*np.mean(recalls, axis=0)[::-1])
+    for name, key in (
+        ("C = 0.001", 1e-3),
+        ("C = 1", 1),
+        ("C = 1000", 1e3),
+        ("C = 1, 100 pointings", ("few", 1)),
+        ("C = 1000, 100 pointings", ("few", 1e3)),
+        ("one against the rest", "rest"),
+        ("class weights", "balanced"),
+    ):
+        record_property(f"balanced accuracy, {name}", float(mean[key]))
+    record_property("recall of SIMS gained by class weights", float(change[2]))
     assert np.ptp(mean[[0.1, 1, 1e3]]) < 0.025
     assert mean[1] - mean[1e-3] > 0.1
     assert mean["seen", 1e3] - mean["few", 1e3] > 0.25
     assert mean["few", 1e3] < mean["few", 1]
     assert abs(mean["rest"] - mean[1]) < 0.02
     assert mean["balanced"] < mean[1] + 0.01
-    change = np.subtract(*np.mean(recalls, axis=0)[::-1])
     assert change[2] > 0  # SIMS
     assert change[0] < 0  # LHS
     assert change[3] < 0  # HSS
@@ -299,7 +347,7 @@ SIGNS = {
 }
 
 
-def test_signs_of_the_coefficients_that_are_read(train):
+def test_signs_of_the_coefficients_that_are_read(train, record_property):
     counts = dict.fromkeys(SIGNS, 0)
     for seed in range(10):
         some = resampled(train, 50 + seed)
@@ -309,23 +357,31 @@ def test_signs_of_the_coefficients_that_are_read(train):
         np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-6)
         for key, sign in SIGNS.items():
             counts[key] += found.loc[key] * sign > 0
+    record_property(
+        "skies of ten with the sign that is read, least of eight", int(min(counts.values()))
+    )
     assert min(counts.values()) >= 9, counts
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_the_coefficients_hide(train, seed):
+def test_what_the_coefficients_hide(train, seed, record_property):
     some = resampled(train, seed)
     slow = some.groupby("state_label").rms_0p004_0p03.median()
-    assert slow["LHS"] > 3 * slow["HSS"]
     few = (some.state_label == "LHS") & some.kt_in.notna()
-    assert few.sum() < 0.15 * (some.state_label == "LHS").sum()
     pulls = []
     for table in (some, some[~few]):
         Z = preprocessor().fit_transform(table)
         m = LogisticRegression(max_iter=2000).fit(Z, table.state_label)
         pulls.append(m.coef_[list(m.classes_).index("LHS"), Z.columns.get_loc("kt_in")])
-    assert pulls[0] > 0.15
-    assert pulls[1] < 0.1
     truth = data.load_truth().set_index("obs_id").state
     rare = some[some.state_label.isin(["HIMS", "SIMS"])]
-    assert truth[rare.obs_id].isin(["LHS", "HSS"]).mean() > 0.15  # "a good part"
+    false = truth[rare.obs_id].isin(["LHS", "HSS"]).mean()
+    record_property("slow rms, LHS / HSS", float(slow["LHS"] / slow["HSS"]))
+    record_property("coefficient of kT in LHS, all pointings", float(pulls[0]))
+    record_property("coefficient of kT in LHS, without the LHS that have one", float(pulls[1]))
+    record_property("labelled HIMS and SIMS that are LHS or HSS", float(false))
+    assert slow["LHS"] > 3 * slow["HSS"]
+    assert few.sum() < 0.15 * (some.state_label == "LHS").sum()
+    assert pulls[0] > 0.15
+    assert pulls[1] < 0.1
+    assert false > 0.15  # "a good part"

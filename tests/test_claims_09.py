@@ -103,44 +103,56 @@ def on_validation(name, task):
 
 class TestTheContest:
     @pytest.mark.parametrize("name", ["forest", "boosting", "network", "square"])
-    def test_nothing_beats_logistic_regression_for_the_state(self, name):
+    def test_nothing_beats_logistic_regression_for_the_state(self, name, record_property):
         gain = gains(name, "state")
+        record_property(f"balanced accuracy, {name} − logistic regression", gain.tolist())
         assert np.abs(gain).max() < 0.03  # "within a point or two"
         assert abs(gain.mean()) < 0.02
 
     @pytest.mark.parametrize("name", ["neighbours", "tree"])
     @pytest.mark.parametrize("task", ["state", "object"])
-    def test_neighbours_and_single_trees_lie_lower(self, name, task):
-        assert (gains(name, task) < 0).all()
+    def test_neighbours_and_single_trees_lie_lower(self, name, task, record_property):
+        gain = gains(name, task)
+        score = {"state": "balanced accuracy", "object": "AUC"}[task]
+        record_property(f"{score} of the {task}, {name} − logistic regression", gain.tolist())
+        assert (gain < 0).all()
 
     @pytest.mark.parametrize("name", ["network", "square"])
-    def test_the_object_gains_in_every_deal_by_about_two_errors(self, name):
-        gain = gains(name, "object")
+    def test_the_object_gains_in_every_deal_by_about_two_errors(self, name, record_property):
+        gain, error = gains(name, "object"), error_of_gain(name, "object")
+        record_property(f"AUC, {name} − logistic regression", gain.tolist())
+        record_property(f"mean gain / its error from sources, {name}", float(gain.mean() / error))
         assert (gain > 0).all()
-        assert 1 < gain.mean() / error_of_gain(name, "object") < 3
+        assert 1 < gain.mean() / error < 3
         assert on_validation(name, "object") > on_validation("logistic", "object") + 0.02
 
     @pytest.mark.parametrize("name", ["forest", "boosting"])
-    def test_forest_and_boosting_gain_on_the_validation_sources(self, name):
+    def test_forest_and_boosting_gain_on_the_validation_sources(self, name, record_property):
         gain = on_validation("square", "object") - on_validation("logistic", "object")
-        assert on_validation(name, "object") > on_validation("logistic", "object") + gain / 2
+        own = on_validation(name, "object") - on_validation("logistic", "object")
+        record_property(f"AUC on validation sources, {name} − logistic regression", float(own))
+        assert own > gain / 2
 
     @pytest.mark.parametrize("name", ["forest", "boosting"])
-    def test_forest_and_boosting_lie_inside_the_error_and_not_always_above(self, name):
+    def test_forest_and_boosting_lie_inside_the_error_and_not_always_above(
+        self, name, record_property
+    ):
         gain = gains(name, "object")  # in four folds; the lesson has five
+        record_property(f"AUC, {name} − logistic regression", gain.tolist())
         assert abs(gain.mean()) < error_of_gain(name, "object")
         assert (gain < 0).any()
 
     @pytest.mark.parametrize("name", ["forest", "boosting", "network"])
-    def test_nobody_beats_the_square(self, name):
+    def test_nobody_beats_the_square(self, name, record_property):
         gain = gains(name, "object") - gains("square", "object")
+        record_property(f"AUC, {name} − logistic regression with a square", gain.tolist())
         assert gain.mean() < 0.01
         assert on_validation(name, "object") < on_validation("square", "object") + 0.01
 
 
 class TestTrees:
     def test_the_first_question_is_hard_or_soft_and_a_photon_index_is_cut_where_the_table_does(
-        self,
+        self, record_property
     ):
         table, _ = split()
         generator = np.random.default_rng(92)
@@ -154,25 +166,37 @@ class TestTrees:
             first.append(asked[0])
             second.append(asked[1][0])
             cuts += [cut for name, cut in asked[1:] if name == "gamma"]
-        assert np.mean([name.startswith("hr_") and 0.8 < cut < 1.0 for name, cut in first]) >= 0.85
-        assert np.mean([name == "qpo_freq" or name.startswith("rms") for name in second]) >= 0.85
+        by_colour = np.mean([name.startswith("hr_") and 0.8 < cut < 1.0 for name, cut in first])
+        by_timing = np.mean([name == "qpo_freq" or name.startswith("rms") for name in second])
+        record_property("share of skies with a colour of 0.8 to 1.0 first", float(by_colour))
+        record_property("share of skies with a QPO or an rms second", float(by_timing))
+        record_property("cuts of the photon index", list(map(float, cuts)))
+        assert by_colour >= 0.85
+        assert by_timing >= 0.85
         assert cuts
         assert 2.0 < min(cuts) <= max(cuts) < 2.2
 
-    def test_black_holes_at_both_ends_of_the_disc_share(self):
+    def test_black_holes_at_both_ends_of_the_disc_share(self, record_property):
         table, _ = split()
         hole = table.object_label == "BH"
-        names = table.source_id.unique()
+        names, shares = table.source_id.unique(), []
         for seed in SEEDS:  # half of the sources, or a little more
             own = table.source_id.isin(np.random.default_rng(seed).permutation(names)[:16])
-            share = [
-                hole[own & table.disc_frac.between(*ends)].mean()
-                for ends in ((-1, 0.05), (0.05, 0.6), (0.85, 1.01))
-            ]
+            shares.append(
+                [
+                    hole[own & table.disc_frac.between(*ends)].mean()
+                    for ends in ((-1, 0.05), (0.05, 0.6), (0.85, 1.01))
+                ]
+            )
+        for where, values in zip(
+            ("below 0.05", "0.05 to 0.6", "above 0.85"), np.transpose(shares), strict=True
+        ):
+            record_property(f"share of BH, disc share {where}", values.tolist())
+        for share in shares:
             assert share[1] < min(share[0], share[2])
 
 
-def test_one_neighbour_knows_its_rows_by_heart_and_pays_for_it():
+def test_one_neighbour_knows_its_rows_by_heart_and_pays_for_it(record_property):
     table, _ = split()
     two = ["hr_hard", "rms_0p1_64"]
     rows = table.dropna(subset=two).query("hr_hard < 1.6 and 0.01 < rms_0p1_64 < 0.7")
@@ -183,6 +207,7 @@ def test_one_neighbour_knows_its_rows_by_heart_and_pays_for_it():
         "tree": DecisionTreeClassifier(max_depth=3, random_state=0),
         "logistic": LogisticRegression(),
     }
+    found, rare = [], []
     for seed in SEEDS:
         deal = GroupKFold(5, shuffle=True, random_state=seed)
         said = {
@@ -191,43 +216,53 @@ def test_one_neighbour_knows_its_rows_by_heart_and_pays_for_it():
             )
             for name, model in models.items()
         }
-        new = {name: np.mean(called == y) for name, called in said.items()}
-        others = [new["fifty"], new["tree"], new["logistic"]]
-        assert new["one"] < min(others) - 0.03
+        found.append([np.mean(called == y) for called in said.values()])
+        rare.append(max(np.mean(said[name] == "SIMS") for name in ("fifty", "tree", "logistic")))
+    names = "one neighbour", "fifty neighbours", "tree", "logistic regression"
+    for name, values in zip(names, np.transpose(found), strict=True):
+        record_property(f"accuracy from two features, {name}", values.tolist())
+    for one, *others in found:
+        assert one < min(others) - 0.03
         assert np.ptp(others) < 0.02  # "not apart"
-        assert max(np.mean(said[name] == "SIMS") for name in ("fifty", "tree", "logistic")) < 0.02
+    assert max(rare) < 0.02
 
 
-def test_too_shallow_and_too_deep():
+def test_too_shallow_and_too_deep(record_property):
     table, _ = split()
     x = preprocessor(COLUMNS["state"]).fit_transform(table)
     y = table.state_label.to_numpy(str)
+    scores = {depth: [] for depth in (1, 4, 16)}
     for seed in SEEDS:
         deal = GroupKFold(5, shuffle=True, random_state=seed)
-        held = {}
-        for depth in (1, 4, 16):
+        for depth, held in scores.items():
             tree = DecisionTreeClassifier(max_depth=depth, random_state=0)
             said = cross_val_predict(tree, x, y, groups=table.source_id, cv=deal)
-            held[depth] = balanced_accuracy_score(y, said)
-        assert held[1] < held[16] < held[4]
+            held.append(float(balanced_accuracy_score(y, said)))
+    for depth, held in scores.items():
+        record_property(f"balanced accuracy, tree of depth {depth}", held)
+    for shallow, middle, deep in zip(*scores.values(), strict=True):
+        assert shallow < deep < middle
 
 
 class TestNetworks:
-    def test_a_ring_needs_hidden_perceptrons(self):
+    def test_a_ring_needs_hidden_perceptrons(self, record_property):
+        right = {(): [], (2,): [], (16,): []}
         for seed in SEEDS:
             generator = torch.Generator().manual_seed(seed)
             points = 2.4 * torch.rand(500, 2, generator=generator) - 1.2
             inside = (points.norm(dim=1) < 0.7).long()
-            right = {}
-            for hidden in ((), (2,), (16,)):
+            for hidden, scores in right.items():
                 network = feed_forward(2, 2, generator=generator, hidden=hidden)
                 train(
                     network, points, inside, generator=generator, n_epochs=100, learning_rate=0.02
                 )
-                right[hidden] = balanced_accuracy_score(inside, network(points).argmax(1))
-            assert right[()] < 0.6
-            assert right[2,] < 0.9
-            assert right[16,] > 0.95
+                found = balanced_accuracy_score(inside, network(points).argmax(1))
+                scores.append(float(found))
+        for hidden, scores in right.items():
+            record_property(f"balanced accuracy, {sum(hidden)} hidden perceptrons", scores)
+        assert max(right[()]) < 0.6
+        assert max(right[2,]) < 0.9
+        assert min(right[16,]) > 0.95
 
     def test_the_open_loop_is_that_of_the_helpers(self):
         for seed in SEEDS:
@@ -249,16 +284,16 @@ class TestNetworks:
             )  # fmt: skip
             torch.testing.assert_close(ours(x), theirs(x))
 
-    def test_the_held_out_loss_rises_and_the_ranking_hardly_cares(self):
+    def test_the_held_out_loss_rises_and_the_ranking_hardly_cares(self, record_property):
         table, _ = split()
         y = torch.tensor((table.object_label == "NS").to_numpy()).long()
+        rises, best, lost = {0.0: [], 1.0: []}, [], []
         for seed in SEEDS:
             deal = GroupKFold(5, shuffle=True, random_state=seed)
             keep, out = next(deal.split(table, groups=table.source_id))
             scaled = preprocessor(COLUMNS["object"]).fit(table.iloc[keep])
             x = torch.tensor(scaled.transform(table).to_numpy(), dtype=torch.float32)
-            rise = {}
-            for decay in (0.0, 1.0):
+            for decay, rise in rises.items():
                 generator = torch.Generator().manual_seed(3)
                 network = feed_forward(x.shape[1], 2, generator=generator)
                 losses, auc = [], []
@@ -269,12 +304,17 @@ class TestNetworks:
                     )  # fmt: skip
                     losses.append(found["held_out"][0])
                     auc.append(roc_auc_score(y[out], probabilities(network, x[out])[:, 1]))
-                rise[decay] = np.mean(losses[-5:]) / min(losses)
+                rise.append(float(np.mean(losses[-5:]) / min(losses)))
                 if decay == 0:
-                    assert np.argmin(losses) < 30
-                    assert auc[np.argmin(losses)] - np.mean(auc[-5:]) < 0.035
-            assert rise[0.0] > 1.6
-            assert rise[1.0] < rise[0.0]
+                    best.append(np.argmin(losses))
+                    lost.append(float(auc[np.argmin(losses)] - np.mean(auc[-5:])))
+        for decay, rise in rises.items():
+            record_property(f"held-out loss, last / least, weight decay {decay:g}", rise)
+        record_property("AUC lost from the least loss to the last", lost)
+        assert max(best) < 30
+        assert max(lost) < 0.035
+        assert min(rises[0.0]) > 1.6
+        assert (np.array(rises[1.0]) < rises[0.0]).all()
 
 
 @pytest.fixture(scope="module")
@@ -294,21 +334,30 @@ class TestSpectra:
         judge = lesson["judge"]
         return balanced_accuracy_score(lesson["state"][judge], fitted.predict(given[judge]))
 
-    def test_on_the_archive_the_network_is_not_better_and_learns_by_heart(self, lesson):
+    def test_on_the_archive_the_network_is_not_better_and_learns_by_heart(
+        self, lesson, record_property
+    ):
         learn, state, spectra = lesson["learn"], lesson["state"], lesson["spectra"]
         y = state[learn]
         hand = self.judged(lesson, "logistic", lesson["hand"][learn], y, lesson["hand"], 0, 0)
-        short, long = [], []
+        short, long, seen = [], [], []
         for seed in SEEDS:
             short.append(self.judged(lesson, convolutional, spectra[learn], y, spectra, seed, 10))
             fitted = lesson["fit_on"](convolutional, spectra[learn], y, seed, 30)
-            assert balanced_accuracy_score(y, fitted.predict(spectra[learn])) > 0.95
+            seen.append(float(balanced_accuracy_score(y, fitted.predict(spectra[learn]))))
             judge = lesson["judge"]
             long.append(balanced_accuracy_score(state[judge], fitted.predict(spectra[judge])))
+        record_property("balanced accuracy, logistic regression on seven numbers", float(hand))
+        record_property("balanced accuracy, network after 10 epochs", list(map(float, short)))
+        record_property("balanced accuracy, network after 30 epochs", list(map(float, long)))
+        record_property("balanced accuracy on training spectra, network after 30 epochs", seen)
+        assert min(seen) > 0.95
         assert max(short) < hand + 0.02
         assert np.mean(long) < np.mean(short) - 0.01
 
-    def test_with_new_sources_the_network_catches_up_and_seven_numbers_do_not_move(self, lesson):
+    def test_with_new_sources_the_network_catches_up_and_seven_numbers_do_not_move(
+        self, lesson, record_property
+    ):
         names = np.array(["HIMS", "HSS", "LHS", "SIMS"])
         scores = {}
         for n in (23, 92):
@@ -325,6 +374,9 @@ class TestSpectra:
                 numbers = lesson["summaries"](power, noise)
                 hand = self.judged(lesson, "logistic", numbers, y, lesson["hand"], seed, 0)
                 scores.setdefault(n, []).append((network, hand))
+        for n, pairs in scores.items():
+            for name, values in zip(("network", "seven numbers"), np.transpose(pairs), strict=True):
+                record_property(f"balanced accuracy, {n} new sources, {name}", values.tolist())
         few, many = np.mean(scores[23], axis=0), np.mean(scores[92], axis=0)
         assert many[0] - few[0] > 0.03  # the network gains
         assert many[0] > many[1] - 0.02  # and has caught up

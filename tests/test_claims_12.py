@@ -88,9 +88,9 @@ def real():
     return pd.concat(rows, ignore_index=True)
 
 
-def test_the_error_of_the_expectation_is_neither_too_small_nor_idle(halves):
+def test_the_error_of_the_expectation_is_neither_too_small_nor_idle(halves, record_property):
     """Expected and found on small skies: the bars of the lesson hold most of what happens."""
-    off = []
+    off, errors = [], []
     for own, others in halves[:6]:
         others = others.assign(call=out_of_fold(others))
         kinds = others.groupby("source_id").object_label.first()
@@ -108,45 +108,74 @@ def test_the_error_of_the_expectation_is_neither_too_small_nor_idle(halves):
             small.append(score(others.iloc[rows]))
         large = [score(resample_sources(others, generator)) for _ in range(40)]
         error = np.hypot(np.std(small, ddof=1), np.std(large, ddof=1))
-        assert 0.015 < error < 0.08
         found = logistic().fit(others, others.state_label).predict(own)
-        off.append((score(own.assign(call=found)) - score(others)) / error)
+        errors.append(float(error))
+        off.append(float((score(own.assign(call=found)) - score(others)) / error))
+    record_property("error of the expected balanced accuracy", errors)
+    record_property("found − expected, in that error", off)
+    assert min(errors) > 0.015
+    assert max(errors) < 0.08
     # Six draws of a standard normal: all within 3, and not all within 0.1.
     assert np.abs(off).max() < 3
     assert np.abs(off).max() > 0.1
 
 
-def test_labels_limit_a_perfect_model_and_the_model_is_better_than_its_score(halves):
-    for own, _ in halves:
-        ceiling = balanced_accuracy_score(own.state_label, own.truth)
-        scored = balanced_accuracy_score(own.state_label, own.call)
+def test_labels_limit_a_perfect_model_and_the_model_is_better_than_its_score(
+    halves, record_property
+):
+    scores = np.array(
+        [
+            [
+                balanced_accuracy_score(*pair)
+                for pair in (
+                    (own.state_label, own.truth),
+                    (own.state_label, own.call),
+                    (own.truth, own.call),
+                )
+            ]
+            for own, _ in halves
+        ]
+    )
+    names = "truth against labels", "model against labels", "model against truth"
+    for name, values in zip(names, scores.T, strict=True):
+        record_property(f"balanced accuracy, {name}", values.tolist())
+    for ceiling, scored, truly in scores:
         assert 0.7 < ceiling < 0.87
         assert scored < ceiling
-        assert balanced_accuracy_score(own.truth, own.call) > scored + 0.05
+        assert truly > scored + 0.05
 
 
-def test_exposure_inflates_the_transition_and_the_cap_hardly_matters(known):
+def test_exposure_inflates_the_transition_and_the_cap_hardly_matters(known, record_property):
+    ratios = []
     for seed in SEEDS:
         sky = resample_sources(known, np.random.default_rng(seed))
         long = share(sky, "call", "exposure")[RARE].sum()
-        assert long > 1.4 * share(sky, "call")[RARE].sum()
+        ratios.append(float(long / share(sky, "call")[RARE].sum()))
+    record_property("share of HIMS and SIMS, in exposure / in days", ratios)
+    assert min(ratios) > 1.4
     mjd, outburst = known.mjd.to_numpy(), known.outburst_id.to_numpy(str)
     for cap in (3.0, 30.0):
         other = known.assign(days=_days(mjd, outburst, cap))
         assert (share(other, "call") - share(known, "call")).abs().max() < 0.015
 
 
-def test_labels_inflate_rare_states_and_the_model_does_not(halves):
-    for own, _ in halves:
-        right, by_labels = share(own, "truth"), share(own, "state_label")
-        by_calls = share(own, "call")
+def test_labels_inflate_rare_states_and_the_model_does_not(halves, record_property):
+    shares = [
+        [share(own, column) for column in ("truth", "state_label", "call")] for own, _ in halves
+    ]
+    for which, name in ((1, "labels"), (2, "model")):
+        ratios = [float(found[which][RARE].sum() / found[0][RARE].sum()) for found in shares]
+        record_property(f"share of HIMS and SIMS in days, {name} / truth", ratios)
+    for right, by_labels, by_calls in shares:
         assert 1.15 < by_labels[RARE].sum() / right[RARE].sum() < 2
         assert by_labels.SIMS / right.SIMS > 1.3
         assert by_calls[RARE].sum() < right[RARE].sum()
         assert abs(by_calls - right).sum() < abs(by_labels - right).sum()
 
 
-def test_unfolding_with_labels_is_worse_than_none_and_with_the_truth_unbiased(halves):
+def test_unfolding_with_labels_is_worse_than_none_and_with_the_truth_unbiased(
+    halves, record_property
+):
     rows = {"calls": [], "labels": [], "sure": [], "truth": []}
     for own, others in halves:
         called, right = share(own, "call"), share(own, "truth")
@@ -158,6 +187,15 @@ def test_unfolding_with_labels_is_worse_than_none_and_with_the_truth_unbiased(ha
     mean = {name: np.mean(values, axis=0) for name, values in rows.items()}
     spread = {name: np.std(values, axis=0, ddof=1) for name, values in rows.items()}
     size = {name: np.abs(values).sum() for name, values in mean.items()}
+    for name, what in (
+        ("calls", "none"),
+        ("labels", "by the labels"),
+        ("sure", "by labels of trust A"),
+        ("truth", "by the truth"),
+    ):
+        sims = np.array(rows[name])[:, STATES.index("SIMS")]
+        record_property(f"share of SIMS in days − truth, unfolding: {what}", sims.tolist())
+        record_property(f"sum of the |biases| of four states, unfolding: {what}", float(size[name]))
     assert size["labels"] > 1.5 * size["calls"]
     assert size["truth"] < size["calls"]
     assert size["sure"] < size["labels"]
@@ -167,7 +205,9 @@ def test_unfolding_with_labels_is_worse_than_none_and_with_the_truth_unbiased(ha
     assert spread["truth"].sum() > spread["calls"].sum()  # the price of unfolding
 
 
-def test_most_outbursts_keep_their_hysteresis_and_a_few_lose_it_by_large_factors(known):
+def test_most_outbursts_keep_their_hysteresis_and_a_few_lose_it_by_large_factors(
+    known, record_property
+):
     rows = []
     for _, own in known.groupby("outburst_id"):
         ratios = [
@@ -177,73 +217,92 @@ def test_most_outbursts_keep_their_hysteresis_and_a_few_lose_it_by_large_factors
         rows.append({"source_id": own.source_id.iloc[0], "call": ratios[0], "truth": ratios[1]})
     rows = pd.DataFrame(rows).dropna()
     off = np.log10(rows.call / rows.truth)
+    shares = []
+    for seed in SEEDS:
+        sky = resample_sources(rows.reset_index(drop=True), np.random.default_rng(seed))
+        kept = np.log10(sky.call / sky.truth).abs() < 0.1
+        shares.append([held.mean() for held in (kept, sky.call > 1, sky.truth > 1)])
+    names = (
+        "share of outbursts with the right ratio of luminosities within 0.1 dex",
+        "share of outbursts that turn soft brighter, by calls",
+        "share of outbursts that turn soft brighter, truth",
+    )
+    for name, values in zip(names, np.transpose(shares), strict=True):
+        record_property(name, values.tolist())
+    record_property("worst factor of an outburst", float(10 ** off.abs().max()))
     assert (off > 0.1).any()
     assert (off < -0.1).any()
     assert 10 ** off.abs().max() > 3, "wrong by several times"
-    for seed in SEEDS:
-        sky = resample_sources(rows.reset_index(drop=True), np.random.default_rng(seed))
-        assert (np.log10(sky.call / sky.truth).abs() < 0.1).mean() > 0.55
-        assert (sky.call > 1).mean() > 0.85
-        assert (sky.truth > 1).mean() > 0.85
+    for kept, by_calls, truly in shares:
+        assert kept > 0.55
+        assert by_calls > 0.85
+        assert truly > 0.85
 
 
-def test_a_name_does_not_travel_and_a_meaning_does(known, nicer):
+def test_a_name_does_not_travel_and_a_meaning_does(known, nicer, record_property):
     new = nicer[1]
     raw, common = ["hr_soft", "hr_hard", "rms_0p1_64", "hue"], ["hr_3_10", "rms_3_10", "hue"]
+    accuracies = {"raw": [], "common": []}
     for seed in SEEDS:
         sky = resample_sources(known, np.random.default_rng(seed))
-        right = {
-            name: (
-                logistic(columns).fit(sky, sky.state_label).predict(new) == new.state_label
-            ).mean()
-            for name, columns in (("raw", raw), ("common", common))
-        }
-        assert 0.1 < 0.89 - right["raw"] < 0.3
-        assert 0.89 - right["common"] < 0.6 * (0.89 - right["raw"])
-    assert abs((out_of_fold(known, raw) == known.state_label).mean() - 0.89) < 0.02
+        for name, columns in (("raw", raw), ("common", common)):
+            called = logistic(columns).fit(sky, sky.state_label).predict(new)
+            accuracies[name].append(float((called == new.state_label).mean()))
+    here = (out_of_fold(known, raw) == known.state_label).mean()
+    record_property("accuracy, RXTE", float(here))
+    record_property("accuracy, NICER by RXTE's columns", accuracies["raw"])
+    record_property("accuracy, NICER by common bands", accuracies["common"])
+    for by_name, by_meaning in zip(*accuracies.values(), strict=True):
+        assert 0.1 < 0.89 - by_name < 0.3
+        assert 0.89 - by_meaning < 0.6 * (0.89 - by_name)
+    assert abs(here - 0.89) < 0.02
 
 
-def test_the_shift_is_seen_without_labels(nicer):
+def test_the_shift_is_seen_without_labels(nicer, record_property):
     train, validation = data.load_split()
 
     def values(table, columns):
         return preprocessor(columns)[0].transform(table).dropna().to_numpy()
 
+    beyond = {("hr_soft", "hr_hard"): [], ("hr_3_10",): [], ("hr_3_10", "rms_3_10"): []}
     for seed in SEEDS:
         old = resample_sources(train, np.random.default_rng(seed))
-        beyond = {}
-        for columns in (("hr_soft", "hr_hard"), ("hr_3_10",), ("hr_3_10", "rms_3_10")):
+        for columns, shares in beyond.items():
             near, far = (
                 _strangeness(values(old, columns), values(t, columns), 5)
                 for t in (validation, nicer[1])
             )
-            beyond[columns] = (far > np.quantile(near, 0.99)).mean()
-        assert beyond["hr_soft", "hr_hard"] > 0.35
-        assert beyond[("hr_3_10",)] < 0.06
-        assert beyond["hr_3_10", "rms_3_10"] < 0.06
+            shares.append(float((far > np.quantile(near, 0.99)).mean()))
+    for columns, shares in beyond.items():
+        name = f"share of NICER's rows stranger than 99 % of RXTE's, {' and '.join(columns)}"
+        record_property(name, shares)
+    assert min(beyond["hr_soft", "hr_hard"]) > 0.35
+    assert max(beyond[("hr_3_10",)]) < 0.06
+    assert max(beyond["hr_3_10", "rms_3_10"]) < 0.06
 
 
-def test_the_real_source_is_hard_or_nearly_and_the_fit_jumps(known, nicer, real):
+def test_the_real_source_is_hard_or_nearly_and_the_fit_jumps(known, nicer, real, record_property):
     spectral = ["hr_3_10", "gamma", "kt_in", "disc_frac"]
-    for archive in (known, nicer[0]):
+    found = {"RXTE": [], "NICER": []}
+    for chances, archive in zip(found.values(), (known, nicer[0]), strict=True):
         for seed in SEEDS:
             sky = resample_sources(archive, np.random.default_rng(seed))
             model = logistic(spectral).fit(sky, sky.state_label)
-            chance = pd.DataFrame(model.predict_proba(real), columns=model.classes_)
-            assert (chance.LHS[:5] > 0.5).all()
-            assert (chance.LHS + chance.HIMS)[:5].min() > 0.85
+            chances.append(pd.DataFrame(model.predict_proba(real), columns=model.classes_))
+    for name, chances in found.items():
+        least = [float(chance.LHS[:5].min()) for chance in chances]
+        record_property(f"least probability of LHS over five N_H, model of {name}", least)
+    for chance in (*found["RXTE"], *found["NICER"]):
+        assert (chance.LHS[:5] > 0.5).all()
+        assert (chance.LHS + chance.HIMS)[:5].min() > 0.85
     assert real.gamma[:5].between(1.7, 1.9).all()
     assert real.gamma[5] > 3
     assert (real.red_chi2 > 3).all()
 
 
-def test_the_alarm_rings_where_the_model_does_not_look(nicer, real):
-    everywhere = nicer[0]
+def test_the_alarm_rings_where_the_model_does_not_look(nicer, real, record_property):
+    everywhere, stranger = nicer[0], []
     hard = everywhere[everywhere.state_label == "LHS"]
-    assert real.hr_low[2] < everywhere.hr_low.min()
-    assert (hard.red_chi2 < real.red_chi2[2]).mean() > 0.97
-    assert (everywhere.hr_3_10 < real.hr_3_10[2]).mean() < 0.9
-    assert (hard.rate * hard.exposure).max() < 0.2 * 96.5e6, "none has nearly as many photons"
     used = ["hr_3_10", "gamma", "kt_in", "disc_frac"]
     numbers = everywhere[[*used, "source_id"]].dropna()
     for seed in SEEDS:
@@ -254,15 +313,24 @@ def test_the_alarm_rings_where_the_model_does_not_look(nicer, real):
             of = numbers.source_id == source
             others = numbers.loc[~of, used].to_numpy()
             own.append(_strangeness(others, numbers.loc[of, used].to_numpy(), 5))
-        assert (np.concatenate(own) < far).mean() < 0.8
+        stranger.append(float((np.concatenate(own) < far).mean()))
+    record_property("share of rows less strange than the real one, in four numbers", stranger)
+    worse = (hard.red_chi2 < real.red_chi2[2]).mean()
+    record_property("share of LHS rows with a better fit than the real one", float(worse))
+    assert real.hr_low[2] < everywhere.hr_low.min()
+    assert worse > 0.97
+    assert (everywhere.hr_3_10 < real.hr_3_10[2]).mean() < 0.9
+    assert (hard.rate * hard.exposure).max() < 0.2 * 96.5e6, "none has nearly as many photons"
+    assert max(stranger) < 0.8
 
 
 @pytest.mark.skipif("XRAY_TIMING_ASM" not in os.environ, reason="the ASM files are not named")
-def test_bursters_are_missed_if_there_is_none_to_learn_from():
+def test_bursters_are_missed_if_there_is_none_to_learn_from(record_property):
     kinds = {"LMBH": "BH", "HMBH": "BH"}
     kinds |= dict.fromkeys(("Pulsar", "Nonpulsar", "Zsource", "Atoll", "Burster"), "NS")
     asm = data.load_asm(fetch=False)
     asm["kind"] = asm.type.map(kinds)
+    right = []
     for seed in SEEDS:
         rows = asm.dropna(subset="kind").sample(frac=1, random_state=seed)
         rows = rows.groupby("system").head(100)
@@ -275,6 +343,9 @@ def test_bursters_are_missed_if_there_is_none_to_learn_from():
         systems = rows.groupby("system").agg(
             p=("p_hole", "mean"), kind=("kind", "first"), folder=("folder", "first")
         )
-        right = ((systems.p > 0.5) == (systems.kind == "BH")).groupby(systems.folder).sum()
-        assert right["Validation"] == 5
-        assert right["Burster_Test"] <= 3
+        right.append(((systems.p > 0.5) == (systems.kind == "BH")).groupby(systems.folder).sum())
+    for folder, name in (("Validation", "validation systems"), ("Burster_Test", "bursters")):
+        record_property(f"systems of six called right, {name}", [int(r[folder]) for r in right])
+    for found in right:
+        assert found["Validation"] == 5
+        assert found["Burster_Test"] <= 3

@@ -101,10 +101,12 @@ def amortised(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_two_parameters_are_tightly_correlated(seed):
+def test_the_two_parameters_are_tightly_correlated(seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     draws = exact(simulate(TRUTH, generator), 1000, generator)
-    assert torch.corrcoef(draws.T)[0, 1] > 0.9
+    correlation = torch.corrcoef(draws.T)[0, 1].item()
+    record_property("correlation of the two parameters in the posterior", correlation)
+    assert correlation > 0.9
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -117,7 +119,7 @@ def test_the_grid_covers_the_truth_as_often_as_it_says(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_more_well_measured_parameters_the_fewer_are_accepted(seed):
+def test_the_more_well_measured_parameters_the_fewer_are_accepted(seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     shares = []
     for pointings in (1, 2, 3):
@@ -127,13 +129,15 @@ def test_the_more_well_measured_parameters_the_fewer_are_accepted(seed):
         theta = prior(60_000 * pointings, generator).unflatten(0, (60_000, pointings))
         far = distance(simulate(theta, generator), several).norm(dim=-1)
         shares.append((far <= scale).double().mean().item())
+    for pointings, share in enumerate(shares, 1):
+        record_property(f"share accepted by ABC, {2 * pointings} parameters", share)
     assert 0.005 < shares[0] < 0.06  # "one in fifty" or so
     assert shares[1] < shares[0] / 10
     assert shares[2] < max(shares[1] / 3, 1e-4)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_abc_is_too_wide_and_less_so_with_a_smaller_tolerance(seed):
+def test_abc_is_too_wide_and_less_so_with_a_smaller_tolerance(seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     observed = simulate(TRUTH, generator)
     draws = exact(observed, 4000, generator)
@@ -142,6 +146,9 @@ def test_abc_is_too_wide_and_less_so_with_a_smaller_tolerance(seed):
     nearest = distance(simulate(theta, generator), observed).argsort()
     wide, narrow = (theta[nearest[:n]].std(0)[0] / right for n in (4000, 200))
     far, near = (c2st(draws[:n], theta[nearest[:n]]) for n in (4000, 200))
+    for name, width, score in (("2 %", wide, far), ("0.1 %", narrow, near)):
+        record_property(f"sd of ABC / exact, nearest {name}", width.item())
+        record_property(f"C2ST of ABC and exact, nearest {name}", float(score))
     assert near < far - 0.04  # 400 rows: an error of 0.025
     assert wide > 1.4
     assert 1.1 < narrow < wide - 0.2  # 200 draws: 5 per cent
@@ -156,7 +163,7 @@ def test_nothing_is_lost_by_making_counts_continuous(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_mixture_density_network_finds_the_marginal_posterior(seed):
+def test_a_mixture_density_network_finds_the_marginal_posterior(seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     theta = prior(4000, generator)
@@ -183,11 +190,15 @@ def test_a_mixture_density_network_finds_the_marginal_posterior(seed):
     cell = ((truth[:, 0] - LOW[0]) / (HIGH - LOW)[0] * N_GRID).long().clamp(max=N_GRID - 1)
     best = -(marginal[torch.arange(300), cell] * N_GRID / (HIGH - LOW)[0]).log().mean().item()
     # The excess over the posterior's own loss is the Kullback-Leibler divergence; the prior's is far larger.
+    record_property("excess loss (nat)", found - best)
+    record_property("excess loss / that of the prior", (found - best) / (math.log(2) - best))
     assert -0.02 < found - best < 0.4 * (math.log(2) - best)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ranks_are_flat_for_the_prior_too_and_a_u_where_posteriors_are_too_narrow(seed):
+def test_ranks_are_flat_for_the_prior_too_and_a_u_where_posteriors_are_too_narrow(
+    seed, record_property
+):
     generator = torch.Generator().manual_seed(100 + seed)
     theta = prior(300, generator)
     draws = amortised(seed)(features(simulate(theta, generator), generator), 99)
@@ -197,6 +208,8 @@ def test_ranks_are_flat_for_the_prior_too_and_a_u_where_posteriors_are_too_narro
     for name, sample in (("flow", draws), ("narrow", narrow), ("prior", nothing)):
         ranks = (sample < theta).sum(0)[:, 0].numpy()
         ends[name] = ((ranks < 10) | (ranks >= 90)).mean()
+    for name, share in ends.items():
+        record_property(f"ranks in the outer 20 %, {name}", float(share))
     error = math.sqrt(0.2 * 0.8 / 300)
     assert abs(ends["prior"] - 0.2) < 4 * error
     assert ends["narrow"] > 0.2 + 4 * error
@@ -227,9 +240,12 @@ def rounds(seed):
     return *scores, share
 
 
-def test_rounds_need_fewer_simulations_for_one_bright_spectrum():
+def test_rounds_need_fewer_simulations_for_one_bright_spectrum(record_property):
     results = np.array([rounds(seed) for seed in SEEDS])
     gain = results[:, 0] - results[:, 1]
+    record_property("C2ST of 1200 simulations at once", results[:, 0].tolist())
+    record_property("C2ST of 1200 simulations in three rounds", results[:, 1].tolist())
+    record_property("share of the prior in the last round", results[:, 2].tolist())
     assert gain.mean() > 2 * gain.std(ddof=1) / math.sqrt(len(gain))
     assert (results[:, 2] < 0.1).all()
 
@@ -270,10 +286,12 @@ def side_by_side():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_methods_differ_from_seed_to_seed_as_much_as_from_each_other(side_by_side):
+def test_methods_differ_from_seed_to_seed_as_much_as_from_each_other(side_by_side, record_property):
     mean = np.array(
         [[np.mean(side_by_side[name, seed]) for seed in SEEDS] for name in ("NPE", "NLE", "NRE")]
     )
+    for name, values in zip(("NPE", "NLE", "NRE"), mean, strict=True):
+        record_property(f"C2ST, {name}, mean of four spectra", values.tolist())
     between_seeds = np.ptp(mean, axis=1).max()
     between_methods = np.ptp(mean.mean(axis=1))
     assert between_seeds > 0.6 * between_methods

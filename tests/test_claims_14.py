@@ -54,7 +54,7 @@ def noise_and_transfer(f, rate):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ten_lines_are_the_filter_and_count_detected_has_their_statistics(seed):
+def test_ten_lines_are_the_filter_and_count_detected_has_their_statistics(seed, record_property):
     generator = np.random.default_rng(seed)
     n = 30_000
     times = np.cumsum(generator.exponential(1 / 1000, n))
@@ -68,31 +68,44 @@ def test_ten_lines_are_the_filter_and_count_detected_has_their_statistics(seed):
         torch.full((300, 2200), 1000.0), 5e-4, TAU, torch.Generator().manual_seed(seed)
     )[:, 200:].sum(1)  # light curves begin live: 0.1 s forgets it
     error = (per_second.var() / len(per_second) + float(steps.var()) / 300) ** 0.5
-    assert abs(per_second.mean() - float(steps.mean())) < 5 * error
     ratio = per_second.var(ddof=1) / float(steps.var())
+    off = (per_second.mean() - float(steps.mean())) / error
+    record_property("mean counts, photons − steps, in its error", float(off))
+    record_property("variance of the counts, photons / steps", float(ratio))
+    record_property("variance / mean of the counts (Poisson: 1)", float(steps.var() / steps.mean()))
+    assert abs(per_second.mean() - float(steps.mean())) < 5 * error
     assert abs(np.log(ratio)) < 5 * (2 / (len(per_second) - 1) + 2 / 299) ** 0.5
     # "Something more regular than random", by a factor of twelve
     assert float(steps.var() / steps.mean()) < 0.2
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_rate_comes_back_if_the_source_is_constant_and_too_low_if_it_varies(seed):
+def test_the_rate_comes_back_if_the_source_is_constant_and_too_low_if_it_varies(
+    seed, record_property
+):
     generator = np.random.default_rng(seed)
     times = np.cumsum(generator.exponential(1 / 1000, 50_000))
     kept = filter_events(times, TAU).sum() / times[-1]
+    constant = true_rate(kept, TAU)
     # Counts scatter by sqrt(12) less than Poisson, and the correction stretches them by 12.
-    assert abs(true_rate(kept, TAU) - 1000) < 5 * 12.25 * np.sqrt(kept / times[-1] / 12.25)
+    assert abs(constant - 1000) < 5 * 12.25 * np.sqrt(kept / times[-1] / 12.25)
     counts = DeadTimeSimulator().light_curves(
         TRUTH.expand(12, 4), torch.Generator().manual_seed(seed)
     )
     rates = true_rate(counts.mean((1, 2)).numpy() / 5e-3, TAU)
+    record_property("rate of a constant source [1/s], truth 1000", float(constant))
+    record_property("rate of a source of 40 % rms [1/s], truth 1000", float(rates.mean()))
     assert (rates < 960).all()
     assert 820 < rates.mean() < 900
 
 
-def test_the_noise_is_twelve_times_lower_and_has_its_humps_below_multiples_of_the_inverse():
+def test_the_noise_is_twelve_times_lower_and_has_its_humps_below_multiples_of_the_inverse(
+    record_property,
+):
     f = np.arange(1.0, 1000.0)
     power = noise(f, 1000.0, TAU)
+    record_property("Poisson noise / noise below 10 Hz", float(2 / power[:10].mean()))
+    record_property("frequency of the hump [Hz]", float(f[np.argmax(power)]))
     assert 2 / power[:10].mean() == pytest.approx(12.25, rel=0.02)
     assert 300 < f[np.argmax(power)] < 340 < 1 / TAU
     assert power.max() > 5
@@ -103,7 +116,7 @@ def test_the_noise_is_twelve_times_lower_and_has_its_humps_below_multiples_of_th
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_first_order_holds_at_ten_per_cent_and_fails_at_forty(seed):
+def test_first_order_holds_at_ten_per_cent_and_fails_at_forty(seed, record_property):
     simulate = DeadTimeSimulator(segment=5.0, summary="cospectrum")
     f = simulate.frequencies
     near = (f - 20).abs() <= 1
@@ -114,6 +127,8 @@ def test_first_order_holds_at_ten_per_cent_and_fails_at_forty(seed):
         s = power[:, near].sum(1) / qpo(f, theta)[near].sum()
         share[rms] = s.mean().item(), s.std().item() / n**0.5
     h2 = (signal_transfer(torch.tensor([20.0]), 1000.0, TAU).abs() ** 2).item()
+    for rms, (mean, _) in share.items():
+        record_property(f"QPO power left / first order, rms {rms:.0%}", mean / h2)
     mean, error = share[0.1]
     # Of 10 per cent rms, too, the second order is there: 3 per cent or so.
     assert abs(mean - h2) < 5 * error + 0.05 * h2
@@ -151,8 +166,12 @@ def fitted():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_fits_get_the_frequency_and_miss_the_rms(fitted, seed):
+def test_fits_get_the_frequency_and_miss_the_rms(fitted, seed, record_property):
     mean = {name: values.mean(0) for name, values in fitted[seed].items()}
+    for name in ("flat", "Zhang", "first order"):
+        record_property(f"fitted rms, {name}, truth 0.400", float(mean[name][0]))
+    record_property("fitted frequency [Hz], flat, truth 20", float(mean["flat"][1]))
+    record_property("flat noise / power at 3-10 Hz", float(mean["misfit"][0]))
     # Below 10 Hz the flat noise is too high.
     assert mean.pop("misfit")[0] > 1.2
     # Zhang's noise and first order draw the same curve, with another rms.
@@ -175,7 +194,9 @@ def fad_power(counts, segment, smooth):
         return np.array(FAD(*pair, segment, norm="frac", smoothing_length=smooth)["ptot"])
 
 
-def test_fad_and_first_order_hold_for_small_signals_and_overestimate_large_bright_ones():
+def test_fad_and_first_order_hold_for_small_signals_and_overestimate_large_bright_ones(
+    record_property,
+):
     piece = DeadTimeSimulator(exposure=32.0, segment=8.0)
     f = piece.frequencies.numpy()
     cases = [(0.2, 500.0), (0.5, 100.0), (0.5, 500.0), (0.4, 1500.0), (0.5, 1500.0)]
@@ -193,6 +214,10 @@ def test_fad_and_first_order_hold_for_small_signals_and_overestimate_large_brigh
         fixed = fit(power, lambda p, a=level, h=h2: a + h * lorentzian(f, p), start[:3], 32)
         ratio["FAD"].append(free[0] / rms)
         ratio["first order"].append(fixed[0] / rms)
+    names = [f"rms {rms:.0%} at {rate:g}/s" for rms, rate in cases]
+    for method, values in ratio.items():
+        for name, column in zip(names, np.reshape(values, (5, 5)).T, strict=True):
+            record_property(f"fitted / true rms, {method}, {name}", column.tolist())
     for values in ratio.values():
         small, faint, medium, bright, brightest = np.reshape(values, (5, 5)).T
         assert (abs(small - 1) < 0.2).all()
@@ -204,14 +229,19 @@ def test_fad_and_first_order_hold_for_small_signals_and_overestimate_large_brigh
         assert brightest.mean() > bright.mean() > small.mean() + 0.1
 
 
-def test_a_constant_dead_time_leaves_an_oscillation_that_nobody_emitted():
+def test_a_constant_dead_time_leaves_an_oscillation_that_nobody_emitted(record_property):
     f = torch.arange(100.0, 1000.0, 5.0)
+    found = []
     for rate in (800.0, 1000.0, 1200.0):
         leahy = white_noise(f, rate, NUSTAR).numpy()
         steady = white_noise(f, rate, NUSTAR.mean).numpy()
         inside = ((f >= 420) & (f < 620)).numpy()
         summed = 2 * detected_rate(rate, NUSTAR.mean)
-        assert left_over_rms(f.numpy(), leahy, steady, summed, inside) > 0.15
+        left = left_over_rms(f.numpy(), leahy, steady, summed, inside)
+        record_property(f"rms left over at 420-620 Hz, rate {rate:g}/s", float(left))
+        found.append((left, leahy, steady))
+    for left, leahy, steady in found:
+        assert left > 0.15
         assert leahy.max() < steady.max()
         assert leahy[60:].min() > steady[60:].min()
 
@@ -243,7 +273,7 @@ def high_frequencies(dead_time):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_network_that_believes_in_a_constant_dead_time_takes_a_varying_one_for_a_low_rate(
-    npe_hf, seed
+    npe_hf, seed, record_property
 ):
     truth = torch.tensor([0.45, 200.0, 15.0, 1000.0])
     generator = torch.Generator().manual_seed(seed)
@@ -252,6 +282,8 @@ def test_a_network_that_believes_in_a_constant_dead_time_takes_a_varying_one_for
         x = high_frequencies(tau)(truth.expand(40, 4), generator)
         draws = npe_hf.sample(300, x.log(), generator=generator)
         z[tau] = ((draws.mean(0) - truth) / draws.std(0))[:, 3].mean().item()
+    for name, tau in (("constant", TAU), ("varying", NUSTAR)):
+        record_property(f"rate, estimate − truth in sd, {name} dead time", z[tau])
     # "Too low, by far more than its error bar"; with the right dead time it is not.
     assert z[NUSTAR] < -2
     assert abs(z[TAU]) < 1
@@ -259,10 +291,12 @@ def test_a_network_that_believes_in_a_constant_dead_time_takes_a_varying_one_for
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_network_gets_the_rms_back_that_fits_lose(fitted, npe, seed):
+def test_a_network_gets_the_rms_back_that_fits_lose(fitted, npe, seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     mocks = DeadTimeSimulator()(TRUTH.expand(12, 4), generator)
     rms = npe.sample(200, mocks.log(), generator=generator)[..., 0].mean()
+    published = "published: 0.374 to 0.390, one mock, Huppenkothen & Bachetti 2022"
+    record_property(f"rms, posterior mean, truth 0.400 ({published})", rms.item())
     assert abs(rms - 0.4) < 0.07
     assert fitted[seed]["Zhang"][:, 0].mean() < 0.25
 
@@ -284,7 +318,9 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_registered_rate_sees_a_wrong_dead_time_and_the_periodogram_rarely_does(npe, seed):
+def test_the_registered_rate_sees_a_wrong_dead_time_and_the_periodogram_rarely_does(
+    npe, seed, record_property
+):
     believed = DeadTimeSimulator()
     f = believed.frequencies
     statistics = (
@@ -303,6 +339,14 @@ def test_the_registered_rate_sees_a_wrong_dead_time_and_the_periodogram_rarely_d
         replicas = believed.light_curves(samples, generator)
         p = [(statistic(replicas) >= statistic(seen)).double().mean(0) for statistic in statistics]
         odd[name] = [((q < 0.025) | (q > 0.975)).double().mean().item() for q in p]
+    for name in ("as believed", "3 ms", "NuSTAR"):
+        record_property(f"share of mocks to which the rate objects, {name}", odd[name][2])
+        record_property(
+            f"share of mocks to which the periodogram objects, {name}", max(odd[name][:2])
+        )
+    record_property("share of mocks to which 50-70 Hz object, two QPOs", odd["two QPOs"][1])
+    record_property("rms of 3 ms − as believed", mean["3 ms"][0] - mean["as believed"][0])
+    record_property("rate of 3 ms − as believed [1/s]", mean["3 ms"][3] - mean["as believed"][3])
     # One in twenty, and five standard errors of 60 mocks.
     assert max(odd["as believed"]) <= 0.05 + 5 * (0.05 * 0.95 / 60) ** 0.5
     high, band, rate = odd["3 ms"]

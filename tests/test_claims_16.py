@@ -47,7 +47,7 @@ def uniform_p(values):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_shapes_of_ranks_and_who_catches_the_prior(lesson, seed):
+def test_shapes_of_ranks_and_who_catches_the_prior(lesson, seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     theta = lesson["draw_prior"](500, generator)
     counts = lesson["simulate"](theta, generator)
@@ -66,6 +66,9 @@ def test_shapes_of_ranks_and_who_catches_the_prior(lesson, seed):
         {name: held(r).double().mean() for name, r in ranks.items()}
         for held in (lambda r: (r < 0.1) | (r > 0.9), lambda r: (r > 0.4) & (r < 0.6))
     )
+    for name in ("exact", "half", "twice"):
+        record_property(f"ranks in the outer 20 %, width {name}", ends[name].item())
+    record_property("mean rank, shifted by half an sd", ranks["shifted"].mean().item())
     assert ends["half"] > 2 * 0.2 > ends["twice"] * 4  # a U, a hump
     assert middle["half"] < 0.2 < 1.5 * 0.2 < middle["twice"]
     assert ranks["shifted"].mean() < 0.42  # early in the queue
@@ -76,26 +79,35 @@ def test_shapes_of_ranks_and_who_catches_the_prior(lesson, seed):
     bank = lesson["draw_prior"](2000, generator)
     nearest = torch.cdist(see(counts), see(lesson["simulate"](bank, generator))).argmin(1)
     at_random = lesson["draw_prior"](500, generator)
-    p = {}
+    p, medians = {}, {}
     for points, where in ((at_random, "random"), (bank[nearest], "data")):
         for name in ("exact", "half", "twice", "prior"):
             shares = lesson["tarp"](unit(draws[name]), unit(theta), unit(points))
             p[name, where] = uniform_p(shares)
-            if (name, where) == ("prior", "data"):
-                assert shares.median() < 0.1  # "hardly any"
-            if (name, where) == ("exact", "data"):
-                assert 0.35 < shares.median() < 0.6  # "half of its draws"
+            medians[name, where] = shares.median().item()
+    for name in ("exact", "prior"):
+        record_property(
+            f"TARP at points from the data, median share, {name}", medians[name, "data"]
+        )
+    assert medians["prior", "data"] < 0.1  # "hardly any"
+    assert 0.35 < medians["exact", "data"] < 0.6  # "half of its draws"
     assert min(p["exact", "random"], p["exact", "data"], p["prior", "random"]) > 1e-3
     assert max(p["half", "random"], p["twice", "random"], p["prior", "data"]) < 1e-6
 
 
-def test_an_ensemble_holds_more_and_says_more(lesson):
+def test_an_ensemble_holds_more_and_says_more(lesson, record_property):
     scope = dict(lesson)
     scope["generator"] = torch.Generator().manual_seed(1)
     run_cells(16, ("dead_low, dead_high",), scope)
+    found = []
     for seed in SEEDS:
         density, shares = scope["opinions"](seed, n=400, n_flows=3)
-        held = (shares < 0.68).double().mean(1)
+        found.append((density, (shares < 0.68).double().mean(1)))
+    record_property("truths in 68 % regions, one flow", [h[:3].mean().item() for _, h in found])
+    record_property("truths in 68 % regions, ensemble", [h[3].item() for _, h in found])
+    gains = [(density[3] - density[:3].max()).item() for density, _ in found]
+    record_property("log density of the truth, ensemble − best flow", gains)
+    for density, held in found:
         assert held[:3].mean() < 0.64  # "some ten per cent fewer"
         assert held[3] > held[:3].max()
         assert 0.62 < held[3] < 0.8
@@ -103,7 +115,7 @@ def test_an_ensemble_holds_more_and_says_more(lesson):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_weights_make_a_poor_network_exact(lesson, seed):
+def test_weights_make_a_poor_network_exact(lesson, seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     theta = lesson["draw_prior"](300, generator)
     x = lesson["see"](lesson["simulate"](theta, generator))
@@ -116,14 +128,18 @@ def test_weights_make_a_poor_network_exact(lesson, seed):
     mean = lesson["expected"](draws)
     log_q = poor.log_prob(draws[None], lesson["see"](observed)[None])[0]
     w, worth = lesson["weigh"]((observed * mean.log() - mean).sum(-1), log_q)
-    assert worth > 200
     exact = lesson["exact_posterior"](4000, observed[None], generator)[:, 0]
     off = ((w[:, None] * draws).sum(0) - exact.mean(0)) / exact.std(0)
+    plain = (draws.mean(0) - exact.mean(0)) / exact.std(0)
+    record_property("draws that 4000 weighted ones are worth", float(worth))
+    record_property("mean of Γ off by, in sd, weighted", off[0].item())
+    record_property("mean of Γ off by, in sd, not weighted", plain[0].item())
+    assert worth > 200
     assert off.abs().max() < 5 * (1 / worth + 1 / 4000) ** 0.5
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_predictive_check_sees_a_line_and_no_gain(lesson, npe, seed):
+def test_a_predictive_check_sees_a_line_and_no_gain(lesson, npe, seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     bright, simulate = lesson["bright"], lesson["simulate"]
     seen, z = {}, {}
@@ -136,6 +152,10 @@ def test_a_predictive_check_sees_a_line_and_no_gain(lesson, npe, seed):
         ]
         seen[name] = (torch.stack(p) < 0.05).double().mean()
         z[name] = ((samples.mean(0) - bright) / samples.std(0)).mean(0)
+    for name, share in seen.items():
+        record_property(f"share of mocks with a p-value below 0.05, {name}", share.item())
+    for name in ("as believed", "gain 6 % off"):
+        record_property(f"Γ, estimate − truth in sd, {name}", z[name][0].item())
     assert seen["an iron line"] >= 0.75
     assert max(seen["as believed"], seen["gain 6 % off"]) <= 0.2
     assert z["gain 6 % off"].max() < -1.2  # "by nearly two error bars", both
@@ -144,7 +164,7 @@ def test_a_predictive_check_sees_a_line_and_no_gain(lesson, npe, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_each_view_of_anomalies_is_blind_to_something(lesson, npe, seed):
+def test_each_view_of_anomalies_is_blind_to_something(lesson, npe, seed, record_property):
     generator = torch.Generator().manual_seed(seed)
     draw_prior, simulate, expected = (lesson[n] for n in ("draw_prior", "simulate", "expected"))
     known = simulate(draw_prior(1200, generator), generator)
@@ -165,6 +185,9 @@ def test_each_view_of_anomalies_is_blind_to_something(lesson, npe, seed):
             ("roots", lambda x: x.sqrt() @ whiten),
         )
     }
+    for view, title in (("network", "the network's features"), ("roots", "roots of counts")):
+        for kind in ("line", "steep", "gain"):
+            record_property(f"share called odd by {title}, {kind}", odd[view][kind].item())
     assert odd["roots"]["line"] > 0.85 > 0.6 > odd["network"]["line"]
     assert odd["network"]["steep"] > 0.1 > 0.05 > odd["roots"]["steep"]
     for view in odd.values():
@@ -193,7 +216,7 @@ def odd_ones(posterior, x, known):
     return by_seed((anomaly_p(posterior.features(x), posterior.features(known)) < 0.01).double())
 
 
-def test_a_wrong_dead_time_and_another_population(lesson):
+def test_a_wrong_dead_time_and_another_population(lesson, record_property):
     scope = dict(lesson)
     generator = scope["generator"] = torch.Generator().manual_seed(2)
     low, high = torch.tensor([0.1, 100.0, 3.0, 500.0]), torch.tensor([0.5, 300.0, 30.0, 1500.0])
@@ -209,32 +232,45 @@ def test_a_wrong_dead_time_and_another_population(lesson):
     tests = draw_prior(400, generator, low, high)
     weak = draw_prior(400, generator, *(torch.tensor(c) for c in
                       ([0.1, 100.0, 20.0, 500.0], [0.2, 300.0, 30.0, 1500.0])))  # fmt: skip
-    z, held = judged(steady, tests, hf(tests, generator).log())
-    assert by_seed(z).abs().max() < 0.6
+    z_believed, held = judged(steady, tests, hf(tests, generator).log())
     believed = by_seed(held)
     varying = nustar(tests, generator).log()
-    z, held = judged(steady, tests, varying)
-    assert by_seed(z)[:, 3].max() < -1.5  # "several error bars": the rate
-    assert by_seed(held).max() < 0.35
-    assert odd_ones(steady, varying, known).max() < 0.08
-    for some in varying.chunk(5):
-        p = misspecification_p(steady.features(some), steady.features(known), generator)
-        assert p < 0.01
+    z_varying, held_varying = judged(steady, tests, varying)
+    odd = odd_ones(steady, varying, known)
+    p_varying = [
+        misspecification_p(steady.features(some), steady.features(known), generator)
+        for some in varying.chunk(5)
+    ]
     x = hf(weak, generator).log()
     p = [
         misspecification_p(steady.features(some), steady.features(known), generator)
         for some in x.chunk(5)
     ]
+    z, held = judged(steady, weak, x)
+    for name, off, k in (("rate, varying", z_varying, 3), ("q, weak and narrow", z, 2)):
+        record_property(f"{name}: estimate − truth in sd", by_seed(off)[:, k].tolist())
+    for name, values in (
+        ("as believed", believed),
+        ("varying dead time", by_seed(held_varying)),
+        ("weak and narrow QPOs", by_seed(held)),
+    ):
+        record_property(f"truths in 68 % regions, {name}", values.tolist())
+    record_property("share of single mocks called odd, varying dead time", odd.tolist())
+    record_property("p of misspecification, weak and narrow QPOs", list(map(float, p)))
+    assert by_seed(z_believed).abs().max() < 0.6
+    assert by_seed(z_varying)[:, 3].max() < -1.5  # "several error bars": the rate
+    assert by_seed(held_varying).max() < 0.35
+    assert odd.max() < 0.08
+    assert max(p_varying) < 0.01
     assert max(p) < 0.1  # an alarm, although the simulator is right
     assert np.median(p) < 0.03
-    z, held = judged(steady, weak, x)
     assert by_seed(z)[:, 2].max() < -0.8  # "biased by about an error bar": q
     assert by_seed(z)[:, 2].min() > -1.6
     # "coverage near" that of the believed one
     assert abs(by_seed(held).mean() - believed.mean()) < 0.12
 
 
-def test_a_wider_image(lesson):
+def test_a_wider_image(lesson, record_property):
     generator = torch.Generator().manual_seed(3)
     low, high = torch.tensor([-12.7, 1.0, 0.05]), torch.tensor([-11.0, 3.0, 1.0])
     settings = dict(
@@ -252,19 +288,33 @@ def test_a_wider_image(lesson):
     )
     tests = lesson["draw_prior"](400, generator, low, high)
     z, held = judged(piled, tests, sharp(tests, generator).sqrt())
-    assert by_seed(z).abs().max() < 0.5
     x = wide(tests, generator).sqrt()
     z_wide, held_wide = judged(piled, tests, x)
+    known = sharp(lesson["draw_prior"](400, generator, low, high), generator).sqrt()
+    odd = odd_ones(piled, x, known)
+    record_property("Γ, estimate − truth in sd, wider image", by_seed(z_wide)[:, 1].tolist())
+    record_property("truths in 68 % regions, as believed", by_seed(held).tolist())
+    record_property("truths in 68 % regions, wider image", by_seed(held_wide).tolist())
+    record_property("share of single mocks called odd, wider image", odd.tolist())
+    assert by_seed(z).abs().max() < 0.5
     assert by_seed(z_wide)[:, 1].min() > 0.4  # "most of an error bar": the photon index
     assert held_wide.mean() < held.mean() - 0.06
-    known = sharp(lesson["draw_prior"](400, generator, low, high), generator).sqrt()
-    assert odd_ones(piled, x, known).max() < 0.15
+    assert odd.max() < 0.15
 
 
-def test_where_adaptation_helps_where_not_and_where_it_harms(lesson):
+def test_where_adaptation_helps_where_not_and_where_it_harms(lesson, record_property):
     lesson["adapt"] = functools.partial(lesson["adapt"], n_steps=300)  # three quarters, for time
-    for seed in SEEDS:
-        found = {key: [float(v) for v in values] for key, values in lesson["compare"](seed).items()}
+    all_found = [
+        {key: [float(v) for v in values] for key, values in lesson["compare"](seed).items()}
+        for seed in SEEDS
+    ]
+    for case in ("background", "gain", "population"):
+        ratios = [found[case, "adapted"][0] / found[case, "plain"][0] for found in all_found]
+        record_property(f"error of Γ, adapted / plain, {case}", ratios)
+        for way in ("plain", "adapted"):
+            held = [found[case, way][2] for found in all_found]
+            record_property(f"truths in 68 % regions [%], {way}, {case}", held)
+    for found in all_found:
         plain, adapted = (found["background", way] for way in ("plain", "adapted"))
         assert adapted[0] < 0.6 * plain[0]  # "errors halve"
         assert adapted[1] < 0.85 * plain[1]
@@ -285,7 +335,9 @@ def test_where_adaptation_helps_where_not_and_where_it_harms(lesson):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_checking_when_it_surprises_pulls_towards_the_literature(lesson, npe, seed):
+def test_checking_when_it_surprises_pulls_towards_the_literature(
+    lesson, npe, seed, record_property
+):
     generator = torch.Generator().manual_seed(seed)
     steep = torch.tensor([2.05, -0.3])
     measured, mended = [], []
@@ -296,5 +348,8 @@ def test_checking_when_it_surprises_pulls_towards_the_literature(lesson, npe, se
     measured, mended = torch.cat(measured), torch.cat(mended)
     published = torch.where((measured - 1.9).abs() < 0.1, measured, mended)
     error = published.std() / 600**0.5
+    record_property("Γ published, truth 2.05", published.mean().item())
+    record_property("Γ if all are checked, truth 2.05", mended.mean().item())
+    record_property("Γ if none is checked, truth 2.05", measured.mean().item())
     assert published.mean() < mended.mean() - 4 * error
     assert abs(measured.mean() - mended.mean()) < 5 * measured.std() / 600**0.5
