@@ -28,14 +28,14 @@ class Study:
         self.generator = torch.Generator().manual_seed(options.seed)
         self.n_simulations = n_simulations or options.simulations
         theta = self.prior(self.n_simulations)
-        start = time.perf_counter()
+        start = time.process_time()
         x = summarise(self._see(theta))
-        self.simulated = time.perf_counter() - start
+        self.simulated = time.process_time() - start
         box = self.low.to(x), self.high.to(x)
         self._posterior = inference.train_posterior(
             theta.to(x), x, *box, generator=self.generator, **training
         )
-        self.trained = time.perf_counter() - start - self.simulated
+        self.trained = time.process_time() - start - self.simulated
 
         self.truths = self.prior(options.mocks)
         self.data, self.draws, summaries = self.observe(self.truths)
@@ -60,8 +60,8 @@ class Study:
     def print(self, names):
         """The table of this study."""
         print(
-            f"\n{self.n_simulations} simulations in {self.simulated:.0f} s, trained in {self.trained:.0f} s, "
-            f"{len(self.truths)} mocks\n"
+            f"\n{self.n_simulations} simulations in {self.simulated:.0f} s, trained in {self.trained:.0f} s "
+            f"(processor time), {len(self.truths)} mocks\n"
         )
         print("| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|", sep="\n")
         ranks = inference.ranks(self.draws, self.truths)

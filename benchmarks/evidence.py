@@ -103,7 +103,8 @@ def run(name, command):
             *(f"helpers/checks/lesson_{lesson}.py", f"lessons/{lesson}_*.py", f"tests/{name}.py"),
         ]
     for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
-        code.update(path.read_bytes())
+        lines = path.read_bytes().splitlines(keepends=True)
+        code.update(b"".join(line for line in lines if not line.startswith(b"#")))  # prose
     kept = ROOT / KEPT / f"{_slug(name)}-{code.hexdigest()[:12]}"
     if not kept.exists():
         unfinished = kept.with_suffix(".tmp")
