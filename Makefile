@@ -6,28 +6,39 @@ CONSTRAINTS ?= constraints.txt
 # The package index that pytorch.org names for your system without a GPU: it saves Linux 2.5 GB of CUDA.
 TORCH_INDEX ?=
 LESSON ?=
+LESSONS ?=
+# Whatever else `jupyter lab --help` knows, as --no-browser --port=9999.
+LAB_OPTIONS ?=
 bin := .venv/bin
 pip = $(bin)/python -m pip install --disable-pip-version-check --constraint $(CONSTRAINTS)
 # Jupyter asks whoever runs it as root, in a container say, for this word.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test notebooks data bench evidence check-env clean
+.PHONY: help lab test browser-test notebooks slides data bench evidence check-env clean
 
 help:  ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: .venv/.ready  ## open JupyterLab on lesson 00
 	@echo "JupyterLab opens lesson 00 in your browser; Ctrl-C, twice, ends it. If no browser opens, paste a URL from"
 	@echo "below into one. If this is not the machine you sit at, type there first (with the port of the URL):"
 	@echo "    ssh -N -L 8888:localhost:8888 you@$$(hostname)"
-	@$(bin)/jupyter lab --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(AS_ROOT)
+	@$(bin)/jupyter lab --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(AS_ROOT) $(LAB_OPTIONS)
 
 test: .venv/.ready  ## unit tests, docstring examples, drift gate, every notebook through nbval
 	@$(bin)/ruff check .
 	@OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadscope  # two workers fill two cores: one thread each
 
+browser-test: .venv/.ready  ## a learner's afternoon in Chromium without a screen (some lessons: LESSONS="00 14")
+	@$(bin)/python tests/browser/chromium.py >/dev/null
+	@$(bin)/python -c 'import playwright' 2>/dev/null || $(pip) --editable '.[browser]'
+	@$(bin)/pytest tests/browser -v --lessons "$(LESSONS)"
+
 notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one lesson: LESSON=01)
 	@$(bin)/python lessons/build.py $(LESSON)
+
+slides: .venv/.ready  ## build slides/ for teaching from the built notebooks; they need no network
+	@$(bin)/python lessons/slides.py --chromium "$$($(bin)/python tests/browser/chromium.py 2>/dev/null)"
 
 data: .venv/.ready  ## rebuild the course data: the real from their public sources (needs the network), the simulated
 	@$(bin)/python data/build.py

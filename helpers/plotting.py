@@ -7,11 +7,16 @@ import base64
 import html
 import io
 import itertools
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgba_array
+from matplotlib.container import Container
+from matplotlib.lines import Line2D
 from PIL import Image  # matplotlib brings it along
 from scipy import ndimage
 
@@ -83,6 +88,9 @@ def use_course_style():
 def show(figure, alt, *, colours=None):
     """Display a figure with its alternative text, and close it.
 
+    It warns of curves and points that only their colour tells apart in a legend: one reader in
+    twenty is colour-blind, and printers are grey.
+
     Args:
         figure: a matplotlib figure, or axes of it.
         alt: one sentence that tells what is to be seen, for readers who cannot see it.
@@ -97,6 +105,12 @@ def show(figure, alt, *, colours=None):
             "show(figure, alt): say in one sentence what is to be seen in this figure."
         )
     figure = getattr(figure, "figure", figure)
+    for pair in _alike_but_for_colour(figure):
+        warnings.warn(
+            f"Colour alone tells {' from '.join(map(repr, pair))}: give them different line styles, "
+            "markers or hatches.",
+            stacklevel=2,
+        )
     png = io.BytesIO()
     figure.savefig(png, format="png")
     plt.close(figure)
@@ -866,6 +880,49 @@ def _with_unit(table, column):
     """What an axis says of a column: its name, and the unit where the table knows it."""
     unit = table.attrs.get("units", {}).get(column, "")
     return f"{column} ({unit})" if unit else column
+
+
+def _alike_but_for_colour(figure):
+    """Pairs of labels of a legend whose signs differ in colour, not in shape, width or brightness.
+
+    It cannot see what no legend explains: the colours of a scale, or those that a text names.
+    """
+    pairs = []
+    for ax in figure.axes:
+        if ax.get_legend() is None and not figure.legends:
+            continue
+        signs = [
+            (*_sign(artist), label)
+            for artist, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        ]
+        for (shape, width, bright, one), (*other, two) in itertools.combinations(signs, 2):
+            # As bright: below the contrast of 3 that WCAG 2.2 asks for (criterion 1.4.11)
+            ratio = (max(bright, other[2]) + 0.05) / (min(bright, other[2]) + 0.05)
+            thick, thin = max(width, other[1]), min(width, other[1])
+            if shape == other[0] and thick <= 2 * thin and ratio < 3:
+                pairs.append((one, two))
+    return pairs
+
+
+def _sign(artist):
+    """The shape by which an artist is known, the width of its line, and its luminance on white."""
+    if isinstance(artist, Container):  # of error bars, whose points may be missing, or of bars
+        artist = artist[0] if artist[0] is not None else artist[2][0]
+    if isinstance(artist, Line2D):
+        shape, width = (artist.get_linestyle(), artist.get_marker()), artist.get_linewidth()
+        colour = artist.get_color()
+        if artist.get_linestyle() == "None":
+            shape += (str(artist.get_markerfacecolor()) == "none",)
+            width, colour = artist.get_markersize(), artist.get_markeredgecolor()
+    else:
+        face, edge = to_rgba_array(artist.get_facecolor()), to_rgba_array(artist.get_edgecolor())
+        filled = len(face) > 0 and face[0, 3] > 0
+        shape = (str(artist.get_linestyle()), artist.get_hatch(), filled)
+        if isinstance(artist, PathCollection):  # points, which have a marker
+            shape += (artist.get_paths()[0].vertices.tobytes(),)
+        width, colour = np.ravel(artist.get_linewidth())[0], face if filled else edge
+    *rgb, alpha = to_rgba_array(colour)[0]
+    return (type(artist), *shape), width, _luminance(1 - alpha * (1 - np.array(rgb)))
 
 
 def _luminance(rgb):

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # Start here: don't do machine learning!
 #
-# | | |
-# |---|---|
 # | **The question** | When is machine learning the right tool, and when is it the wrong one? |
+# |---|---|
 # | **Afterwards you can** | tell the kinds of machine learning apart by what they are given; say when plain statistics does better, with numbers; name the four cautions and recognise a correlation that is no cause |
 # | **Time** | 25 min of reading or teaching, 45 min of exercises |
 # | **Data** | none but what you simulate here |
@@ -32,7 +31,7 @@ plotting.use_course_style()
 #
 # Nothing later depends on your answer. Where it is missing or not right yet, the check hands the lesson ours. (Only a cell that stops with an error stops the lesson: mend it, or set it back to `...`.) So run on, come back, try again. The solved notebooks are in `solutions/`, and a peek is allowed *after* an honest try.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 0.1 · Meet a check  ·  core · 5 min · ●○○
 #
 # A detector counted 4612 photons in 945.1 s. What is the count rate, and its standard error, if the photons come independently of each other? Run the cell as it is first, then with a wrong answer on purpose, then with the right one.
@@ -57,10 +56,10 @@ print(f"({rate:.2f} ± {rate_err:.2f}) counts per second")
 #
 # Let us hold a competition. The task could not be simpler: 50 bins of a constant source, each a Poisson count; estimate the mean. In the one corner, the sample mean. In the other, a *random forest* (a respectable algorithm, step 9) that has seen 2000 simulated light curves with known means between 1 and 10 counts per bin.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 0.2 · The contender from statistics  ·  core · 8 min · ●○○
 #
-# Write the function that estimates the mean count per bin $\mu$ from one light curve of $n$ bins, and the standard error of that estimate. For Poisson counts the variance in a bin is $\mu$. No unbiased estimator can do better than $\sqrt{\mu/n}$ (the Cramér–Rao bound).
+# Write the function that estimates the mean count per bin $\mu$ from one light curve of $n$ bins, and the standard error of that estimate; return both, in this order. For Poisson counts the variance in a bin is $\mu$. No unbiased estimator can do better than $\sqrt{\mu/n}$ (the Cramér–Rao bound).
 
 
 # %%
@@ -74,7 +73,7 @@ def estimate(light_curve):
 
 estimate = check.estimate(estimate)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # The forest was trained on means between 1 and 10. We will show it constant sources of about 20 counts per bin, twice as bright as the brightest it has seen. What will it answer, on average? Write your guess as a number before you run on.
@@ -107,7 +106,7 @@ def compete(seed):
 
 answers = np.array([compete(seed) for seed in range(5)])  # five seeds: one run proves nothing
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots()
 ax.axvspan(1, 10, color="0.92", label="means seen in training")
 ax.plot(test_rates, test_rates, color="0.5", linewidth=1, label="truth")
@@ -128,7 +127,7 @@ plotting.show(
 # %% [markdown]
 # In the middle of the grey range the forest looks fine; at its edges it already bends. Outside, it repeats the nearest thing it has seen: a forest averages training labels, so no answer can lie above the largest of them. Nothing warned us. But surely in the middle it is as good? Here is the root-mean-square error divided by the Cramér–Rao bound; 1 is the best that an unbiased estimator can do.
 
-# %%
+# %% tags=["slide"]
 error = np.sqrt(np.mean((answers - test_rates[:, None]) ** 2, axis=-1))  # (seed, method, test rate)
 ratio = error / np.sqrt(test_rates / n_bins)
 ranges = {"1-2": (1, 2), "2-9": (2, 9), "above 15": (15, 99)}
@@ -183,7 +182,7 @@ print(
 # | images, raw series | features of your own (1, 4) | a convolutional network (9) |
 # | a simulator and no likelihood | rejection sampling (13) | neural posterior estimation (13) |
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 0.3 · Which kind?  ·  core · 5 min · ●○○
 #
 # Sort six tasks. The headings are `"regression"`, `"classification"`, `"unsupervised"`, `"semi-supervised"`, `"reinforcement"`.
@@ -209,16 +208,16 @@ kinds = check.kinds(kinds)
 #
 # Linear means superposition: for any parameters $p, q$ and numbers $\alpha, \beta$, $\;f(\alpha p + \beta q) = \alpha f(p) + \beta f(q)$.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 0.4 · A test for linearity  ·  core · 10 min · ●●○
 #
-# Write a function that tries this out: draw two parameter vectors `p`, `q` and two numbers at random and compare both sides. It gets a model, a function from `n` parameters to an array, and a random generator.
+# Write a function that tries this out: draw two parameter vectors `p`, `q` and two numbers at random and compare both sides. It gets a model, a function from one vector of `n` parameters to an array, and a random generator; it returns `True` or `False`.
 
 
 # %%
 def is_linear(model, n, generator):
     """Whether `model(parameters)` is linear in its n parameters."""
-    # solution: compute both sides with the same p, q, a, b; np.allclose compares up to rounding
+    # solution: generator.normal(size=n) draws p or q, without size a number; np.allclose forgives rounding
     p, q = generator.uniform(0.5, 2, (2, n))
     a, b = generator.uniform(0.5, 2, 2)
     return bool(np.allclose(model(a * p + b * q), a * model(p) + b * model(q)))
@@ -291,10 +290,10 @@ def draw_catalogue(limit):
     )
 
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 0.5 · Make the correlation, then take it away  ·  core · 12 min · ●●○
 #
-# Move the slider. A limit of −4 lets in nearly everybody.
+# First move the slider. A limit of −4 lets in nearly everybody. The function to write comes after it.
 
 # %% tags=["nbval-ignore-output"]
 flux_limit = ipywidgets.FloatSlider(
@@ -319,7 +318,7 @@ def correlation_at_fixed_distance(distance, x_rays, radio):
 
 correlation_at_fixed_distance = check.correlation_at_fixed_distance(correlation_at_fixed_distance)
 
-# %%
+# %% tags=["slide"]
 found = []
 for seed in range(5):
     survey = catalogue(draw_sources(20_000, np.random.default_rng(seed)), limit=-1.0)
@@ -342,7 +341,7 @@ for name, values in zip(("as catalogued", "at fixed distance"), np.transpose(fou
 # 3. **Do you have enough training data, and do they look like the target data?** Same telescope, same selection, same noise. The forest above had seen nothing like its target.
 # 4. **Would a bias that you have not recognised change the science?** The survey above had one. A wrong recommendation in a shop costs little; a wrong result in a paper is built upon.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 0.6 · Which caution bites?  ·  core · 5 min · ●●○
 #
 # Four plans for a paper, four cautions. Match them: `"ethics"`, `"statistics"`, `"training data"`, `"bias"`.
@@ -359,7 +358,7 @@ cautions = {
 
 cautions = check.cautions(cautions)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Several cautions bite each plan, and you may well argue with us about the order. **Discuss with your neighbour** (5 min; alone, write two sentences): which of the four is the worst for *your own* project?
 
 # %% [markdown]
@@ -375,7 +374,7 @@ cautions = check.cautions(cautions)
 #
 # A machine-learning project is twelve steps, and this course walks them in order. Some 90 % of the time goes into the data, looking and criticising (steps 1 to 6 and 11), and very little into fitting a model. And trust comes from shared rules on data sets, algorithms, metrics and reporting: publish code and data, compare with the simplest method, say where it fails.
 #
-# | | step | | step |
+# | no. | step | no. | step |
 # |---|---|---|---|
 # | 1 | Figuring out what we want to learn, and why | 7 | Choosing a (simple) algorithm and fitting it |
 # | 2 | Exploring the data, part I | 8 | Exploring the results |
@@ -386,10 +385,10 @@ cautions = check.cautions(cautions)
 #
 # Then lessons 13 to 16: simulation-based inference, dead time, pile-up, and whether to trust a posterior.
 #
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # The steps look like a line. In practice they are a loop, which statisticians name after George Box: **build** a model, **infer** with it, **criticise** what came out, **revise**. You leave the loop when criticism finds nothing that matters for your question, not when the score is high.
 
-# %%
+# %% tags=["slide-next"]
 fig, ax = plt.subplots(figsize=(5.2, 3.2))
 plotting.sketch_box_loop(ax)
 plotting.show(
@@ -400,7 +399,7 @@ plotting.show(
     ),
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - If statistics can do it, use statistics. On a problem with a known best answer, the forest was worse inside its training range and useless outside.
@@ -409,7 +408,8 @@ plotting.show(
 # - A selection can make a correlation between things that have nothing to do with each other. An algorithm will learn it.
 # - Four cautions: ethics, statistics, training data, bias.
 # - Twelve steps, walked as a loop.
-#
+
+# %% [markdown]
 # **Further reading.** V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton 2023), chapter 1 · J. Buchner & S. Fotopoulou, *How to set up your first machine learning project in astronomy* ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222)) · D. Huppenkothen, M. Ntampaka et al., *Constructing impactful machine learning research for astronomy* ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)) · D. Baron, *Machine learning in astronomy: a practical overview* ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248)) · D. Blei, *Build, compute, critique, repeat* (Annu. Rev. Stat. Appl. 1, 203, 2014), on Box's loop.
 #
 # **Next:** [1 · Figuring out what we want to learn, and why](01_the_question.ipynb), where you meet real data.

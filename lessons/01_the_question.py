@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 1 · Figuring out what we want to learn, and why
 #
-# | | |
-# |---|---|
 # | **The question** | From what one pointing of an X-ray telescope measures: in which accretion state is the source, and is it a black hole or a neutron star? |
+# |---|---|
 # | **Afterwards you can** | turn a light curve into an rms and a power spectrum, and a spectrum into a photon index; say what is a feature, a label and a sample in your own problem; ask the four questions that come before any algorithm |
 # | **Time** | 40 min of reading or teaching, 65 min of exercises |
 # | **Data** | real: NICER, RXTE, Chandra and eROSITA, see `data/README.md` |
@@ -27,12 +26,12 @@ plotting.use_course_style()
 #
 # We cannot see any of this. The telescope delivers a list: when did a photon arrive, with what energy. Everything else is made from that list, and three things above all: a light curve, a power spectrum, a spectrum. Let us make them, from real data.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The light curve
 #
 # This one comes with the timing library *stingray* as a test file. It holds 46 minutes of an X-ray source in bins of 0.125 s. The file names no source. Remember that.
 
-# %%
+# %% tags=["slide-next"]
 light_curve = data.load_light_curve("sample")
 time = light_curve["time"].to_numpy() - light_curve["time"].iloc[0]  # s
 rate = light_curve["rate"].to_numpy()  # counts/s, a mean over detectors
@@ -79,7 +78,7 @@ excess_variance = check.excess_variance(excess_variance)
 # The rate in the file is a mean over five detectors. That is why we multiply by 5 to get back to counts, and it can be seen in the file alone: `rate * 0.125 * 5` is a whole number in every bin.
 
 # %%
-counts = np.round(rate * 0.125 * 5)
+counts = np.round(rate * 0.125 * 5).astype(int)
 print(f"largest distance from a whole number: {np.abs(rate * 0.125 * 5 - counts).max():.5f} counts")
 print(f"fractional rms: {100 * np.sqrt(excess_variance(counts)):.1f} %")
 print(
@@ -112,7 +111,7 @@ for name, photons in events.items():
 #
 # pure Poisson noise has a mean power of exactly 2, however bright the source (as long as the detector has no dead time: lesson 14). ($x_k$ are the counts in bin $k$ of $n$, $\Delta t$ the bin width, $N_\mathrm{ph}$ all counts.)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 1.2 · A periodogram by hand  ·  core · 12 min · ●●○
 #
 # Write it with `np.fft.rfft` and `np.fft.rfftfreq`. Leave out $f = 0$, which only knows the mean. The check draws yours over stingray's.
@@ -129,7 +128,7 @@ def leahy_periodogram(counts, bin_size):
 
 leahy_periodogram = check.leahy_periodogram(leahy_periodogram)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # Look at the 400 seconds above once more. At which frequency will the power spectrum of this light curve have most of its power? Count the large waves, and write your guess in Hz.
@@ -148,7 +147,7 @@ print(f"{power[slow].sum() / power.sum():.0%} of the power lies below 0.04 Hz")
 variance = np.sum(power[fast] - 2) * frequency[0] / (counts.mean() / 0.125)
 print(f"fractional rms at 0.1-4 Hz: {np.sqrt(variance):.0%}")
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots()
 ax.loglog(frequency, powers[0], color="0.8", linewidth=0.6, label="one segment of 256 s")
 ax.loglog(frequency, power, linewidth=0.9, label=f"mean of {len(segments)} segments")
@@ -170,12 +169,12 @@ plotting.show(
 #
 # (A narrow peak on such a curve is called a quasi-periodic oscillation, **QPO**. Its frequency, width and strength are among the best features there are, where a telescope can see it at all. You will meet them from lesson 2 on.)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The spectrum
 #
 # Now the energies. NICER looked at the black hole MAXI J1820+070 on 2018 July 3, with an exposure of 1.7 hours.
 
-# %%
+# %% tags=["slide-next"]
 nicer = data.load_spectrum("nicer_maxi_j1820")
 response = data.load_response("nicer")
 edges = np.append(nicer.energy_lo, nicer.energy_hi[-1])  # keV
@@ -282,7 +281,7 @@ for low, high in ((3, 10), (7, 10)):
     print(f"{low}-{high} keV: spread of ten redrawn spectra {np.std(redrawn, ddof=1):.3f}")
 
 # %% [markdown]
-# The photons are so many that the statistical error is a few hundredths at most. And yet the answer moves by tenths with the band, because the power law is not the whole truth: below 2 keV the disc shines through, below 0.5 keV interstellar gas absorbs, and around 6.5 keV iron in the disc glows in a broad line, whose bump makes 3–10 keV flatter than either of its ends. (Nor is the calibration perfect.) *A feature is the answer to a question that you chose.* An archive in which one author fitted 3–10 keV and another 2–20 keV holds two different features in one column. Lesson 2 has such a column for you.
+# The photons are so many that the statistical error is a few hundredths at most. And yet the answer moves by tenths with the band, because the power law is not the whole truth: below 2 keV the disc shines through, below 0.5 keV interstellar gas absorbs, and around 6.5 keV iron in the disc glows in a broad line, whose bump makes 3–10 keV flatter than either of its ends. (Nor is the calibration perfect.) *A feature is the answer to a question that you chose.* An archive in which one author fitted 3–10 keV and another 2–20 keV holds two different features in one column.
 
 # %% [markdown]
 # ## Accretion states
@@ -300,7 +299,7 @@ for low, high in ((3, 10), (7, 10)):
 #
 # Over an outburst of months, a source walks through them along a track that does not go back the way it came: it turns soft at high luminosity, and hard again at a much lower one (**hysteresis**). Below some 30 % of the Eddington luminosity, neutron stars do the same (Muñoz-Darias et al. 2014), which makes the second half of our question the harder one.
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(5.6, 3.8))
 plotting.sketch_outburst(ax)
 plotting.show(
@@ -312,7 +311,7 @@ plotting.show(
     ),
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Samples, features, labels
 #
 # Three words, and we are talking machine learning:
@@ -346,7 +345,7 @@ plotting.show(
 #
 # Will somebody have to act on a single answer, a referee or an observer on duty? They will ask why: **interpretability** is part of the question.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 1.4 · Three tasks  ·  core · 5 min · ●○○
 #
 # Sort five plans into `"description"`, `"prediction"`, `"inference"`.
@@ -364,14 +363,14 @@ tasks = {
 
 tasks = check.tasks(tasks)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Second: do the training data look like the target?
 #
 # Same telescope, same selection, same noise. How much can it matter? Take *one* source with a power-law spectrum and look at it with five telescopes. A hardness is the simplest feature of all: counts at 5–10 keV over counts at 3–5 keV.
 #
 # **Predict:** will the five telescopes agree on it within 10 %? Within a factor of 2?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 1.5 · One source, five telescopes  ·  core · 10 min · ●●○
 #
 # Write the hardness of a power law as a given telescope sees it. `power_law(response.energy_lo, response.energy_hi, index, norm=1.0)` gives photons/cm²/s in each energy bin, and `response.fold(...)` counts/s in each channel, as a torch tensor, of which `np.asarray` makes an array. Channels have energies `response.channel_lo`, `response.channel_hi` (keV); a channel belongs to a band if its middle does.
@@ -392,7 +391,7 @@ def hardness(response, index):
 
 hardness = check.hardness(hardness)
 
-# %%
+# %% tags=["slide"]
 indices = np.linspace(0.0, 6.0, 31)
 names = ("nicer", "swift_xrt", "xmm_pn", "nustar_fpma", "rxte_pca")
 responses = {name: data.load_response(name) for name in names}
@@ -513,7 +512,7 @@ verdicts = check.verdicts(verdicts)
 #
 # **Predict:** at twice the distance a quarter of the photons arrive. Which of these stays the same: the mean rate, the variance, the fractional rms, the Leahy power?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 1.7 · Twice as far  ·  core · 8 min · ●●○
 #
 # Make the light curve that the same source would show at twice the distance. Each photon arrives with probability 1/4, independently of all others.
@@ -523,7 +522,7 @@ verdicts = check.verdicts(verdicts)
 def twice_as_far(counts, generator):
     """The counts per bin (n_bins,) that remain of `counts` if a quarter of the photons arrive."""
     # solution: each photon tosses its own coin: a bin with n photons keeps a binomial number of them
-    return generator.binomial(counts.astype(int), 0.25)
+    return generator.binomial(counts, 0.25)
     # end solution
 
 
@@ -547,7 +546,7 @@ for name, measure in {
 # %% [markdown]
 # Only the *fractional* rms stays. The variance of the source itself falls by 16, its noise by 4; the Leahy power above its noise level of 2 falls by 4, since it compares the signal with the noise. Subtract the noise, divide by the mean rate, and a power spectrum becomes comparable between sources: this is the *fractional rms* normalisation. One line of physics, and a bias is gone that no amount of training data would have revealed.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - The question comes first: state and nature of a source, from one pointing. One sample is a pointing; its features are measured; its label is somebody's word.
@@ -555,5 +554,6 @@ for name, measure in {
 # - The same source has another hardness in every telescope.
 # - What an observation cannot see is missing, and missing is not zero.
 # - Look at the data. Every one of our five observations had a flaw that no classifier would have reported.
-#
+
+# %% [markdown]
 # **Further reading.** R. Remillard & J. McClintock, *X-ray properties of black-hole binaries* (ARA&A 44, 49, 2006) · S. Vaughan et al., *On characterizing the variability properties of X-ray light curves from active galaxies* (MNRAS 345, 1271, 2003) · M. Hernán, J. Hsu & B. Healy, *A second chance to get causal inference right* (Chance 32, 42, 2019) · D. Huppenkothen, M. Ntampaka et al., *Constructing impactful machine learning research for astronomy* ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)).

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 2 · Exploring the data, part I
 #
-# | | |
-# |---|---|
 # | **The question** | Is this table what we think it is? |
+# |---|---|
 # | **Afterwards you can** | read a column's unit, scale and gaps before you use it; say for every empty cell why it is empty, and who is left if you delete it; find outliers and misfiled rows by looking, and put a spread over *sources* on any number |
 # | **Time** | 40 min of reading or teaching, 64 min of exercises |
 # | **Data** | simulated: 6000 pointings of an RXTE PCA, see `data/README.md` (but not its spoilers) |
@@ -129,10 +128,10 @@ print(f"{np.sum(share > 0)} of {len(share)} columns have empty cells; some of th
 columns = ["hr_low", "qpo_freq", "hue", "kt_in", "lag_1_10", "rms_hf", "gamma", "hr_hard"]
 share[columns].map("{:.1%}".format).to_frame("empty").T
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Before we ask why: many recipes begin with `table.dropna()`, "delete all rows with a gap". **Predict:** how many of our 6000 rows survive it? And if `hr_low`, the emptiest column, goes first?
 
-# %%
+# %% tags=["slide"]
 measured = table.drop(columns=["hr_low", "hr_low_err"])
 print("dropna:", len(table.dropna()), "rows; without hr_low:", len(measured.dropna()))
 
@@ -144,7 +143,7 @@ print("dropna:", len(table.dropna()), "rows; without hr_low:", len(measured.drop
 #
 # 6000 rows look like 6000 pieces of evidence. They are not: pointings of one source resemble each other. A share of rows has a tiny error if rows are independent, and a large one if the sky had only 48 dice to throw. Ask what *other sources* would have given: draw sources with replacement, take all rows of each, measure again. That is the **bootstrap**, by source (a *cluster* bootstrap).
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 2.2 · Another sky  ·  core · 12 min · ●●○
 #
 # Write it: as many sources as the table has, each with the same chance at each draw. A source that is drawn twice brings its rows twice.
@@ -193,7 +192,7 @@ cells = ["state_label", "bright"]
 empty, *others = [sky.groupby(cells)[["qpo_freq", "kt_in"]].mean() for sky in skies]
 spread = pd.concat(others).groupby(level=[0, 1]).std()
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, sharey=True)
 for ax, column in zip(axes, ("qpo_freq", "kt_in"), strict=True):
     for number, (state, look) in enumerate(looks.items()):
@@ -217,7 +216,7 @@ plotting.show(
 #
 # One empty cell, three meanings. Gaps that depend on nothing would be *missing completely at random*, and harmless. Ours depend on brightness, on the state, and on the very value that is missing: **not at random**. No fill-in rule can know that; you do. (There is a fourth meaning: `gamma` and `kt_in` are empty, too, where the fit ran into its limit. There *was* a number, but it was no measurement.)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 2.3 · Three kinds of nothing  ·  core · 7 min · ●●○
 #
 # Sort six empty cells. `"nothing there"`: looked well enough, and there is none. `"too faint"`: a brighter pointing of the same state has it. `"not with RXTE"`: this telescope would not see it however bright the source.
@@ -335,7 +334,7 @@ plotting.show(
 # %% [markdown]
 # The skew of a light curve is one of our columns. It should sort the three. So look for rows whose skew is far from that of the others. In units of what?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 2.4 · A ruler that does not bend  ·  core · 10 min · ●●○
 #
 # The usual $z = (x - \bar x)/\sigma$ has a flaw: outliers stretch $\sigma$, and hide behind it. Use the median $m$, and the **median absolute deviation** $\mathrm{MAD} = \mathrm{median}\,|x - m|$, instead:
@@ -444,10 +443,10 @@ for name, marked in marks.items():
 #
 # Somebody tells you that five pointings in this archive are filed under the wrong source. Their light curves are fine, their spectra too. No histogram of the whole table will show them: each is a normal row, of somebody else. Look at each source *by itself*. What should not be there: a flux, a colour, a date?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 2.5 · Alone in time  ·  core · 12 min · ●●●
 #
-# Outbursts last for weeks or months, with a pointing every few days. Write how many days separate each pointing from the nearest *other* one with the same entry in column `by`.
+# Outbursts last for weeks or months, with a pointing every few days. Write how many days separate each pointing from the nearest *other* one with the same entry in column `by`; where there is no other, NaN.
 
 
 # %%
@@ -510,7 +509,7 @@ for name, marked in scores.items():
 #
 # In a real archive, candidates are where it *starts*: go back to the pointing direction in the file header. Until somebody has, the rows get a flag.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write three sentences). Slews, bursts, flares, group D, five misfiled rows, pairs of pointings at the same time: which of these rows would you delete, at which point of the analysis, and what exactly would you write in the paper? Would a reader with your table and your sentence arrive at the same rows?
 
 # %% [markdown]
@@ -544,7 +543,7 @@ plotting.show(
 # %% [markdown]
 # $n_\mathrm{eff} = (\sum n_i)^2/\sum n_i^2$, with $n_i$ rows of source $i$, is the number of *equal* sources that would be as uneven. Sixteen black holes count like a handful. "Accuracy on black holes" is, row by row, the accuracy on two of them.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 2.6 · The score of doing nothing  ·  core · 9 min · ●●○
 #
 # Always name the label that is most frequent among all rows. Write how often that is right: over rows, and as a mean over sources, each counting the same.
@@ -577,7 +576,7 @@ print("trust in the label of the state:", table.label_trust.value_counts().to_di
 #
 # `label_trust` says how sure the human reader was. Four rows in ten have less than an A. Keep the column; lesson 08 will hold the errors of a model against it.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## A first diagram
 #
 # After so much bookkeeping, one look at physics. (*Border crossing, number four:* one outburst of one source, which will be a training source.) In lesson 01 we sketched how an outburst turns soft at one luminosity and hard again at another.
@@ -588,7 +587,7 @@ outburst = own[own.outburst_id == "R008"]
 first = outburst[outburst.state_label == "HSS"].rate_1.iloc[:3].median()
 print(f"R008 turned soft at {first:.0f} counts/s per detector")
 
-# %% [markdown]
+# %% [markdown] tags=["slide-next"]
 # ### Predict first
 #
 # At what rate per detector did it begin to return to the hard state? Write a number.
@@ -596,7 +595,7 @@ print(f"R008 turned soft at {first:.0f} counts/s per detector")
 # %%
 my_guess = ...  # counts/s in one detector
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(7.6, 4.6))
 plotting.hardness_intensity(ax, own, outburst="R008")
 plotting.mark_guess(ax, my_guess, axis="y")
@@ -615,7 +614,7 @@ print(f"it left the soft state at {last:.0f} counts/s per detector: a factor of 
 # %% [markdown]
 # This is **hysteresis**, seen through a whole chain of mended columns: per detector, in Crab units, logarithmic, by outburst, in order of time. Leave one of them out, and the loop is blurred or torn. Exploring is not what you do before the science starts. It is the start.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 2.7 · Whose business is it?  ·  core · 8 min · ●●○
 #
 # Close with a list. Eight findings: in which step of the course is each dealt with first? `"now"`: mend, flag or ask today. `"split"` (lesson 03): what may be on both sides. `"pre-processing"` (05): what happens to every column before a model sees it. `"metric"` (06): how the result is judged.
@@ -644,7 +643,7 @@ checklist.sort_values("dealt with", key=lambda column: column.map(steps.index), 
 # %% [markdown]
 # Copy it into your own project and fill it with your own table. It is the best first page a data paper can have.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - A column is a type, a unit and a meaning. In the right unit, some problems solve themselves.
@@ -652,5 +651,6 @@ checklist.sort_values("dealt with", key=lambda column: column.map(steps.index), 
 # - What exists only where noise was kind (an rms, a colour, a QPO) follows the brightness.
 # - An outlier is a question: slew, burst, flare, a wrong name, or a wrong model of ours.
 # - Count sources, not rows: for the error of a share, for a baseline, and from the next lesson on for every score.
-#
+
+# %% [markdown]
 # **Further reading.** V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton 2023): exploring data before models · J. Buchner & S. Fotopoulou, [arXiv:2502.08222](https://arxiv.org/abs/2502.08222): how to set up a project · D. Baron, [arXiv:1904.07248](https://arxiv.org/abs/1904.07248): outliers and how to find them · scikit-learn user guide, [Imputation of missing values](https://scikit-learn.org/stable/modules/impute.html): what the tools can do.

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 3 · Train-validation-test splits
 #
-# | | |
-# |---|---|
 # | **The question** | How well will our classifier do on the next sample, and which rows may we ask? |
+# |---|---|
 # | **Afterwards you can** | split an archive by row, by source and by date, and say which split answers your question; find a leak with shuffled labels; tell the error bar of a score from the number of sources |
 # | **Time** | 40 min of reading or teaching, 56 min of exercises |
 # | **Data** | simulated: RXTE pointings and light curves; real, if you have fetched it: RXTE/ASM colours, see `data/README.md` |
@@ -42,7 +41,7 @@ plotting.use_course_style()
 #
 # Choosing is learning, too: whoever picks the best of many models has fitted the validation set. Watch it happen with models that know nothing at all.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 3.1 · The best of many  ·  core · 8 min · ●●○
 #
 # Every "model" below tosses a coin for each answer. You are given two tables of truth values, `(n_models, n_answers)`: which answers were right on the validation set, and which on the test set. Choose the model that scores best on validation (a score is the share of right answers), and return its two scores.
@@ -59,7 +58,7 @@ def best_of_many(right_validation, right_test):
 
 best_of_many = check.best_of_many(best_of_many)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Predict first.** The validation set of this course will hold 13 sources. Toss 100 coins for each of the 13, is it a black hole or not, and keep the best of these 100 "models". What is its score on validation?
 
 # %%
@@ -77,7 +76,7 @@ for n_answers in sizes:
             scores.append(best_of_many(*coins))
         chosen[n_answers, n_models] = np.array(scores)
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots()
 for n_answers, colour, marker in zip(sizes, ("C1", "C0"), "so", strict=True):
     for part, name, line in ((0, "validation", "-"), (1, "test", ":")):
@@ -111,7 +110,7 @@ for (n_answers, n_models), scores in chosen.items():
 # %% [markdown]
 # (Bands hold two thirds of 200 repetitions.) Nothing was ever learned, and the best of a hundred names more than 80 % of 13 sources right. This is **selection optimism**. It grows with the number of things you try and shrinks with the number of *independent* answers you judge by. Only rows that took no part in the choice are honest, and only the first time: look, change something, look again, and the test set is one more validation set.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What is a sample?
 #
 # "Independent" is the word that matters. Our archive is a set of boxes within boxes: segments of a light curve in a pointing, pointings in an outburst, outbursts in a source. A row is a pointing. Are 6000 pointings 6000 independent answers?
@@ -129,7 +128,7 @@ rows_per_source = table.source_id.value_counts()
 print(f"rows per source: {rows_per_source.min()} to {rows_per_source.max()}")
 print(table.groupby("object_label").source_id.nunique().to_string())
 
-# %%
+# %% tags=["slide"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.8))
 soft = table[table.state_label == "HSS"]
 qpo = table[table.qpo_det & (table.object_label == "BH")]
@@ -200,7 +199,7 @@ print(f"always the most frequent source: {rows_per_source.iloc[0] / len(table):.
 #
 # So: **what will your next sample be?** A new pointing of a known source, or a new source? The split must imitate that.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 3.3 · Hold out whole sources  ·  core · 10 min · ●●○
 #
 # Deal out *sources* at random, each with the same chance, `share` of them into the second part. Return the positions of their rows.
@@ -276,7 +275,7 @@ print(true.agg(["mean", "std"]).round(3).to_string())
 #
 # Take the labels off the sources, shuffle them, and stick them back on: each *source* gets one label, at random. Now there is nothing true to be learned about black holes. An honest score must fall to chance.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 3.4 · Shuffle labels among whole sources  ·  core · 12 min · ●●○
 #
 # Every source gets the label of a randomly chosen source, such that as many sources as before are black holes. Return the new label of each row.
@@ -319,7 +318,7 @@ def draw_scores(ax, true, control):
 
 RANDOM, HELD_OUT = ("random rows", "C0", "o"), ("held-out groups", "C1", "s")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # With labels that mean nothing, what will be the balanced accuracy on *random rows*? Write down a number before you run on.
@@ -332,7 +331,7 @@ meaningless = [shuffle_labels(object_label, source, np.random.default_rng(s)) fo
 control = compare(features, meaningless, source)
 
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots()
 draw_scores(ax, true, control)
 plotting.mark_guess(ax, my_guess, axis="y")
@@ -420,7 +419,7 @@ print(f"independent rows that would give it: {accuracy * (1 - accuracy) / by_sou
 # %% [markdown]
 # Six thousand pointings, and the score is worth fewer than a hundred independent ones. Random rows scatter little because each split asks the *same* sources; that small error bar belongs to a question that nobody had. Where sources are held out, published error bars are large: 87 ± 13 % for 61 sources of RXTE (Pattnaik et al. 2021, arXiv:2012.06934).
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 3.5 · How many sources?  ·  core · 8 min · ●●○
 #
 # You plan a survey, and expect a share $p$ of right answers. Take the worst case: the sources are of equal size, and the rows of a source are all right or all wrong. How many test sources do you need at least, so that the standard error of the share is no larger than a wanted one?
@@ -767,7 +766,7 @@ if asm is not None:
 # %% [markdown]
 # On random rows the intensity is a find: several per cent better. On held-out systems it gives nothing that stands out of the spread. A number that was scaled for each system by itself can say little about black holes, but it is part of the handwriting. **A feature that helps on random rows alone is a name tag.** With the wrong split you would have published it as physics.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 3.7 · Which split does the question need?  ·  core · 8 min · ●●○
 #
 # What will the next sample be? Sort six plans. Hold out `"rows"` (at random), whole `"pointings"`, whole `"sources"`, or separate `"past and future"`.
@@ -786,10 +785,10 @@ right_split = {
 
 right_split = check.right_split(right_split)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write three sentences): which split does your last paper need? What is your "source" there: a star, a field, a night, a simulation run, an annotator? How many do you have, and what is the error bar of your score?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Train learns, validation chooses, test tells the truth once. The best of many useless models looks good to whoever chose it.
@@ -799,5 +798,6 @@ right_split = check.right_split(right_split)
 # - Overlapping segments, outbursts, dates: look for what two rows share, and keep it on one side.
 # - Few sources and rare classes: stratify, then print rows, sources and classes of every part.
 # - The test set is locked until lesson 12.
-#
+
+# %% [markdown]
 # **Further reading.** scikit-learn user guide, [*Cross-validation: evaluating estimator performance*](https://scikit-learn.org/stable/modules/cross_validation.html) (all splitters, with pictures) · D. Huppenkothen, M. Ntampaka et al., *Constructing impactful machine learning research for astronomy* ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528): what referees should ask) · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023: validation, patiently, with exercises) · J. Buchner & S. Fotopoulou ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222): how to set up a project) · G. Gopalan, S. Vrtilek & L. Bornn ([arXiv:1507.03538](https://arxiv.org/abs/1507.03538): the ASM data, split by system).

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 4 · Exploring the data, part II
 #
-# | | |
-# |---|---|
 # | **The question** | Which features know the state, which know the object, and which only seem to? |
+# |---|---|
 # | **Afterwards you can** | say what a relation should look like before you look, and what would fake it; measure separation and correlation by ranks, with errors from whole sources; forbid a feature and give the reason |
 # | **Time** | 40 min of reading or teaching, 48 min of exercises |
 # | **Data** | the training set of the simulated RXTE archive, 24 sources, and its light curves, see `data/README.md` |
@@ -45,7 +44,7 @@ pd.crosstab(train.object_label, train.state_label)[list(plotting.HUES)]
 #
 # Every relation below is looked at with three questions, in this order: **what should it look like, what does it look like, and what would fake it?**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 4.1 · What should it look like?  ·  core · 8 min · ●○○
 #
 # Physics first. Each sentence describes one of these columns, each column once: `rms_0p1_64`, `gamma`, `kt_in`, `nu_break`, `qpo_freq`, `hue`, `lag_1_10`, `hr_soft`. (`train.attrs["meaning"]["gamma"]` tells what a column is.)
@@ -143,7 +142,7 @@ print(pd.DataFrame(inside).T.map("{:.0%}".format).to_string())
 #
 # Eyes judge one histogram at a time; we have dozens. So, a number. Draw one pointing at random from each of two groups: how often does the second have the larger value? If always, 1; if never, 0; if the feature knows nothing, 1/2. It is the Mann–Whitney statistic $U$ over the number of pairs; lesson 06 meets it again under the name of AUC. Only the *order* of values counts: no logarithm can change it.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 4.2 · Two groups, one number  ·  core · 10 min · ●●○
 #
 # Write it for two Series of values. Missing values take no part; a tie counts one half.
@@ -205,7 +204,7 @@ plotting.show(
 #
 # How sure is each number? With seven black holes, less than two digits suggest: another set of sources would move much of the right half by about 0.1, and only its strongest entries stand still. Further down we draw others.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Why validation stays closed: a demonstration
 #
 # Say we had no physics and took what looks best. Cut the *training* sources at random into halves. In one half, find which of all measured columns separates BH from NS best, over all states. Then try this column on the other half. Twenty times.
@@ -245,7 +244,7 @@ print(f"best of {len(measured)} columns, mean of 20 cuts (standard deviation)")
 for name in ("chosen", "tried"):
     print(f"  where it was {name:6s}: {trials[name].mean():.2f} ({trials[name].std():.2f})")
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(7.2, 3.4))
 ax.vlines(trials.index, trials.tried, trials.chosen, color="0.7", linewidth=1)
 ax.plot(trials.index, trials.chosen, "o", color="C0", label="where it was chosen")
@@ -276,7 +275,7 @@ plotting.show(
 #
 # Two features that say the same are one feature. The usual measure, Pearson's $r$, asks how well a *straight line* describes the points. Our features spread over decades, follow curves, and have outliers. Spearman's $\rho$ is Pearson's $r$ of the **ranks**: smallest value 1, next 2, and so on. It asks whether one grows whenever the other does.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 4.3 · Spearman by hand  ·  core · 10 min · ●●○
 #
 # Write $\rho$ for two Series. Use only the pairs in which neither value is missing, and give equal values the mean of their ranks.
@@ -409,14 +408,14 @@ plotting.show(
 #
 # **Discuss with your neighbour** (4 min; alone, write two sentences): in the panel of disc share and soft colour, neutron stars run *upwards* where black holes run downwards. What does the fit call a disc there?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The wheel, twice
 #
 # The power-colour hue was calibrated on black holes (Heil, Uttley & Klein-Wolt 2015). A neutron star is lighter, everything around it runs four to seven times faster, and the four fixed bands of frequency catch other parts of the same power spectrum.
 #
 # **Predict:** in which direction do neutron stars in their hard state move on the wheel, and into which sector?
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 5.6))
 for ax, (kind, rows) in zip(
     axes, (("black holes", black), ("neutron stars", neutron)), strict=True
@@ -444,7 +443,7 @@ print(shares.map("{:.0%}".format).to_string())
 # %% [markdown]
 # Hard-state neutron stars sit clockwise of the black holes, and about half of them in the published sector of HIMS. Nobody measured wrongly, and no label is wrong: the calibration belongs to another population. Two ways out: give the model the object's frequencies as well, or draw your own sectors. A third is to notice that *hue in LHS tells the mass*.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Γ against QPO frequency
 #
 # The best-known relation in the field: as the inner edge of whatever oscillates moves in, the QPO gets faster and the spectrum steeper. Each source has its own curve, shifted by its mass.
@@ -508,7 +507,7 @@ print("pooled:", *(f"{kind} {rho:.2f}" for kind, rho in pooled.items()))
 print(f"slope, all together: {line(with_qpo)[0]:.2f} per decade; within a source: median")
 print(f"{np.median(slopes):.2f}, {np.sum(slopes > line(with_qpo)[0])} of {len(slopes)} steeper")
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(7.2, 3.8))
 both = pd.concat([within, pooled])
 parts = of_source | pools
@@ -664,7 +663,7 @@ plotting.show(
 #
 # Back to the rms of HSS that was too high. The measured variance is the true one plus noise of zero mean, and where the sum is negative there is no root: the cell is empty. The fainter the source, the larger the noise, and the higher must a value be to exist at all. Even a *constant* true rms then seems to rise towards faint sources.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 4.4 · Make the fake yourself  ·  core · 10 min · ●●○
 #
 # Simulate it. Every pointing has the same true rms. Its measured *variance* is the true one plus a normal error; what enters the table is the root, or NaN where there is none.
@@ -712,7 +711,7 @@ for kind, table in fifths.items():
     print(f"{kind} in HSS, faintest to brightest fifth")
     print(table.round({"rate": 0}).round(3).to_string(index=False))
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), sharey=True)
 for ax, (kind, table) in zip(axes, fifths.items(), strict=True):
     soft = train[(train.object_label == kind) & (train.state_label == "HSS")]
@@ -868,7 +867,7 @@ def mean_power(kind, state):
     return pointings.mean().to_numpy(), pointings.sem().to_numpy(), len(pointings)
 
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.6), sharey=True)
 for ax, kind in zip(axes, ("BH", "NS"), strict=True):
     power, errors = {}, {}
@@ -952,7 +951,7 @@ verdicts = check.verdicts(verdicts)
 #
 # **Discuss with your neighbour** (4 min): an *empty* cell of `hue` knows how faint a source is. Would you let a model see it? Lesson 05 has to decide.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Three questions for every relation: what should it look like, what does it look like, what would fake it. A fake can be simulated, and then explains all (neutron stars) or not (black holes).
@@ -960,5 +959,6 @@ verdicts = check.verdicts(verdicts)
 # - Separation and rank correlation ask for order only, and forgive decades, curves and outliers. Twins are found by $\rho$ near 1.
 # - A pooled relation is not that of any source. Errors come from resampling *sources*, and are several times those from rows.
 # - No score forbids a feature. You do, with a reason that can be written down.
-#
-# **Further reading.** V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023; first look at real data) · J. Buchner & S. Fotopoulou ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222); good habits, start to end) · D. Baron, *Machine learning in astronomy* ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248); distances, groups, unsupervised views) · L. Heil, P. Uttley & M. Klein-Wolt (MNRAS 448, 3339, 2015; the wheel and its sectors) · scikit-learn user guide, *Common pitfalls* ([link](https://scikit-learn.org/stable/common_pitfalls.html); leakage in one page).
+
+# %% [markdown]
+# **Further reading.** V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023; first look at real data) · J. Buchner & S. Fotopoulou ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222); good habits, start to end) · D. Baron, *Machine learning in astronomy* ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248); distances, groups, unsupervised views) · L. Heil, P. Uttley & M. Klein-Wolt (MNRAS 448, 3339, 2015; the wheel and its sectors) · scikit-learn user guide, [*Common pitfalls*](https://scikit-learn.org/stable/common_pitfalls.html) (leakage in one page).

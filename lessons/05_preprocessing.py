@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 5 · Pre-processing: dimensionality reduction, scaling
 #
-# | | |
-# |---|---|
 # | **The question** | What must happen to a table of measurements before a model may see it, and what must not? |
+# |---|---|
 # | **Afterwards you can** | choose a logarithm, a direction or a scale for a column, and measure what it changes; fill a gap according to why it is one; put every step that learns into a Pipeline, and show what leaks if you do not |
 # | **Time** | 40 min of reading or teaching, 64 min of exercises |
 # | **Data** | simulated: training and validation set of the RXTE archive, and a look at NICER |
@@ -53,12 +52,12 @@ def say(values):
 
 print(f"{len(train)} pointings at {train.source_id.nunique()} sources to learn from")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Logarithms
 #
 # Three columns as they come, and their logarithms. Before you look: in which do you expect *most* of the pointings in a single bin of the histogram?
 
-# %%
+# %% tags=["slide"]
 columns = {"rate": "1/s", "red_chi2": "", "rms_0p1_64": "of the mean"}
 fig, axes = plt.subplots(2, 3, figsize=(8.4, 4.4), layout="constrained")
 for (name, unit), (top, bottom) in zip(columns.items(), axes.T, strict=True):
@@ -170,7 +169,7 @@ print((100 * share).map("{:.6f} %".format).to_string())
 # %% [markdown]
 # On raw columns the neighbours compare count rates and nothing else; a rate tells as much about the distance of a source as about its state. In other units the answer would change: **a result that depends on the choice of units is no result.** The tree asks one question of one column at a time ("is the rate above 300?"), so that neither scale nor logarithm changes what it can say, and its scores are the same. So much for "always scale": scale for models that add up columns (neighbours, PCA, anything with a penalty, neural networks).
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 5.2 · A scaler by hand  ·  core · 8 min · ●●○
 #
 # Write the scaling: each column minus its mean, over its standard deviation. There are two tables, one to learn from and one of new sources. What would you know about the second when the next pointing arrives?
@@ -241,7 +240,7 @@ for names in (few, more):
 #
 # The hue is an angle. 359° and 1° are neighbours on the wheel, and as far apart as can be in the table. Their mean is 180°, the far side of the wheel: a state that neither of them is in.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 5.3 · The mean of angles  ·  core · 8 min · ●●○
 #
 # Turn each hue into an arrow of length one, $(\sin h, \cos h)$, add up the arrows, and see where the sum points. The answer is in degrees, from 0 to below 360.
@@ -401,7 +400,7 @@ for kind, model in models.items():
 # %% [markdown]
 # Over *all* pointings the fillings differ by a few per cent. You might not bother. But among the pointings that have a gap the median costs up to twenty per cent on average, and in unlucky splits it is a disaster, because which way these rows fall hangs on a few sources. **Score the rows that a treatment touches, not all rows.** What helps is either to put the value where physics says it is, or to let the model see that there was none.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 5.4 · Fill and mark  ·  stretch · 10 min · ●●○
 #
 # Write "median + mark" with pandas. `train` and `other` are tables of the same columns, both with gaps. Return `other` with its gaps filled, and with a new column `<name>_missing` (1 or 0) for each column that has gaps *in train*: the model needs the same columns for every table.
@@ -436,7 +435,7 @@ for target in ("state_label", "object_label"):
 # %% [markdown]
 # Be honest: for the state these are differences of about one per cent, as large as their own spread, for other columns know what the gap hides. For the object they are a little larger. And the sign depends on the model: marks help the linear model, which can give each its own weight, and do not help the neighbours, who are rather *worse* at the state with them. A mark that is rarely 1 has, once scaled, a 1 that lies several standard deviations from the 0: two pointings that differ in one gap end up far apart. There is no filling that is best for every model. There is one that is worst for the rows it touches.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Do you want to know what a gap knows?
 #
 # **Predict:** throw all measured values away, and keep only *which* of the 14 features are empty. How many per cent of the states can a logistic regression still tell, on new sources?
@@ -459,7 +458,7 @@ for fit, held_out in splits.split(train, groups=train.source_id):
 commonest = target.mode()[0]
 guessing = 100 * (target == commonest).mean()
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(6.4, 2.8))
 ax.plot(same, np.zeros(10), "o", markerfacecolor="none")
 ax.plot(other, np.ones(10), "^", markerfacecolor="none")
@@ -501,7 +500,7 @@ print(
 #
 # By hand it is three steps: subtract the mean of each column; compute the covariance matrix; take its eigenvectors. An eigenvector is a component, its eigenvalue the variance along it.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 5.5 · PCA by hand  ·  core · 12 min · ●●●
 #
 # Write it, with `np.linalg.eigh` of the covariance matrix, or with `np.linalg.svd` of the centred table. Return the components as *rows*, the largest variance first, and the variances. Do not scale: that is another step. The check draws your variances over those of scikit-learn.
@@ -549,12 +548,12 @@ print("six rms alone, scaled (%):", (100 * ratio).round(1))
 # %% [markdown]
 # Raw, PCA has discovered that count rates are large numbers. Scaled, the six rms share some four fifths of their variance in one component: they are **collinear**. Six columns, about two measurements: how much, and how fast. (For a linear model that means weights that cannot be told apart; lesson 11.)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Variance is not relevance
 #
 # Here is what the field would plot, with the states; and, on the right, the soft state alone, with the objects.
 
-# %%
+# %% tags=["slide-next"]
 score = reference.transform(scaled)
 score *= np.sign(reference.components_[:, 0])  # choose a sign: the soft colour counts positive
 fig, (left, right_) = plt.subplots(1, 2, figsize=(8.4, 3.8), sharey=True, layout="constrained")
@@ -646,7 +645,7 @@ treat = ColumnTransformer(
 print(treat.fit_transform(train).round(2)[:2])
 print(treat.get_feature_names_out())
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 5.6 · The whole chain  ·  core · 12 min · ●●○
 #
 # Now put it together, for any columns: treat, fill with medians and mark, scale. Use the pieces above; return it *unfitted*, for whoever uses it will fit it.
@@ -716,7 +715,7 @@ print(f"gain {say(gain)}, positive in {np.sum(gain > 0)} of 20 splits")
 my_guess = ...  # per cent
 
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 5.7 · Close the leak  ·  core · 8 min · ●●○
 #
 # Write the honest version: the 10 best columns chosen anew *inside* each of five folds, which `StratifiedKFold(5, shuffle=True, random_state=seed)` cuts. `SelectKBest(k=10)` is a transformer like any other. Chance is to be one half, so score the balanced accuracy.
@@ -749,7 +748,7 @@ for seed in range(20):
     outside.append(100 * scores.mean())
 print(f"chosen inside the folds {say(inside)} %, chosen before {say(outside)} %")
 
-# %%
+# %% tags=["slide"]
 fig, (left, right_) = plt.subplots(1, 2, figsize=(8.4, 3.2), layout="constrained")
 left.plot(sealed, leaky, "o", markerfacecolor="none")
 left.axline((90, 90), slope=1, color="0.4", linestyle=":", label="no difference")
@@ -776,7 +775,7 @@ plotting.show(
 #
 # A harmless leak and a fatal one are the same mistake in the source code. One habit cures both: **whatever has a `fit` goes into the Pipeline, and the Pipeline goes into the folds.**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Logarithms make factors into distances. Lags have none, and an rms that is not above zero has none.
@@ -786,5 +785,6 @@ plotting.show(
 # - The pattern of gaps knows state, telescope and brightness. It is up to you whether you want that.
 # - PCA keeps what varies, not what matters.
 # - What learns goes into the Pipeline. The leak of a scaler is tiny; the leak of a choice is not.
-#
+
+# %% [markdown]
 # **Further reading.** The scikit-learn user guide, [*Pipelines and composite estimators*](https://scikit-learn.org/stable/modules/compose.html), for all that a Pipeline can hold, and [*Common pitfalls*](https://scikit-learn.org/stable/common_pitfalls.html), for more leaks · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): preparing data, with exercises · D. Baron, *Machine learning in astronomy: a practical overview* ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248)): distances, scaling, dimensionality reduction · L. Heil, P. Uttley & M. Klein-Wolt, *Power colours* (MNRAS 448, 3339, 2015): where the hue comes from.

@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 6 · Choosing an evaluation metric
 #
-# | | |
-# |---|---|
 # | **The question** | Every model makes mistakes. Which ones can you afford, and which number tells? |
+# |---|---|
 # | **Afterwards you can** | compute recall, specificity, precision, F and AUC by hand, with error bars; choose a threshold from what a false alarm and a miss cost, and check whether the probabilities deserve it; choose one metric for your own question and defend it |
-# | **Time** | 40 min of reading or teaching, 64 min of exercises |
+# | **Time** | 45 min of reading or teaching, 66 min of exercises |
 # | **Data** | simulated: the training and the validation set of the RXTE archive, see `data/README.md` |
 # | **Run time** | below 30 s on two cores |
 
@@ -28,11 +27,12 @@ from helpers.preprocessing import GROUPS, preprocessor
 
 plotting.use_course_style()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## A job with a price
 #
 # Tonight's pointings come in. A source that is just crossing from hard to soft, in HIMS or SIMS, is worth a call to another telescope: in a few days it is over. A wrong call wastes 10 ks of somebody's time. No call, and the transition is gone, perhaps for years.
-#
+
+# %% [markdown]
 # Metrics come *before* models, because a metric says what "better" means. So the model is a black box today: lesson 7 opens it. It learns from 24 sources and gives four probabilities, one per state, for each pointing of 13 other sources.
 
 # %%
@@ -86,10 +86,10 @@ ten
 #
 # with $R$ the recall. If recall matters $\beta$ times as much as precision, $F_\beta = (1 + \beta^2)PR/(\beta^2 P + R)$.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 6.1 · Four boxes  ·  core · 8 min · ●○○
 #
-# Pencil and paper, ten rows, eight numbers. Two digits will do.
+# Pencil and paper, ten rows, eight numbers. Two digits will do, or the fraction itself, such as `3 / 7`.
 
 # %%
 # solution: go through the table row by row and make a tally of four; only then divide
@@ -143,10 +143,10 @@ print("precision of all:   ", with_error((call & label).sum(), call.sum()))
 # %% [markdown]
 # From ten pointings we know that the recall is neither 0 nor 1. Not more. And of a thousand pointings only the positives inform the recall: **what counts is the number in the denominator**, not the size of the table.
 
-# %% [markdown]
-# ## Exercise 6.2 · Write the four  ·  core · 10 min · ●●○
+# %% [markdown] tags=["slide"]
+# ## Exercise 6.2 · Write the four  ·  core · 12 min · ●●○
 #
-# Write recall, specificity, precision and $F$, in this order, for arrays of true and false. Think of empty denominators: a model that never calls has no precision. The convention here: a share of nothing is `nan`, not 0, for 0 would be a statement. Take $F$ from the counts, where it is undefined only if there is neither a transition nor a call.
+# Return recall, specificity, precision and $F$, in this order, for arrays of true and false. Think of empty denominators: a model that never calls has no precision. The convention here: a share of nothing is `nan`, not 0, for 0 would be a statement. Take $F$ from the counts: undefined only without any transition *and* any call.
 
 
 # %%
@@ -221,7 +221,7 @@ print(f"errors: {errors}, of them between neighbours {counts[steps_off == 1].sum
 #
 # A recall of 0.3 for SIMS looks bad. Remember it. Before the lesson is over you will doubt who is to blame.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The threshold is yours
 #
 # The model gives a probability. That 0.5 turns it into a call is nobody's law; it is a default.
@@ -263,7 +263,7 @@ slider = ipywidgets.FloatSlider(
 )
 ipywidgets.interactive(draw_threshold, threshold=slider)
 
-# %%
+# %% tags=["slide"]
 thresholds = np.linspace(0.01, 0.99, 99)
 curves = np.array([rates(label, score >= t) for t in thresholds])
 fig, ax = plt.subplots()
@@ -292,7 +292,7 @@ print(f"threshold 0.2: recall {rates(label, score >= 0.2)[0]:.2f}")
 #
 # A **ROC curve** draws recall against the rate of false alarms, 1 − specificity, for all thresholds. Its area, the **AUC**, has a meaning of its own: the probability that a random positive has a higher score than a random negative. That one can be counted.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 6.3 · The area, by counting  ·  core · 8 min · ●●○
 #
 # Over all pairs of one positive and one negative: in which share has the positive the higher score? Equal scores are undecided; count such a pair half.
@@ -350,7 +350,7 @@ plotting.show(
 # %% [markdown]
 # Most of the ROC's area belongs to rates of false alarms that nobody would accept: 0.4 means that four of ten quiet pointings raise an alarm. There the two models are alike. Where we would work, at the left edge, they are worlds apart, and the right panel stretches that edge. Quiet pointings are many, so a *rate* of false alarms looks harmless when their *number* drowns the hits.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Precision depends on how rare it is
 #
 # Recall and specificity each look inside one class. Precision mixes the classes, so it depends on their proportion, the **prevalence** π. With Bayes' theorem, $P(\text{transition}\,|\,\text{call})$:
@@ -359,7 +359,7 @@ plotting.show(
 #
 # In the field, pointings follow outbursts, and transitions are common. In an all-sky monitor they may be one in a hundred. Same model, same threshold. **Predict**: of ten alarms there, how many are real?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 6.4 · Rare things  ·  core · 6 min · ●○○
 #
 # Write the formula as a function that also takes an array of prevalences.
@@ -397,7 +397,7 @@ for prevalence in prevalences:
     counted.append([rates(label[d], call[d])[2] for d in draws])
 counted = np.array(counted)
 
-# %%
+# %% tags=["slide"]
 grid = np.geomspace(0.003, 0.9, 100)
 fig, ax = plt.subplots()
 ax.plot(grid, precision_at(recall, specificity, grid), label="Bayes")
@@ -464,10 +464,10 @@ pd.DataFrame(found).T.round(3)
 #
 # A forecaster who says "70 % rain" should see rain on seven of ten such days. If so, the probabilities are **calibrated**. It is another virtue than ranking: square all scores, and the AUC stays, the calibration is gone. One looks at it in a **reliability diagram**: sort pointings into bins of the forecast, and draw what happened against what was said.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 6.5 · What was said, and what happened  ·  core · 14 min · ●●●
 #
-# For each bin between two `edges` (a score on an edge belongs to the bin above, a score of exactly 1 to the last): the mean of the scores in it, the share of true labels, the number of pointings. An empty bin keeps its place with `nan`, `nan` and 0.
+# For each of the $k$ bins between `edges` (a score on an edge belongs to the bin above, a score of exactly 1 to the last) three things, as three arrays: the mean of the scores in it, the share of true labels, the number of pointings. An empty bin keeps its place with `nan`, `nan` and 0.
 
 
 # %%
@@ -500,7 +500,7 @@ for name, s in forecasts.items():
     )
 print(f"the share that is labelled a transition: {label.mean():.2f}")
 
-# %%
+# %% tags=["slide"]
 edges = np.array([0, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
 fig, ax = plt.subplots(figsize=(5.6, 4.4))
 ax.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="calibrated")
@@ -549,10 +549,10 @@ for low, high in ((0.2, 0.4), (0.6, 0.8)):
 #
 # No data needed, only prices. There is one condition: that $p$ is a probability, and not just a score.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 6.6 · The bill  ·  core · 10 min · ●●○
 #
-# Check it. For each of several thresholds: what does the mistake bill come to, per pointing, if we call where the score is at or above the threshold?
+# Check it. Return one number for each of several thresholds: what do the mistakes cost per pointing, on average, if we call where the score is at or above the threshold?
 
 
 # %%
@@ -585,7 +585,7 @@ thresholds, prices = np.linspace(0, 1.01, 102), (10, 40)  # ks
 fig, ax = plt.subplots()
 for (name, s), line in zip(forecasts.items(), ("-", "--", "-."), strict=True):
     costs = np.asarray(mean_cost(label, s, thresholds, *prices))
-    at_bayes = mean_cost(label, s, [0.2], *prices)[0]
+    at_bayes = mean_cost(label, s, np.array([0.2]), *prices)[0]
     ax.plot(thresholds, costs, line, label=name)
     ax.plot(0.2, at_bayes, "ko", markersize=4)
     print(
@@ -634,7 +634,7 @@ strategies = {
 # %%
 bills = {}
 for false_alarm, miss in ((40, 10), (10, 40), (10, 300)):
-    threshold = [false_alarm / (false_alarm + miss)]
+    threshold = np.array([false_alarm / (false_alarm + miss)])
     bills[f"{false_alarm} : {miss}"] = {
         name: mean_cost(label, s, threshold, false_alarm, miss)[0] for name, s in strategies.items()
     }
@@ -686,7 +686,7 @@ for question, (y, c) in answers.items():
         f"± {width['sources']:.3f} by sources: {width['sources'] / width['rows']:.1f} times"
     )
 
-# %%
+# %% tags=["slide"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), width_ratios=(1.2, 1))
 for (question, (y, c)), look in zip(answers.items(), ("C0o", "C1^"), strict=True):
     good = [np.mean(y[rows] == c[rows]) for rows in rows_of]
@@ -746,7 +746,7 @@ for inside, outside in splits.split(rows, groups=rows.source_id):
 #
 # Look at many, but *choose* by one, chosen before models compete (lesson 7 on). With ten metrics and ten models, somebody always wins.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 6.7 · Which one?  ·  core · 8 min · ●●○
 #
 # Six situations. Choose from `"precision"`, `"recall"`, `"log loss"`, `"balanced accuracy"`, `"ROC AUC"`, `"expected cost"`, each once. (5 of the 8 minutes are for the discussion below.)
@@ -765,7 +765,7 @@ choice = {
 
 choice = check.choice(choice)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): which metric for *your* data, and what would make you regret it? Name the rarest class, who acts on the answer, what the two mistakes cost, and what your labels are worth.
 
 # %% [markdown]
@@ -778,7 +778,7 @@ choice = check.choice(choice)
 #
 # So it was written down before lesson 7 fits anything. Whoever has prices uses the prices.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Four boxes, two questions: of what is there, how much is found (recall, specificity); of what is called, how much is real (precision).
@@ -786,5 +786,6 @@ choice = check.choice(choice)
 # - A threshold is a decision. With calibrated probabilities it follows from prices; class weights ruin the calibration and leave the ranking.
 # - Labels that are wrong in a few per cent can be wrong in more than a third of a rare class. The ceiling of a metric belongs to the metric.
 # - Choose one metric before the first fit, and defend it.
-#
+
+# %% [markdown]
 # **Further reading.** scikit-learn user guide, [*Metrics and scoring*](https://scikit-learn.org/stable/modules/model_evaluation.html): every metric with its formula · scikit-learn user guide, [*Probability calibration*](https://scikit-learn.org/stable/modules/calibration.html): diagrams, staircases and sigmoids · scikit-learn user guide, [*Tuning the decision threshold*](https://scikit-learn.org/stable/modules/classification_threshold.html): thresholds from costs, automated · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): metrics with worked astronomical examples · J. Buchner & S. Fotopoulou, [arXiv:2502.08222](https://arxiv.org/abs/2502.08222): how to set up such a project.

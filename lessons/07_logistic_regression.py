@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 7 · Choosing a (simple) algorithm and fitting it
 #
-# | | |
-# |---|---|
 # | **The question** | How far does the simplest model get: a weighted sum of features, turned into a probability? |
+# |---|---|
 # | **Afterwards you can** | write the loss of logistic regression, its gradient and its descent, and watch them converge; say what a coefficient means, when it runs away, and which penalty holds it; choose the strength of a penalty with sources held out, and read the coefficients of four states with their spread |
-# | **Time** | 40 min of reading or teaching, 66 min of exercises |
+# | **Time** | 45 min of reading or teaching, 68 min of exercises |
 # | **Data** | training and validation set of the simulated RXTE archive, see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
 
@@ -43,7 +42,7 @@ y = (rows.state_label == "HSS").to_numpy(float)  # 1 is soft, 0 is hard
 print(f"left out: {len(train) - len(two)} intermediate, {len(two) - len(rows)} without a colour")
 print(f"{len(rows)} pointings of {rows.source_id.nunique()} sources, {y.mean():.0%} soft")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Three curves through the same data
 #
 # We want $p$, the probability of *soft*, as a function of the colour $x$. Three candidates: a **step**, a straight **line** fitted by least squares, and the **logistic function** of a line,
@@ -61,7 +60,7 @@ bins = np.arange(0, 1.9, 0.1)
 which = np.digitize(x, bins)
 full = [which == k for k in np.unique(which) if np.sum(which == k) >= 20]
 
-# %%
+# %% tags=["slide"]
 grid = np.linspace(0, 2.8, 400)
 rng = np.random.default_rng(7)
 fig, ax = plt.subplots()
@@ -98,7 +97,7 @@ for name, p in {"step": x < step, "line": line(x), "logistic": expit(b0 + b1 * x
 # - **The line** leaves 0…1. Least squares believes in Gaussian noise of one width about the line, but a yes or no has only two values; a pointing that is *very* hard, which is an easy case, pulls on it as if it were a mistake.
 # - **The logistic function** has a slope everywhere, stays between 0 and 1, and is in doubt only where both classes occur.
 #
-# Look again: the blue curve is flatter than the points. Who holds it down? There are a few soft pointings far on the right.
+# Look again: the logistic curve is flatter than the points. Who holds it down? There are a few soft pointings far on the right.
 
 # %%
 far = rows[(rows.state_label == "HSS") & (rows.hr_hard > 1.2)]
@@ -143,7 +142,7 @@ for name, value, error in zip(
 #
 # Look at the squares: the $x^2$ cancel. What is left is a straight line in $x$, so $p$ is *exactly* a logistic function.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 7.1 · Two Gaussians make a logistic  ·  core · 10 min · ●●○
 #
 # Finish the derivation on paper, and write down the line.
@@ -196,7 +195,7 @@ for name, table, m in (("all", rows, fit), ("no flares", quiet, calm)):
 #
 # Nobody invented that for machine learning. Each label is one toss of a coin with probability $p_i$, a Bernoulli draw, and $L$ is the negative log likelihood of all tosses. Its minimum is the maximum-likelihood estimate.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 7.2 · Surprise, summed  ·  core · 10 min · ●●○
 #
 # Write $L$ from the margins $z_i = b_0 + b_1x_i$. Careful: in double precision $p$ is exactly 1 for $z>37$, and the logarithm of zero follows. Find a form that survives $z=\pm1000$. (Write $-\ln p$ and $-\ln(1-p)$ with $e^{\mp z}$; `np.logaddexp(a, b)` is $\ln(e^a+e^b)$, without overflow.)
@@ -222,8 +221,8 @@ print(f"one soft pointing that the model called hard with z = -1000: {wrong:.0f}
 # %% [markdown]
 # The step has an infinite loss (it was certain, and wrong at least once); the line has none at all (what is the logarithm of −0.3?). Only a model that admits doubt can be scored.
 
-# %% [markdown]
-# ## Exercise 7.3 · Which way is down?  ·  core · 8 min · ●●○
+# %% [markdown] tags=["slide"]
+# ## Exercise 7.3 · Which way is down?  ·  core · 10 min · ●●○
 #
 # Several features now: a matrix $X$ (n, k) whose first column is all ones, so that $z = Xb$ with $b=(b_0,b_1,\dots)$. Differentiate $L$ with respect to $b$. (First show $\mathrm{d}p/\mathrm{d}z = p(1-p)$. Almost everything cancels.) `expit` is the logistic function, safe for any $z$.
 
@@ -267,7 +266,7 @@ print("by hand ", np.round(gradient(b.detach().numpy(), X, y), 6))
 #
 # There is no formula for the minimum, so we walk: $b \leftarrow b - \eta\,\nabla L/n$, with the **learning rate** $\eta$. Using all samples for each step is *gradient descent*; one sample, *stochastic*; a handful, *mini-batch*. An **epoch** has passed when every sample was used once.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 7.4 · One epoch  ·  core · 12 min · ●●○
 #
 # Write one epoch. Shuffle the samples with `generator`, cut them into batches of `size` (the last may be smaller), and after each batch take a step along the *mean* gradient of that batch. With `size = len(y)` this is gradient descent, with `size = 1` stochastic descent.
@@ -312,7 +311,8 @@ print(f"scikit-learn: b = {best.round(2)}, loss per pointing {mean_loss(best):.4
 # ## Too small, good, too large
 #
 # The loss is convex: one valley, no traps. Its curvature is at most $\lambda$, the largest eigenvalue of $X^TX/4n$, so that any $\eta < 2/\lambda$ is guaranteed to go down. That is a safe choice, not the best one.
-#
+
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # Three descents from $b=0$, with all samples: $\eta = 0.03$, 3 and 1000. How many steps will the one with $\eta = 3$ need until its loss is within 1 % of the minimum? Ten, a hundred, thousands?
@@ -346,7 +346,7 @@ def draw_loss(ax, X, y, b0, spans, at):
     ax.set(xlabel="$b_1$", ylabel="$b_2$", xlim=spans[0], ylim=spans[1])
 
 
-# %%
+# %% tags=["slide"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4))
 draw_loss(left, X, y, best[0], [(-12, 3), (-8, 3)], best[1:])
 styles = dict(zip(paths, ("C1:", "C0-", "C4--"), strict=True))
@@ -456,7 +456,7 @@ for name, b in finals.items():
 # %% [markdown]
 # Our descents and scikit-learn's solver agree: the full one to better than 0.001, the mini-batches to better than 0.2, a small fraction of the error of the coefficients themselves (you have seen that of one feature above). Constant steps with single pointings never settle: they keep the noise of the last pointing. So lower the rate as you go.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The decision boundary
 #
 # $p=1/2$ is $b\cdot x=0$: a straight line in two dimensions, a plane in many. Now bring back HIMS and SIMS, of which this model has never heard.
@@ -477,7 +477,7 @@ for state, p in everyone.groupby("state_label").p:
         f"{state:5s} median p = {p.median():.2f}; p between 0.1 and 0.9 in {p.between(0.1, 0.9).mean():.0%}"
     )
 
-# %%
+# %% tags=["slide"]
 looks = {"LHS": "C0o-", "HIMS": "C2^--", "SIMS": "C3s-.", "HSS": "C1D:"}  # colour, marker, line
 u, v = np.meshgrid(np.linspace(0, 60, 121), np.linspace(0, 2, 121))
 shade = expit(best[0] + (np.stack([u, v], axis=-1) - middle) / scale @ best[1:])
@@ -503,7 +503,8 @@ plotting.show(
 
 # %% [markdown]
 # SIMS are called soft with near certainty, and of HIMS only about a third are in doubt. $p$ is no degree of softness. It answers "LHS or HSS?", and whoever is neither gets an answer, too, usually a confident one. **A classifier has no word for what it was not taught.**
-#
+
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): a source turns up that is neither black hole nor neutron star. What will our object classifier say, and how would you notice?
 
 # %% [markdown]
@@ -629,10 +630,10 @@ for seed in range(5):
 # %% [markdown]
 # An L1 zero says "not needed *beside the others*", and nothing about physics. Report a selection only with the share of resamplings in which it holds.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 7.5 · A penalty of your own  ·  stretch · 10 min · ●●●
 #
-# scikit-learn knows $p=1$ and $p=2$; torch differentiates whatever you write. Write the mean loss plus $\lambda\sum_{j\ge1}|b_j|^p$ in torch. `binary_cross_entropy_with_logits(z, y)` of `torch.nn.functional` is the mean loss.
+# scikit-learn knows $p=1$ and $p=2$; torch differentiates whatever you write. Write the mean loss plus `strength` times $\sum_{j\ge1}|b_j|^p$ in torch. `binary_cross_entropy_with_logits(z, y)` of `torch.nn.functional` is the mean loss.
 
 
 # %%
@@ -728,7 +729,7 @@ for name, (seen, held_out) in curves.items():
 # %% [markdown]
 # On the left, **the score is flat over four decades**: thousands of pointings and 28 features leave little to overfit. There is no best $C$ to be found, and whoever quotes one to two digits has tuned on noise. On the right, 100 pointings of the same sources: the textbook curve. How much you need a penalty depends on how much data you have.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 7.6 · Which C?  ·  core · 8 min · ●●○
 #
 # Do not take the maximum of a flat, noisy curve. A good habit: among all $C$ whose mean score is *within one standard error of the best mean*, take the simplest model, that is the strongest penalty (Hastie, Tibshirani & Friedman 2009, section 7.10). The standard error is that of the best one's mean over folds.
@@ -766,7 +767,7 @@ for name, (_, held_out) in curves.items():
 #
 # A physicist says: Boltzmann factors over their partition sum. For two states it is the logistic function of $z_1-z_0$. The other way, **one-vs-rest**, fits each state against all others by itself and rescales the four probabilities.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 7.7 · Softmax  ·  core · 8 min · ●●○
 #
 # Only differences count: add the same number to all $z_k$ of a row, and nothing changes. Use that to make it survive margins of thousands.
@@ -879,7 +880,7 @@ print(
 #
 # Two rows should make you stop. **A hot disc pulls towards LHS?** Hardly any LHS pointing has a $kT_\mathrm{in}$ at all; the coefficient is made by those few, and gone without them. **Slow rms pulls away from LHS**, although LHS has much more of it than HSS? A coefficient is the effect of one feature *with all others held fixed*: at given rms in the other bands, more slow noise is a steeper power spectrum, and that is soft. Twins share, change places, and change sign. So: coefficients are read in groups, with their spread, and never as causes. Proper errors and better tools come in lesson 11.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Logistic regression is a straight line for the log odds: the exact posterior of two Gaussians of equal width, and a good first guess elsewhere.
@@ -887,5 +888,6 @@ print(
 # - Separable classes have no maximum-likelihood fit. A penalty makes one; the choice of the penalty, not the data, then decides how twins share.
 # - Its score can be flat in $C$ over decades. Say so, and keep the default.
 # - A classifier answers also for what it was not taught.
-#
+
+# %% [markdown]
 # **Further reading.** V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): linear models, slowly, with astronomers' data · T. Hastie, R. Tibshirani & J. Friedman, *The Elements of Statistical Learning* (2nd ed., 2009), chapters 3 and 4: penalties and logistic regression, derived · scikit-learn user guide, [Logistic regression](https://scikit-learn.org/stable/modules/linear_model.html#logistic-regression): solvers, penalties, what C is · D. Baron, *Machine learning in astronomy: a practical overview* ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248)): where simple models fit in.

@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 8 · Exploring the results
 #
-# | | |
-# |---|---|
 # | **The question** | Our first model has a score. Do we believe it, and where does the model fail? |
+# |---|---|
 # | **Afterwards you can** | cross-validate by source and say what each spread means; tell the mistakes of a model from the mistakes of its labels, and calibrated confidence from bravado; compare with a published recipe on equal rows, paired by source |
-# | **Time** | 40 min of reading or teaching, 68 min of exercises |
+# | **Time** | 45 min of reading or teaching, 71 min of exercises |
 # | **Data** | training and validation set of the simulated RXTE archive, 24 + 13 sources, see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
 
@@ -38,7 +37,7 @@ from helpers.resampling import resample_sources
 
 plotting.use_course_style()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## A score by itself is a rumour
 #
 # Lesson 7 left us a model: features, scaler, logistic regression. One number says how good it is. This lesson does what a referee would do to that number: ask how it was measured, what its error is, whom it averages over, and what an astronomer with a ruler would have got.
@@ -56,7 +55,7 @@ print(f"{len(train)} pointings of {len(set(sources))} sources")
 #
 # One validation set uses a part of the data to learn and another to judge. **K-fold cross-validation** uses all for both: cut the rows into $k$ folds; train on $k - 1$ of them, predict the one left out; do so for each. In the end every row has been predicted once, *out of fold*, by a model that never saw it.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 8.1 · k folds by hand  ·  core · 10 min · ●●○
 #
 # Give each of $n$ rows the number of its fold, $0$ to $k-1$: at random, each row in exactly one fold, and the sizes of the folds differ by one at most.
@@ -72,7 +71,7 @@ def folds(n, k, generator):
 
 folds = check.folds(folds)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 8.2 · Nobody sits on both sides  ·  core · 8 min · ●●○
 #
 # You know from lesson 3 what is wrong with that. Now deal whole sources: all rows of a source in one fold, and the numbers of *sources* in the folds differ by one at most.
@@ -107,7 +106,8 @@ print(f"rows on which scikit-learn's loop disagrees with ours: {(same != by_hand
 
 # %% [markdown]
 # Medians, scales and coefficients were learned anew in every round: the *whole* pipeline is inside the loop. (The score is balanced accuracy throughout: the mean recall of the four states, lesson 6.)
-#
+
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # Deal 24 sources into five folds. How many hundredths (points) of balanced accuracy will lie between the best and the worst fold, typically? The model is the same; only the sources it is asked about change.
@@ -132,7 +132,7 @@ with tqdm(total=len(cutters) * len(seeds), delay=5, leave=False) as bar:
             )
             bar.update()
 
-# %%
+# %% tags=["slide"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), width_ratios=(3, 2), sharey=False)
 for place, score in enumerate(scores.values()):
     for seed, five in enumerate(score):
@@ -224,7 +224,7 @@ print(
 #
 # That drawing sources scatters hardly more than drawing pointings is particular to this task. Remember it: we shall see why, and where it is otherwise.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 8.3 · What does this spread mean?  ·  core · 6 min · ●○○
 #
 # Sort into `"luck of the deal"`, `"other pointings"` (of the same sources), `"other sources"`, `"nothing"` (it is zero).
@@ -307,7 +307,7 @@ def draw_sources(ax, missed):
     return ax
 
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(2, 1, figsize=(7.4, 5.6))
 for ax, (task, missed) in zip(axes, wrong.items(), strict=True):
     draw_sources(ax, missed).set_title(f"{task}: each source out of fold")
@@ -351,7 +351,8 @@ for task in wrong:
 # For the state, bright sources fare better. Photons? A good story; keep it until the residuals. For the object, neither brightness nor numbers explain it. The two black holes that fail are those with the *fastest* QPOs: to a model that has learned "fast means light", they are neutron stars. They are odd members of a class of which we have seen seven. The cure is not more pointings of the same, but more *sources*, or a better thought (lesson 09).
 #
 # And the two neutron stars? One is soft nearly all the time, but so are others that do well; the other is among the slowest, but so are others that do well. We looked, and do not know. Write that down too: a story that fits after the fact is cheap.
-#
+
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): a colleague wants to publish "new black-hole candidate" for a source that the model calls BH in 60 of its 60 pointings. How many independent measurements is that?
 
 # %% [markdown]
@@ -371,10 +372,10 @@ for letter in "ABC":
 # %% [markdown]
 # The model was never told about trust, and yet differs twice as often where the human was unsure. That smells of label noise. `data/README.md` says how much: 6 % of the labels are those of a *neighbouring* state. So nobody can agree with more than 94 % of them. And in balanced accuracy?
 
-# %% [markdown]
-# ## Exercise 8.4 · The best possible score  ·  core · 12 min · ●●●
+# %% [markdown] tags=["slide"]
+# ## Exercise 8.4 · The best possible score  ·  core · 15 min · ●●●
 #
-# Imagine a perfect reader, who always names the true state. The labels are flipped: with probability `flip`, a true state is written down as its neighbour; of two neighbours, each is equally probable; the first and last state have one neighbour only. What recall do we measure for the perfect reader in each *labelled* state?
+# Imagine a perfect reader, who always names the true state. The labels are flipped: with probability `flip`, a true state is written down as its neighbour; of two neighbours, each is equally probable; the first and last state have one neighbour only. Return the recall that we measure for this reader in each *labelled* state.
 
 
 # %%
@@ -411,7 +412,7 @@ for name, said, right in (
 # %% [markdown]
 # Read the column of SIMS twice. Six per cent of a common state, dumped into the small drawer next door, fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**, and a metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. On the validation sources the model finds the rare states rarer still, and more than a third of the drop that we saw there is a lower ceiling. Find your ceiling before you climb.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 8.5 · Whom would you ask again?  ·  core · 12 min · ●●○
 #
 # You can ask the human to read some pointings once more, but only some. Put the rows in order: first those whose *label* is most probably wrong. Use probabilities out of fold: a model that has seen a wrong label has half believed it.
@@ -419,7 +420,7 @@ for name, said, right in (
 
 # %%
 def suspects(labels, probability, classes):
-    """Positions (n,), the most suspicious label first; probability (n, 4) has columns `classes`."""
+    """Positions (n,), the most suspicious label first; probability (n, 4) has columns `classes`, sorted."""
     # solution: what probability does the model give to the label that stands there?
     column = [list(classes).index(name) for name in labels]
     return np.argsort(probability[np.arange(len(labels)), column])
@@ -488,7 +489,7 @@ print(f"balanced {balanced_accuracy_score(true, called):.3f}")
 # %% [markdown]
 # About two thirds of the model's "mistakes" are mistakes of the label; where the model is sure, nearly all are; where it hesitates, few. Trained on labels of which one in eighteen is wrong, it is right more often than its teacher. That can happen: mistakes that follow no feature average out. (Habits of the human, which *do* follow features, would have been learned, and the labels alone could not show it. Real labels have both.)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Is 90 % sure right in 90 %?
 #
 # A probability is a promise. Collect all rows in which the model was about 90 % sure: was it right in 90 % of them? Out of fold, by sources, against the labels.
@@ -513,7 +514,7 @@ each["error"] = np.sqrt(
     each.variance / pd.Series(sources).value_counts()
 )  # of `hit`, if calibrated
 
-# %%
+# %% tags=["slide-next"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.9))
 for kind, colour, marker in (("BH", "black", "o"), ("NS", "C1", "^")):
     sure, hit, error = np.transpose(list(calibration(objects == kind)))
@@ -627,7 +628,7 @@ print(f"share of flipped labels against rate: ρ = {rho.statistic:+.2f} (p = {rh
 #
 # A score means something beside another score on the same rows. The humblest reference says "LHS" always. A better one is the wheel of power colours: the hue alone names the state.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 8.6 · The hue wheel as a classifier  ·  core · 10 min · ●●○
 #
 # `plotting.HUES` holds the published sectors in degrees. Give each hue the state in whose sector it lies, and `""` where the hue is missing. Mind how a circle ends.
@@ -695,7 +696,7 @@ table
 #
 # Is a difference real? All parties judged the same pointings of the same sources, so what is hard for one is hard for the other: take the difference **source by source**, and let the sources vote.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 8.7 · Paired by source  ·  core · 10 min · ●●○
 #
 # Given which rows each party had right, return the mean over sources of the difference in accuracy (ours minus theirs; one source, one vote), and its standard error.
@@ -814,7 +815,7 @@ print(f"on the validation sources           {there:.3f}")
 #
 # For lesson 12 we write down now: what we tried after looking (class weights and corrected labels, which did not help; weights by trust, which helped by less than two of their errors and are left out to keep the model simple), the sources on which we expect to fail (fast black holes), the rival to beat on equal rows (the wheel, on black holes), and an error bar that counts sources.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Cross-validation gives every row one honest prediction; its spread over folds is not the error of its mean. The error that matters counts sources.
@@ -822,5 +823,6 @@ print(f"on the validation sources           {there:.3f}")
 # - Know the ceiling that label noise sets; with unequal classes it is far lower than 1 minus the share of wrong labels, and the obvious cure makes it worse.
 # - Confident disagreements are a list of labels to read again. Never let the model correct its own exam.
 # - Compare with the published recipe, on equal rows, paired by source. Where it is as good, say so.
-#
+
+# %% [markdown]
 # **Further reading.** Y. Bengio & Y. Grandvalet, *No unbiased estimator of the variance of k-fold cross-validation* (JMLR 5, 1089, 2004): why folds give no error · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): diagnosing models, with exercises · J. Buchner & S. Fotopoulou, 2024 ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222)): setting up a first project · D. Huppenkothen, M. Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)): what to report, and why · scikit-learn user guide, [Cross-validation: evaluating estimator performance](https://scikit-learn.org/stable/modules/cross_validation.html): every cutter with a picture.

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 9 · A (more complex?) algorithm
 #
-# | | |
-# |---|---|
 # | **The question** | Does anything more complex beat logistic regression on this archive, by more than the error bar? |
+# |---|---|
 # | **Afterwards you can** | compare models on the same held-out sources, with the error of the difference; build a network layer by layer, train it, and see it overfit; say when complexity is worth its price |
 # | **Time** | 45 min of reading or teaching, 59 min of exercises |
 # | **Data** | training and validation set of the simulated RXTE archive, and its light curves, see `data/README.md` |
@@ -89,7 +88,7 @@ for task in columns:
     error = np.std([score(task, deals[0], sky) for sky in skies], ddof=1)
     print(f"{task:6s}", *(f"{score(task, chance):.3f}" for chance in deals), f" ± {error:.3f}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Three deals of sources into five folds (lesson 08), and the error from drawing whole sources. **Whatever comes now has to beat these numbers by more than the error of the difference.** Write down for each of the two tasks whether you expect it.
 
 # %% [markdown]
@@ -97,7 +96,7 @@ for task in columns:
 #
 # No formula at all: look up the $k$ training pointings that are most similar, and let them vote. "Similar" means a small distance, so that every feature needs the same scale first (lesson 05); and in the sum over many features, noise counts as much as signal.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 9.1 · A vote by hand  ·  core · 8 min · ●●○
 #
 # Return the share of ones among the labels of the `k` nearest training rows, by Euclidean distance.
@@ -207,10 +206,11 @@ print(f"a missing QPO counts as 'at most': {bool(gap[0])}")
 
 # %% [markdown]
 # The first question is the field's own: *hard or soft?*, near a colour of 0.9. On the soft side it is "was a QPO seen above 1 Hz?" (no QPO: HSS), or an rms of about 10 %; compare the table of lesson 01, where the thermal state ends at 7.5 % and the hard one begins at 10 %. On the hard side the question changes with the sources: the state is decided there already. Where a photon index is asked for, the cut is near 2.1, and that *is* the table. Nobody told the tree. But it learned from people who had read the table: it has found our habits, not the physics.
-#
+
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): a tree says "no QPO, so HSS". Is that about the source, or about the telescope?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Too simple, too complex
 #
 # A tree of depth 1 can name two states of the four. A deep tree can give each training row a leaf of its own.
@@ -240,7 +240,7 @@ for row in tqdm(models):
         new[place, seed] = balanced_accuracy_score(right, said)
     curves.append((seen, new))
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True)
 for ax, x, (seen, new) in zip(axes, (depths, numbers), curves, strict=True):
     ax.plot(x, seen, "o--", color="C1", label="training rows")
@@ -266,7 +266,7 @@ for name, x, (_, new) in zip(("depth", "neighbours"), (depths, numbers), curves,
 # %% [markdown]
 # **Underfitting**: both scores low. **Overfitting**: they part. In between lies a plateau, not a point; which value on it comes out best is chance. Note that the gap between the curves is no illness by itself. What counts is the *held-out* curve.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 9.2 · Symptoms  ·  core · 6 min · ●○○
 #
 # Sort into `"underfitting"`, `"overfitting"`, `"leak"`, `"healthy"`.
@@ -317,10 +317,10 @@ print("the same probabilities:", np.allclose(fires, bar.predict_proba(train)[:, 
 # %% [markdown]
 # So it can draw one straight border, and no more. Take the smallest problem on which that fails, **exclusive or**: y = 1 if *one* of two inputs is 1, but not both. No line separates the corners (0, 1) and (1, 0) from (0, 0) and (1, 1).
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 9.3 · Exclusive or, with your own hands  ·  core · 10 min · ●●○
 #
-# Two perceptrons look at the inputs, a third looks at those two. All fire (1) if their sum $z$ is above 0, else not (0). Choose nine numbers. Row $j$ of the hidden weights belongs to hidden perceptron $j$. A sketch of the four corners and two lines helps more than algebra.
+# Two perceptrons look at the inputs, a third looks at those two. All fire (1) if their sum $z$ is above 0, else not (0). Choose nine numbers: hidden weights (2 × 2, row $j$ for perceptron $j$), two hidden biases, two output weights, one output bias. A sketch of the four corners and two lines helps more than algebra.
 
 # %%
 # solution: which two questions about the corners can two straight lines answer? And how do they combine?
@@ -369,7 +369,7 @@ plotting.show(
 #
 # Stack such layers: each takes the outputs of the one before, multiplies by a matrix, adds a bias, applies the ReLU. The last layer has one output per class and *no* activation: its outputs are logarithms of odds, and softmax (lesson 07) makes probabilities of them.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 9.4 · The forward pass  ·  core · 10 min · ●●○
 #
 # `layers` is a list of pairs: weights (n_out, n_in), as torch keeps them, and biases (n_out,). Return the outputs of the last layer, one row per sample. numpy, and no loop over samples.
@@ -397,7 +397,7 @@ some = inputs[:100].astype(np.float32)  # as the weights of the network are
 theirs = network(torch.tensor(some)).detach().numpy()
 print("torch does the same:", np.allclose(forward(some, layers), theirs, atol=1e-5))
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 9.5 · How many numbers can it turn?  ·  core · 5 min · ●○○
 #
 # Count the parameters of a feed-forward network from the sizes of its layers, inputs first: `(27, 64, 32, 2)`.
@@ -423,7 +423,8 @@ print(f"we have {len(train)} pointings, of {train.source_id.nunique()} sources")
 
 # %% [markdown]
 # More parameters than pointings, and over a hundred times as many as sources. Hold that thought.
-#
+
+# %% [markdown] tags=["slide"]
 # ## Exercise 9.6 · The training step  ·  core · 10 min · ●●○
 #
 # Every network in the world is trained by repeating one step on a handful of samples: forget the old gradients, forward pass, loss, backward pass (`loss.backward()` leaves the gradient in each parameter), step downhill. Write it. `loss_of(outputs, y)` wants the outputs as they are, without softmax.
@@ -471,7 +472,7 @@ def losses(network):
     return [loss_of(network(x[rows]), y[rows]).item() for rows in (keep, out)]
 
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # Forty epochs. After which one will the loss of the *held-out* sources be lowest?
@@ -493,14 +494,14 @@ for decay in (0.0, 1.0):
     print(f"weight decay {decay:g}: held-out loss lowest after epoch {best + 1}", end=", ")
     print(f"AUC there {aucs[decay][best]:.3f}, at the end {aucs[decay][-1]:.3f}")
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 fig, ax = plt.subplots()
 epochs = np.arange(1, 41)
-for (decay, history), colour in zip(histories.items(), ("C1", "C0"), strict=True):
+for (decay, history), (colour, width) in zip(histories.items(), (("C1", 1), ("C0", 2.4)), strict=True):
     for values, style, what in zip(
         history, ("--", "-"), ("training rows", "held-out sources"), strict=True
     ):
-        ax.plot(epochs, values, style, color=colour, label=f"{what}, decay {decay:g}")
+        ax.plot(epochs, values, style, color=colour, linewidth=width, label=f"{what}, decay {decay:g}")
 ax.set(xlabel="epoch", ylabel="loss (mean of −ln p)", ylim=(0, None))
 plotting.mark_guess(ax, my_guess)
 ax.legend(fontsize=9)
@@ -589,7 +590,7 @@ for task, name in entries:
 results = pd.DataFrame(results).set_index(["task", "model"])
 results.round(3)
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
 for ax, task in zip(axes, columns, strict=True):
     own, place = results.loc[task].iloc[::-1], np.arange(7)
@@ -659,10 +660,10 @@ for name, chosen in (("train", learn), ("validation", judge)):
 # %% [markdown]
 # The input will be $\log_{10}$ of power over noise level, scaled with the numbers of the training sources. (The noise is known; a network that must find it out pays for that.)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 9.7 · A filter that finds a bump  ·  core · 10 min · ●●●
 #
-# In $\log P$ against $\log f$, broad noise is nearly constant or a straight slope, and a QPO is a bump. Choose seven numbers such that the sliding sum $\sum_j k_j\,x_{i+j}$ is **zero** on every constant and on every straight slope, and largest where a bump three bins wide (1, 2, 1) sits in the *middle* of the seven.
+# In $\log P$ against $\log f$, broad noise is nearly constant or a straight slope, and a QPO is a bump. Choose seven numbers $k_j$ such that the sliding sum $\sum_j k_j\,x_{i+j}$ is **zero** on every constant and every straight slope, and largest where a bump of three bins (1, 2, 1) sits in the *middle*.
 
 # %%
 # solution: symmetric, with a positive middle, and ends that make the sum zero. What does that do to a slope?
@@ -864,7 +865,8 @@ plotting.show(
 # ## Other clever additions
 #
 # **Dropout** silences random perceptrons in training, so that none relies on one neighbour: for wide networks that overfit. **Batch normalisation** rescales the inputs of each layer: for networks of ten layers and more, which otherwise hardly train. **Attention** lets each part of the input decide which other parts matter: for long sequences of varying length, such as event lists, and for very large data sets. None of them adds information, and each adds choices. With two dozen sources, you need none.
-#
+
+# %% [markdown]
 # ## When is complexity worth it?
 #
 # 1. Is the straight line, with its error bar, on the table? If not, stop here.
@@ -873,12 +875,14 @@ plotting.show(
 # 4. Tables of features, thousands of rows: try gradient boosting. It takes gaps, and needs little tuning.
 # 5. Raw spectra, images, light curves, *and* many independent sources (or a simulator that you trust): a network.
 # 6. Is the gain larger than the error of the difference, and larger than the cost: of training, of explaining it to a referee, of keeping it alive after you have left? If not, go back to 1.
-#
+
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Compare on the same held-out sources; the error of the difference decides.
 # - For the state, logistic regression wins by being as good and simpler. For the object, a network gains a little, and one squared feature gains the same.
 # - A perceptron is logistic regression; hidden layers make features. More parameters than sources: watch the held-out loss.
 # - A network on raw spectra needs more sources than we have. Physics in the features replaces data.
-#
+
+# %% [markdown]
 # **Further reading.** V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): trees, ensembles, networks, with astronomers' data · D. Baron ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248)): the families of algorithms, side by side · J. Buchner & S. Fotopoulou, 2024 ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222)): choosing a model for a first project · scikit-learn user guide, [Ensembles: gradient boosting, random forests](https://scikit-learn.org/stable/modules/ensemble.html): what each setting does.

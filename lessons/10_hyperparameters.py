@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 10 · Hyperparameter tuning
 #
-# | | |
-# |---|---|
 # | **The question** | Which settings do our models get, and how much of what a search finds is luck? |
+# |---|---|
 # | **Afterwards you can** | draw validation and learning curves with sources held out, and read from them whether to simplify, to search or to propose; search at random in the right units, within a budget, and stop inside the error bar; measure the optimism of a search with nested cross-validation, by hand, and report it honestly |
 # | **Time** | 40 min of reading or teaching, 57 min of exercises |
 # | **Data** | training and validation set of the simulated RXTE archive, 24 + 13 sources, see `data/README.md` |
@@ -71,12 +70,12 @@ print(f"{len(known)} pointings of {len(set(sources))} sources, dealt as {folds}"
 # %% [markdown]
 # Why not `StratifiedGroupKFold`? Lesson 08 caught it ignoring its seed on these data. `data.deal_sources` stratifies the *list of sources*, so that each seed is another deal, and each fold has black holes to tell from neutron stars. It returns pairs of row positions, inside and outside.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Learning curves: what would more data buy?
 #
 # Before any search, ask whether the model or the data set the limit. A **learning curve** is the score against the amount of training data. But what is an amount? An archive grows in two directions: more pointings of the same sources, or more sources.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 10.1 · A smaller archive  ·  core · 10 min · ●●○
 #
 # Draw `n_sources` sources at random, without replacement, and from each at most `n_rows` pointings, at random too (all, if it has fewer). Return the positions of these rows.
@@ -134,7 +133,7 @@ learning = {
     for n_rows in depths
 }
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.6))
 looks = {10: ("C0", "o", ":"), 40: ("C1", "s", "--"), 1000: ("black", "^", "-")}
 for ax, task in zip(axes, ("state", "object"), strict=True):
@@ -205,7 +204,8 @@ print(f"{len(few)} pointings of {len(set(groups))} sources, {y.mean():.0%} of bl
 # ## Validation curves: one knob
 #
 # A **validation curve** is the score against one hyperparameter. Lesson 07 drew it for $C$ and found a plateau. Take a model that can overfit: a single decision tree, its knob `min_samples_leaf`. With 1, each leaf may hold one row; with 256, there are a few leaves in all.
-#
+
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # Some 1100 rows to train on, sources held out. Which `min_samples_leaf` will be best: 1, 4, 16, 64, 256? And where would the optimum be if *random rows* were held out: at simpler or at more complex trees?
@@ -226,7 +226,7 @@ for name in ("rows", "sources"):
         found.append(validation_curve(tree, X, y, cv=cv, scoring="roc_auc", **turn))
     curves[name] = np.swapaxes(found, 0, 1)
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots()
 for name, scores, colour, look in (
     ("training rows", curves["sources"][0], "0.45", "^:"),
@@ -300,10 +300,10 @@ for name, values in nonsense.items():
 # %% [markdown]
 # With random rows, tuning "discovers" trees of small leaves with a fine score, for labels that mean nothing. With sources held out the score stays at chance, one half or a little below, whatever the knob; the spread shows how little 37 sources can say.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 10.2 · One standard error, paired  ·  core · 10 min · ●●○
 #
-# Lesson 07 chose the simplest candidate within one standard error of the best, with the error of the *best* score. But folds are hard or easy for all candidates alike. Take the **differences**: best candidate (largest mean) minus this candidate, fold by fold; their mean, and their standard error (ddof = 1). Return the position of the simplest candidate whose mean difference is not larger than *its own* standard error.
+# Lesson 07 took the simplest candidate within one standard error of the best, with the error of the *best* score. But folds are hard or easy for all alike. Take the **differences**: the row of the best candidate (largest mean) minus that of each, fold by fold; their mean, and its standard error (ddof = 1). Return the position of the simplest candidate whose mean difference is not larger than *its own* error.
 
 
 # %%
@@ -327,7 +327,7 @@ for seed, scores in enumerate(curves["sources"][1]):
 # %% [markdown]
 # (Five folds share training rows, and a standard error of five numbers is itself uncertain by a third. The rule is a habit of modesty, not a theorem.)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Two knobs and more: grid or random?
 #
 # A grid of 3 × 3 costs nine fits and tries *three* values of each knob. Nine random points try nine of each. If only one knob matters, and you do not know which, the grid has wasted two thirds of its fits (Bergstra & Bengio 2012). Project the points on the axes and count:
@@ -347,7 +347,7 @@ def worth(at):
     return np.exp(-0.5 * ((at - 0.3) / 0.09) ** 2)
 
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(2, 2, figsize=(7, 4.2), sharex=True, height_ratios=(1, 2))
 for (top, bottom), (name, at), colour in zip(axes.T, trials.items(), ("C0", "C1"), strict=True):
     top.plot(knob, worth(knob), color="0.6")
@@ -375,7 +375,8 @@ print(f"best of nine, 2000 times: grid {grids.mean():.2f}, random {best.mean():.
 
 # %% [markdown]
 # The picture is one good draw; the line below it is 2000. Random search wins on average, not always, and it has a second virtue: you may stop at any time.
-#
+
+# %% [markdown] tags=["slide"]
 # ## Exercise 10.3 · The prior of a scale  ·  core · 6 min · ●○○
 #
 # Knobs that scale something (penalties, learning rates, leaf sizes) are unknown by orders of magnitude. Draw $n$ values between `low` and `high` such that each decade gets the same share.
@@ -493,7 +494,8 @@ print(f"winner less default, same deals: {gain.mean():+.4f} ± {gain.std(ddof=1)
 # ## The optimism of the best
 #
 # Let $n$ candidates be *equally good*, and let their scores scatter by σ. You report the largest. For large $n$ and independent Gaussian scores its mean is about $\sigma\sqrt{2\ln n}$ above the truth.
-#
+
+# %% [markdown] tags=["slide"]
 # ## Exercise 10.4 · The best of n equals  ·  core · 8 min · ●●○
 #
 # "About" is not good enough for ten candidates. Return the expected maximum of $n$ independent Gaussian scores of mean 0 and standard deviation σ, to two or three per cent, by simulation or however you like.
@@ -540,7 +542,8 @@ plotting.show(
 # ## Nested cross-validation
 #
 # Treat the whole search as part of the training. Hold out a fold of sources: the **outer** fold. On the rest, and only there, run the complete search with **inner** folds; train its choice; judge it on the outer fold. Repeat for every outer fold. Each round may choose differently, and should be allowed to: what is judged is the *procedure*, not a model. The price: outer folds × inner folds × candidates.
-#
+
+# %% [markdown] tags=["slide"]
 # ## Exercise 10.5 · Nested, by hand  ·  core · 15 min · ●●●
 #
 # Write the outer loop with `data.deal_sources(groups, label, k, seed)`. You are given two functions:
@@ -619,7 +622,7 @@ for seed in tqdm(range(5)):
         outcome[name].append(search_and_judge(label, seed).mean(axis=0))
 outcome = {name: np.array(pairs) for name, pairs in outcome.items()}  # (seeds, 2)
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.6))
 for ax, (name, pairs) in zip(axes, outcome.items(), strict=True):
     for inner, outer in pairs:
@@ -678,7 +681,7 @@ with sklearn.config_context(enable_metadata_routing=True):
 # %% [markdown]
 # Look at the choices: the rounds do not all agree on $C$, and it costs nothing. Such disagreement is another sign of a plateau.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 10.6 · Who found it?  ·  core · 8 min · ●●○
 #
 # Sort into `"the search"` and `"noise"`: what is the likelier finder? σ is the scatter of identical models.
@@ -697,7 +700,7 @@ finders = {
 
 finders = check.finders(finders)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): how many models did you *really* try for your last paper? Count the features you dropped after a look, the outliers you cut, the bins you moved, the colleague's script. What would $\sqrt{2\ln n}$ make of that?
 
 # %% [markdown]
@@ -778,7 +781,7 @@ counted = {
 }
 print(f"candidates tried in this lesson alone: {sum(counted.values())}", counted)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Know which way each knob turns; draw its validation curve with sources held out; prefer the simplest candidate that loses nothing measurable.
@@ -786,5 +789,6 @@ print(f"candidates tried in this lesson alone: {sum(counted.values())}", counted
 # - Random search, log-uniform for scales, a budget first. Identical models with other seeds, on the same deal, tell which differences mean nothing.
 # - The best of many is too good. Nested cross-validation measures by how much, and judges the procedure. A search on shuffled labels is the cheapest control there is.
 # - Leaky folds flatter, and on average complex models most. Even where they do not move the knob, they spoil the number.
-#
+
+# %% [markdown]
 # **Further reading.** J. Bergstra & Y. Bengio, *Random search for hyper-parameter optimization* (JMLR 13, 281, 2012): the projection argument, with experiments · G. Cawley & N. Talbot, *On over-fitting in model selection* (JMLR 11, 2079, 2010): the optimism of tuning, measured · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): learning curves and nested cross-validation · J. Buchner & S. Fotopoulou, 2024 ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222)): setting up a first project · scikit-learn user guide, [Tuning the hyper-parameters of an estimator](https://scikit-learn.org/stable/modules/grid_search.html): every search, with its pitfalls.

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 11 · Interpreting outcomes
 #
-# | | |
-# |---|---|
 # | **The question** | What may we conclude about the stars from a model that works? |
+# |---|---|
 # | **Afterwards you can** | put an honest error on a coefficient, an importance and a saliency map, and a control beside each; find out how little would change a model's mind, and when it should have been silent; tell association, prediction and cause apart in a sentence of a paper |
 # | **Time** | 40 min of reading or teaching, 56 min of exercises |
 # | **Data** | training and validation set of the simulated RXTE archive, its light curves, and the NICER pointings, see `data/README.md` |
@@ -34,7 +33,7 @@ train, validation = data.load_split()
 train.attrs = validation.attrs = {}  # pandas compares them at each step
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## A model has an opinion about everything
 #
 # Ask it which feature matters, and it will answer. It also answers if it was trained on nonsense. So for each way to look into a model, today has three questions: what is its **error**, what is its **control**, and what does the answer **not** say? Our two models, on sources that they have not seen:
@@ -71,7 +70,7 @@ print(f"object {object_score(validation):.3f} (ROC AUC)")
 #
 # whose inverse is the covariance. That is correct if the rows are independent.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 11.1 · The error that software prints  ·  core · 10 min · ●●○
 #
 # Write it, for `X` whose first column is all ones. A ridge penalty adds its strength (1 for scikit-learn's $C=1$) to the diagonal of $H$, except for the intercept.
@@ -126,7 +125,7 @@ for name, table in coefficients.items():
         f"by sources {honest.sum()}, by both {np.sum(printed & honest)}"
     )
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 4.6))
 for ax, (name, table) in zip(axes, coefficients.items(), strict=True):
     place = np.arange(len(table))
@@ -200,10 +199,10 @@ print(double.loc[["hr_soft", "hr_3_10", "noise"]].round(3))
 # %% [markdown]
 # A perfect copy, and each of the two looks about half as important. With ten copies, the best feature of the table would look like noise. So shuffle **groups**, all of whose columns move together.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 11.2 · Shuffle a group  ·  core · 8 min · ●●○
 #
-# Return a copy of the table in which the rows of the given columns, and of no others, have changed places. Within a row, these columns stay together.
+# Return a copy of the table in which the rows of the given columns, and of no others, have changed places. Within a row, these columns (a list of names) stay together.
 
 
 # %%
@@ -218,7 +217,7 @@ def shuffled_together(table, columns, generator):
 
 shuffled_together = check.shuffled_together(shuffled_together)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # Four groups: the two colours, the six rms, the spectral fit ($\Gamma$, disc temperature and fraction), the power spectrum (break, QPO, hue). Rank them by what the model of the *state* loses. Then write down how much of its balanced accuracy it loses with your first.
@@ -227,7 +226,7 @@ shuffled_together = check.shuffled_together(shuffled_together)
 my_guess = ...  # loss of balanced accuracy
 
 # %%
-whole = {group: names for group, names in GROUPS.items() if group != "lags"}
+whole = {group: list(names) for group, names in GROUPS.items() if group != "lags"}
 generator = np.random.default_rng(113)
 losses = {group: [] for group in whole}
 for _ in range(25):  # other validation sources, and another order each time
@@ -237,7 +236,7 @@ for _ in range(25):  # other validation sources, and another order each time
         losses[group].append(here - state_score(shuffled_together(sky, names, generator)))
 losses = pd.DataFrame(losses)
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(8.2, 3.6), sharex=True)
 ranked = pd.concat([single, double.loc[["noise"]]]).sort_values("loss")
 axes[0].errorbar(ranked.loss, ranked.index, xerr=ranked.scatter, fmt="ko", markersize=4)
@@ -322,7 +321,7 @@ print(f"curve: {mean[0]:.2f} to {mean[-1]:.2f}; empty places: {empty[0]:.0%} at 
 #
 # A referee asks: "what would have had to be different for you to call it a neutron star?" A **counterfactual**. For a linear model it has a closed form: the log odds are $z = b_0 + \sum_j b_jx_j$, and one feature can bring them to zero.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 11.3 · The turning point  ·  core · 10 min · ●●○
 #
 # Return the value of each feature at which the call would turn if all others stayed. Where that lies outside what is allowed, from `low` to `high`, or where no value would do, return NaN.
@@ -394,7 +393,7 @@ print(f"wrong calls among the first (t = 1, worst): {wrong[0]:.0%}, among all: {
 #
 # Now a network on power spectra. Its **saliency map** is the gradient of a logit with respect to each bin of the input: if the power there were a little higher, would the network be more convinced?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 11.4 · A map by autograd  ·  core · 10 min · ●●○
 #
 # Return the gradient of `network(x)[:, k]` with respect to the inputs, for each sample. (Samples do not talk to each other. So the gradient of the *sum* over samples holds the gradient of each.)
@@ -432,7 +431,7 @@ def map_of(rows, y, seed):
     network = network.cpu()
     said = probabilities(network, spectra[judge]).argmax(dim=1).numpy()
     own = [judge[truth[judge] == k] for k in range(4)]
-    maps = [saliency(network, spectra[own[k]], k).mean(dim=0).numpy() for k in range(4)]
+    maps = [saliency(network, spectra[own[k]], k).detach().mean(dim=0).numpy() for k in range(4)]
     return balanced_accuracy_score(truth[judge], said), maps
 
 
@@ -477,7 +476,7 @@ table.loc["score on validation sources"] = [
 ]
 table.T.round(2)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 fig, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharey=True)
 for ax, (name, values) in zip(axes, list(maps.items())[:3], strict=True):
     own = values[:, states.index("SIMS")]
@@ -500,7 +499,8 @@ plotting.show(
 
 # %% [markdown]
 # Left: five seeds agree splendidly. Convincing? So do five seeds that learned *nothing but stolen labels* (middle), and they predict no better than chance. Agreement between seeds says that the *training set* fixes the map, not that the map is about stars. What does tell: with labels stolen in another way the control becomes another map (last row of the table, no agreement), while maps from other sources (right) still resemble each other. So there is something in it, but the honest error of a map is the scatter over **sources**. Many single bins have no sure sign (no tick below).
-#
+
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): which control would have unmasked the last heat map that you saw in a talk?
 
 # %% [markdown]
@@ -531,10 +531,10 @@ for name in [*quick, "exposure"]:
     ]
     print(f"   {name:11s} {np.mean(drop):+.3f} ± {np.std(drop):.3f}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # The best feature of all! It has passed every test of this lesson: held-out sources, permutation, a clear margin. Now do not *observe*, but **do**: next year, all pointings get the same exposure. Nothing changes in the sky.
 
-# %%
+# %% tags=["slide-next"]
 exposures = np.array([500, 1000, 1500, 2000, 3000, 4000])  # s
 do = [validation.assign(exposure=float(value)) for value in exposures]
 called = np.array([looks[4].predict(table).mean() for table in do])
@@ -678,7 +678,7 @@ for name, swap in {"labels as they are": {}, "a reader's habit": {"HIMS": "LHS"}
 # %% [markdown]
 # Random slips of the reader are no danger: the model does not repeat them. A *habit* is: the errors that are left are exactly those that everybody shares. The cure has two parts. **Blind**: whoever looks again must not know what model or literature said. And **random**: check some of the cases that nobody doubts.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 11.5 · How many random checks?  ·  core · 8 min · ●●○
 #
 # You check $n$ cases at random and find *no* error. That does not mean that there is none. If the error rate were $r$, such luck would have the probability $(1-r)^n$. Return the smallest $n$ for which it is at most 1 − confidence.
@@ -702,7 +702,7 @@ for limit in (0.1, 0.05, 0.01):
 # %% [markdown]
 # The **rule of three**: no error in $n$ checks bounds the rate at $3/n$, with 95 %. (The checks must be independent: sixty pointings of *one* source are one check.) It is an afternoon's work, and the most convincing paragraph in a paper.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 11.6 · What may be written?  ·  core · 10 min · ●●○
 #
 # Six sentences from drafts. What does each *claim*: `"association"` (what occurs together in these data), `"prediction"` (how the model does on new samples), or `"cause"` (what would change if something else were changed)? The first two, our data can support. Any sentence that lands under "cause" leaves the paper, or gets a physical model.
@@ -724,7 +724,7 @@ claims = check.claims(claims)
 # %% [markdown]
 # Read the third once more: "exposure matters for the state" needs a few more words to become true, "*exposure matters for the model's call of the state*". Whoever leaves them out has not lied, and has misled every reader.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Errors on the level on which the label varies: whole sources. The printed error is several times too small for the object, and about right for the state.
@@ -732,5 +732,6 @@ claims = check.claims(claims)
 # - A map that five seeds agree on may be the map of nothing. Steal the labels; draw other sources.
 # - A feature can pass every test and be made by the observer. What happens if you *change* it?
 # - Outside its data a model is sure, and an alarm catches a part of it, without knowing which calls are wrong. Disagreements show you the errors that are *not* shared: check at random, and blind.
-#
+
+# %% [markdown]
 # **Further reading.** C. Rudin, *Stop explaining black box machine learning models for high stakes decisions* (Nature Machine Intelligence 1, 206, 2019, [arXiv:1811.10154](https://arxiv.org/abs/1811.10154)): why simple models first · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): importances and their limits · D. Huppenkothen, M. Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)): what to report about interpretation · S. Fotopoulou ([arXiv:2406.17316](https://arxiv.org/abs/2406.17316)): methods across astronomy, with cautions · scikit-learn user guide, [Permutation feature importance](https://scikit-learn.org/stable/modules/permutation_importance.html): misleading values with collinear features

@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 12 · Science!
 #
-# | | |
-# |---|---|
 # | **The question** | What does the model say about sources that it has never met, and what may we conclude from it? |
+# |---|---|
 # | **Afterwards you can** | write down an expectation, open a test set once and report what came out; carry classification errors through to a result, and say when correcting for them makes it worse; carry a model to another telescope, and show the alarm beside the answer |
-# | **Time** | 40 min of reading or teaching, 55 min of exercises |
+# | **Time** | 45 min of reading or teaching, 62 min of exercises |
 # | **Data** | the simulated archives of RXTE (now all of it) and NICER; real: NICER, and RXTE/ASM where present; see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
 
@@ -29,7 +28,7 @@ from helpers.resampling import resample_sources
 
 plotting.use_course_style()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The model is final
 #
 # Eleven lessons have gone into two short lines. Lesson 10 has chosen the knobs; from here on nobody turns them. (Lessons 02 and 03 looked at all rows; but no model and no knob was chosen there.) **The test set measures a choice, and there must be nothing left to choose.**
@@ -106,10 +105,10 @@ for task, score in (("state", state_score), ("object", object_score)):
 # %% [markdown]
 # ## Exercise 12.1 · Write down the expectation  ·  core · 8 min · ●○○
 #
-# For the **state**: which model, by which metric, which score do you expect, with which error? Numbers of your own, please. Ours are above. (Lesson 10 dealt its folds differently, expected nearly the same, and gave the error of 37 sources alone.) Is there a reason to expect more, or less? (All 37 sources train the final model, and only four fifths of them trained each fold. On the other hand, we have looked at these 37 a lot.) Words for the first two, numbers for the others.
+# For the **state**: model and metric in words, the score that you expect and its error as numbers between 0 and 1. Ours are printed above; take them, or move them if you have a reason. (For more: all 37 sources train the final model, and only four fifths of them trained each fold. For less: we have looked at these 37 a lot. Lesson 10 dealt its folds differently, expected nearly the same, and gave the error of 37 sources alone.)
 
 # %%
-# solution: the words that lesson 06 fixed for the metric, the two numbers as printed for the state
+# solution: the metric that lesson 06 fixed for the state; two numbers, as printed above or your own
 written = {
     "model": "logistic regression, C = 0.1, on the state features; sources held out",
     "metric": "balanced accuracy of the four states",
@@ -120,7 +119,7 @@ written = {
 
 written = check.written(written)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # And your stomach? The score of the test set, before the door opens. Then train on everything known, and open. The cell works once; run it twice and it is refused, as it should be. (Restart the kernel to take the lesson again, and report the first number.)
@@ -159,7 +158,7 @@ try:
 except data.AlreadyOpenedError as refusal:
     print("refused:", refusal)
 
-# %%
+# %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.2))
 for ax, (task, name) in zip(axes, (("state", "balanced accuracy"), ("object", "AUC")), strict=True):
     ax.hist(scatter[task], 25, color="0.8", label="skies of as many known sources")
@@ -215,8 +214,8 @@ for name, own in parts.items():
 #
 # Nobody needs a score. We wanted to know something about accretion. First question: **which share of an outburst is spent in each state?** We have pointings, and pointings are no clock: observers come more often, and stay longer, when something happens.
 
-# %% [markdown]
-# ## Exercise 12.2 · A clock from pointings  ·  core · 10 min · ●●○
+# %% [markdown] tags=["slide"]
+# ## Exercise 12.2 · A clock from pointings  ·  core · 12 min · ●●○
 #
 # Let each pointing stand for the time until the *next* pointing of the same outburst, but for no more than `cap` days: nobody knows what happens in a long gap. The last pointing of an outburst stands for 0 days. Return the days of each row, in the order of the rows as they come (which need not be that of time).
 
@@ -260,7 +259,8 @@ print(table.round(3).to_string())
 
 # %% [markdown]
 # Weighted by exposure, the transition takes nearly twice as long as by the clock: the exposure was decided by somebody who saw the state coming (the disguised target of lesson 04, in a new costume). Without a cap, a few misfiled pointings and years of silence are counted as a state. Between 3 and 30 days the cap hardly matters, so we take 10 and move on.
-#
+
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # The clock runs on *calls*, and some are wrong. A source spends about a tenth of its outburst in HIMS and SIMS together, in truth. What will the human labels give, in per cent? (They name a neighbouring state in 6 % of the pointings. Which states have many pointings to give away?)
@@ -268,7 +268,7 @@ print(table.round(3).to_string())
 # %%
 my_guess = ...  # per cent of the time that the human labels spend in HIMS and SIMS
 
-# %%
+# %% tags=["slide"]
 rows = {"human labels": "state_label", "model": "call", "truth (reveal)": "truth"}
 times = pd.DataFrame({name: share(sky, column, "days") for name, column in rows.items()}).T
 times["transition"] = times.HIMS + times.SIMS
@@ -279,7 +279,7 @@ if isinstance(my_guess, (int, float)):
 # %% [markdown]
 # **Misclassification moves from the many to the few.** A few per cent of a common state are a large part of a rare one. So the human labels inflate the transition, by about half, and SIMS to almost twice its share. The model errs in the other direction: it is more careful about rare states than nature is. As long as we have a confusion matrix, can we not correct for that?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 12.3 · Unfold  ·  core · 10 min · ●●○
 #
 # Let $M_{ij}$ be the share of label $i$ that is called $j$, so that each row adds up to 1. True shares $x$ then appear as $y_j = \sum_i x_i M_{ij}$. You measure $y$. Return $x$.
@@ -328,7 +328,7 @@ def measured_and_unfolded(seed):
     }
 
 
-# %%
+# %% tags=["slide"]
 skies = pd.concat({seed: pd.DataFrame(measured_and_unfolded(seed)).T for seed in range(60)})
 ways = list(skies.loc[0].index)
 average, spread = (100 * getattr(skies.groupby(level=1), f)().loc[ways] for f in ("mean", "std"))
@@ -351,6 +351,8 @@ plotting.show(
         "in LHS and HSS; bare calls lie closer to zero; unfolded with the true matrix, all agree with zero."
     ),
 )
+
+# %%
 print(average.round(1).to_string())
 print("spread of one sky:\n" + spread.round(1).to_string())
 
@@ -365,7 +367,7 @@ print("spread of one sky:\n" + spread.round(1).to_string())
 # Second question: hysteresis. A source turns soft bright and hard again faint. By which factor?
 
 # %% [markdown]
-# ## Exercise 12.4 · Two luminosities of an outburst  ·  core · 10 min · ●●●
+# ## Exercise 12.4 · Two luminosities of an outburst  ·  core · 15 min · ●●●
 #
 # One outburst: dates, states and luminosities of its pointings, in any order.
 #
@@ -456,7 +458,7 @@ new = nicer[~nicer.source_id.isin(sky.source_id)].reset_index(drop=True)
 print(f"{len(new)} pointings of {new.source_id.nunique()} new sources")
 print("hr_soft:", nicer.attrs["meaning"]["hr_soft"])
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # There it is, in the dictionary of columns: **the name is the same, the quantity is not:** 6–10 over 3–6 keV for one telescope, 2–4 over 0.5–2 keV for the other.
 #
 # ### Predict first
@@ -486,7 +488,7 @@ for name, features in feature_sets.items():
 table = pd.Series({key: f"{value:.2f} ± {error:.2f}" for key, (value, error) in moved.items()})
 table.unstack([1, 2], sort=False)
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(6.4, 3.4))
 for where, colour, marker, shift in (
     ("RXTE, held out", "C0", "o", -0.08),
@@ -513,7 +515,7 @@ plotting.show(
 #
 # And without labels, would we have noticed? A model never tells (lesson 11). Its *input* can: now build one of lesson 11's alarms yourself.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 12.5 · How strange is it?  ·  core · 10 min · ●●○
 #
 # Bring every feature to the scale of the training rows (their mean, their standard deviation). Then, for each new row: the Euclidean distance to the `k`-th nearest training row, 1 for the nearest.
@@ -724,7 +726,7 @@ if asm is not None:
 #
 # The most confident mistake is GRS 1915+105, a black hole like no other. Leave a unique object out, and nothing is left to learn it from.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 12.6 · For the abstract  ·  core · 7 min · ●●○
 #
 # Sort into `"may be written"` and `"not yet"`: judge the sentence with what this lesson has shown, not with what you believe.
@@ -777,10 +779,10 @@ abstract = check.abstract(abstract)
 # | 11 · interpretation | three sentences, and for each what it does not show |
 # | 12 · science | expected … ± …, found …; effect of errors on the result; where it ends |
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write three sentences): which row of the table would you rather not fill in for your last paper? What would it cost to fill it, and what could change?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - A test set is opened once, with an expectation in writing, and two errors: of what we know, and of a small sky.
@@ -790,5 +792,6 @@ abstract = check.abstract(abstract)
 # - One real source: a call, its spread, its alarm, and a conclusion that is smaller than the probability.
 #
 # The twelve steps end here, where labels were the limit; lesson 13 makes its own ground truth, with a simulator, and asks for parameters and their errors instead of names.
-#
+
+# %% [markdown]
 # **Further reading.** D. Huppenkothen, M. Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528): rules for work that lasts) · S. Fotopoulou ([arXiv:2406.17316](https://arxiv.org/abs/2406.17316): unlabelled data and their structure) · D. Baron ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248): outliers and distances, an overview) · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023: from model to science) · G. Gopalan, S. Vrtilek & L. Bornn ([arXiv:1507.03538](https://arxiv.org/abs/1507.03538): the ASM data, by system) · scikit-learn user guide, [*Common pitfalls*](https://scikit-learn.org/stable/common_pitfalls.html): what goes wrong most often.

@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 13 · Simulation-based inference
 #
-# | | |
-# |---|---|
 # | **The question** | We can simulate what a telescope would record, but not write down how probable it is. What can we still say about the source? |
+# |---|---|
 # | **Afterwards you can** | say when a likelihood is missing, and use it when it is not; write rejection ABC, a mixture density network and a coupling layer by hand; choose among NPE, NLE and NRE, and compare any posterior with another one |
-# | **Time** | 60 min of reading or teaching, 69 min of exercises |
+# | **Time** | 60 min of reading or teaching, 72 min of exercises |
 # | **Data** | simulated counts of a power law in one detector of RXTE, made here; the response is real, see `data/README.md` |
 # | **Run time** | below 90 s on two cores |
 
@@ -55,7 +54,7 @@ plotting.use_course_style()
 #
 # All three can be *simulated*. **Simulation-based inference** (SBI) needs no more than that. To trust it, we try it first where we know the answer.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## A problem with a known answer
 #
 # A power law $K E^{-\Gamma}$ photons/cm²/s/keV, at energies $E$ in keV, in one detector of RXTE, seen for 10 s: $\theta = (\Gamma, \lg K)$, with $\lg$ the logarithm to base ten. The response is real; we make it coarse, 30 photon energies and 12 energy bins, and call that the truth for today. The prior is uniform in a box.
@@ -75,7 +74,7 @@ exposure = 10.0  # s
 low, high = torch.tensor([1.0, -2.0]), torch.tensor([3.0, 0.0])
 names = ["photon index Γ", "lg K (1/keV/cm²/s)"]
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 13.1 · The physics, for a thousand at once  ·  core · 8 min · ●●○
 #
 # Write $f$. SBI runs a model many thousand times, and a loop is what makes it slow. So all simulators of this course keep one **contract**: `theta` is (..., P), the answer is (..., N), whatever the dots are; randomness comes from a `generator` that is handed in.
@@ -140,7 +139,7 @@ plotting.show(
 # %% [markdown]
 # A couple of hundred photons. Given that noise, which $\Gamma$ and $K$ are possible?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 13.2 · The likelihood, since we have it  ·  core · 8 min · ●●○
 #
 # Return $\ln p(x\mid\theta)$ of Poisson counts, summed over the bins, for batches of either. What does not depend on $\theta$ may be left out.
@@ -192,7 +191,7 @@ print(f"correlation {torch.corrcoef(exact.T)[0, 1]:.2f}")
 #
 # *Approximate Bayesian computation*: (1) draw $\theta$ from the prior, (2) simulate $x$, (3) compare with the observation, (4) keep $\theta$ if it is close. What you keep is distributed as the posterior, if "close" means *equal*. That never happens, so we take a **distance** and a **tolerance**.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 13.3 · Four steps, four lines  ·  core · 10 min · ●●○
 #
 # `draw_prior(n, generator)`, `simulate(theta, generator)` and `distance(simulated, observed)` are functions, of any problem. Return the parameters that are kept.
@@ -221,7 +220,7 @@ def distance(simulated, observed):
 typical = distance(again, observed).median()
 print(f"typical distance of a repetition with the true parameters: {typical:.2f}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # The square root makes the noise of all bins alike (about 1/2, if counts are not too few). A tolerance below the typical distance of a *repetition* would throw away even the truth, half of the time.
 #
 # ### Predict first
@@ -251,7 +250,7 @@ for pointings, line in ((1, "C0o-"), (2, "C1s--"), (3, "C2^-.")):
         f"{2 * pointings} parameters: {(far <= scale).double().mean():.5f} within the typical distance"
     )
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 fig, ax = plt.subplots(figsize=(6.5, 3.4))
 for name, (share, line) in acceptance.items():
     ax.plot(
@@ -312,10 +311,10 @@ plotting.show(
 #
 # We want $\Gamma$ alone. Then do not ask for $K$: **what is not predicted is marginalised**, because the simulations vary it.
 
-# %% [markdown]
-# ## Exercise 13.4 · The loss that makes a posterior  ·  core · 12 min · ●●●
+# %% [markdown] tags=["slide"]
+# ## Exercise 13.4 · The loss that makes a posterior  ·  core · 15 min · ●●●
 #
-# For each of $n$ simulations the network gives $k$ Gaussians. Return the mean of $-\ln\sum_k w_k\,\mathcal N(\theta\mid \mu_k, \sigma_k)$, with $w$ the softmax of `logits`. A Gaussian far away has a density of exactly 0 in float32; `torch.logsumexp` never leaves the logarithm.
+# For each of $n$ simulations the network gives $k$ Gaussians. Return the mean of $-\ln\sum_k w_k\,\mathcal N(\theta\mid \mu_k, \sigma_k)$, with $w$ the softmax of `logits`, $\mu$ the `mean`, $\sigma$ the exponential of `log_sd`, $\theta$ the `target`. A Gaussian far away has a density of exactly 0 in float32; `torch.logsumexp` never leaves the logarithm.
 
 
 # %%
@@ -365,7 +364,7 @@ for _ in tqdm(range(epochs)):
         optimiser.step()
     schedule.step()
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 index, cell = ticks[0], (high - low)[0] / n_grid
 fig, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
 for ax, pair in zip(axes, ((1.4, -1.0), (1.9, -1.2), (2.6, -1.4)), strict=True):
@@ -403,13 +402,13 @@ plotting.show(
 #
 # $$\ln q(\theta) = \ln \mathcal N\big(g(\theta)\big) + \ln\left|\det\frac{\partial g}{\partial\theta}\right|.$$
 #
-# So the map must be flexible, easy to invert, and have a cheap determinant. The trick of the **affine coupling layer** (Dinh et al. 2017, "Real NVP", arXiv:1605.08803): leave half of the numbers alone, and let *them* decide how the other half is shifted and stretched,
+# So the map must be flexible, easy to invert, and have a cheap determinant. The trick of the **affine coupling layer** (Dinh et al. 2017, "Real NVP", [arXiv:1605.08803](https://arxiv.org/abs/1605.08803)): leave half of the numbers alone, and let *them* decide how the other half is shifted and stretched,
 #
 # $$z_1 = \theta_1, \qquad z_2 = \theta_2\, e^{s(\theta_1)} + t(\theta_1).$$
 #
 # $s$ and $t$ come out of any network you like; nobody has to invert it.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 13.5 · One coupling layer  ·  core · 15 min · ●●●
 #
 # `net(first half)` returns `s, t`. Write both directions; each returns its output and $\ln|\det|$ *of that direction*, one number per row. The Jacobian is a triangle: what is the determinant of one? Our check works it out by automatic differentiation.
@@ -516,7 +515,7 @@ plotting.show(
 #
 # By eye, and by the **classifier two-sample test** (C2ST): train a classifier to tell draws of one from draws of the other. If it cannot, its accuracy is 0.5; 1 is "never overlaps". All you know of classifiers applies, above all who is held out.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 13.6 · The test that you already know  ·  core · 10 min · ●●○
 #
 # Return the mean accuracy over five folds. The classifier is one of scikit-learn's. (`StratifiedKFold` deals rows in their order unless told to shuffle.)
@@ -596,7 +595,7 @@ for (name, seed), (posterior, seconds) in results.items():
     print(f"{name:8s} {seed:4d} {seconds:8.0f} s  ", *(f"{score:.2f}" for score in scores))
     drawn[name, seed] = draws[0]
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 fig, axes = plt.subplots(2, 2, figsize=(6, 5.2))
 shown = {"exact": exact, **{name: drawn[name, 0] for name in ("NPE", "NLE", "NRE")}}
 plotting.corner(axes, shown, names, truth=truth)
@@ -610,10 +609,11 @@ plotting.show(
 
 # %% [markdown]
 # Read the table along a row, then down the two seeds. Do not crown a winner: **the same method, on the same simulations, can differ from seed to seed** as much as two methods do, and another problem has another order. And be fair to ABC: its best rows above are of the same order. But they took 200,000 simulations, a hundred times as many. While one costs a microsecond, nobody minds; the simulators of lessons 14 and 15 cost far more, and have more parameters.
-#
+
+# %% [markdown] tags=["slide-next"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): you would not have the exact posterior to compare with. What would make you trust one of the three, and not another?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 13.7 · Which one?  ·  core · 6 min · ●○○
 #
 # Sort into `"likelihood"` (no SBI at all), `"NPE"`, `"NLE or NRE"`, `"sequential"` (see below; guess what the word means).
@@ -635,7 +635,7 @@ choices = check.choices(choices)
 # %% [markdown]
 # ## Amortised or sequential
 #
-# An amortised network learns the posterior of *every* spectrum that the prior can produce. If you have one, and it is bright, nearly all simulations were far from it. **Sequential** methods simulate in rounds, each near where the last one found the posterior. The simplest keeps the prior and cuts it: draw the next round from the part of the box that the last posterior has not ruled out. With the prior uniform there, the loss stays as it is (truncated proposals: Deistler et al. 2022, arXiv:2210.04815).
+# An amortised network learns the posterior of *every* spectrum that the prior can produce. If you have one, and it is bright, nearly all simulations were far from it. **Sequential** methods simulate in rounds, each near where the last one found the posterior. The simplest keeps the prior and cuts it: draw the next round from the part of the box that the last posterior has not ruled out. With the prior uniform there, the loss stays as it is (truncated proposals: Deistler et al. 2022, [arXiv:2210.04815](https://arxiv.org/abs/2210.04815)).
 
 # %% tags=["nbval-ignore-output"]
 bright = simulate(torch.tensor([1.7, -0.2]), generator)
@@ -663,7 +663,7 @@ for name, draws, share in report:
 #
 # ## Is it calibrated? A first look
 #
-# Draw 300 pairs $(\theta, x)$, and for each a posterior from the amortised flow. Count how many of its draws lie below the true $\Gamma$: the **rank**. If the posteriors are right on average, all ranks are equally likely (Talts et al. 2018, arXiv:1804.06788). Posteriors too narrow give a U, too wide ones a hump.
+# Draw 300 pairs $(\theta, x)$, and for each a posterior from the amortised flow. Count how many of its draws lie below the true $\Gamma$: the **rank**. If the posteriors are right on average, all ranks are equally likely (Talts et al. 2018, [arXiv:1804.06788](https://arxiv.org/abs/1804.06788)). Posteriors too narrow give a U, too wide ones a hump.
 
 # %% tags=["nbval-ignore-output"]
 n_tests, n_posterior = 300, 99
@@ -698,7 +698,7 @@ plotting.show(
 # %% [markdown]
 # Look at the last panel. The prior has seen no data, and passes: averaged over the prior it *is* right. **Calibration is necessary, not sufficient.** Lesson 16 takes this further, and asks what happens when the simulator is wrong, which no rank can tell.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - If you can write the likelihood, write it. If the model is slow, emulate the model.
@@ -707,5 +707,6 @@ plotting.show(
 # - Predict a density, and $-\ln q$ makes it the posterior. What you do not predict is marginalised. Flows are invertible maps with cheap determinants.
 # - NPE, NLE, NRE: the same simulations, three places in Bayes' theorem. Compare over seeds before you choose.
 # - Sequential saves simulations, and costs amortisation and the checks that come with it. A flat rank histogram is the beginning of trust.
-#
-# **Further reading.** Huppenkothen, Ntampaka et al. (arXiv:2310.12528), guidelines for learning from data · Barret & Dupourqué 2024 (arXiv:2401.06061), NPE for X-ray spectra · Lueckmann et al. 2021 (arXiv:2101.04653), a benchmark of SBI methods · Buchner & Fotopoulou 2024 (arXiv:2502.08222), good practice, and when to use statistics · Acquaviva 2023, "Machine Learning for Physics and Astronomy" (Princeton), networks from the beginning
+
+# %% [markdown]
+# **Further reading.** Huppenkothen, Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)), guidelines for learning from data · Barret & Dupourqué 2024 ([arXiv:2401.06061](https://arxiv.org/abs/2401.06061)), NPE for X-ray spectra · Lueckmann et al. 2021 ([arXiv:2101.04653](https://arxiv.org/abs/2101.04653)), a benchmark of SBI methods · Buchner & Fotopoulou 2024 ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222)), good practice, and when to use statistics · Acquaviva 2023, "Machine Learning for Physics and Astronomy" (Princeton), networks from the beginning

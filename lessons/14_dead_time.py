@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 14 · Dead time
 #
-# | | |
-# |---|---|
 # | **The question** | After each photon a detector is blind for 2.5 ms, longer than the mean time between photons. What is left of the source, and can we get it back? |
+# |---|---|
 # | **Afterwards you can** | write a detector with dead time and predict its rate, noise and signal; say when a formula corrects for it and when only a simulator does; infer a QPO through the detector, and criticise the posterior with what the network never saw |
-# | **Time** | 50 min of reading or teaching, 72 min of exercises |
+# | **Time** | 55 min of reading or teaching, 67 min of exercises |
 # | **Data** | simulated: two detectors like NuSTAR's and a source with one QPO, made here |
 # | **Run time** | below 150 s on two cores |
 
@@ -41,7 +40,7 @@ plotting.use_course_style()
 #
 # Each photon's fate hangs on the one registered before it. So counts are not independent, and there is no Poisson likelihood. But anybody can write it down as a *procedure*.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 14.1 · The detector in ten lines  ·  core · 10 min · ●●○
 #
 # Walk through the photons. A photon is registered if it arrives at the end of the last *registered* one's dead time or later. `dead_times[i]` is the time that photon `i` would cost, because in a real detector it differs from event to event. The first photon always counts. A plain loop is fine.
@@ -95,7 +94,7 @@ plotting.show(
 # %% [markdown]
 # Look at the lower row: it is almost a *clock*. Random arrivals go in, and something more regular than random comes out. Keep that in mind for the noise.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The rate
 #
 # ### Predict first
@@ -105,8 +104,8 @@ plotting.show(
 # %%
 my_guess = ...  # 1/s, of the paralyzable detector
 
-# %% [markdown]
-# ## Exercise 14.2 · Give back what was lost  ·  core · 8 min · ●○○
+# %% [markdown] tags=["slide"]
+# ## Exercise 14.2 · Give back what was lost  ·  core · 5 min · ●○○
 #
 # You register $r_d$ events per second, each costs τ (non-paralyzable). For which share of the time were you live? The rate of the source *while you looked* is the rate of the source. Return it.
 
@@ -134,7 +133,7 @@ print("arrive, 1/s   registered    corrected    registered if paralyzable")
 for r, r_d, r_p in zip(incident, *seen.values(), strict=True):
     print(f"{r:11d}{r_d:13.1f}{true_rate(r_d, dead_time):13.1f}{r_p:29.1f}")
 
-# %%
+# %% tags=["slide"]
 fine = np.geomspace(20, 5000, 200)
 fig, ax = plt.subplots(figsize=(6.5, 3.4))
 ax.plot(fine, fine, color="0.6", linewidth=1, linestyle=":", label="no dead time")
@@ -162,7 +161,8 @@ plotting.show(
 # Without dead time, pure noise has a Leahy power of 2 at every frequency (lesson 01). From one registered event to the next lie one dead time and one exponential wait: all gaps are independent and alike, a **renewal process**, whose spectrum is known for any distribution of gaps (Cox & Lewis 1966). With $\varphi(\omega)$ the mean of $e^{i\omega\,\mathrm{gap}}$,
 #
 # $$P(f) = 2\,\frac{1 - |\varphi|^2}{|1 - \varphi|^2}, \qquad \varphi(\omega) = e^{i\omega\tau}\,\frac{r}{r - i\omega}, \qquad \omega = 2\pi f.$$
-#
+
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # 1000 photons per second, τ = 2.5 ms. Where is the noise at its *highest*? Write the frequency.
@@ -170,7 +170,7 @@ plotting.show(
 # %%
 my_guess = ...  # Hz
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 14.3 · Noise that is not white  ·  core · 12 min · ●●○
 #
 # Write $P(f)$ for a constant τ; `rate` is the incident one. Before you run the check, work out its limits on paper: $f\to\infty$, $\tau = 0$, and $f \to 0$. The check draws yours over ours.
@@ -208,7 +208,7 @@ for low, high in ((1, 20), (100, 120), (300, 340), (480, 520), (700, 740)):
         f"   Zhang {zhang[z].mean():.3f}"
     )
 
-# %%
+# %% tags=["slide"]
 fig, ax = plt.subplots()
 by_five = [x[:1000].reshape(-1, 5).mean(1) for x in (frequency, leahy)]
 ax.plot(*by_five, ".", color="0.6", markersize=4, label="simulated")
@@ -340,10 +340,10 @@ print(
     f"registered {per_second.mean():.0f}/s; by exercise 14.2: {rates.mean():.0f} ± {rates.std(ddof=1):.0f}/s"
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Discuss with your neighbour:** the formula of exercise 14.2 is exact, its rate comes out more than 10 % low, and always low. What was the small print? (Draw $r/(1+r\tau)$, and let $r$ swing about 1000/s.)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 14.4 · The likelihood of a power spectrum  ·  core · 12 min · ●●○
 #
 # The mean $\bar P_j$ of $M$ periodograms is, to a good approximation, gamma distributed about the model $m_j$: all frequencies are independent, and the density is proportional to $m_j^{-M}\exp(-M \bar P_j/m_j)$. (For $M = 1$ this is the exponential distribution of lesson 01's grey curve, and the name is *Whittle* likelihood.) Return *minus* its logarithm, summed; leave out what no model changes.
@@ -550,7 +550,7 @@ seeded = torch.Generator().manual_seed(0)  # of weights, order of batches and he
 npe = train_posterior(theta, x.log(), low, high, generator=seeded)
 print(f"trained in {time.perf_counter() - start:.0f} s")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # You see one mock. Which of the four parameters will the posterior know best, as a fraction of the width of its prior? And which hardly at all?
@@ -574,7 +574,7 @@ for name, mean, scatter, sd, w in zip(
     )
 print(f"(a posterior that knows nothing, the prior itself: {12**-0.5:.0%})")
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 fig, axes = plt.subplots(4, 4, figsize=(8, 7.2))
 both = npe.sample(4000, mocks[:2].log(), generator=seeded)
 shown = {"one mock": both[:, 0], "another mock": both[:, 1]}
@@ -604,7 +604,7 @@ for name, mean, sd in zip(names, z.mean(0), z.std(0), strict=True):
 # %% [markdown]
 # ## The paper's mocks
 #
-# Three set-ups: the average that you know; the *raw* periodogram of the same 10 s; and a QPO at 200 Hz with 45 % rms and $q = 15$, where dead time amplifies. The raw one holds the same light curves, but single powers scatter by 100 %, and their logarithms by more: we average neighbouring frequencies in bins that grow by 3 %, in the HF set too. (The paper: none, and 1 %.) And we take 5000 simulations where the paper took 50,000.
+# Three set-ups, by their names in the table below: **LF averaged**, which you know; **LF**, the *raw* periodogram of the same 10 s; and **HF**, a QPO at 200 Hz with 45 % rms and $q = 15$, where dead time amplifies. The raw one holds the same light curves, but single powers scatter by 100 %, and their logarithms by more: we average neighbouring frequencies in bins that grow by 3 %, in the HF set too. (The paper: none, and 1 %.) And we take 5000 simulations where the paper took 50,000.
 
 # %% tags=["nbval-ignore-output"]
 raw = DeadTimeSimulator(segment=None, log_f=0.03, dead_time=dead_time)
@@ -682,7 +682,7 @@ print("truth                   .4, .45      20, 200          10, 15     1000")
 #
 # A posterior is as good as its simulator, and ours believes in τ = 2.5 ms. A real observation gives no truth to compare with. But it can be asked: **would data like mine come out of my posterior?** That is a *posterior predictive check*: simulate from the posterior, and compare a statistic of the replicas with that of the data.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 14.5 · Would it look like this?  ·  core · 12 min · ●●○
 #
 # `samples` (n, P) come from the posterior. Return the share of replicas whose statistic is at least as large as that of the observation. The replicas must scatter for two reasons: the posterior is wide, and data are noisy.
@@ -691,7 +691,7 @@ print("truth                   .4, .45      20, 200          10, 15     1000")
 # %%
 def predictive_p(samples, simulate, statistic, observed, generator):
     """Posterior predictive p-value; simulate(theta (n, P), generator) gives n data sets, statistic (n,)."""
-    # solution: one data set for each sample, then its statistic; the mean of a mask is a share
+    # solution: one data set for each sample, then its statistic; a share is a mean: mask.double().mean()
     replicas = statistic(simulate(samples, generator))
     return (replicas >= statistic(observed)).double().mean().item()
     # end solution
@@ -768,7 +768,7 @@ print(
     f"mean dead time {1e3 * NUSTAR.mean:.3f} ms, standard deviation {1e3 * NUSTAR.variance**0.5:.3f} ms"
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 14.6 · The oscillation that nobody emitted  ·  core · 10 min · ●●○
 #
 # Leahy power over a mean count rate is fractional power (per Hz), whose integral over a band is a variance: lesson 01 had $\int (P - P_\mathrm{noise})\,df$ over the mean rate. Return the fractional rms that is left in a band if you subtract the wrong noise. `mean_rate` is that of the light curve, `inside` a mask of the band. (Frequencies are evenly spaced.)
@@ -836,8 +836,8 @@ for name, tau in (("as believed", dead_time), ("NuSTAR's τ", NUSTAR)):
 # %% [markdown]
 # The lower hump looks like that of a fainter source, so the *rate* is too low, by far more than its error bar. The cure is one argument, `DeadTimeSimulator(dead_time=NUSTAR)`, some more time, and another training. The paper has such a set-up, a QPO at 400 Hz: try it. (The renewal formula can do a varying τ, too. Zhang's cannot.)
 
-# %% [markdown]
-# ## Exercise 14.7 · Which tool?  ·  core · 8 min · ●○○
+# %% [markdown] tags=["slide"]
+# ## Exercise 14.7 · Which tool?  ·  core · 6 min · ●○○
 #
 # For each task the *simplest* tool that is right: `"formula"` (rate, noise or $|H|^2$), `"FAD"`, `"simulator"`, `"none is needed"`.
 
@@ -856,6 +856,47 @@ tools = {
 tools = check.tools(tools)
 
 # %% [markdown]
+# ## A million of these
+#
+# A few thousand simulations were enough here. Your own detector may ask for a million, on a cluster that ends your job at midnight. `helpers.campaign` runs a **recipe**, a file with a prior and a simulator, shard by shard. Each shard's random numbers follow from the campaign's seed and the shard's number alone. So it does not matter who simulates it, when, or how often.
+
+# %%
+import tempfile
+from pathlib import Path
+
+from helpers import campaign
+
+home = tempfile.TemporaryDirectory()
+recipe, folder = Path(home.name, "recipe.py"), Path(home.name, "lf")
+recipe.write_text("""
+import torch
+from torch.distributions import Independent, Uniform
+from helpers.simulators.dead_time import DeadTimeSimulator
+
+parameters = ("rms", "nu0", "q", "rate")
+low, high = torch.tensor([0.1, 5.0, 3.0, 500.0]), torch.tensor([0.5, 40.0, 30.0, 1500.0])
+prior = Independent(Uniform(low, high), 1)
+periodogram = DeadTimeSimulator(segment=None, log_f=0.05)
+
+def simulate(theta, generator):
+    return periodogram(theta, generator).log()
+""")
+options = {"shard": 500, "workers": 1, "device": "cpu", "progress": False}
+found = campaign.run(recipe, folder, 1000, **options)
+print(f"{found.done} of {found.simulations} simulations, {found.failed} failed")
+
+# %% [markdown]
+# Now an accident: a shard is lost. And you want twice as many. Both times the answer is the same command. (In a terminal: `python -m helpers.campaign run recipe.py lf --simulations 2000 --shard 500`, and `status lf` while it runs.) What comes back is what was lost, bit by bit, ready for `train_posterior` or sbi. The same recipe runs on all cores, on GPUs, or on a SLURM or Kubernetes cluster: [docs/campaigns.md](../docs/campaigns.md) says how, and what is guaranteed.
+
+# %%
+before = campaign.load(folder)[1]
+(folder / "shards" / "shard-000001.parquet").unlink()
+found = campaign.run(recipe, folder, 2000, **options)
+theta, x = campaign.load(folder)
+print(f"{found.done} of {found.simulations}: θ {tuple(theta.shape)}, x {tuple(x.shape)}")
+print("the first thousand are those of before:", torch.equal(x[:1000], before))
+
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Ten lines make a detector; no line makes its likelihood.
@@ -865,5 +906,6 @@ tools = check.tools(tools)
 # - NPE on an exact simulator recovers rms and rate there, and says so where the data do not constrain a parameter.
 # - Predictive checks with what the network saw can pass when the detector is wrong. Keep some statistic for the critic.
 # - One mock proves nothing. Twenty of one truth prove little; lesson 16 does it properly.
-#
-# **Further reading.** [Huppenkothen & Bachetti 2022](https://arxiv.org/abs/2104.03278): the paper of this lesson · [Bachetti & Huppenkothen 2018](https://arxiv.org/abs/1709.09700): FAD and its limits · Zhang et al. 1995, ApJ 449, 930: noise behind a constant dead time · Huppenkothen, Ntampaka et al. (arXiv:2310.12528): how to report such work
+
+# %% [markdown]
+# **Further reading.** [Huppenkothen & Bachetti 2022](https://arxiv.org/abs/2104.03278): the paper of this lesson · [Bachetti & Huppenkothen 2018](https://arxiv.org/abs/1709.09700): FAD and its limits · Zhang et al. 1995, ApJ 449, 930: noise behind a constant dead time · Huppenkothen, Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)): how to report such work

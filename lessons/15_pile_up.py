@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 15 · Pile-up
 #
-# | | |
-# |---|---|
 # | **The question** | A CCD takes two photons that hit the same pixels in the same frame for one. What does that do to a spectrum, and can we get the source back? |
+# |---|---|
 # | **Afterwards you can** | test real events for pile-up without a model; write a detector that piles up and predict its losses; choose among a plain fit, Davis' model, the cut-out core and a simulator, and criticise a posterior with what the network never saw |
-# | **Time** | 50 min of reading or teaching, 63 min of exercises |
+# | **Time** | 50 min of reading or teaching, 65 min of exercises |
 # | **Data** | real: Chandra events of the galaxy M82 (ObsID 10027), from stingray; simulated: sources seen by Chandra's ACIS and by eROSITA, made here |
 # | **Run time** | below 150 s on two cores |
 
@@ -91,7 +90,7 @@ for name, here in (("at the source", core), ("away from it", away)):
 #
 # But there is something that every piled source must lack. **Two events that are neighbours in the same frame.** They would have been one. And how many there should be, *other frames* tell: events in frame $k$ and events in frame $k + 1$ have the same image, and cannot pile up.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 15.1 · The pairs that are missing  ·  core · 10 min · ●●○
 #
 # Count the ordered pairs of events $(i, j)$, $i \ne j$, of which $j$ comes exactly `lag` frames after $i$, closer together than `radius`. Ordered: in the same frame, with `lag = 0`, each couple counts twice. So it can be compared with any other lag. (Why? In which direction do pairs count there?)
@@ -123,7 +122,7 @@ print(f"missing: {missing:.0f} ± {error:.0f}, with {core.sum()} events")
 neighbours = others.mean() / core.sum() * 3.2 / 0.44104
 print(f"neighbours of an event in a frame of 3.2 s, if it were alike: {neighbours:.1f}")
 
-# %%
+# %% tags=["slide"]
 apart = np.hypot(*(z[:, None] - z for z in at_source[1:]))
 gap = at_source[0] - at_source[0][:, None]
 bins = np.arange(0, 6.5, 0.5)
@@ -146,7 +145,8 @@ plotting.show(
 
 # %% [markdown]
 # That is pile-up, caught in the act, without any model. Beyond two pixels all couples are there; nearer, they became one event each, or none. (The few left near 1.2 pixels were two pixels apart: the archive blurs each position by up to half a pixel.) If *all* of the missing couples had good grades, one in ten events of this source would be piled; those that were rejected are lost for us, so a tenth is an upper limit. The subarray was a good idea: in ACIS' usual frame of 3.2 s a typical photon would have had company.
-#
+
+# %% [markdown] tags=["slide-next"]
 # **Discuss with your neighbour:** the source is a few arcsec long, where Chandra's best image of a point is half an arcsec. Was that bad luck, or did somebody think?
 
 # %% [markdown]
@@ -154,8 +154,8 @@ plotting.show(
 #
 # Imagine one **detection cell**: whatever hits it in a frame becomes one event. $L$ photons are expected per frame.
 
-# %% [markdown]
-# ## Exercise 15.2 · A cell that cannot count  ·  core · 8 min · ●●○
+# %% [markdown] tags=["slide"]
+# ## Exercise 15.2 · A cell that cannot count  ·  core · 10 min · ●●○
 #
 # In each of `n_frames` frames a Poisson number of photons arrives, mean `load`. `draw(n, generator)` gives the energies of $n$ photons. A frame without photons has no event. Return the energy of each event, and how many photons it holds.
 
@@ -174,7 +174,7 @@ def cell(load, n_frames, draw, generator):
 
 cell = check.cell(cell)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # *One* photon is expected per frame. Which share of the events holds more than one? Write your guess.
@@ -182,7 +182,7 @@ cell = check.cell(cell)
 # %%
 my_guess = ...  # a share between 0 and 1
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 15.3 · Lost and piled  ·  core · 8 min · ●○○
 #
 # Poisson's law gives no photon with probability $e^{-L}$ and one with $L e^{-L}$. How many events does a frame have on average? And which share *of the events* holds more than one photon?
@@ -190,7 +190,7 @@ my_guess = ...  # a share between 0 and 1
 
 # %%
 def detected_and_piled(load):
-    """Events per frame, and the share of them that hold more than one photon, for the load L > 0."""
+    """Events per frame, and the share of them with more than one photon, for loads L > 0, number or (n,)."""
     # solution: an event is "at least one photon"; then: one minus the share of events with exactly one
     detected = 1 - np.exp(-load)
     return detected, 1 - load * np.exp(-load) / detected
@@ -231,7 +231,7 @@ for log_flux in (-12.6, -11.9, -11.5, -11.2):
     shares = f"{piled:18.3f}{np.mean(photons > 1):7.3f}{(events.n_photons > 1).float().mean():8.3f}"
     print(f"{load:5.2f}{'':10s}{rates}{shares}")
 
-# %%
+# %% tags=["slide"]
 loads = np.geomspace(0.01, 6, 100)
 fig, ax = plt.subplots(figsize=(6.2, 3.2))
 detected, piled = detected_and_piled(loads)
@@ -290,7 +290,7 @@ print(
 )
 print(f"largest difference: {np.abs(yours - davis.numpy()).max():.0e}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What it does to a power law
 #
 # ### Predict first
@@ -397,7 +397,7 @@ per_frame = [acis.photons(torch.tensor([f, 2.0, 0.3])).sum().item() for f in flu
 for load, gamma in zip(per_frame, naive[..., 1], strict=True):
     print(f"{load:5.2f} photons per frame: Γ = {gamma.mean():.2f} ± {gamma.std(ddof=1):.2f}")
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 fig, ax = plt.subplots(figsize=(6.2, 3.2))
 ax.errorbar(
     per_frame, naive[..., 1].mean(1), naive[..., 1].std(1, ddof=1), fmt="C0o", label="plain fit"
@@ -460,7 +460,7 @@ ipywidgets.interactive(draw_pile_up, log_flux=flux_slider, frame_time=frame_slid
 #
 # The image has a core and wings. In the wings few photons share a cell. Our ACIS has a *King profile*, whose density of photons per square arcsec is $\propto [1 + (r/r_c)^2]^{-b}$. So cut the core out and fit the ring.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 15.5 · Cut the core out  ·  core · 8 min · ●●○
 #
 # An event of ACIS occupies 3 × 3 pixels: take that as the cell. `density(r)` is the share of the photons per square arcsec at radius $r$, and falls outwards. Return the smallest of the ascending `radii` at which no more than `limit` of the events are piled.
@@ -506,16 +506,16 @@ for name, log_flux in cases.items():
 fig, ax = plt.subplots(figsize=(6.2, 3.2))
 rings = np.array([0.3, 0.6, 1.0, 1.5, 2.0, 2.7, 4.0])  # arcsec
 middle = np.sqrt(rings[1:] * rings[:-1])
-for (name, log_flux), look in zip(cases.items(), ("C0o", "C1s"), strict=True):
+for (name, log_flux), look in zip(cases.items(), ("C0o-", "C1s--"), strict=True):
     theta = torch.tensor([log_flux, 2.0, 0.3])
     events = acis.events(theta.expand(20, 3), torch.Generator().manual_seed(4))
     distance = torch.hypot(events.x, events.y).numpy()[events.valid]
     piled = events.n_photons.numpy()[events.valid] > 1
     number, of_them = (np.histogram(d, rings)[0] for d in (distance, distance[piled]))
     error = of_them**0.5 / number
-    ax.errorbar(middle, of_them / number, error, fmt=look, label=f"{name}, simulated")
+    ax.errorbar(middle, of_them / number, error, fmt=look[:3], label=f"{name}, simulated")
     load = acis.photons(theta).sum().item() * king(radii) * cell_area
-    ax.plot(radii, detected_and_piled(load)[1], look[:2], label="by exercise 15.3")
+    ax.plot(radii, detected_and_piled(load)[1], look[:2] + look[3:], label=f"{name}, by 15.3")
 ax.axhline(0.01, color="0.3", linestyle=":", linewidth=1)
 ax.set(xscale="log", yscale="log", xlabel="radius (arcsec)", ylabel="piled share", ylim=(1e-3, 1))
 ax.set(xlim=(0.3, 4))
@@ -637,7 +637,7 @@ for name, counts in mocks.items():
     found[name]["NPE, all rings"] = posterior[name].mean(0).numpy()
 print_table(found)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
 for ax, (name, ways) in zip(axes, found.items(), strict=True):
     for i, values in enumerate(ways.values()):
@@ -685,7 +685,7 @@ for name, mean, sd in zip(names, z.mean(0), z.std(0), strict=True):
 #
 # Suppose the telescope is a little less sharp than we think: the true $r_c$ is 20 % wider. Would we notice? We look for the bias, and ask the **posterior predictive check** of lesson 14: does the observation look like the replicas? Two statistics. The share of the counts that falls into the central ring: the network saw it. And one that no spectrum contains:
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 15.6 · Ask those who were rejected  ·  core · 8 min · ●●○
 #
 # An event list holds *all* events; the spectra only those that are `valid`. Return, for each of `n` simulations, the share of the events within `radius` of the source that is *not* valid. `events` has 1-D tensors: `simulation` (0 to n - 1), `x`, `y` (arcsec from the source), `valid`.
@@ -774,7 +774,7 @@ plotting.show(
 # %% [markdown]
 # In the mild case less goes wrong, and the central share objects in many mocks. In the heavy case Γ is wrong by about two error bars, and the central share leans to one side, but rarely far enough: there a wider core looks much like a brighter source, and the network explains most of it away. The *rejected* object nearly always. Lesson 14 in one line, again: **keep a statistic for the critic.**
 #
-# The cure: let the simulations vary the PSF too, in the range that you do not know it. The posterior grows wider, and honest.
+# The cure: let the simulations vary the image of a point (the point spread function, PSF) too, in the range that you do not know it. The posterior grows wider, and honest.
 
 # %% [markdown]
 # ## A blackbody in eROSITA
@@ -874,7 +874,7 @@ for log_flux in (-11.0, -9.5, -8.5):
 #
 # Ours tells the same story, and is **not the same set-up**. They simulated with SIXTE and measured calibration, we with round numbers and a sketch of the area, of one of seven cameras; no background; 100 s, which is our choice; 3000 simulations instead of 40,000, 64 channels instead of 1024, a smaller network. Where our errors are larger, below $10^{-11}$, there are a few dozen counts: that is not pile-up's fault. A comparison of numbers needs lesson 16 and one simulator for both.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 15.7 · Which tool?  ·  core · 6 min · ●○○
 #
 # For each task the *simplest* tool that is right: `"plain fit"`, `"Davis' model"`, `"cut the core out"`, `"simulator"`, `"count couples"`.
@@ -892,7 +892,7 @@ tools = {
 # end solution
 tools = check.tools(tools)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - **Pairs of neighbours in one frame are missing** in a piled source: a test without a model. Grades and hardness alone prove little.
@@ -901,5 +901,6 @@ tools = check.tools(tools)
 # - Davis' model is right where its $f$ and $\alpha$ are. If it is enough, fit it. A cut-out core needs least knowledge, and costs most of the counts.
 # - NPE on spectra in rings uses everything, and is the narrowest where pile-up is heavy. It believes the simulator: a PSF 20 % wider biases Γ by about two error bars.
 # - What the network saw may not object; what it never saw, the rejected events, does.
-#
+
+# %% [markdown]
 # **Further reading.** Davis 2001, ApJ 562, 575: the model of the fitting programs · [König, Huppenkothen et al. 2025](https://arxiv.org/abs/2511.11863): NPE through pile-up, the paper of this lesson · Ballet 1999, A&AS 135, 371: pile-up in X-ray CCDs, by the rates of patterns

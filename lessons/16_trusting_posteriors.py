@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 16 · Trusting posteriors
 #
-# | | |
-# |---|---|
 # | **The question** | A network hands you a posterior: narrow, smooth, in milliseconds. Should you believe it? |
+# |---|---|
 # | **Afterwards you can** | test whether posteriors are calibrated, by ranks, random points and credible regions, and say what each test cannot see; recognise a wrong simulator where data can tell, and name errors that no check of the data finds; report an inference so that others can trust it |
-# | **Time** | 55 min of reading or teaching, 58 min of exercises |
+# | **Time** | 55 min of reading or teaching, 56 min of exercises |
 # | **Data** | simulated: power laws in one detector of RXTE, a QPO behind dead time, a source behind pile-up, made here; RXTE's response is real, see `data/README.md` |
 # | **Run time** | below 150 s on two cores |
 
@@ -111,8 +110,8 @@ exact = torch.cat([exact_posterior(199, some, generator) for some in counts.spli
 print("500 truths, and 199 draws from the exact posterior of each:", tuple(exact.shape))
 print(f"counts per spectrum: {counts.sum(1).min():.0f} to {counts.sum(1).max():.0f}")
 
-# %% [markdown]
-# ## Exercise 16.1 · Where does the truth lie?  ·  core · 8 min · ●○○
+# %% [markdown] tags=["slide"]
+# ## Exercise 16.1 · Where does the truth lie?  ·  core · 6 min · ●○○
 #
 # If the truth is one more draw from the posterior, nothing tells it from the others: any place in the queue is as likely as any other. Return, for each test and parameter, the share of the draws that lie below the truth. This is its **rank**.
 
@@ -120,14 +119,14 @@ print(f"counts per spectrum: {counts.sum(1).min():.0f} to {counts.sum(1).max():.
 # %%
 def ranks(draws, theta):
     """(n, P) share of the draws (S, n, P) that are below the truth (n, P)."""
-    # solution: a comparison broadcasts over the first axis; the mean of a mask is a share
+    # solution: a comparison broadcasts over the first axis; a share is a mean: mask.double().mean(0)
     return (draws < theta).double().mean(0)
     # end solution
 
 
 ranks = check.ranks(ranks)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ### Predict first
 #
 # Now we spoil good posteriors on purpose: half as wide about their mean; twice as wide; shifted up by half of their standard deviation. Sketch the three histograms of ranks before you scroll. Where do the ranks of the third one pile up?
@@ -135,7 +134,7 @@ ranks = check.ranks(ranks)
 # %%
 my_guess = ...  # "near 0" or "near 1"
 
-# %%
+# %% tags=["slide"]
 centre = exact.mean(0)
 spoiled = {
     "exact": exact,
@@ -166,7 +165,7 @@ for n in (50, 500, 5000):
     lower, upper = (bound.item() for bound in uniform_band(n, torch.tensor([0.1])))
     print(f"{n:5d} tests: a bin that should hold 10 % holds {lower:.1%} to {upper:.1%}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The laziest posterior in the world
 #
 # ### Predict first
@@ -176,7 +175,7 @@ for n in (50, 500, 5000):
 # %%
 my_guess = ...  # "flat", "U", "hump" or "slope"
 
-# %%
+# %% tags=["slide"]
 lazy = draw_prior(199 * 500, generator).reshape(199, 500, 2)
 fig, ax = plt.subplots(figsize=(4.2, 2.8))
 plotting.rank_histograms(
@@ -191,7 +190,7 @@ plotting.show(
 # %% [markdown]
 # Flat. The truths *were* drawn from the prior, so the prior's promise is true, and useless. **Calibration is necessary, not sufficient.** A flat histogram says that error bars are honest, not that anything was learned. Ask a second question: is the posterior *narrow where the data are*?
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 16.2 · Random points  ·  core · 12 min · ●●○
 #
 # Ranks take one parameter at a time. **TARP** (tests of accuracy with random points, Lemos et al. 2023) takes all: throw a reference point into the box; draw the sphere about it that just reaches the truth; return the share of the draws *inside*. For honest posteriors it is uniform, whatever the points are. All parameters are already scaled to 0–1; distances are Euclidean.
@@ -260,6 +259,9 @@ except TooFewError as refused:
     print(f"\nTooFewError: {refused}\nestimate: scatter {refused.estimate.scatter[0]:.2f}")
 
 # %% [markdown]
+# Look at "shifted up": the ranks see it at once, random points hardly. A step towards some of them is a step away from the others. Use both.
+
+# %% [markdown]
 # ## A network, and one number for its honesty
 #
 # Now NPE on 5000 simulations. A flow also has a density, which gives the most common test of all: the **smallest** region that reaches the truth holds those draws that are *more probable* than it. Its credibility must be uniform, and the plot of shares over credibility is called **expected coverage** (Hermans et al. 2022).
@@ -283,7 +285,7 @@ print(f"p(TARP) {found.tarp_p:.2f}; width / exact width, median: {width[0]:.2f} 
 #
 # Some simulators take an hour for each θ. What does a network do with *500* simulations? We ask lesson 14's QPO behind dead time, 99 powers and four parameters, and train four flows on the same 500. They differ in their first weights and in what they hold out, and that is all.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 16.3 · Four opinions  ·  core · 8 min · ●●○
 #
 # An **ensemble** draws from one of its members at random: its density is the mean of *their densities*. Networks give logarithms, which far from the truth are -2000 or less, where `exp` gives zero. Return the logarithm of the mean density.
@@ -292,7 +294,7 @@ print(f"p(TARP) {found.tarp_p:.2f}; width / exact width, median: {width[0]:.2f} 
 # %%
 def together(log_q):
     """(n,) ln of the mean of K densities, from their logarithms (K, n)."""
-    # solution: torch.logsumexp adds up densities safely; then divide by K, in logarithms
+    # solution: torch.logsumexp adds up densities safely; then divide by K = len(log_q), in logarithms
     return torch.logsumexp(log_q, 0) - np.log(len(log_q))
     # end solution
 
@@ -360,7 +362,7 @@ plotting.show(
 #
 # Sometimes the network is only the fast way, and a likelihood exists, as here. Then draw from the network, and weight the draws by what it should have said: **importance sampling**, $w \propto p(x\mid\theta)\,p(\theta)/q(\theta\mid x)$. The network need not be right; it must only not leave anything out.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 16.4 · Weigh them  ·  core · 10 min · ●●○
 #
 # The prior is uniform. Return the weights, summing to one, and how many draws they are worth: $1/\sum w^2$. Logarithms are -3000 and less: subtract the largest one before `exp`.
@@ -496,7 +498,7 @@ for name, source in mistakes.items():
     replicas = simulate(samples[:, 0], generator) / model
     ratios[name] = x[0] / model, *replicas.quantile(torch.tensor([0.025, 0.975]), 0)
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 edges = [*pca.channel_lo[starts[:-1]].tolist(), pca.channel_hi[starts[-1] - 1].item()]
 fig, axes = plt.subplots(1, 3, figsize=(9, 2.7), sharey=True)
 for ax, (name, (ratio, lower, upper)) in zip(axes, ratios.items(), strict=True):
@@ -524,7 +526,8 @@ plotting.show(
 
 # %% [markdown]
 # The line is *caught*: no power law makes a bump. The gain is **not**: a power law with stretched energies is another power law, both parameters are wrong by about two error bars, and χ² is content. A check sees only what the model *cannot imitate*.
-#
+
+# %% [markdown] tags=["slide-next"]
 # **Discuss with your neighbour:** what would have caught the gain? (Think of a line whose energy you know, of a second instrument, of a source that everybody has observed.)
 
 # %% [markdown]
@@ -640,7 +643,7 @@ for name, x in strange.items():
 #
 # with means over all pairs: how alike are two of ours, two of theirs, and one of each? Swierc et al. (2024) do this for NPE of gravitational lenses.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 16.5 · How different are two clouds?  ·  core · 12 min · ●●○
 #
 # Write MMD² for features `a` (n, M) and `b` (m, M), in torch, so that the training can take its slope. `torch.cdist` has all distances between two sets of points.
@@ -690,7 +693,7 @@ def adapt(theta, x, target, weight, seed, n_steps=400, batch=128):
     return embed, head
 
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Three targets, each with half for training, without labels, and half to test, with them:
 #
 # - **background**: 20 counts per bin that no simulation has;
@@ -762,7 +765,7 @@ for key in runs[0]:
     errors = f"{g:5.1f} ± {dg:4.1f} {k:5.1f} ± {dk:4.1f}"
     print(f"{name:12s} {way:16s} {errors} {held:5.0f} ± {dheld:3.0f} %{d:10.3f}")
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "slide"]
 fig, ax = plt.subplots(figsize=(6.5, 3.0))
 for row, key in enumerate(runs[0]):
     values = [float(run[key][0]) for run in runs]
@@ -783,7 +786,7 @@ plotting.show(
 # %% [markdown]
 # - **Background**: helps. The error of Γ more than halves, that of lg K falls by a third, in all seeds, without one label. But the 68 % intervals still hold far too few: *better is not honest*.
 # - **Gain**: nothing. Gain-shifted spectra look like other power laws; the clouds lay upon each other from the start. Compare the MMD.
-# - **Population**: harms, badly. The clouds differ because the *sources* do, and the penalty forces bright steep ones to look like all others. MMD fell, errors rose several times over. Adaptation assumes that the population is the one you simulated, and cannot check that (2502.04949 finds the same).
+# - **Population**: harms, badly. The clouds differ because the *sources* do, and the penalty forces bright steep ones to look like all others. MMD fell, errors rose several times over. Adaptation assumes that the population is the one you simulated, and cannot check that ([arXiv:2502.04949](https://arxiv.org/abs/2502.04949) finds the same).
 #
 # We chose `weight` with truths in hand, which real targets do not have. And look at the third row: put the nuisance **into the simulator**, with a prior for what you do not know, and you beat all that, with intervals that hold. Adaptation is for what you cannot simulate, not for what you have not bothered to.
 
@@ -812,7 +815,7 @@ for name, values in results.items():
 # %% [markdown]
 # Nobody cheated, every correction was right, and the mean is wrong by many standard errors, *towards the literature*. Gains that pushed the result down to it were never looked for. That is **confirmation bias**, and emulators and networks invite it: nobody reruns the slow simulator to check a pleasant answer. Decide what you check *before* you see the result, and check a random share of the ones that please you.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Exercise 16.6 · What goes into the paper?  ·  core · 8 min · ●○○
 #
 # You write up an inference with a network. Sort: `"in the paper"`, `"in the repository"` (with a link in the paper), or `"no evidence"` (for what it is meant to show).
@@ -845,7 +848,7 @@ report = check.report(report)
 # - **Associations are no causes, and truth must come from somewhere.** A network learns what goes with what in its simulations; the simulator is its only ground truth. So most of the work, and of the trust, is in the simulator.
 # - **The newest algorithm is not always the best for science.** Here an ensemble of plain flows, and one more line in the simulator, did more than adaptation did.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - U: too narrow; hump: too wide; slope: biased. With a band, or not at all.
@@ -856,5 +859,6 @@ report = check.report(report)
 # - Bias without loss of coverage (another population), loss of coverage without alarm (a wider image): no single number is trust.
 # - Adaptation helps against an unmodelled nuisance, does nothing for what looks like θ, and harms if the population differs. Simulate what you can.
 # - Checks that wait for a surprise bias the literature.
-#
+
+# %% [markdown]
 # **Further reading.** Talts et al. 2018 ([arXiv:1804.06788](https://arxiv.org/abs/1804.06788): ranks) · Lemos et al. 2023 ([arXiv:2302.03026](https://arxiv.org/abs/2302.03026): TARP) · Hermans et al. 2022 ([arXiv:2110.06581](https://arxiv.org/abs/2110.06581): overconfidence, and ensembles against it) · Swierc et al. 2024 ([arXiv:2410.16347](https://arxiv.org/abs/2410.16347): adaptation), and [arXiv:2502.04949](https://arxiv.org/abs/2502.04949), where it fails · Barret & Dupourqué 2026 ([arXiv:2512.16709](https://arxiv.org/abs/2512.16709): importance sampling of X-ray spectra) · Huppenkothen, Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528): how to report)

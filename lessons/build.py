@@ -2,6 +2,7 @@
 
     python lessons/build.py [NN ...]     build all lessons, or those whose names begin so
     python lessons/build.py --check      the drift gate: is every notebook what its source says?
+    python lessons/build.py --prose 07   only words and tags have changed: keep the outputs, run nothing
 
 A source is a jupytext percent script, lessons/NN_name.py. It becomes solutions/NN_name.ipynb,
 solved and executed, and notebooks/NN_name.ipynb, where each block between the two markers
@@ -17,6 +18,7 @@ import argparse
 import ast
 import copy
 import hashlib
+import itertools
 import os
 import re
 import signal
@@ -219,10 +221,25 @@ def write(notebook, path):
         temporary.unlink(missing_ok=True)
 
 
-def build(path):
+def solved_as_before(path):
+    """The solved lesson with the outputs that are saved, where no code has changed."""
+    lesson, place = read_lesson(path)
+    new, old = (
+        [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for notebook in (lesson, saved(ROOT / "solutions" / f"{path.stem}.ipynb"))
+    )
+    for cell, before in itertools.zip_longest(new, old):
+        if cell is None or before is None or cell.source != before.source:
+            where = place(lesson.cells.index(cell)) if cell else f"lessons/{path.name}"
+            raise LessonError(f"{where}: code has changed: build without --prose")
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return lesson
+
+
+def build(path, solve=solved_notebook):
     """Build both notebooks of a lesson; return the seconds that it took."""
     start = time.perf_counter()
-    exercises, solved = learners_notebook(path), solved_notebook(path)
+    exercises, solved = learners_notebook(path), solve(path)
     target = ROOT / "solutions" / f"{path.stem}.ipynb"
     if text(saved(target), less=varying) != text(solved, less=varying):
         write(solved, target)
@@ -247,11 +264,11 @@ def stale(paths):
             yield f"{product.relative_to(ROOT)} has no source in lessons/: remove it"
 
 
-def build_all(paths):
+def build_all(paths, solve=solved_notebook):
     """Build some lessons at once; return the errors in them."""
     errors = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        jobs = {pool.submit(build, path): path.stem for path in paths}
+        jobs = {pool.submit(build, path, solve): path.stem for path in paths}
         # Where nobody watches, in a log, there is no bar: one line for each lesson is enough.
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="lesson", disable=None):
             try:
@@ -266,7 +283,9 @@ def main():
     parser = argparse.ArgumentParser(description="Build the notebooks of the course.")
     parser.add_argument("names", nargs="*", metavar="NN", help="beginnings of lesson names")
     parser.add_argument("--check", action="store_true", help="say what is stale, build nothing")
+    parser.add_argument("--prose", action="store_true", help="keep outputs, if no code changed")
     arguments = parser.parse_args()
+    solve = solved_as_before if arguments.prose else solved_notebook
     lessons = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
     for name in arguments.names:
         if not any(path.stem.startswith(name) for path in lessons):
@@ -276,7 +295,7 @@ def main():
     # Ctrl-C ends us at once, and the kernels end with us; Python would wait for all the threads.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        problems = list(stale(paths)) if arguments.check else build_all(paths)
+        problems = list(stale(paths)) if arguments.check else build_all(paths, solve)
     except LessonError as error:
         problems = [str(error)]
     sys.exit("\n".join(problems) or None)

@@ -380,6 +380,25 @@ def test_lessons_by_name_and_several_at_once(course, monkeypatch, capsys):
     assert "%|" not in said.err
 
 
+def test_prose_alone_keeps_the_outputs(course, monkeypatch):
+    path = course("import time\nprint(time.time_ns())", "1 + 1")
+    assert run(monkeypatch) is None
+    before = build.saved(course.root / "solutions/00_lesson.ipynb")
+    path.write_text(path.read_text().replace("# # A lesson", "# # A better lesson"))
+    assert "is not what" in run(monkeypatch, "--check")
+    assert run(monkeypatch, "--prose") is None
+    assert run(monkeypatch, "--check") is None
+    after = build.saved(course.root / "solutions/00_lesson.ipynb")
+    assert after.cells[0].source == "# A better lesson"
+    assert after.cells[1:] == before.cells[1:]
+    path.write_text(path.read_text().replace("1 + 1", "1 + 2"))
+    found = files(course.root)
+    assert "cell 3, line 9: code has changed" in run(monkeypatch, "--prose")
+    path.write_text(path.read_text() + "\n# %%\nnew = 1\n")
+    assert "code has changed" in run(monkeypatch, "--prose")
+    assert files(course.root) == found
+
+
 def test_an_unknown_lesson(course, monkeypatch, capsys):
     course(name="00_one")
     assert run(monkeypatch, "00", "77") == 2

@@ -179,6 +179,10 @@ BAD = {
         "Your function returns None: does it end in `return`?",
     ),
     "ValueError": (raises(ValueError("no")), "Your answer raised ValueError while we tried it: no"),
+    "a long story": (
+        raises(ValueError("all\nof a library's traceback")),
+        "Your answer raised ValueError while we tried it: all (The",
+    ),
     "AssertionError": (raises(AssertionError()), "Your answer raised AssertionError"),
     "StopIteration": (raises(StopIteration()), "Your answer raised StopIteration"),
     "too deep": (lambda: (f := lambda: f())(), "Your answer raised RecursionError"),

@@ -76,6 +76,11 @@ def test_shapes_of_ranks_and_who_catches_the_prior(lesson, seed, record_property
     assert max(uniform_p(ranks[name]) for name in ("half", "twice", "shifted")) < 1e-6
 
     unit, see = lesson["unit"], lesson["see"]
+    shifted = (unit(t) for t in (draws["shifted"], theta, lesson["draw_prior"](500, generator)))
+    by_points = uniform_p(lesson["tarp"](*shifted))
+    record_property("p of random points, shifted by half an sd", by_points)
+    assert by_points > 1e3 * uniform_p(ranks["shifted"])
+
     bank = lesson["draw_prior"](2000, generator)
     nearest = torch.cdist(see(counts), see(lesson["simulate"](bank, generator))).argmin(1)
     at_random = lesson["draw_prior"](500, generator)

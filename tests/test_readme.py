@@ -1,14 +1,37 @@
-"""What the README says of the course is what the course is."""
+"""What README and INSTRUCTORS say of the course is what the course is: numbers, commands, links, badges."""
 
 import importlib.util
 import re
+import shlex
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+INSTRUCTORS = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
+PAGES = [
+    "README.md",
+    "INSTRUCTORS.md",
+    "data/README.md",
+    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+]
+LESSONS = sorted(ROOT.glob("notebooks/*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def head(path):
+    """Minutes of teaching and of exercises, and seconds of run time, in a lesson's front matter."""
+    text = nbformat.read(path, as_version=4).cells[0].source
+    return (
+        *map(int, re.search(r"(\d+) min of .*?(\d+) min of exercises", text).groups()),
+        int(re.search(r"Run time\*\* \| below (\d+) s", text)[1]),
+    )
 
 
 def test_the_map_names_the_twelve_steps():
@@ -19,25 +42,173 @@ def test_the_map_names_the_twelve_steps():
         assert re.search(rf"^\| \[?{number} · {re.escape(step)}", README, re.M), step
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
-def test_the_map_has_every_lesson_with_its_minutes(path):
-    head = nbformat.read(path, as_version=4).cells[0].source
-    teaching, exercises = re.search(r"(\d+) min of .*?(\d+) min of exercises", head).groups()
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_map_has_every_lesson_with_its_minutes_and_run_time(path):
     (row,) = [line for line in README.splitlines() if f"](notebooks/{path.name})" in line]
-    assert row.endswith(f"| {teaching} + {exercises} min |")
+    teaching, exercises, seconds = head(path)
+    assert f"| {teaching} + {exercises} min | {seconds} s |" in row
 
 
-def test_links_lead_somewhere():
-    targets = re.findall(r"\]\((?!http)([^)#]+)\)", README)
-    assert targets
-    for target in targets:
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    folder = (ROOT / page).parent
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("../../actions/workflows/"):  # of the repository on GitHub
+            assert (ROOT / ".github/workflows" / target.split("/")[4]).exists()
+        elif not target.startswith(("https://", "#")):
+            assert (folder / target.partition("#")[0]).exists(), target
 
 
-def test_every_make_target_exists():
-    targets = set(re.findall(r"`make ([a-z-]+)", README)) | set(
-        re.findall(r"^make ([a-z-]+)", README, re.M)
-    )
-    known = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
-    assert targets
-    assert targets <= set(known)
+def commands(text):
+    """Lines of shell blocks, and what looks like a command between backticks."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
+    known = ("make ", "python -m ", "python3 -m ", "pip ", "conda ", "git ", "jupyter ", "sudo ", "ssh ")
+    return lines + [code for code in re.findall(r"`([^`\n]+)`", text) if code.startswith(known)]
+
+
+FOUND = sorted(
+    {
+        part.strip()
+        for page in (README, INSTRUCTORS)
+        for line in commands(page)
+        for part in line.split("&&")
+    }
+)
+
+
+@pytest.mark.parametrize("command", FOUND)
+def test_every_command_is_one_that_works_here(command):
+    """Each is run as far as it does no harm, or its parts are looked for; an unknown one fails."""
+    words = [w for w in shlex.split(command, comments=True) if not re.match(r"[A-Z_]+=", w)]
+    if words[0] == "sudo":
+        words = (
+            [Path(w).name for w in words[1:] if not w.startswith("-")]
+            if words[1] == "-E"
+            else words[1:]
+        )
+    match words:
+        case ["make", *options]:
+            targets = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.M)[
+                1
+            ].split()
+            variables = re.findall(r"^([A-Z_]+) \?=", (ROOT / "Makefile").read_text(), re.M)
+            given = re.findall(r"([A-Z_]+)=", command.partition("make ")[2])
+            options = [o for o in options if o not in ("-C", "stick/course")]
+            assert set(options) <= set(targets)
+            assert set(given) <= set(variables)
+        case ["python" | "python3", "-m", module] | [
+            "python" | "python3",
+            "-m",
+            module,
+            "run" | "status" | "export",
+            *_,
+        ]:
+            done = subprocess.run(
+                [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True
+            )
+            assert done.returncode == 0
+        case ["python3" | "python", *rest] | ["pip", *rest]:
+            assert "download" in rest or "install" in rest
+            for file in (w for w in rest if w.endswith(".txt")):
+                assert (ROOT / file).exists()
+        case ["conda", "env", "create", "-f", file]:
+            assert (ROOT / file).exists()
+        case ["conda", "activate", name]:
+            assert yaml.safe_load((ROOT / "environment.yml").read_text())["name"] == name
+        case ["git", "checkout", folder]:
+            assert (ROOT / folder).is_dir()
+        case ["git", "clone", *_] | ["git", "pull"] | ["cd", *_] | ["jupyter", "lab"]:
+            pass
+        case ["apt", "install", "python3-venv"] | [
+            "ssh",
+            "-N",
+            "-L",
+            "8888:localhost:8888",
+            "you@that-machine",
+        ]:
+            pass
+        case _:
+            pytest.fail(f"Nothing here tests {command!r}.")
+
+
+def test_badges_are_true():
+    badges = dict(re.findall(r"!\[([^\]]+)\]\(https://img\.shields\.io/badge/([^)]+)\)", README))
+    assert f"{len(LESSONS)} lessons" in badges
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert f"Python {oldest} or newer" in badges
+    assert f"code {PROJECT['license']}" in badges
+    assert "text CC BY 4.0" in badges
+    for says, address in badges.items():
+        shown = (
+            address.replace("--", "~")
+            .rpartition("-")[0]
+            .replace("-", " ")
+            .replace("~", "-")
+            .replace("%20", " ")
+        )
+        assert sorted(shown.split()) == sorted(says.split())
+
+
+def test_every_claim_is_quoted_from_the_evidence():
+    section = README.partition("## What it claims")[2].partition("\n## ")[0]
+    evidence = (ROOT / "docs/evidence.md").read_text(encoding="utf-8")
+    quotes = re.findall(r"\*\*([^*]+)\*\*", section)
+    assert len(quotes) >= 10
+    for quote in quotes:
+        assert quote in evidence, quote
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    assert citation["authors"]
+    assert citation["cff-version"] == "1.2.0"
+
+
+class TestInstructors:
+    @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+    def test_every_lesson_has_its_section(self, path):
+        teaching, exercises, _ = head(path)
+        number = path.stem[:2]
+        title = rf"^### {number} · .+ — {teaching} \+ {exercises} min$"
+        assert re.search(title, INSTRUCTORS, re.M)
+        section = re.split(title, INSTRUCTORS, flags=re.M)[1].partition("\n### ")[0]
+        for part in (
+            "The one idea",
+            "Where to stop",
+            "Skip if",
+            "Questions to park",
+            "Usual wrong answers",
+        ):
+            assert f"**{part}" in section
+        lesson = "".join(c.source for c in nbformat.read(path, as_version=4).cells)
+        has = set(re.findall(r"## Exercise (\d+\.\d+)", lesson))
+        assert set(re.findall(rf"^- ({int(number)}\.\d+): ", section, re.M)) <= has
+
+    def test_timetables_add_up_and_fit_their_lessons(self):
+        tables = re.findall(
+            r"^\| lesson \| teach .*?\n\|[-|]+\n(.*?)\n"
+            r"\| \*\*sum\*\* \| \*\*(\d+)\*\* \| \*\*(\d+)\*\* \| \*\*(\d+) min",
+            INSTRUCTORS,
+            re.M | re.S,
+        )
+        assert len(tables) == 5
+        of = {path.stem[:2]: head(path) for path in LESSONS}
+        for rows, *sums in tables:
+            rows = [row.strip("| ").split(" | ") for row in rows.splitlines()]
+            teach, exercises = (sum(int(row[i]) for row in rows) for i in (1, 2))
+            assert [teach, exercises, teach + exercises] == list(map(int, sums))
+            for row in rows:
+                assert int(row[1]) <= of[row[0][:2]][0]
+                assert int(row[2]) <= of[row[0][:2]][1]
+
+    def test_the_traps_are_those_that_were_planted(self):
+        planted = (
+            (ROOT / "data/README.md").read_text(encoding="utf-8").partition("| trap | symptom")[2]
+        )
+        planted = len(re.findall(r"^\| [A-Z]", planted.partition("\n\n")[0], re.M))
+        told = INSTRUCTORS.partition("## The planted traps")[2].partition("\n## ")[0]
+        assert len(re.findall(r"^\| [A-Z]", told, re.M)) == planted

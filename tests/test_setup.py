@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from helpers import check_env
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIREMENTS = [Requirement(text) for text in PROJECT["dependencies"]]
-DEV = [Requirement(text) for text in PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = [
+    Requirement(text) for extra in PROJECT["optional-dependencies"].values() for text in extra
+]
 PINS = {
     canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
     for pin in map(Requirement, check_env.pins())
@@ -29,7 +32,7 @@ PINS = {
 ON_CONDA = {"torch": "pytorch-cpu"}  # names that differ
 
 
-@pytest.mark.parametrize("requirement", [*REQUIREMENTS, *DEV], ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", [*REQUIREMENTS, *EXTRAS], ids=lambda r: r.name)
 def test_every_requirement_is_pinned(requirement):
     assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
 
@@ -85,10 +88,16 @@ def test_continuous_integration_runs_everything_everywhere():
     matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
     assert matrix == {"os": ["ubuntu-latest", "macos-latest"], "python": ["3.11", "3.13"]}
     assert set(workflow[True]) >= {"push", "pull_request", "schedule"}  # YAML reads `on` as True
-    for job in workflow["jobs"].values():
-        assert job["steps"][-1]["run"].startswith("make test ")
-    assert "CONSTRAINTS=/dev/null" in workflow["jobs"]["newest"]["steps"][-1]["run"]
-    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+    runs = {
+        name: [step["run"] for step in job["steps"] if "run" in step]
+        for name, job in workflow["jobs"].items()
+    }
+    assert all(commands[0].startswith("make test ") for commands in runs.values())
+    assert "CONSTRAINTS=/dev/null" in runs["newest"][0]
+    browser = runs["test"][1]
+    assert browser == 'make browser-test LESSONS="00 14"'
+    ours = [line.strip() for line in (ROOT / ".ci/run").read_text().splitlines()]
+    assert {"make test", browser} <= set(ours)
 
 
 def make(folder, *arguments):
@@ -149,6 +158,27 @@ def test_make_tries_again_after_an_install_that_failed(fresh):
         assert found.returncode != 0
         assert "Installing" in found.stdout
         assert not (fresh / ".venv/.ready").exists()
+
+
+def test_lab_takes_options():
+    command = make(ROOT, "--dry-run", "lab", "LAB_OPTIONS=--no-browser --port=9999").stdout
+    assert command.splitlines()[-1].endswith(" --no-browser --port=9999")
+
+
+def test_the_browser_test_finds_a_browser_or_says_how_to_get_one(fresh):
+    command = [sys.executable, ROOT / "tests/browser/chromium.py"]
+    own = fresh / "python"
+    python(fresh, "")
+    for path, code in ((own, 0), (fresh / "nowhere", 1)):
+        environment = {**os.environ, "CHROMIUM": str(path)}
+        found = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert found.returncode == code
+        if code == 0:
+            assert found.stdout == f"{own}\n"
+        else:
+            (line,) = found.stderr.splitlines()
+            for remedy in ("sudo apt install", "sudo dnf install", "brew install", "CHROMIUM="):
+                assert remedy in line
 
 
 def report(capsys):
@@ -236,7 +266,7 @@ def test_torch_can_come_from_its_own_index_first():
 
 def test_jupyterlab_does_not_call_home():
     settings = json.loads((ROOT / "binder/overrides.json").read_text())
-    (notification,) = settings.values()
+    notification = settings["@jupyterlab/apputils-extension:notification"]
     assert notification == {"fetchNews": "false", "checkForUpdates": False}
     for script in ("Makefile", "binder/postBuild"):
         assert "cp binder/overrides.json" in (ROOT / script).read_text()

@@ -92,7 +92,9 @@ def exercise(title, reference):
                 except Exception as error:
                     state = NOT_YET
                     message = (
-                        f"Your answer raised {type(error).__name__} while we tried it: {error}"
+                        f"Your answer raised {type(error).__name__} while we tried it: "
+                        # Only the first line: some carry a whole traceback of a library.
+                        f"{str(error).strip().partition(chr(10))[0]}"
                     )
             if state != RIGHT:
                 message += " (The lesson goes on with our answer.)"

@@ -36,10 +36,16 @@ def count_rate(answer):
         raise Hint(
             "Counts have a Poisson error, rates have not: take the root of the counts, and then divide."
         )
-    if not np.isclose(error, np.sqrt(4612) / 945.1, rtol=0.01):
-        raise Hint(
-            "The variance of a Poisson count equals its mean, so the error of N counts is √N."
-        )
+    right_error = np.sqrt(4612) / 945.1
+    if np.isclose(error, right_error**2, rtol=0.01):
+        raise Hint("That is the variance of the rate; its root is the standard error.")
+    if np.isclose(error, 1 / np.sqrt(4612), rtol=0.01):
+        raise Hint("That is the relative error, a share of the rate: multiply it by the rate.")
+    if np.isclose(error, right_error, rtol=0.01):
+        return
+    if any(np.isclose(error, round(right_error, digits)) for digits in (1, 2)):
+        raise Hint("That is rounded: write the formula, and let Python keep the digits.")
+    raise Hint("The variance of a Poisson count equals its mean, so the error of N counts is √N.")
 
 
 def _estimate(light_curve):
@@ -59,6 +65,10 @@ def estimate(answer):
         if abs(pairs[:, 0].mean() - mean) > 5 * bound / np.sqrt(400):
             if np.isclose(pairs[:, 0].mean(), mean * n, rtol=0.05):
                 raise Hint("That is the sum over the bins; divide by their number.")
+            if np.isclose(pairs[:, 0].mean(), np.median(light_curves, axis=1).mean()):
+                raise Hint(
+                    "That is the median, which lies below the mean where a histogram is skewed, as Poisson's is."
+                )
             raise Hint(
                 f"On 400 light curves with mean {mean:g} your estimates average {pairs[:, 0].mean():.2f}."
             )
@@ -127,16 +137,23 @@ def is_linear(answer):
         ("a + b x + c x² + d x³", True, 4, lambda p: np.polynomial.polynomial.polyval(x, p)),
         ("A cos x + B / x", True, 2, lambda p: p[0] * np.cos(x) + p[1] / x),
         ("K E^-Γ", False, 2, lambda p: p[0] * x ** -p[1]),
+        ("1 + a x + b x², with its fixed 1,", False, 2, lambda p: 1 + p[0] * x + p[1] * x**2),
         ("a b x", False, 2, lambda p: p[0] * p[1] * x),
         (
-            "√(a² + b²) x, which scales but does not add",
+            "∛(a³ + b³) x, which scales but does not add,",
             False,
             2,
-            lambda p: np.hypot(p[0], p[1]) * x,
+            lambda p: np.cbrt(p[0] ** 3 + p[1] ** 3) * x,
         ),
     )
     for name, linear, n, model in cases:
-        verdicts = [answer(model, n, np.random.default_rng(seed)) for seed in range(9)]
+        try:
+            verdicts = [answer(model, n, np.random.default_rng(seed)) for seed in range(9)]
+        except (IndexError, TypeError) as problem:
+            raise Hint(
+                "A model takes one vector of n parameters, model(p) with p = generator.normal(size=n), and a and b "
+                f"are single numbers ({problem})."
+            ) from None
         for verdict in verdicts:
             if not isinstance(verdict, (bool, np.bool_)):
                 raise Hint(
@@ -149,7 +166,7 @@ def is_linear(answer):
         # One draw may hit parameters at which even this model obeys, such as p parallel to q.
         if not linear and np.mean(verdicts) > 0.5:
             raise Hint(
-                f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p and q."
+                f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p, q, α and β."
             )
 
 
@@ -180,7 +197,12 @@ def correlation_at_fixed_distance(answer):
         # standard errors of the mean of 20 coefficients come on top.
         width = 0.45**2 / 12
         expected = (true + width) / (1 + width)
-        if abs(found - expected) > 4 * (1 - true**2) / np.sqrt(n) + 0.01:
+        error = 4 * (1 - true**2) / np.sqrt(n) + 0.01
+        if abs(found - (1 + expected) / 2) < error:
+            raise Hint(
+                "np.corrcoef returns a matrix with ones on its diagonal: the coefficient is its element [0, 1]."
+            )
+        if abs(found - expected) > error:
             raise Hint(
                 f"Two quantities whose correlation at fixed distance is {true:g} give {found:.2f}: take the "
                 "coefficient in each of 20 shells by itself, then their mean."

@@ -52,6 +52,10 @@ def excess_variance(answer):
             raise Hint(
                 "That is the fractional rms, the root of F; leave the root out, since F may be negative."
             )
+        if np.isclose(found, (np.std(counts) - np.mean(counts)) / np.mean(counts) ** 2, rtol=1e-2):
+            raise Hint("S² is the variance of the counts, and that is their standard deviation.")
+        if np.isclose(found, np.var(counts) - 1 / np.mean(counts), rtol=1e-2):
+            raise Hint("Mind the parentheses: subtract the mean first, then divide all of it.")
         raise Hint(
             f"Poisson counts of mean {mean:g}, modulated by a sine of {amplitude:.0%}, should give "
             f"{expected:.4f} ± {error:.4f}; yours gives {found:.4f}."
@@ -176,7 +180,10 @@ def photon_index(answer):
                 "That gives all channels the same weight: divide each square by its variance."
             )
         if found < _GRID[0] + 0.01 or found > _GRID[-1] - 0.01:
-            raise Hint("The end of the grid: is the model scaled to the counts before you compare?")
+            raise Hint(
+                "The end of the grid: is the model scaled to the counts before you compare, each difference squared, "
+                "the smallest χ² chosen, and `return` outside the loop?"
+            )
         slope = -np.polyfit(np.log(energy[chosen]), np.log(counts[chosen]), 1)[0]
         if abs(found - slope) < 0.05:
             raise Hint(
@@ -230,7 +237,13 @@ def hardness(answer):
     for name in ("nicer", "rxte_pca"):
         response = data.load_response(name)
         for index in (1.6, 2.4):
-            found = number(answer(response, index), "a hardness")
+            try:
+                found = number(answer(response, index), "a hardness")
+            except IndexError as problem:
+                raise Hint(
+                    "After folding there are channels, with energies of their own: choose by channel_lo and "
+                    f"channel_hi, not by energy_lo and energy_hi ({problem})."
+                ) from None
             right = _hardness(response, index)
             # A channel at the border of a band may fall on either side.
             if np.isclose(found, right, rtol=0.03):
@@ -246,8 +259,15 @@ def hardness(answer):
                 raise Hint(
                     "That is the hardness of the source before any telescope: fold the flux first."
                 )
+            if np.isclose(found, number(answer(response, index + 1)), rtol=1e-6):
+                raise Hint("Yours is the same whatever the photon index: use `index`.")
+            middle = np.asarray(response.channel_lo + response.channel_hi) / 2
+            sizes = [np.sum((middle >= low) & (middle < high)) for low, high in ((3, 5), (5, 10))]
+            if np.isclose(found, right * sizes[0] / sizes[1], rtol=0.03):
+                raise Hint("Those are means over the channels: sum the counts in each band.")
             raise Hint(
-                f"For {name} and an index of {index} we find {right:.3f} and you {found:.3f}: check the two bands."
+                f"For {name} and an index of {index} we find {right:.3f} and you {found:.3f}: check the two bands. "
+                "A channel belongs to one if the mean of its channel_lo and channel_hi does."
             )
 
 
@@ -270,7 +290,7 @@ verdicts = sorting(
 
 
 def _twice_as_far(counts, generator):
-    return generator.binomial(counts.astype(int), 0.25)
+    return generator.binomial(counts, 0.25)
 
 
 @exercise("Exercise 1.7", reference=lambda: _twice_as_far)
@@ -279,7 +299,7 @@ def twice_as_far(answer):
     answer = function(answer)
     generator = np.random.default_rng(17)
     n, mean = 40_000, 40.0
-    counts = generator.poisson(mean, n).astype(float)
+    counts = generator.poisson(mean, n)
     far = array(answer(counts.copy(), np.random.default_rng(1)), (n,), "counts per bin")
     again = array(answer(counts.copy(), np.random.default_rng(2)), (n,), "counts per bin")
     if np.allclose(far, counts / 4):

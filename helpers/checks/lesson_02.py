@@ -45,8 +45,12 @@ def per_detector(answer):
     table["rate_err"] = generator.uniform(0.1, 3, n)
     names = ("net rate of one detector", "its error")
     value = _two(answer(table.copy()), " and ".join(names))
-    rate, error = (array(part, (n,), f"{name}s") for part, name in zip(value, names, strict=True))
     n_det, right = table.n_det.to_numpy(), table.rate / table.n_det
+    if np.shape(value[1]) == (n,) and np.array_equal(pd.isna(value[1]), right < 0):
+        raise Hint(
+            "The error is measured, in `rate_err`: a root of the net rate forgets background and exposure."
+        )
+    rate, error = (array(part, (n,), name) for part, name in zip(value, names, strict=True))
     right_error = table.rate_err / table.n_det
     if _same(rate, right_error) and _same(error, right):
         raise Hint("The rate first, its error second.")
@@ -110,7 +114,7 @@ def resample_sources(answer):
             f"yours made {total.iloc[0]}."
         )
     # Two skies of so few sources are the same by chance in one case of eight hundred: five pairs never are.
-    if any((times(seed) != draws.loc[seed]).any() for seed in range(5)):
+    if any((times(seed) != draws.iloc[seed]).any() for seed in range(5)):
         raise Hint(
             "With the same seed it gives another sky: chance must come from the `generator` that it is given."
         )
@@ -207,6 +211,13 @@ def robust_z(answer):
             for ruler in (np.mean(np.abs(distance)), deviation.mean(), np.median(deviation))
         ):
             raise Hint("A mean is left in your ruler: MAD is the median of |x - median|.")
+        ruler = np.median(np.abs(distance))
+        if np.allclose(z, (kept - kept.mean()) / (1.4826 * ruler), rtol=2e-3):
+            raise Hint("The ruler is right; lay it at the median, not at the mean.")
+        if np.allclose(z, distance / 1.4826 * ruler, rtol=2e-3):
+            raise Hint("Mind the parentheses: divide by the whole of 1.4826 MAD.")
+        if np.abs(z).max() > 1e6:
+            raise Hint("The median of x - m is zero: take the modulus |x - m| before its median.")
         raise Hint(
             "Of 400 numbers with outliers, the largest should get "
             f"{right[np.argmax(right)]:.1f}; yours gets {z[np.argmax(right)]:.1f}."
@@ -243,6 +254,14 @@ def days_alone(answer):
             raise Hint(
                 "That is the nearest pointing at any source: look within each group of `by`."
             )
+        before = np.nanmin(np.where(others > 0, others, np.inf), axis=1)
+        after = np.nanmin(np.where(others < 0, -others, np.inf), axis=1)
+        for side, word in ((before, "before"), (after, "after")):
+            inside = np.isfinite(side)
+            if np.size(days) == n and np.allclose(np.asarray(days)[inside], side[inside]):
+                raise Hint(
+                    f"That looks only at the pointing {word}; the nearest may be on the other side."
+                )
         if not np.all(known) and np.size(days) == n:
             raise Hint(
                 "The first and the last of each group have one neighbour only: let it count, instead of NaN."
@@ -261,18 +280,14 @@ def days_alone(answer):
         other = "outburst_id" if by == "source_id" else "source_id"
         if np.allclose(days, _days_alone(table, other), atol=1e-6):
             raise Hint(f"Asked for the same {by}, yours looks at {other}: use `by`.")
-        before = np.nanmin(np.where(others > 0, others, np.inf), axis=1)
-        after = np.nanmin(np.where(others < 0, -others, np.inf), axis=1)
-        for side, word in ((before, "before"), (after, "after")):
-            inside = np.isfinite(side)
-            if np.allclose(days[inside], side[inside], atol=1e-6):
-                raise Hint(
-                    f"That looks only at the pointing {word}; the nearest may be on the other side."
-                )
         both = np.isfinite(before + after)
         if np.allclose(days[both], np.fmax(before, after)[both], atol=1e-6):
             raise Hint(
                 "Of the pointing before and the one after, take the nearer, not the farther."
+            )
+        if (days < 0).any():
+            raise Hint(
+                "Some of your days are negative: the difference to the pointing after has the other sign."
             )
         row = int(np.argmax(np.abs(days - right)))
         raise Hint(

@@ -35,6 +35,7 @@ def best_of_many(answer):
         best, other = generator.permutation(np.arange(1, n_models - 1))[:2]
         on_validation[best, : int(0.9 * n_validation)] = True
         on_test[other, : int(0.9 * n_test)] = True
+        on_test[best] = generator.random(n_test) < 0.2  # nor the best on both together
         value = answer(on_validation.copy(), on_test.copy())
         if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
             raise Hint("Expected two numbers from your function: a validation and a test score.")
@@ -73,6 +74,8 @@ def _parts(value, n_rows, what=("training", "test")):
     for part in parts:
         if part.dtype == bool:
             raise Hint("That is a mask: np.flatnonzero turns it into positions.")
+        if part.ndim == 2 and len(part) == 1:
+            raise Hint("np.where wraps the positions in a tuple: np.flatnonzero gives them bare.")
         if part.ndim != 1 or not (part.size == 0 or np.issubdtype(part.dtype, np.integer)):
             raise Hint(
                 "Expected arrays of whole numbers, the positions of rows; yours hold "
@@ -166,7 +169,8 @@ def split_sources(answer):
             continue
         if abs(len(sizes) - found - wanted) <= 1:
             raise Hint(
-                "The share is that of the test part, and training comes first. (And count sources, not rows.)"
+                f"Of {len(sizes)} sources yours holds out {found}: the share is that of the test part, and training "
+                "comes first. (And count sources, each once, not rows.)"
             )
         raise Hint(
             f"Of {len(sizes)} sources, a share of {share:.2f} should be held out; yours holds out {found}. "
@@ -178,7 +182,12 @@ def split_sources(answer):
     n_draws, times = 300, np.zeros(len(names))
     for seed in range(n_draws):
         test = answer(source.copy(), 0.25, np.random.default_rng(seed))[1]
-        times += np.isin(names, source[test])
+        held_out = np.isin(names, source[test])
+        if held_out.sum() < 2:
+            raise Hint(
+                "A source can be drawn twice, so that too few are held out: draw without replacement."
+            )
+        times += held_out
     if abs(times / n_draws - 0.25).max() > 5 * np.sqrt(0.25 * 0.75 / n_draws):
         raise Hint(
             "Some sources are held out more often than others: draw among the names, each once, not among the rows."
@@ -241,16 +250,21 @@ def _sources_needed(share, error):
 def sources_needed(answer):
     """A function: expected share of right answers, wanted standard error -> number of sources."""
     answer = function(answer)
-    for share, error in ((0.87, 0.043), (0.62, 0.029), (0.97, 0.017)):
+    for share, error in ((0.87, 0.043), (0.62, 0.029), (0.97, 0.017), (0.5, 0.125)):
         found = number(answer(share, error), "a number of sources")
         exact = share * (1 - share) / error**2
         if found == math.ceil(exact):
             continue
+        if found == math.ceil(exact) + 1:
+            raise Hint("That is one too many: the smallest number that is enough.")
+        if abs(found - 0.25 / error**2) < 1:
+            raise Hint("That is for a share of 1/2, the worst; yours is p.")
         if found == math.floor(exact):
             raise Hint("That is one too few: round up.")
         if np.isclose(found, exact):
             raise Hint("There are no fractions of a source: round up to a whole number.")
-        if abs(found - math.sqrt(share * (1 - share)) / error) < 1:
+        unsquared = math.sqrt(share * (1 - share)) / error, share * (1 - share) / error
+        if min(abs(found - value) for value in unsquared) < 1:
             raise Hint("The error falls with the root of n: solve for n, and mind the square.")
         if abs(found - 1 / error**2) < 1:
             raise Hint("That leaves out the variance of one toss, p (1 - p).")

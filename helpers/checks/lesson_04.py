@@ -61,12 +61,18 @@ def _separation(first, second):
 def separation(answer):
     """A function: two Series -> share of pairs in which the second is larger, 0 to 1."""
     answer = function(answer)
-    generator = np.random.default_rng(42)
+    generator = np.random.default_rng(142)
     first = pd.Series(generator.lognormal(0, 1, 130))
     second = pd.Series(generator.lognormal(0.7, 1, 90), index=range(7, 97))
 
     def ask(one, other):
-        return number(answer(one.copy(), other.copy()), "a share of pairs")
+        try:
+            return number(answer(one.copy(), other.copy()), "a share of pairs")
+        except ValueError as problem:
+            raise Hint(
+                "The groups differ in size and in their rows: .to_numpy()[:, None] makes a column of the first, which "
+                f"then meets every value of the second ({problem})."
+            ) from None
 
     right, found = _separation(first, second), ask(first, second)
     if not np.isclose(found, right, atol=1e-9):
@@ -75,7 +81,11 @@ def separation(answer):
         if np.isclose(found, right * len(first) * len(second)):
             raise Hint("That is the number of pairs; divide by how many there are.")
         if np.isclose(found, np.mean(second) > np.mean(first)):
-            raise Hint("That compares two means; compare every value with every other, then count.")
+            raise Hint(
+                "That compares two means or medians; compare every value with every other, then count."
+            )
+        if np.isclose(found, np.mean(second > first.median())):
+            raise Hint("That compares with the median of the first only; compare with every value.")
         matched = [np.mean(second.to_numpy() > first.to_numpy()[: len(second)])]
         matched.append(np.mean((second > first.reindex(second.index)).to_numpy()))
         if any(np.isclose(found, value) for value in matched):
@@ -135,7 +145,13 @@ def spearman(answer):
             "Right without ties, and not with them: equal values share the mean of their ranks."
         )
     holes = x.mask(x > 0.8), y.mask(y < -0.5)
-    value = answer(*(series.copy() for series in holes))
+    try:
+        value = answer(*(series.copy() for series in holes))
+    except ValueError as problem:
+        raise Hint(
+            "With missing values the two get different lengths: keep the rows in which *both* are known "
+            f"({problem})."
+        ) from None
     if np.ndim(value) == 0 and np.isnan(value):
         raise Hint("With missing values yours is NaN: use the pairs in which both are known.")
     value = number(value, "a correlation")
@@ -177,6 +193,10 @@ def observed_rms(answer):
                 raise Hint("That is the variance: the table holds its root.")
             if abs(known.mean() - np.sqrt(true)) < 1e-2:
                 raise Hint("The true variance is the square of `true_rms`.")
+            if known.std() < 1e-9:
+                raise Hint(
+                    "All pointings get the same error: draw one for each element of `error`."
+                )
             if abs(known.std() / np.nanstd(right) - 1) > 0.05:
                 raise Hint(
                     "With a small error yours scatter by another amount: add the error to the *variance*, not to "

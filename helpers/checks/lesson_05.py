@@ -138,7 +138,10 @@ def mean_hue(answer):
         wild = np.degrees(np.arctan2(np.sin(hue).mean(), np.cos(hue).mean())) % 360
         if abs((found - wild + 180) % 360 - 180) < 0.01:
             raise Hint("np.sin wants radians, and the hues are in degrees.")
-        raise Hint(f"Hues around {centre:g} degrees came out as {found:.1f}.")
+        raise Hint(
+            f"Hues around {centre:g} degrees came out as {found:.1f}, and we find {right:.1f}: add arrows, then see "
+            "where their sum points."
+        )
 
 
 def _fill_and_mark(train, other):
@@ -196,6 +199,8 @@ def fill_and_mark(answer):
         if np.allclose(value, train[name].mean()):
             raise Hint("That is the mean; it follows the tail, and we asked for the median.")
         raise Hint(f"The gaps of {name} should hold the median of {name} in train.")
+    if found[["a_missing", "c_missing"]].isna().any(axis=None):
+        raise Hint("Some marks are empty: they belong to the rows of `other`, not of `train`.")
     mark = array(found[["a_missing", "c_missing"]], (len(other), 2), "marks")
     if not mark.any():
         raise Hint("All marks are 0: look for the gaps before you fill them.")
@@ -223,11 +228,19 @@ def pca(answer):
     components, variances = _pair(answer(table.copy()))
     if np.ndim(components) == 1 and np.ndim(variances) == 2:
         raise Hint("Components first, variances second.")
+    if np.shape(components) == (len(table), len(table)):
+        raise Hint(
+            "np.cov takes rows for variables: give it rowvar=False, or the transposed table."
+        )
     components = array(components, (size, size), "components")
     variances = array(variances, (size,), "variances")
     _draw_scree(variances, right.explained_variance_)
     if np.allclose(variances, right.explained_variance_[::-1], rtol=0.01):
         raise Hint("The smallest variance comes first: turn the order, of the components too.")
+    if np.allclose(np.sort(variances)[::-1], right.explained_variance_, rtol=0.01) and np.any(
+        np.diff(variances) > 0
+    ):
+        raise Hint("The right variances in no order (eigh sorts, eig does not): the largest first.")
     if np.allclose(variances, right.explained_variance_ratio_, rtol=0.01):
         raise Hint("Those are shares of the variance; return the variances themselves.")
     if np.allclose(variances, right.singular_values_, rtol=0.01) or np.allclose(
@@ -239,6 +252,9 @@ def pca(answer):
     _, values, _ = np.linalg.svd(table, full_matrices=False)
     if np.allclose(variances, values**2 / len(table), rtol=0.01):
         raise Hint("The mean of the table is still in it: subtract it from each column first.")
+    values = np.linalg.eigvalsh((table - table.mean()).T @ (table - table.mean()))[::-1]
+    if np.allclose(variances, values / (len(table) - 1), rtol=0.01):
+        raise Hint("One mean for the whole table: each column has its own, along axis=0.")
     scaled = PCA().fit((table - table.mean(0)) / table.std(0)).explained_variance_
     if np.allclose(variances, scaled, rtol=0.01):
         raise Hint("You scale the columns inside: a fine step, but leave it to the caller.")
@@ -316,14 +332,27 @@ def features_from(answer):
     answer = function(answer)
     generator = np.random.default_rng(56)
     train, other = _observations(generator, 300, 0.0), _observations(generator, 120, 1.0)
-    made = answer(["p", "q"], "turn", ["x", "y"])
+    try:
+        made = answer(["p", "q"], "turn", ["x", "y"])
+    except ValueError as problem:
+        raise Hint(f"Return it unfitted: whoever uses it will fit it ({problem}).") from None
     if hasattr(made, "predict"):
         raise Hint("There is a model at the end: return only what stands in front of it.")
     if not all(hasattr(made, name) for name in ("fit", "transform", "get_params")):
         raise Hint(f"Expected a Pipeline of transformers; yours is a {type(made).__name__}.")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        chain = clone(made).fit(train)
+        try:
+            chain = clone(made).fit(train)
+        except ValueError as problem:
+            raise Hint(
+                "It does not fit a table of ours: columns have names only in front of the first step, and they are "
+                f"those that your function is given ({problem})."
+            ) from None
+        except pd.errors.IndexingError:
+            raise Hint(
+                "The step for the angle wants a table of one column: name it as the list [angle]."
+            ) from None
         values = {
             "train": np.asarray(chain.transform(train), float),
             "other": np.asarray(chain.transform(other), float),
@@ -351,7 +380,9 @@ def _inspect_features(chain, values, single, train, other):
 
     for name in ("p", "q", "turn", "x", "y"):
         if apart({name: 0.1}, {name: 170.0}) < 1e-9:
-            raise Hint(f"The column {name!r} does not arrive at the end of the chain.")
+            raise Hint(
+                f"The column {name!r} does not arrive at the end of the chain: is it left out, or has it no logarithm?"
+            )
     if apart({"turn": 359.0}, {"turn": 1.0}) > 0.3 * apart({"turn": 1.0}, {"turn": 45.0}):
         raise Hint("359 and 1 degrees are far apart in what comes out: treat the angle as one.")
     for name in ("p", "q"):
@@ -365,7 +396,9 @@ def _inspect_features(chain, values, single, train, other):
     if not np.isclose(step, 1 / filled.std(ddof=0), rtol=0.02):
         if np.isclose(step, 1, rtol=0.02):
             raise Hint("The features still have their own units: scale them at the end.")
-        raise Hint("After the last step every feature should have a deviation of 1 in train.")
+        raise Hint(
+            "After the last step every feature should have a deviation of 1 in train: fill first, then StandardScaler."
+        )
     middle = 10 ** logarithm.median()
     if apart({"p": np.nan}, {"p": middle}) < 1e-9:
         raise Hint(
@@ -397,16 +430,25 @@ def _honest_score(features, label, seed, scoring="balanced_accuracy"):
 @exercise("Exercise 5.7", reference=lambda: _honest_score)
 def honest_score(answer):
     """A function: features (n, p), label (n,), seed -> a cross-validated score."""
-    answer = function(answer)
     label = np.repeat([False, True], (22, 8))
+
+    def ask(*arguments):
+        try:
+            return number(function(answer)(*arguments), "a score from 0 to 1")
+        except (TypeError, ValueError) as problem:  # scikit-learn's, many lines long
+            raise Hint(
+                "It does not fit: the choice of columns is the first step of the Pipeline, the classifier the last "
+                f"({str(problem).strip().splitlines()[0]})."
+            ) from None
+
     noise, signal, tables = [], [], []
     for seed in range(6):
         generator = np.random.default_rng(570 + seed)
         features = generator.standard_normal((len(label), 1000))
-        noise.append(number(answer(features.copy(), label.copy(), seed), "a score from 0 to 1"))
+        noise.append(ask(features.copy(), label.copy(), seed))
         tables.append(features.copy())
         features[:, :5] += 2.5 * label[:, None]
-        signal.append(number(answer(features.copy(), label.copy(), seed), "a score from 0 to 1"))
+        signal.append(ask(features.copy(), label.copy(), seed))
     chance, found = np.mean(noise), np.mean(signal)
     if max(signal) > 1.0001:
         raise Hint("Expected a score from 0 to 1, not per cent.")

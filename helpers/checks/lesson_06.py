@@ -56,6 +56,10 @@ def ten_pointings(answer):
             raise Hint(
                 "That divides by all that were called quiet; specificity divides by all that are quiet."
             )
+        if abs(found[name] - _TEN[name]) < 0.06 and found[name] == round(found[name], 1):
+            raise Hint(
+                f"The counts are right; {name} has one digit too few: give two, or the fraction itself, such as 3 / 7."
+            )
         raise Hint(f"The counts are right; {name} is not {found[name]:.3g}. See its formula.")
 
 
@@ -116,7 +120,19 @@ def rates(answer):
         (nothing, nothing, "there is no transition and nothing is called"),
         (everything, some, "all are transitions"),
     ):
-        found, right = _four(answer(label, call)), np.array(_rates(label, call))
+        try:
+            value = answer(label.copy(), call.copy())
+        except ZeroDivisionError:
+            raise Hint(
+                f"Where {case}, a denominator is 0, at which Python stops: test for it first, and give nan."
+            ) from None
+        except ValueError as error:
+            if "unpack" not in str(error):
+                raise
+            raise Hint(
+                f"Where {case}, scikit-learn's matrix has one box only; with labels=[False, True] it keeps all four."
+            ) from None
+        found, right = _four(value), np.array(_rates(label, call))
         for name, a, b in zip(_NAMES, found, right, strict=True):
             if np.isnan(b) and not np.isnan(a):
                 raise Hint(f"Where {case}, {name} is 0/0: no number, so give nan and not {a:g}.")
@@ -167,6 +183,13 @@ def auc(answer):
             )
         if np.isclose(found, np.mean(difference >= 0)):
             raise Hint("You count a tie as a win. Equal scores are undecided: count the pair half.")
+        if abs(found - 0.5) < 0.01:
+            raise Hint(
+                "One half: in pairs of everybody with everybody nobody wins. Pair a positive with a negative."
+            )
+        n = min(label.sum(), (~label).sum())
+        if np.isclose(found, np.mean(score[label][:n] > score[~label][:n])):
+            raise Hint("Each positive meets one negative here; it should meet every one of them.")
         if found > 1.000001:
             raise Hint("That is a number of pairs; divide by how many pairs there are.")
         if np.isclose(found, np.sum(difference > 0) / 300**2, rtol=0.1) or np.isclose(

@@ -157,7 +157,7 @@ def xor(answer):
     if (np.abs(z) < 1e-9).any():
         row, unit = np.argwhere(np.abs(z) < 1e-9)[0]
         raise Hint(
-            f"The corner {tuple(_CORNERS[row].astype(int))} lies exactly on the line of hidden "
+            f"The corner {tuple(map(int, _CORNERS[row]))} lies exactly on the line of hidden "
             f"perceptron {unit + 1}, where z = 0 and it does not fire: shift the line."
         )
     if np.array_equal(fires, [False, True, True, True]):
@@ -211,6 +211,11 @@ def _forward(x, layers):
     return x @ weight.T + bias
 
 
+_ANY_NUMBER = (
+    "It fails for {} layer(s) of weights: there may be any number of layers, so write a loop."
+)
+
+
 @exercise("Exercise 9.4", reference=lambda: _forward)
 def forward(answer):
     """A function: samples (n, d), [(weight, bias), ...] -> outputs (n, n_classes)."""
@@ -229,6 +234,8 @@ def forward(answer):
                 "The shapes do not fit: weights are (n_out, n_in) and samples (n, n_in), so multiply "
                 f"by the transposed weights, x @ weight.T. (numpy says: {error})"
             ) from None
+        except IndexError:
+            raise Hint(_ANY_NUMBER.format(len(layers))) from None
         found = array(
             value, (40, sizes[-1]), "outputs, one row per sample and one column per class,"
         )
@@ -267,7 +274,10 @@ def n_parameters(answer):
     """A function: sizes of the layers -> number of weights and biases."""
     answer = function(answer)
     for sizes in ((7, 4, 3), (27, 64, 32, 2), (10, 3), (5, 1), (71, 128, 9, 5, 4)):
-        found = number(answer(sizes), "a number of parameters")
+        try:
+            found = number(answer(sizes), "a number of parameters")
+        except (IndexError, ValueError):
+            raise Hint(_ANY_NUMBER.format(len(sizes) - 1)) from None
         right = _n_parameters(sizes)
         if found == right:
             continue
@@ -280,6 +290,8 @@ def n_parameters(answer):
             raise Hint("Those are the weights; each perceptron has a bias as well.")
         if found == weights + sum(sizes):
             raise Hint("The inputs are no perceptrons: they have no bias.")
+        if found == weights + sum(sizes[1:-1]):
+            raise Hint("The last layer has biases, too, though no activation follows it.")
         if found == weights + len(sizes) - 1:
             raise Hint("One bias per perceptron, not one per layer.")
         if found in (sum(sizes), sum(sizes[1:])):
@@ -301,6 +313,15 @@ def _train_step(network, loss_of, optimiser, x, y):
     return loss.item()
 
 
+def _loss_of(outputs, y):
+    """The cross entropy, for which torch has no good words if it is given something else."""
+    if np.shape(outputs) != (len(outputs), 2) or np.shape(y) != (len(outputs),):
+        raise Hint(
+            "`loss_of(outputs, y)` wants all outputs of the network first, then the classes."
+        )
+    return nn.functional.cross_entropy(outputs, y)
+
+
 def _steps(step, n_steps=3):
     """Weights after each of some steps of plain descent on a small network, and the losses."""
     generator = torch.Generator().manual_seed(96)
@@ -313,7 +334,7 @@ def _steps(step, n_steps=3):
     for _ in range(n_steps):
         x = torch.randn(30, 3, generator=generator)
         y = (x[:, 0] > 0).long()
-        losses.append(step(network, nn.CrossEntropyLoss(), optimiser, x, y))
+        losses.append(step(network, _loss_of, optimiser, x, y))
         weights.append(network.weight.detach().clone())
     return weights, losses
 

@@ -72,6 +72,10 @@ def smaller(answer):
                 f"A source with {sizes[names[worst]]} rows should give {wanted[worst]} of them, and yours gives "
                 f"{counts[worst]}."
             )
+        if set(ask(1)) != set(rows):
+            raise Hint(
+                "Equal generators draw different rows, so that nobody can repeat it: use `generator`."
+            )
         others = [ask(seed) for seed in range(2, 10)]
         if all(set(groups[other]) == set(names) for other in others):
             raise Hint(
@@ -127,7 +131,13 @@ def simplest_good(answer):
     for loss, error, n_folds in cases:
         scores = _table(loss, error, generator, n_folds)
         mean, right = scores.mean(axis=1), _simplest_good(scores)
-        value = number(answer(scores.copy()), "a position of a candidate")
+        try:
+            value = number(answer(scores.copy()), "a position of a candidate")
+        except (IndexError, StopIteration):
+            raise Hint(
+                "In your answer nobody is good enough, not even the best: take the differences from the *row* with "
+                "the largest mean, and `<=`, so that it passes itself."
+            ) from None
         if value == right:
             continue
         if not 0 <= value < len(scores) or value % 1:
@@ -187,7 +197,7 @@ def log_uniform(answer):
                 f"Between {low:g} and {high:g}, we said; yours run from {drawn.min():.3g} to {drawn.max():.3g}. "
                 "Is the same base taken for the logarithm and for the way back?"
             )
-        if np.array_equal(drawn, again):
+        if np.allclose(np.sort(drawn), np.sort(again)):
             raise Hint("Two generators give the same values: that is a grid. Draw at random.")
         share = (np.log(drawn) - np.log(low)) / np.log(high / low)
         if stats.kstest(share, "uniform").pvalue > 1e-5:
@@ -224,6 +234,8 @@ def expected_best(answer):
         right = _largest(n)
         if abs(found - right) < max(0.03 * right, 0.03):
             continue
+        if sigma != 1 and abs(found / sigma - right) < 0.03 * max(right, 1):
+            raise Hint("That scales with sigma squared: numpy wants the standard deviation.")
         if abs(found * sigma - right) < 0.03 * max(right, 1) and sigma != 1:
             raise Hint("In units of the score, please: scale with sigma.")
         if abs(found - np.sqrt(2 * np.log(n))) < 0.01:
@@ -269,7 +281,7 @@ def nested(answer):
 
         def tune(inside, n=n, tuned=tuned):
             tuned.append(_positions(inside, n))
-            return f"choice {len(tuned)}", 0.9 + 0.001 * len(tuned)
+            return f"choice {len(tuned)}", 0.9 - 0.001 * len(tuned)
 
         def judge(choice, inside, outside, n=n, judged=judged):
             judged.append((choice, _positions(inside, n), _positions(outside, n)))
@@ -279,7 +291,7 @@ def nested(answer):
         _look_into(groups, k, tuned, judged)
         table = array(value, (k, 2), "a table of inner and outer scores")
         right = np.column_stack(
-            [0.9 + 0.001 * np.arange(1, k + 1), 0.5 + 0.001 * np.arange(1, k + 1)]
+            [0.9 - 0.001 * np.arange(k, 0, -1), 0.5 + 0.001 * np.arange(1, k + 1)]
         )
         if np.allclose(np.sort(table, axis=0), right):
             continue

@@ -57,6 +57,14 @@ def curvature_errors(answer):
             )
         if np.allclose(found, np.sqrt(np.diag(np.linalg.inv(weighted))), rtol=1e-6):
             raise Hint("The penalty bends the valley, too: add it on the diagonal.")
+        if np.allclose(found, np.sqrt(np.diag(np.linalg.inv(X.T @ (X * p[:, None]) + ridge)))):
+            raise Hint("The weights are p (1 - p): that of a sure row goes to zero at both ends.")
+        block = penalty * np.pad(np.ones((3, 3)), (1, 0))
+        for spread in (block, penalty):
+            if penalty and np.allclose(found, np.sqrt(np.diag(np.linalg.inv(weighted + spread)))):
+                raise Hint("The penalty goes on the diagonal alone (np.eye), not everywhere in H.")
+        if np.allclose(found * np.sqrt(n), right):
+            raise Hint("H is a sum over all rows, and knows their number: no further root of n.")
         everywhere = weighted + penalty * np.eye(4)
         if np.allclose(found, np.sqrt(np.diag(np.linalg.inv(everywhere))), rtol=1e-6):
             raise Hint("The intercept, the first column, is not penalised.")
@@ -82,7 +90,7 @@ def shuffled_together(answer):
         {"a": np.arange(n) + 0.5, "b": np.arange(n) - 7.0, "c": np.arange(n) * 2.0}
     )
     table.index = np.arange(n)[::-1] + 1000  # assignment by index would undo the shuffling
-    for columns in (("a", "b"), ["c"]):
+    for columns in (["a", "b"], ["c"]):
         before = table.copy()
         found = answer(table, columns, np.random.default_rng(1))
         again = answer(before.copy(), columns, np.random.default_rng(2))
@@ -109,6 +117,10 @@ def shuffled_together(answer):
             raise Hint(
                 "Each column got an order of its own: draw one permutation for all of them, so that twins stay "
                 "together."
+            )
+        if not found.equals(answer(before.copy(), columns, np.random.default_rng(1))):
+            raise Hint(
+                "Equal generators give different orders, so that nobody can repeat it: use `generator`."
             )
         if found.equals(again):
             raise Hint("The same order every time: draw the permutation with `generator`.")
@@ -165,7 +177,7 @@ def _saliency(network, x, k):
 @exercise("Exercise 11.4", reference=lambda: _saliency)
 def saliency(answer):
     """A function: network, x (n, n_bins), class k -> gradients (n, n_bins)."""
-    answer = function(answer)
+    function(answer)
     generator = torch.Generator().manual_seed(114)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(114)
@@ -175,6 +187,11 @@ def saliency(answer):
     for k in (2, 0):
         network.zero_grad()
         value = answer(network, x, k)
+        if value is None:
+            raise Hint(
+                "Your function returns None: either `return` is missing, or x.grad is empty, for a clone "
+                "must require its gradient before it goes through the network."
+            )
         if not isinstance(value, torch.Tensor) and np.shape(value) == (5, 6):
             raise Hint("Return the gradient as torch has it, a tensor.")
         found = array(value, (5, 6), "a gradient for each sample and bin")
@@ -209,7 +226,7 @@ def _checks_needed(limit, confidence):
 def checks_needed(answer):
     """A function: error rate, confidence -> number of random checks."""
     answer = function(answer)
-    for limit, confidence in ((0.05, 0.95), (0.01, 0.95), (0.1, 0.99)):
+    for limit, confidence in ((0.05, 0.95), (0.01, 0.95), (0.1, 0.99), (0.5, 0.75)):
         right = _checks_needed(limit, confidence)
         found = number(answer(limit, confidence), "a whole number of checks")
         if found != round(found):
@@ -218,6 +235,10 @@ def checks_needed(answer):
             continue
         if found == right - 1:
             raise Hint("Round up: with one check fewer the errors would still hide too often.")
+        if (limit, found) == (0.5, right + 1):
+            raise Hint(
+                "With 2 checks the probability is exactly 1 - confidence, and `at most` holds: round up, do not add 1."
+            )
         if found in (math.ceil(3 / limit), round(3 / limit)):
             raise Hint(
                 "That is the rule of three, a good approximation for 95 %; here we ask for the smallest number, "

@@ -59,6 +59,8 @@ def expected(answer):
         try:
             found = answer(given := theta.clone(), detector, 7.0)
         except (IndexError, RuntimeError, ValueError) as error:
+            if "norm must be" in str(error):
+                raise Hint("The norm is K, and theta holds lg K: ten to its power.") from None
             raise Hint(
                 f"For theta of shape {tuple(theta.shape)} it raised {type(error).__name__}, "
                 f"{_first_line(error)}: the parameters are the last dimension, theta[..., 0] "
@@ -89,6 +91,9 @@ def expected(answer):
                 raise Hint(
                     "The second parameter is lg K, to the base of ten: K is 10 to its power."
                 )
+        flux = power_law(detector.energy_lo, detector.energy_hi, theta[..., 0], 10 ** theta[..., 1])
+        if _close(found, 7 * detector.fold(flux * detector.effective_area).numpy()):
+            raise Hint("The effective area counts twice: detector.fold has it.")
         raise Hint(
             "With another detector of two channels we find "
             f"{right.reshape(-1)[0]:.4g} counts in the first and you {found.reshape(-1)[0]:.4g}."
@@ -118,6 +123,9 @@ def log_likelihood(answer):
             "One number for all 40 models: sum over the bins, the last dimension, and no other."
         )
     returned = found
+    swapped = (mean * counts.log() - counts).sum(-1)  # infinite: one bin has no count
+    if np.shape(found) == (40,) and np.allclose(found, swapped, equal_nan=True):
+        raise Hint("Counts and mean are swapped: f is inside the logarithm.")
     found = array(found, (40,), "one log likelihood for each of 40 models,")
 
     def same(one, other):  # up to what does not depend on the parameters
@@ -143,6 +151,10 @@ def log_likelihood(answer):
             raise Hint("That is χ², a Gaussian: with a handful of counts per bin, use Poisson.")
     if (found >= 0).all() and (found < 1).all():
         raise Hint("That looks like the likelihood itself, which underflows: return its logarithm.")
+    if same(found, (counts * mean.log10() - mean).sum(-1).numpy()):
+        raise Hint("The logarithm is the natural one, ln, not that to base ten.")
+    if same(found, (counts * mean.log() + mean).sum(-1).numpy()):
+        raise Hint("The logarithm of e^(-f) is -f: one sign is turned round.")
     if not same(found, right):
         raise Hint("Differences between models are off: ln of f^x e^(-f), summed over the bins.")
     _tensor(returned)
@@ -192,6 +204,8 @@ def abc(answer):
         return kept, all(handed is generator for handed in generators)
 
     kept, handed_on = run(0.6, 1)
+    if isinstance(kept, tuple):
+        raise Hint("Return the parameters that are kept, and nothing else.")
     shape = np.shape(kept)
     if shape == (20_000,):
         raise Hint(
@@ -209,6 +223,8 @@ def abc(answer):
         observed, draw_prior, simulate, distance, 0.6, 20_000, torch.Generator().manual_seed(1)
     )
     found = array(kept, shape, "parameters")
+    if len(found) == 12_000:
+        raise Hint("The tolerance is a distance, not the share of the simulations that you keep.")
     if len(found) > 10_000:
         raise Hint("More than half were kept, those far away: keep what is close.")
     if len(found) == 0:
@@ -251,7 +267,17 @@ def mdn_loss(answer):
     logits, mean, log_sd = (torch.randn(50, 3, generator=generator) for _ in range(3))
     log_sd, target = 0.5 * log_sd, torch.randn(50, generator=generator)
     given = (logits, mean, log_sd, target)
-    found = answer(*(value.clone() for value in given))
+    of_sigma = "`log_sd` is ln σ and may be negative; σ is its exponential"
+    try:
+        found = answer(*(value.clone() for value in given))
+    except (RuntimeError, ValueError) as error:
+        of_target = "the target (n,) meets k Gaussians, (n, k), as target[:, None]"
+        sentence = of_sigma if "scale" in str(error) else of_target
+        raise Hint(
+            f"It raised {type(error).__name__}, {_first_line(error)[:60]} ...: {sentence}."
+        ) from None
+    if np.ndim(found) == 0 and np.isnan(float(found)):  # where torch does not look at its arguments
+        raise Hint(f"The loss is nan: {of_sigma}.")
     if np.shape(found) == (50,):
         raise Hint("One number for each simulation: return their mean.")
     found, right = number(found, "one number, the loss"), _mdn_loss(*given).item()
@@ -497,7 +523,7 @@ def c2st(answer):
     if found > _c2st(one, shifted, line) + 0.04:
         raise Hint(
             f"Where we find an accuracy of {_c2st(one, shifted, line):.2f}, yours is {found:.2f}: the share "
-            "of right answers is asked for, no other score of lesson 06."
+            "of right answers is asked for, the mean over five folds, and no other score of lesson 06."
         )
     # Sorted samples, as a chain or a grid may leave them: folds must not follow the order.
     one, other = (np.sort(x[:, :1], axis=0) for x in (one, other + 0.6))

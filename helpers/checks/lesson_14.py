@@ -161,7 +161,8 @@ def noise(answer):
         if abs(found[0] / low - 1) > 0.02:
             raise Hint(
                 f"For f → 0 the power must go to 2/(1 + rτ)², here {low:.3f}; yours is "
-                f"{found[0]:.3g}. Are both bars squared?"
+                f"{found[0]:.3g}. Are both bars squared, and is "
+                "r - iω in brackets, with np.abs before the square?"
             )
         if abs(found[-1] - 2) > 0.1:
             raise Hint(f"At high frequency the power must go to 2; yours is {found[-1]:.3g}.")
@@ -230,6 +231,15 @@ def minus_log_likelihood(answer):
             )
         if np.isclose(found, np.sum(np.log(other / truth) + m * power * (1 / other - 1 / truth))):
             raise Hint("The density goes as m to the power -M: ln m, too, comes M times.")
+        once = np.sum(m * np.log(other / truth) + power * (1 / other - 1 / truth))
+        if np.isclose(found, once, rtol=1e-5):
+            raise Hint("The exponent is -M P/m: P/m, too, comes M times.")
+        turned = np.sum(m * (power * (1 / other - 1 / truth) - np.log(other / truth)))
+        if np.isclose(found, turned, rtol=1e-5):
+            raise Hint("Minus the logarithm of m^-M is + M ln m: one sign is turned round.")
+        decimal = np.sum(m * (power * (1 / other - 1 / truth) + np.log10(other / truth)))
+        if np.isclose(found, decimal, rtol=1e-5):
+            raise Hint("The logarithm is the natural one, ln, not that to base ten.")
         chi = np.sum(m * ((power / other - 1) ** 2 - (power / truth - 1) ** 2))
         if np.isclose(found, chi, rtol=1e-5) or np.isclose(found, chi / 2, rtol=1e-5):
             raise Hint(
@@ -273,7 +283,18 @@ def predictive_p(answer):
         data = torch.tensor([observed] + 6 * [50.0])  # of which the statistic takes the first
         seen.clear(), generators.clear()
         handed = torch.Generator().manual_seed(1)
-        p = number(answer(samples.clone(), simulate, statistic, data, handed), "a share")
+        try:
+            p = number(answer(samples.clone(), simulate, statistic, data, handed), "a share")
+        except RuntimeError as error:
+            if "dtype" in str(error):
+                raise Hint(
+                    "Torch takes no mean of a mask: turn it into numbers first, mask.double()."
+                ) from None
+            if "size of tensor" in str(error):
+                raise Hint(
+                    "Compare the replicas' statistic (n,) with statistic(observed), one number."
+                ) from None
+            raise
         right, error = _upper_tail(observed), 0.5 / n**0.5
         used = len(torch.unique(torch.cat(seen), dim=0)) if seen else 0
         if abs(p - right) < 5 * error and used == n:
@@ -335,6 +356,8 @@ def left_over_rms(answer):
         variance = np.sum(signal[inside]) * spacing / mean_rate
         if np.isclose(rms, np.sqrt(variance), rtol=0.02):  # a trapezium is as good as a sum
             continue
+        if np.isclose(rms, 100 * np.sqrt(variance), rtol=0.02):
+            raise Hint("That is in per cent: return the fraction.")
         if np.isclose(rms, variance, rtol=0.02):
             raise Hint("That is the variance; the rms is its root.")
         if np.isclose(rms, np.sqrt(variance * mean_rate), rtol=0.02):

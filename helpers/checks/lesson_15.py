@@ -55,6 +55,13 @@ def n_close(answer):
         square = np.maximum(np.abs(x[:, None] - x), np.abs(y[:, None] - y)) < radius
         if found == (square & later).sum() - (len(x) if lag == 0 else 0):
             raise Hint("That is a square; `radius` is for the distance, the root of dx² + dy².")
+        near = (apart**2 < radius) & later
+        if found == near.sum() - (len(x) if lag == 0 else 0):
+            raise Hint("The square of the distance was compared with the radius: take its root.")
+        if found == right / 2:
+            raise Hint("With a lag, each pair counts once, in one direction: do not divide by 2.")
+        if found == ((apart < radius) & (np.abs(frame - frame[:, None]) <= lag)).sum() - len(x):
+            raise Hint("Exactly `lag` frames after, not up to `lag` frames apart.")
         raise Hint(
             f"Of 150 events, {right} pairs are {lag} frames apart and closer than {radius}; you "
             f"find {found:g}."
@@ -94,7 +101,7 @@ def cell(answer):
         if (photons == 0).any() or (energies <= 0).any():
             raise Hint("A frame without photons has no event: leave it out of both arrays.")
         if not np.array_equal(photons, np.round(photons)):
-            raise Hint("Numbers of photons are whole numbers.")
+            raise Hint("Energies come first; then the numbers of photons, which are whole.")
         supply = np.concatenate(drawn)
         if load > 0.5 and (photons == 1).all():
             raise Hint(
@@ -130,6 +137,16 @@ def cell(answer):
                 f"{single:.3f} of your events hold one photon; Poisson's law gives {wanted:.3f}."
             )
 
+    once, again = (
+        answer(0.8, 500, lambda n, given: given.uniform(1, 2, n), np.random.default_rng(1))
+        for _ in range(2)
+    )
+    if not np.array_equal(once[0], again[0]):
+        raise Hint(
+            "The same generator must give the same events: the numbers of photons, too, come from it, "
+            "generator.poisson(load, n_frames)."
+        )
+
 
 def _detected_and_piled(load):
     detected = 1 - np.exp(-load)
@@ -141,7 +158,10 @@ def detected_and_piled(answer):
     """A function: load -> events per frame, share of them that hold more than one photon."""
     answer = function(answer)
     loads = np.array([0.02, 0.3, 1.0, 2.5])
-    result = answer(loads.copy())
+    try:
+        result = answer(loads.copy())
+    except TypeError:
+        raise Hint("The load may be an array, as in the figure below: np.exp takes both.") from None
     if not isinstance(result, (tuple, list, np.ndarray)) or len(result) != 2:
         raise Hint("Return two things: events per frame, and the share of them that is piled.")
     detected, piled = (
@@ -223,12 +243,17 @@ def piled_spectrum(answer):
             raise Hint("p photons in p! orders are the same frame: where is 1/p!?")
         if np.allclose(found, _without(photons, empty=False), **close):
             raise Hint("Exactly p photons: the factor exp(-L) for no further ones is missing.")
-        if np.allclose(found, _without(photons, most=3), **close):
-            raise Hint(
-                "Two photons are not the most that a frame can hold: go on to three and more."
-            )
+        for most in range(2, 9):
+            if np.allclose(found, _without(photons, most=most + 1), **close):
+                raise Hint(
+                    f"Yours end at {most} photons, and a frame can hold more: go on until the terms no "
+                    "longer matter."
+                )
         if np.allclose(found, np.exp(-photons.sum()) * photons, **close):
-            raise Hint("Those are the frames with one photon; now those with two and more.")
+            raise Hint(
+                "Those are the frames with one photon; now those with two and more (and np.convolve without "
+                "mode='same')."
+            )
         if np.allclose(found, right - np.exp(-photons.sum()) * photons, **close):
             raise Hint("The frames with a single photon, p = 1, are events as well.")
         _draw_over(found, right)
@@ -282,6 +307,17 @@ def inner_radius(answer):
             raise Hint("That limits the events per frame, the first of the two numbers of 15.3.")
         if np.isclose(found, radii[-1]) or np.isclose(found, radii[0]):
             raise Hint("That is an end of the array: the *smallest* radius that keeps the limit.")
+        frames = 1 - (1 + load) * np.exp(-load)
+        if np.isclose(found, radii[frames <= limit][0], atol=0.01):
+            raise Hint(
+                "That limits the share of the *frames*; the limit is for the share of events."
+            )
+        if np.isclose(found, radii[load / 2 <= limit][0], atol=0.01):
+            raise Hint("L/2 is the piled share of small loads only: take that of exercise 15.3.")
+        if np.isclose(found, radii[_detected_and_piled(load)[1] > limit][-1], atol=0.01):
+            raise Hint(
+                "That is the last radius beyond the limit: the next one is the first to keep it."
+            )
         for wrong, sentence in (
             (
                 photons * density(radii),
@@ -318,7 +354,15 @@ def rejected_share(answer):
     other = torch.zeros(m, dtype=torch.int64)
     events = Events(simulation, other, x, y, x.abs() + 1, other, other + 1, valid)
     for radius in (2.0, 1.0):
-        found = array(answer(events, n, radius), (n,), "one share for each simulation")
+        try:
+            given = answer(events, n, radius)
+        except RuntimeError as error:
+            if "size of tensor" in str(error):
+                raise Hint(
+                    "In the last simulation nothing was rejected, and bincount stops before it: minlength=n."
+                ) from None
+            raise
+        found = array(given, (n,), "one share for each simulation")
         right = _rejected_share(events, n, radius).numpy()
         if np.allclose(found, right, atol=1e-6):
             continue

@@ -28,7 +28,14 @@ def ranks(answer):
     answer = function(answer)
     for seed in (161, 162):
         draws, theta, _ = _draws(seed)
-        given = answer(draws.clone(), theta.clone())
+        try:
+            given = answer(draws.clone(), theta.clone())
+        except RuntimeError as error:
+            if "dtype" in str(error):
+                raise Hint(
+                    "Torch takes no mean of a mask: turn it into numbers first, mask.double()."
+                ) from None
+            raise
         if np.shape(given) == draws.shape[:1] + theta.shape[1:]:
             raise Hint("That is a mean over the tests; each test has a rank of its own: axis 0.")
         if np.shape(given) == draws.shape:
@@ -97,8 +104,8 @@ def together(answer):
     """A function: logarithms of densities (K, n) -> that of their mean (n,)."""
     answer = function(answer)
     generator = torch.Generator().manual_seed(165)
-    for low in (-3.0, -2000.0):
-        log_q = low - 4 * torch.rand(4, 6, generator=generator)
+    for low, members in ((-3.0, 4), (-2000.0, 3)):
+        log_q = low - 4 * torch.rand(members, 6, generator=generator)
         right = _together(log_q).numpy()
         given = answer(log_q.clone())
         values = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
@@ -113,12 +120,20 @@ def together(answer):
         wrong = {
             "That is the mean of the *logarithms*: one member that is far off would rule the others "
             "out. Average the densities.": log_q.mean(0).numpy(),
-            "That is the sum of the densities: their mean is K times less.": right + math.log(4),
+            "That is the sum of the densities: their mean is K times less.": right
+            + math.log(members),
+            "ln K is the natural logarithm, not that to base ten.": (
+                right + math.log(members) - math.log10(members)
+            ),
+            "K is the number of members, len(log_q), and not always 4.": (
+                right + math.log(members) - math.log(4)
+            ),
             "That is the sum of the logarithms, as if the members were independent data.": (
                 log_q.sum(0).numpy()
             ),
             "That is the density itself; return its logarithm.": np.exp(right),
-            "In logarithms, dividing by K is subtracting ln K.": (right + math.log(4)) / 4,
+            "In logarithms, dividing by K is subtracting ln K.": (right + math.log(members))
+            / members,
         }
         for hint, values in wrong.items():
             if np.allclose(found, values, rtol=1e-5, atol=3e-3):
@@ -145,6 +160,8 @@ def weigh(answer):
         given = answer(log_l.clone(), log_q.clone())
         if not isinstance(given, (tuple, list)) or len(given) != 2:
             raise Hint("Return two things: the weights, and how many draws they are worth.")
+        if np.shape(given[0]) == () and np.shape(given[1]) == (50,):
+            raise Hint("In the other order: first the weights, then what they are worth.")
         values = np.asarray(given[0])
         if low < -100 and values.dtype.kind == "f" and not np.isfinite(values).all():
             raise Hint("All your weights are 0/0: subtract the largest logarithm before `exp`.")
@@ -164,6 +181,9 @@ def weigh(answer):
                     torch.softmax(log_q - log_l, 0)
                 ),
                 "Those are logarithms; return exp of them, normalised.": log_l - log_q,
+                "Those are still logarithms: softmax, not log_softmax.": (
+                    torch.log_softmax(log_l - log_q, 0)
+                ),
             }
             for hint, values in wrong.items():
                 if np.allclose(found, values.numpy(), atol=1e-5):
@@ -210,7 +230,14 @@ def mmd2(answer):
     for width in (1.0, 2.5):
         a, b = torch.randn(30, 4, generator=generator), torch.randn(20, 4, generator=generator) + 1
         b.requires_grad_(True)
-        given = answer(a, b, width)
+        try:
+            given = answer(a, b, width)
+        except RuntimeError as error:
+            if "requires grad" in str(error):
+                raise Hint(
+                    "Features carry a gradient, which numpy and scipy cannot take: stay in torch."
+                ) from None
+            raise
         if getattr(given, "ndim", 0) != 0:
             raise Hint(
                 "Expected one number: the means go over all pairs, over both axes of the matrix."
@@ -243,6 +270,9 @@ def _what_is_wrong_with_mmd(found, right, a, b, width):
         ),
         "The width in the exponent is squared, too: 2h².": (
             of_kernel(lambda d: torch.exp(-(d**2) / (2 * width)))
+        ),
+        "The exponent is -d²/(2h²), with 2h² in brackets: x / 2 * h**2 multiplies by h².": (
+            of_kernel(lambda d: torch.exp(-(d**2) / 2 * width**2))
         ),
         "The exponent is -d²/(2h²): where is the 2?": (
             of_kernel(lambda d: torch.exp(-(d**2) / width**2))

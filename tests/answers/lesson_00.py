@@ -5,6 +5,13 @@ import numpy as np
 from answers import changed
 from helpers.checks import lesson_00
 
+
+def linear_by_halves(model, n, generator):
+    """It asks for the middle of two, where a straight line with an offset obeys as well."""
+    p, q = generator.normal(size=(2, n))
+    return np.allclose(model((p + q) / 2), (model(p) + model(q)) / 2)
+
+
 OTHER_ROUTES = [
     (lesson_00.count_rate, [4.88, 0.0719]),
     (lesson_00.estimate, lambda x: (x.mean(), x.std(ddof=1) / np.sqrt(x.size))),
@@ -33,10 +40,14 @@ WRONG = [
     (lesson_00.count_rate, (4.88, np.sqrt(4612)), "error of the number of counts"),
     (lesson_00.count_rate, (4.88, np.sqrt(4.88)), "rates have not"),
     (lesson_00.count_rate, (4.88, 0.5), "variance of a Poisson count"),
+    (lesson_00.count_rate, (4.88, 0.07), "rounded"),
+    (lesson_00.count_rate, (4.88, 4612 / 945.1**2), "variance of the rate"),
+    (lesson_00.count_rate, (4.88, 1 / np.sqrt(4612)), "relative error"),
     (lesson_00.count_rate, (4.88, ...), "missing"),
     (lesson_00.count_rate, 4.88, "two numbers"),
     (lesson_00.estimate, lambda x: (x.sum(), np.sqrt(x.sum())), "sum over the bins"),
-    (lesson_00.estimate, lambda x: (np.median(x), np.sqrt(x.mean() / x.size)), "average"),
+    (lesson_00.estimate, lambda x: (np.median(x), np.sqrt(x.mean() / x.size)), "median"),
+    (lesson_00.estimate, lambda x: (1.1 * x.mean(), np.sqrt(x.mean() / x.size)), "average"),
     (lesson_00.estimate, lambda x: (x.mean(), x.std()), "single bin"),
     (lesson_00.estimate, lambda x: (x.mean(), x.mean() / x.size), "√(µ/n)"),
     (lesson_00.estimate, lambda x: x.mean(), "two numbers"),
@@ -52,9 +63,19 @@ WRONG = [
     (
         lesson_00.is_linear,
         lambda f, n, g: np.allclose(f(2 * np.arange(1.0, n + 1)), 2 * f(np.arange(1.0, n + 1))),
-        "√(a² + b²)",
+        "∛(a³ + b³)",
     ),
     (lesson_00.is_linear, lambda f, n, g: "linear", "True or False"),
+    (lesson_00.is_linear, linear_by_halves, "fixed 1"),
+    (lesson_00.is_linear, lambda f, n, g: f(g.normal()), "one vector of n parameters"),
+    (lesson_00.is_linear, lambda f, n, g: f(*g.normal(size=n)), "one vector of n parameters"),
+    (
+        lesson_00.correlation_at_fixed_distance,
+        lambda d, x, r: np.mean(
+            [np.corrcoef(x[s], r[s]) for s in np.array_split(np.argsort(d), 20)]
+        ),
+        "element [0, 1]",
+    ),
     (
         lesson_00.correlation_at_fixed_distance,
         lambda d, x, r: np.corrcoef(x, r)[0, 1],

@@ -4,6 +4,7 @@ import numpy as np
 
 from answers import changed
 from helpers.checks import lesson_01
+from helpers.spectra import power_law
 
 
 def excess_variance_of_the_population(counts):
@@ -29,8 +30,17 @@ OTHER_ROUTES = [
     (lesson_01.excess_variance, excess_variance_of_the_population),
     (lesson_01.leahy_periodogram, periodogram_by_full_fft),
     (lesson_01.photon_index, fit_by_slope),
+    (lesson_01.twice_as_far, lambda x, g: g.binomial(x, 0.25)),
     (lesson_01.twice_as_far, lambda x, g: [np.sum(g.random(int(n)) < 0.25) for n in x]),
 ]
+
+
+def hardness_by_mean(response, index):
+    counts = np.asarray(response.fold(power_law(response.energy_lo, response.energy_hi, index, 1)))
+    middle = np.asarray(response.channel_lo + response.channel_hi) / 2
+    soft, hard = (counts[(middle >= a) & (middle < b)].mean() for a, b in ((3, 5), (5, 10)))
+    return hard / soft
+
 
 WRONG = [
     (lesson_01.excess_variance, lambda x: np.var(x) / np.mean(x) ** 2, "subtract"),
@@ -47,8 +57,10 @@ WRONG = [
     (
         lesson_01.excess_variance,
         lambda x: (np.std(x) - np.mean(x)) / np.mean(x) ** 2,
-        "should give",
+        "standard deviation",
     ),
+    (lesson_01.excess_variance, lambda x: np.var(x) - x.mean() / x.mean() ** 2, "parentheses"),
+    (lesson_01.excess_variance, lambda x: 0.3, "should give"),
     (
         lesson_01.excess_variance,
         lambda x: abs(np.var(x) - x.mean()) / x.mean() ** 2,
@@ -161,7 +173,14 @@ WRONG = [
         lambda r, i: (lesson_01._hardness(r, i) - 1) / (lesson_01._hardness(r, i) + 1),
         "another one",
     ),
-    (lesson_01.hardness, lambda r, i: 1.0, "check the two bands"),
+    (lesson_01.hardness, lambda r, i: 1.0, "whatever the photon index"),
+    (lesson_01.hardness, lambda r, i: i / 8, "check the two bands"),
+    (lesson_01.hardness, hardness_by_mean, "means over the channels"),
+    (
+        lesson_01.hardness,
+        lambda r, i: np.zeros(len(r.channel_lo))[np.asarray(r.energy_lo) > 5].sum(),
+        "energies of their own",
+    ),
     (lesson_01.tasks, changed(lesson_01.tasks.reference(), the_spin="description"), "uncertainty"),
     (lesson_01.twice_as_far, lambda x, g: x / 4, "quarter of a photon"),
     (lesson_01.twice_as_far, lambda x, g: x / 4 + g.random(x.size), "whole numbers"),

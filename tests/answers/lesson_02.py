@@ -103,6 +103,11 @@ WRONG = [
         lambda t: (t.rate / t.n_det, t.rate_err / np.sqrt(t.n_det)),
         "The root belongs",
     ),
+    (
+        lesson_02.per_detector,
+        lambda t: (t.rate / t.n_det, np.sqrt(t.rate / t.n_det)),
+        "is measured",
+    ),
     (lesson_02.per_detector, lambda t: (t.rate_err / t.n_det, t.rate / t.n_det), "rate first"),
     (
         lesson_02.per_detector,
@@ -191,8 +196,16 @@ WRONG = [
         lambda x: (x - x.median()) / (x - x.median()).abs().mean(),
         "A mean is left",
     ),
-    (lesson_02.robust_z, lambda x: (x - x.mean()) / (1.4826 * mad(x)), "the largest should get"),
-    (lesson_02.days_alone, lambda t, by: neighbours(t, by)[0], "one neighbour only"),
+    (lesson_02.robust_z, lambda x: (x - x.mean()) / (1.4826 * mad(x)), "at the median"),
+    (lesson_02.robust_z, lambda x: (x - x.median()) / 1.4826 * mad(x), "parentheses"),
+    (lesson_02.robust_z, lambda x: (x - x.median()) / (x - x.median()).median(), "modulus"),
+    (lesson_02.robust_z, lambda x: x - x.median() + 1, "the largest should get"),
+    (lesson_02.days_alone, lambda t, by: neighbours(t, by)[0], "only at the pointing before"),
+    (
+        lesson_02.days_alone,
+        lambda t, by: np.fmin(neighbours(t, by)[0], -neighbours(t, by)[1]),
+        "negative",
+    ),
     (lesson_02.days_alone, lambda t, by: np.minimum(*neighbours(t, by)), "one neighbour only"),
     (lesson_02.days_alone, lambda t, by: t.mjd * 0, "All zero"),
     (

@@ -161,6 +161,18 @@ def labels_rolled(label, source, generator):
     return np.roll(label[first], generator.integers(3))[inverse]
 
 
+def best_on_both(right_validation, right_test):
+    scores = right_validation.mean(axis=1), right_test.mean(axis=1)
+    best = np.argmax(scores[0] + scores[1])
+    return scores[0][best], scores[1][best]
+
+
+def sources_drawn_twice(source, share, generator):
+    names = np.unique(source)
+    held_out = np.isin(source, generator.choice(names, round(share * len(names))))
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
 WRONG = [
     (lesson_03.best_of_many, lambda v, t: (v.mean(1).max(), t.mean(1).max()), "by the test set"),
     (lesson_03.best_of_many, lambda v, t: (v.mean(), t.mean()), "mean of all models"),
@@ -221,6 +233,12 @@ WRONG = [
     (lesson_03.sources_needed, lambda p, e: math.ceil(1 / e**2), "variance of one toss"),
     (lesson_03.sources_needed, lambda p, e: math.ceil(p / e**2), "Poisson"),
     (lesson_03.sources_needed, lambda p, e: 48, "we find"),
+    (lesson_03.sources_needed, lambda p, e: int(p * (1 - p) / e**2) + 1, "one too many"),
+    (lesson_03.sources_needed, lambda p, e: math.ceil(0.25 / e**2), "the worst"),
+    (lesson_03.sources_needed, lambda p, e: math.ceil(p * (1 - p) / e), "mind the square"),
+    (lesson_03.best_of_many, best_on_both, "chose by the test set"),
+    (lesson_03.split_sources, sources_drawn_twice, "without replacement"),
+    (lesson_03.split_time, lambda t, c, g: (np.where(t < c - g), np.where(t >= c)), "in a tuple"),
     (lesson_03.split_time, lambda t, c, g: lesson_03._split_time(t, c, 0), "no gap"),
     (
         lesson_03.split_time,

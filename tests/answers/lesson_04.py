@@ -108,6 +108,18 @@ WRONG = [
         "number of pairs",
     ),
     (lesson_04.separation, lambda a, b: 0.5, "of our own"),
+    (lesson_04.separation, lambda a, b: np.mean(b > a.median()), "median of the first only"),
+    (lesson_04.separation, lambda a, b: np.mean(b > a), "makes a column of the first"),
+    (
+        lesson_04.spearman,
+        lambda x, y: np.corrcoef(x.dropna().rank(), y.dropna().rank())[0, 1],
+        "both",
+    ),
+    (
+        lesson_04.observed_rms,
+        lambda r, e, g: np.sqrt(r**2 + e * g.normal()),
+        "one for each element",
+    ),
     (
         lesson_04.separation,
         lambda a, b: max(lesson_04._separation(a, b), lesson_04._separation(b, a)),

@@ -201,6 +201,7 @@ WRONG = [
     (lesson_05.standardise, lambda a, b: (a - a.mean(0)) / a.std(0), "two arrays"),
     (lesson_05.mean_hue, np.mean, "add arrows"),
     (lesson_05.mean_hue, np.median, "add arrows"),
+    (lesson_05.mean_hue, lambda h: (((h + 180) % 360) - 180).mean() % 360, "we find"),
     (lesson_05.mean_hue, lambda h: np.degrees(np.arctan2(*arrows(h))), "0 to below 360"),
     (lesson_05.mean_hue, lambda h: np.arctan2(*arrows(h)), "in radians"),
     (
@@ -229,6 +230,7 @@ WRONG = [
     (lesson_05.fill_and_mark, lambda a, b: filled(a, b, marks=b.notna()), "upside down"),
     (lesson_05.fill_and_mark, lambda a, b: b.fillna(a.median()), "no marks"),
     (lesson_05.fill_and_mark, lambda a, b: b.dropna(), "No row"),
+    (lesson_05.fill_and_mark, lambda a, b: filled(a, b, marks=a.isna()), "rows of `other`"),
     (lesson_05.fill_and_mark, fill_in_place, "work on a copy"),
     (lesson_05.fill_and_mark, lambda a, b: filled(a, b, value=0), "should hold the median"),
     (lesson_05.pca, lambda t: eigen(t)[::-1], "smallest variance"),
@@ -237,6 +239,13 @@ WRONG = [
     (lesson_05.pca, lambda t: (eigen(t)[1].T, eigen(t)[0][::-1]), "turn both"),
     (lesson_05.pca, lambda t: pca_by_svd(t)[::-1], "Components first"),
     (lesson_05.pca, not_centred, "still in it"),
+    (lesson_05.pca, lambda t: (np.eye(len(t)), t[0]), "rowvar"),
+    (lesson_05.pca, lambda t: (eigen(t)[1].T, eigen(t)[0][[1, 0, 2, 4, 3]]), "in no order"),
+    (
+        lesson_05.pca,
+        lambda t: (not_centred(t - t.mean())[0], not_centred(t - t.mean())[1]),
+        "along axis=0",
+    ),
     (lesson_05.pca, lambda t: pca_by_svd(t / t.std(0)), "scale the columns inside"),
     (
         lesson_05.pca,
@@ -271,6 +280,30 @@ WRONG = [
     ),
     (lesson_05.features_from, without_angle, "does not arrive"),
     (lesson_05.features_from, lambda a, b, c: prepared, "Expected a Pipeline"),
+    (
+        lesson_05.features_from,
+        lambda a, b, c: chain(marked(), StandardScaler())(a, b, c).fit(pd.DataFrame({"z": [1.0]})),
+        "unfitted",
+    ),
+    (
+        lesson_05.features_from,
+        lambda a, b, c: make_pipeline(marked(), chain(StandardScaler())(a, b, c)),
+        "in front of the first step",
+    ),
+    (
+        lesson_05.features_from,
+        lambda a, b, c: make_pipeline(
+            ColumnTransformer([("a", FunctionTransformer(lesson_05._direction), b)]), marked()
+        ),
+        "the list [angle]",
+    ),
+    (
+        lesson_05.honest_score,
+        lambda x, y, seed: cross_val_score(
+            make_pipeline(classifier(), SelectKBest(k=10)), x, y, cv=folds(seed)
+        ).mean(),
+        "the classifier the last",
+    ),
     (lesson_05.honest_score, leaky, "had a say"),
     (lesson_05.honest_score, on_training_rows, "learned from"),
     (

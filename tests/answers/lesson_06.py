@@ -118,7 +118,37 @@ def on_the_edge_below(label, score, edges):
     )
 
 
+def rates_of_whole_numbers(label, call):
+    tp, fn = int((label & call).sum()), int((label & ~call).sum())
+    fp, tn = int((~label & call).sum()), int((~label & ~call).sum())
+    return tp / (tp + fn), tn / (tn + fp), tp / (tp + fp), 2 * tp / (2 * tp + fp + fn)
+
+
+def rates_by_confusion_matrix(label, call):
+    (tn, fp), (fn, tp) = metrics.confusion_matrix(label, call)
+    return tp / (tp + fn), tn / (tn + fp), tp / (tp + fp), 2 * tp / (2 * tp + fp + fn)
+
+
 WRONG = [
+    (lesson_06.rates, rates_of_whole_numbers, "test for it first"),
+    (lesson_06.rates, rates_by_confusion_matrix, "labels=[False, True]"),
+    (
+        lesson_06.ten_pointings,
+        TEN | {"specificity": 0.8, "precision": 0.7, "F": 0.6},
+        "one digit too few",
+    ),
+    (
+        lesson_06.auc,
+        lambda label, score: np.mean(score[:, None] > score),
+        "Pair a positive with a negative",
+    ),
+    (
+        lesson_06.auc,
+        lambda label, score: np.mean(
+            [a > b for a, b in zip(score[label], score[~label], strict=False)]
+        ),
+        "every one of them",
+    ),
     (
         lesson_06.ten_pointings,
         lesson_06.ten_pointings.reference() | {"TP": 5, "FN": 1, "FP": 2, "TN": 2},

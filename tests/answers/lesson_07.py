@@ -109,6 +109,21 @@ def largest_good(strengths, scores):
     return strengths[mean >= mean.max() - scores[mean.argmax()].std(ddof=1) / n**0.5][-1]
 
 
+def penalty_outside_torch(b, X, y, strength, p):
+    return _bce(b, X, y) + strength * np.sum(np.abs(b[1:].detach().numpy()) ** p)
+
+
+def error_by_number_of_strengths(strengths, scores):
+    mean = scores.mean(axis=1)
+    error = scores[mean.argmax()].std(ddof=1) / np.sqrt(len(strengths))
+    return strengths[mean >= mean.max() - error][0]
+
+
+def softmax_from_the_smallest(z):
+    power = np.exp(z - z.min(axis=1, keepdims=True))
+    return power / power.sum(axis=1, keepdims=True)
+
+
 WRONG = [
     (lesson_07.two_gaussians, lambda m, n, s, p: (n - m) / s**2, "two numbers"),
     (
@@ -271,6 +286,8 @@ WRONG = [
         lambda b, X, y, s, p: 20 * _bce(b, X, y) + s * (b[1:].abs() ** p).sum(),
         "mean loss, please",
     ),
+    (lesson_07.objective, penalty_outside_torch, "Stay in torch"),
+    (lesson_07.choose_c, error_by_number_of_strengths, "shrinks by √5"),
     (lesson_07.choose_c, lambda c, s: c[s.mean(1).argmax()], "best mean"),
     (lesson_07.choose_c, lambda c, s: s.mean(1).argmax(), "position"),
     (lesson_07.choose_c, spread_of_folds, "smaller by √n"),
@@ -285,6 +302,7 @@ WRONG = [
     (lesson_07.softmax, lambda z: np.exp(z) / np.exp(z).sum(), "whole table sums"),
     (lesson_07.softmax, _p, "logistic function of each"),
     (lesson_07.softmax, lambda z: z / z.sum(1, keepdims=True), "Exponentials first"),
+    (lesson_07.softmax, softmax_from_the_smallest, "the *largest*"),
     (lesson_07.softmax, np.exp, "Divide by the sum"),
     (lesson_07.softmax, lambda z: lesson_07._softmax(-z), "The sign"),
     (

@@ -42,6 +42,10 @@ def suspects_by_margin(labels, probability, classes):
     return np.argsort(own - probability.max(axis=1) + 1e-3 * own)
 
 
+def column_of_alphabet(labels, probability, classes):
+    return np.argsort(probability[np.arange(len(labels)), np.searchsorted(classes, labels)])
+
+
 def hue_by_thresholds(hue):
     hue, found = np.asarray(hue), []
     for value in np.mod(hue, 360):
@@ -72,6 +76,7 @@ OTHER_ROUTES = [
     (lesson_08.best_recalls, recalls_by_simulation),
     (lesson_08.best_recalls, recalls_of_four_states),
     (lesson_08.suspects, suspects_by_margin),
+    (lesson_08.suspects, column_of_alphabet),
     (lesson_08.hue_states, hue_by_thresholds),
     (lesson_08.paired_difference, difference_by_loop),
     (lesson_08.paired_difference, difference_by_pandas),
@@ -123,8 +128,8 @@ def spread_of_sources(ours, theirs, sources):
     return d.mean(), d.std()
 
 
-def column_of_alphabet(labels, probability, classes):
-    column = np.searchsorted(["HIMS", "HSS", "LHS", "SIMS"], labels)
+def column_of_the_road(labels, probability, classes):
+    column = [list(HUES).index(name) for name in labels]
     return np.argsort(probability[np.arange(len(labels)), column])
 
 
@@ -207,7 +212,8 @@ WRONG = [
     (lesson_08.best_recalls, lambda c, f: np.full(len(c), 0.5), "For true counts"),
     (lesson_08.suspects, lambda y, p, c: np.argsort(p.max(1)), "hesitates"),
     (lesson_08.suspects, lambda y, p, c: np.argsort(-own_probability(y, p, c)), "other way"),
-    (lesson_08.suspects, column_of_alphabet, "mostly agree"),
+    (lesson_08.suspects, column_of_the_road, "not as on the road"),
+    (lesson_08.suspects, lambda y, p, c: np.lexsort((p.max(1), p[:, 2])), "mostly agree"),
     (lesson_08.suspects, own_probability, "positions, each once"),
     (
         lesson_08.suspects,

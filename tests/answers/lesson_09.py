@@ -113,7 +113,40 @@ OTHER_ROUTES = [
     (lesson_09.bump_filter, [-2, -1, 1, 4, 1, -1, -2]),
 ]
 
+
+def forward_of_three_layers(x, layers):
+    (a, c), (b, d), (e, f) = layers[0], layers[1], layers[2]
+    return np.maximum(np.maximum(x @ a.T + c, 0) @ b.T + d, 0) @ e.T + f
+
+
+def step_the_wrong_way_round(network, loss_of, optimiser, x, y):
+    optimiser.zero_grad()
+    loss = loss_of(y, network(x))
+    loss.backward()
+    optimiser.step()
+    return loss.item()
+
+
+def step_of_the_calls(network, loss_of, optimiser, x, y):
+    return step_the_wrong_way_round(
+        network, lambda y, outputs: loss_of(outputs.argmax(dim=1), y), optimiser, x, y
+    )
+
+
+def count_of_three_layers(s):
+    return s[0] * s[1] + s[1] + s[1] * s[2] + s[2] + s[2] * s[3] + s[3]
+
+
 WRONG = [
+    (lesson_09.forward, forward_of_three_layers, "any number of layers"),
+    (lesson_09.train_step, step_the_wrong_way_round, "then the classes"),
+    (lesson_09.train_step, step_of_the_calls, "all outputs of the network first"),
+    (lesson_09.n_parameters, count_of_three_layers, "any number of layers"),
+    (
+        lesson_09.n_parameters,
+        lambda s: lesson_09._n_parameters(s) - s[-1],
+        "The last layer has biases",
+    ),
     (lesson_09.neighbours_vote, lambda x, y, n, k: y[order(x, n)[:k]].sum(), "divide by k"),
     (lesson_09.neighbours_vote, lambda x, y, n, k: 1 - y[order(x, n)[:k]].mean(), "zeros"),
     (

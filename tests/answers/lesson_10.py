@@ -92,6 +92,11 @@ def of_a_population(scores):
     return np.flatnonzero(loss.mean(1) <= loss.std(1) / np.sqrt(scores.shape[1]))[0]
 
 
+def against_the_best_of_each_fold(scores):
+    loss = scores.max(axis=0) - scores
+    return np.flatnonzero(loss.mean(1) <= loss.std(1, ddof=1) / np.sqrt(scores.shape[1]))[0]
+
+
 def most_complex(scores):
     loss = scores[scores.mean(axis=1).argmax()] - scores
     return np.flatnonzero(loss.mean(1) <= loss.std(1, ddof=1) / np.sqrt(scores.shape[1]))[-1]
@@ -139,6 +144,15 @@ def whole_answer_judged(groups, label, k, seed, tune, judge):
     ]
 
 
+def best_choice_so_far_judged(groups, label, k, seed, tune, judge):
+    scores, best = [], (-np.inf, None)
+    for inside, outside in deal_sources(groups, label, k, seed):
+        choice, inner = tune(inside)
+        best = max(best, (inner, choice))
+        scores.append((inner, judge(best[1], inside, outside)))
+    return scores
+
+
 def swapped(groups, label, k, seed, tune, judge):
     return lesson_10._nested(groups, label, k, seed, tune, judge)[:, ::-1]
 
@@ -172,6 +186,12 @@ WRONG = [
     (lesson_10.smaller, mask, "a mask"),
     (lesson_10.smaller, one_list_each, "np.concatenate"),
     (lesson_10.smaller, names_of_sources, "where the rows stand"),
+    (
+        lesson_10.smaller,
+        lambda g, s, r, generator: lesson_10._smaller(g, s, r, np.random.default_rng()),
+        "Equal generators",
+    ),
+    (lesson_10.simplest_good, against_the_best_of_each_fold, "nobody is good enough"),
     (lesson_10.simplest_good, lambda s: s.mean(axis=1).argmax(), "largest mean itself"),
     (lesson_10.simplest_good, lambda s: s.mean(axis=1).max(), "not a score"),
     (lesson_10.simplest_good, unpaired, "error of the best score alone"),
@@ -182,6 +202,7 @@ WRONG = [
     (lesson_10.simplest_good, lambda s: 0, "the rule takes"),
     (lesson_10.log_uniform, lambda a, b, n, g: g.uniform(a, b, n), "last decade"),
     (lesson_10.log_uniform, lambda a, b, n, g: np.geomspace(a, b, n), "a grid"),
+    (lesson_10.log_uniform, lambda a, b, n, g: g.permutation(np.geomspace(a, b, n)), "a grid"),
     (
         lesson_10.log_uniform,
         lambda a, b, n, g: g.uniform(np.log10(a), np.log10(b), n),
@@ -202,6 +223,11 @@ WRONG = [
         lambda n, s, g: g.normal(0, 1, (20000, n)).max(axis=1).mean(),
         "scale with sigma",
     ),
+    (
+        lesson_10.expected_best,
+        lambda n, s, g: g.normal(0, s**2, (20000, n)).max(axis=1).mean(),
+        "sigma squared",
+    ),
     (lesson_10.expected_best, lambda n, s, g: s, "we find"),
     (lesson_10.nested, tuned_once, "tune on the inside"),
     (lesson_10.nested, tuned_in_the_first, "choose anew"),
@@ -212,6 +238,7 @@ WRONG = [
         lambda g, y, k, s, t, j: nested_by(KFold)(g, y, k, s, t, j),
         "keeps them together",
     ),
+    (lesson_10.nested, best_choice_so_far_judged, "the choice of this round"),
     (lesson_10.nested, whole_answer_judged, "the choice of this round"),
     (lesson_10.nested, swapped, "Inner score first"),
     (lesson_10.nested, only_outer, "inner and outer scores"),

@@ -40,10 +40,22 @@ def errors_of(weights=True, invert=True, ridge="right", root=True):
     return answer
 
 
+def errors_with_penalty_everywhere(X, p, penalty):
+    matrix = X.T @ (X * (p * (1 - p))[:, None])
+    matrix[1:, 1:] += penalty
+    return np.sqrt(np.diag(np.linalg.inv(matrix)))
+
+
 def shuffled_by_take(table, columns, generator):
     order = generator.permutation(len(table))
     parts = {n: table[n].to_numpy()[order] if n in columns else table[n] for n in table}
     return table.assign(**parts)
+
+
+def shuffled_by_columns(table, columns, generator):
+    table = table.copy()
+    table[columns] = generator.permutation(table[columns].to_numpy())
+    return table
 
 
 def shuffled_one_by_one(table, columns, generator):
@@ -118,6 +130,12 @@ def in_place(network, x, k):
     return x.grad
 
 
+def clone_without_gradient(network, x, k):
+    x = x.clone()
+    network(x)[:, k].sum().backward()
+    return x.grad
+
+
 def checks_by_counting(limit, confidence):
     n = 1
     while (1 - limit) ** n > 1 - confidence:
@@ -130,6 +148,7 @@ right_checks = lesson_11._checks_needed
 OTHER_ROUTES = [
     (lesson_11.curvature_errors, errors_by_loops),
     (lesson_11.shuffled_together, shuffled_by_take),
+    (lesson_11.shuffled_together, shuffled_by_columns),
     (lesson_11.turning_points, turning_by_loop),
     (lesson_11.saliency, by_autograd_grad),
     (lesson_11.saliency, one_sample_at_a_time),
@@ -153,12 +172,28 @@ WRONG = [
         "the inverse",
     ),
     (lesson_11.curvature_errors, lambda X, p, penalty: X.std(axis=0), "and you"),
+    (lesson_11.curvature_errors, errors_with_penalty_everywhere, "np.eye"),
+    (
+        lesson_11.curvature_errors,
+        lambda X, p, penalty: lesson_11._curvature_errors(X, p, penalty) / np.sqrt(len(X)),
+        "no further root",
+    ),
+    (
+        lesson_11.curvature_errors,
+        lambda X, p, penalty: errors_of(weights=False)(X * np.sqrt(p)[:, None], p, penalty),
+        "p (1 - p)",
+    ),
     (lesson_11.shuffled_together, shuffled_one_by_one, "order of its own"),
     (lesson_11.shuffled_together, shuffled_in_place, "work on a copy"),
     (lesson_11.shuffled_together, shuffled_by_index, "bare numbers"),
     (lesson_11.shuffled_together, drawn_with_replacement, "without replacement"),
     (lesson_11.shuffled_together, whole_rows, "other columns must stay"),
     (lesson_11.shuffled_together, same_order, "every time"),
+    (
+        lesson_11.shuffled_together,
+        lambda t, c, g: lesson_11._shuffled_together(t, c, np.random.default_rng()),
+        "Equal generators",
+    ),
     (lesson_11.shuffled_together, lambda t, c, g: t.copy(), "still have their own"),
     (lesson_11.shuffled_together, lambda t, c, g: t[list(c)].to_numpy(), "Expected a table"),
     (lesson_11.shuffled_together, lambda t, c, g: t[list(c)], "all columns"),
@@ -191,12 +226,18 @@ WRONG = [
     (lesson_11.saliency, lambda net, x, k: lesson_11._saliency(net, x, k) * x, "another kind"),
     (lesson_11.saliency, lambda net, x, k: lesson_11._saliency(net, x, 1), "derivatives"),
     (lesson_11.saliency, in_place, "a clone"),
+    (lesson_11.saliency, clone_without_gradient, "x.grad is empty"),
     (
         lesson_11.saliency,
         lambda net, x, k: lesson_11._saliency(net, x, k).mean(0),
         "of shape",
     ),
     (lesson_11.checks_needed, lambda r, c: 3 / r + 0.5, "round up"),
+    (
+        lesson_11.checks_needed,
+        lambda r, c: int(math.log(1 - c) / math.log(1 - r)) + 1,
+        "do not add 1",
+    ),
     (lesson_11.checks_needed, lambda r, c: math.ceil(3 / r - 1e-9), "rule of three"),
     (lesson_11.checks_needed, lambda r, c: right_checks(r, c) - 1, "one check fewer"),
     (lesson_11.checks_needed, lambda r, c: math.ceil(math.log(c) / math.log(1 - r)), "improbable"),

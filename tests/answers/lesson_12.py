@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.neighbors import NearestNeighbors
+from scipy.optimize import nnls
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.neighbors import KDTree, NearestNeighbors
 
 from answers import changed
 from helpers.checks import lesson_12
@@ -92,7 +94,7 @@ def scaled_by_itself(train, new, k):
     return lesson_12._strangeness((train - train.mean(axis=0)) / train.std(axis=0), own, k)
 
 
-def scaled_by_both(train, new, k):
+def scaled_twice(train, new, k):
     both = np.concatenate([train, new])
     return lesson_12._strangeness(train / both.std(axis=0) * 2, new, k)
 
@@ -113,6 +115,45 @@ def from_first_to_last(mjd, state, luminosity):
     return lesson_12._turning(mjd, state, luminosity, quantiles=(0, 1))
 
 
+def days_by_date_first(mjd, outburst, cap):
+    """np.lexsort with its keys in the order in which one says them."""
+    order = np.lexsort((outburst, mjd))
+    gap = np.minimum(np.append(np.diff(mjd[order]), 0.0), cap)
+    stood = np.empty(len(mjd))
+    same = np.append(outburst[order][1:] == outburst[order][:-1], False)
+    stood[order] = np.where(same, gap, 0.0)
+    return stood
+
+
+def days_without_long_gaps(mjd, outburst, cap):
+    gap = lesson_12._days(mjd, outburst, np.inf)
+    return np.where(gap > cap, 0.0, gap)
+
+
+def days_clipped_at_zero(mjd, outburst, cap):
+    """Outbursts run into each other, but for those that begin before the last one ended."""
+    order = np.lexsort((mjd, outburst))
+    stood = np.empty(len(mjd))
+    stood[order] = np.clip(np.append(np.diff(mjd[order]), 0.0), 0.0, cap)
+    return stood
+
+
+def turning_of_five(mjd, state, luminosity):
+    if np.sum((state == "HSS") & np.isfinite(luminosity)) < 5:
+        return np.nan, np.nan
+    return lesson_12._turning(mjd, state, luminosity)
+
+
+def scaled_like(base, train, new, k, axis=0):
+    train, new = ((t - base.mean(axis)) / base.std(axis) for t in (train, new))
+    return np.sort(np.linalg.norm(new[:, None] - train, axis=2), axis=1)[:, k - 1]
+
+
+def neighbours_by_tree(train, new, k):
+    train, new = ((t - train.mean(axis=0)) / train.std(axis=0, ddof=1) for t in (train, new))
+    return KDTree(train).query(new, k)[0][:, -1]
+
+
 OTHER_ROUTES = [
     (
         lesson_12.written,
@@ -130,20 +171,24 @@ OTHER_ROUTES = [
     (lesson_12.unfold, lambda y, m: np.linalg.lstsq(m.T, y, rcond=None)[0]),
     (lesson_12.turning, turning_with_pandas),
     (lesson_12.strangeness, neighbours),
+    (lesson_12.written, lesson_12.written.reference() | {"model": "LogisticRegression(C=0.1)"}),
+    (lesson_12.written, lesson_12.written.reference() | {"metric": "balanced_accuracy"}),
+    (lesson_12.unfold, lambda y, m: nnls(m.T, y)[0]),
+    (lesson_12.strangeness, neighbours_by_tree),
 ]
 
 _WRITTEN = lesson_12.written.reference()
 
 WRONG = [
-    (lesson_12.written, _WRITTEN | {"metric": "the accuracy of the states"}, "Lesson 06"),
-    (lesson_12.written, _WRITTEN | {"metric": "not the balanced accuracy"}, "Lesson 06"),
+    (lesson_12.written, _WRITTEN | {"metric": "the accuracy of the states"}, "counts alike"),
+    (lesson_12.written, _WRITTEN | {"metric": "not the balanced accuracy"}, "counts alike"),
     (lesson_12.written, _WRITTEN | {"expected": 0.92}, "even a perfect model"),
     (lesson_12.written, _WRITTEN | {"expected": 73}, "between 0 and 1, and so is its error"),
     (lesson_12.written, _WRITTEN | {"expected": 0.5}, "not a low bar"),
     (lesson_12.written, _WRITTEN | {"error": 0.005}, "few sources"),
     (lesson_12.written, _WRITTEN | {"error": 0.3}, "nothing could surprise"),
     (lesson_12.written, _WRITTEN | {"error": 0}, "cannot be met"),
-    (lesson_12.written, _WRITTEN | {"model": "LR"}, "in words"),
+    (lesson_12.written, _WRITTEN | {"model": "LR"}, "name the one"),
     (lesson_12.written, _WRITTEN | {"expected": ...}, "no answer yet"),
     (lesson_12.days, lambda t, o, c: lesson_12._days(t, o, np.inf), "more than `cap`"),
     (lesson_12.days, days_sorted_but_not_back, "write the days back"),
@@ -171,7 +216,12 @@ WRONG = [
     (lesson_12.turning, lambda t, s, x: (1.0, 2.0), "the first two after"),
     (lesson_12.strangeness, unscaled, "scale of the training rows"),
     (lesson_12.strangeness, scaled_by_itself, "cannot be strange"),
-    (lesson_12.strangeness, scaled_by_both, "from its neighbour"),
+    (lesson_12.strangeness, scaled_twice, "from its neighbour"),
+    (
+        lesson_12.strangeness,
+        lambda a, b, k: scaled_like(np.concatenate([a, b]), a, b, k),
+        "training rows alone",
+    ),
     (
         lesson_12.strangeness,
         lambda a, b, k: lesson_12._strangeness(a, b, k + 1),
@@ -200,4 +250,15 @@ WRONG = [
         changed(lesson_12.abstract.reference(), our_model="may be written"),
         "how many telescopes",
     ),
+    (lesson_12.written, _WRITTEN | {"metric": "accuracy"}, "counts alike"),
+    (lesson_12.written, _WRITTEN | {"metric": balanced_accuracy_score}, "quotation marks"),
+    (lesson_12.written, _WRITTEN | {"model": "a random forest of 50 trees"}, "for the object"),
+    (lesson_12.days, days_by_date_first, "overlap in time"),
+    (lesson_12.days, lambda t, o, c: lesson_12._days(t, o, c).astype(int), "whole numbers"),
+    (lesson_12.days, days_without_long_gaps, "not for 0"),
+    (lesson_12.days, days_clipped_at_zero, "has no next one"),
+    (lesson_12.unfold, lambda y, m: np.linalg.lstsq(m.T, y, rcond=None), "type tuple"),
+    (lesson_12.turning, turning_of_five, "are enough"),
+    (lesson_12.strangeness, lambda a, b, k: scaled_like(b, a, b, k), "not those of the new"),
+    (lesson_12.strangeness, lambda a, b, k: scaled_like(a, a, b, k, axis=None), "axis=0"),
 ]

@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict, cross_val_score
+from sklearn.model_selection import (
+    StratifiedKFold,
+    cross_val_predict,
+    cross_val_score,
+    train_test_split,
+)
 
 from answers import changed
 from helpers.checks import lesson_13
@@ -241,6 +246,33 @@ def c2st_own_classifier(one, other, classifier):
     return lesson_13._c2st(one, other, LogisticRegression())
 
 
+def area_twice(theta, detector, time):
+    flux = power_law(detector.energy_lo, detector.energy_hi, theta[..., 0], 10 ** theta[..., 1])
+    return time * detector.fold(flux * detector.effective_area)
+
+
+def abc_of_a_share(observed, draw_prior, simulate, distance, tolerance, n, generator):
+    """The nearest ones, a share `tolerance` of all."""
+    theta = draw_prior(n, generator)
+    return theta[distance(simulate(theta, generator), observed).argsort()[: int(tolerance * n)]]
+
+
+def without_an_axis_for_gaussians(logits, mean, log_sd, target):
+    normal = torch.distributions.Normal(mean, log_sd.exp()).log_prob(target)
+    return -torch.logsumexp(torch.log_softmax(logits, 1) + normal, 1).mean()
+
+
+def log_sd_for_sigma(logits, mean, log_sd, target):
+    normal = torch.distributions.Normal(mean, log_sd).log_prob(target[:, None])
+    return -torch.logsumexp(torch.log_softmax(logits, 1) + normal, 1).mean()
+
+
+def c2st_of_one_split(one, other, classifier):
+    rows, labels = np.concatenate([one, other]), np.repeat([0, 1], [len(one), len(other)])
+    seen, kept, of_seen, of_kept = train_test_split(rows, labels, random_state=0)
+    return classifier.fit(seen, of_seen).score(kept, of_kept)
+
+
 OTHER_ROUTES = [
     (lesson_13.expected, counts_by_hand),
     (lesson_13.expected, one_by_one),
@@ -255,6 +287,7 @@ OTHER_ROUTES = [
     (lesson_13.coupling, coupling_by_slices),
     (lesson_13.coupling, coupling_in_place),
     (lesson_13.c2st, c2st_by_prediction),
+    (lesson_13.log_likelihood, lambda x, f: (torch.xlogy(x, f) - f).sum(-1)),
 ]
 
 WRONG = [
@@ -339,4 +372,14 @@ WRONG = [
     (lesson_13.choices, changed(lesson_13.choices.reference(), one_spectrum="NPE"), "missing"),
     (lesson_13.choices, changed(lesson_13.choices.reference(), twenty="NPE"), "add"),
     (lesson_13.choices, changed(lesson_13.choices.reference(), a_posterior="sequential"), "chains"),
+    (lesson_13.expected, model(lambda lg: lg), "theta holds lg K"),
+    (lesson_13.expected, area_twice, "counts twice"),
+    (lesson_13.log_likelihood, lambda x, f: (f * x.log() - x).sum(-1), "swapped"),
+    (lesson_13.log_likelihood, lambda x, f: (x * f.log10() - f).sum(-1), "natural one"),
+    (lesson_13.log_likelihood, lambda x, f: (x * f.log() + f).sum(-1), "one sign"),
+    (lesson_13.abc, abc_of_a_share, "not the share"),
+    (lesson_13.abc, lambda *given: (lesson_13._abc(*given), 7), "nothing else"),
+    (lesson_13.mdn_loss, without_an_axis_for_gaussians, "target[:, None]"),
+    (lesson_13.mdn_loss, log_sd_for_sigma, "is its exponential"),
+    (lesson_13.c2st, c2st_of_one_split, "five folds"),
 ]

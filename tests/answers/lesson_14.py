@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy import stats
 
 from answers import changed
 from helpers.checks import lesson_14
@@ -66,6 +67,11 @@ def noise_less_power(f, power, noise, rate, inside):
     return np.sqrt((noise - power)[inside].sum() * (f[1] - f[0]) / rate)
 
 
+def noise_from(phi):
+    """The power of a renewal process from the mean of exp(i ω gap)."""
+    return 2 * (1 - np.abs(phi) ** 2) / np.abs(1 - phi) ** 2
+
+
 OTHER_ROUTES = [
     (lesson_14.registered, by_jumping),
     (lesson_14.registered, filter_events),
@@ -81,6 +87,8 @@ OTHER_ROUTES = [
         lesson_14.left_over_rms,
         lambda f, p, n, r, i: np.trapezoid((p - n)[i], f[i]).clip(0) ** 0.5 / r**0.5,
     ),
+    (lesson_14.minus_log_likelihood, lambda p, m, n: -stats.gamma(n, scale=m / n).logpdf(p).sum()),
+    (lesson_14.predictive_p, lambda *given: torch.tensor(lesson_14._predictive_p(*given))),
 ]
 
 WRONG = [
@@ -246,5 +254,40 @@ WRONG = [
         lesson_14.tools,
         changed(lesson_14.tools.reference(), the_frequency="FAD"),
         "even the worst fit",
+    ),
+    (
+        lesson_14.noise,
+        lambda f, r, tau: noise_from(np.exp(2j * np.pi * f * tau) * r / r - 2j * np.pi * f),
+        "in brackets",
+    ),
+    (
+        lesson_14.minus_log_likelihood,
+        lambda p, m, n: np.sum(n * np.log(m) + p / m),
+        "P/m, too",
+    ),
+    (
+        lesson_14.minus_log_likelihood,
+        lambda p, m, n: np.sum(n * (p / m - np.log(m))),
+        "one sign",
+    ),
+    (
+        lesson_14.minus_log_likelihood,
+        lambda p, m, n: np.sum(n * (np.log10(m) + p / m)),
+        "natural one",
+    ),
+    (
+        lesson_14.predictive_p,
+        lambda s, sim, t, o, g: (t(sim(s, g)) >= t(o)).mean(),
+        "mask.double()",
+    ),
+    (
+        lesson_14.predictive_p,
+        lambda s, sim, t, o, g: (t(sim(s, g)) >= o).double().mean(),
+        "statistic(observed)",
+    ),
+    (
+        lesson_14.left_over_rms,
+        lambda f, p, n, r, i: 100 * lesson_14._left_over_rms(f, p, n, r, i),
+        "per cent",
     ),
 ]

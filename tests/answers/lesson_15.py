@@ -1,7 +1,10 @@
 """Answers to the exercises of lesson 15: other right routes, and wrong ones with their hints."""
 
+import math
+
 import numpy as np
 import torch
+from scipy.spatial import KDTree
 
 from answers import changed
 from helpers.checks import lesson_15
@@ -107,6 +110,49 @@ def near(events, radius):
     return torch.hypot(events.x, events.y) < radius
 
 
+def by_tree(frame, x, y, lag, radius):
+    i, j = KDTree(np.c_[x, y]).query_pairs(radius, output_type="ndarray").T
+    return np.sum(frame[j] - frame[i] == lag) + np.sum(frame[i] - frame[j] == lag)
+
+
+def up_to_the_lag(frame, x, y, lag, radius):
+    near = np.hypot(x[:, None] - x, y[:, None] - y) < radius
+    return np.sum(near & (abs(frame - frame[:, None]) <= lag)) - len(x)
+
+
+def by_pieces(load, n_frames, draw, generator):
+    photons = generator.poisson(load, n_frames)
+    photons = photons[photons > 0]
+    starts = np.cumsum(photons) - photons
+    return np.add.reduceat(draw(photons.sum(), generator), starts), photons
+
+
+def numbers_from_elsewhere(load, n_frames, draw, generator):
+    photons = np.random.default_rng().poisson(load, n_frames)
+    frame = np.repeat(np.arange(n_frames), photons)
+    sums = np.bincount(frame, draw(photons.sum(), generator), n_frames)
+    return sums[photons > 0], photons[photons > 0]
+
+
+def for_one_number(load):
+    none = math.exp(-load)
+    return 1 - none, 1 - load * none / (1 - none)
+
+
+def cut_in_the_middle(photons):
+    term, total = photons, photons
+    for p in range(2, 30):
+        term = np.convolve(term, photons, mode="same") / p
+        total = total + term
+    return np.exp(-photons.sum()) * total
+
+
+def without_minlength(events, n, radius):
+    close = near(events, radius)
+    rejected = torch.bincount(events.simulation[close & ~events.valid])
+    return rejected / torch.bincount(events.simulation[close])
+
+
 OTHER_ROUTES = [
     (lesson_15.n_close, by_loops),
     (lesson_15.cell, frame_by_frame),
@@ -117,6 +163,9 @@ OTHER_ROUTES = [
     (lesson_15.piled_spectrum, by_fourier),
     (lesson_15.inner_radius, by_a_loop_over_radii),
     (lesson_15.rejected_share, share_by_loops),
+    (lesson_15.n_close, by_tree),
+    (lesson_15.cell, by_pieces),
+    (lesson_15.inner_radius, lambda r, *a: np.min(r[r >= lesson_15._inner_radius(r, *a)])),
 ]
 
 WRONG = [
@@ -187,7 +236,7 @@ WRONG = [
     (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, shift=0), "one too low"),
     (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, factorial=False), "1/p!"),
     (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, empty=False), "exp(-L)"),
-    (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, most=3), "three and more"),
+    (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, most=3), "end at 2 photons"),
     (lesson_15.piled_spectrum, lambda s: np.exp(-s.sum()) * s, "one photon; now"),
     (
         lesson_15.piled_spectrum,
@@ -271,4 +320,28 @@ WRONG = [
         changed(lesson_15.tools.reference(), is_this="plain fit"),
         "M82",
     ),
+    (lesson_15.n_close, lambda f, x, y, lag, r: pairs(f, x, y, lag, r**0.5), "take its root"),
+    (lesson_15.n_close, lambda *a: pairs(*a) / 2, "do not divide"),
+    (lesson_15.n_close, up_to_the_lag, "Exactly `lag`"),
+    (lesson_15.cell, lambda *a: lesson_15._cell(*a)[::-1], "Energies come first"),
+    (lesson_15.cell, numbers_from_elsewhere, "come from it"),
+    (lesson_15.detected_and_piled, for_one_number, "may be an array"),
+    (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, most=6), "end at 5 photons"),
+    (lesson_15.piled_spectrum, cut_in_the_middle, "mode='same'"),
+    (
+        lesson_15.inner_radius,
+        lambda r, n, d, a, limit: r[n * d(r) * a / 2 <= limit][0],
+        "small loads only",
+    ),
+    (
+        lesson_15.inner_radius,
+        lambda r, n, d, a, limit: r[1 - (1 + n * d(r) * a) * np.exp(-n * d(r) * a) <= limit][0],
+        "share of the *frames*",
+    ),
+    (
+        lesson_15.inner_radius,
+        lambda r, *a: r[r < lesson_15._inner_radius(r, *a)][-1],
+        "last radius beyond",
+    ),
+    (lesson_15.rejected_share, without_minlength, "minlength=n"),
 ]

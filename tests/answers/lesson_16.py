@@ -55,6 +55,11 @@ OTHER_ROUTES = [
     (lesson_16.weigh, weigh_by_hand),
     (lesson_16.mmd2, mmd2_by_squares),
     (lesson_16.mmd2, lesson_16._without_selves),
+    (lesson_16.ranks, lambda d, t: (d.numpy() <= t.numpy()).mean(0)),
+    (
+        lesson_16.tarp,
+        lambda d, t, r: (np.linalg.norm(d - r, axis=-1) < np.linalg.norm(t - r, axis=-1)).mean(0),
+    ),
 ]
 
 _ranks, _tarp, _together, _weigh, _mmd2 = (
@@ -138,4 +143,11 @@ WRONG = [
     (lesson_16.report, changed(_report, the_prior="in the repository"), "the prior speaks"),
     (lesson_16.report, changed(_report, the_training="in the paper"), "converge, too"),
     (lesson_16.report, changed(_report, what_gain="no evidence"), "systematic error"),
+    (lesson_16.ranks, lambda d, t: (d < t).mean(0), "mask.double()"),
+    (lesson_16.together, lambda q: torch.logsumexp(q, 0) - np.log(4), "not always 4"),
+    (lesson_16.together, lambda q: torch.logsumexp(q, 0) - np.log10(len(q)), "natural logarithm"),
+    (lesson_16.weigh, lambda p, q: _weigh(p, q)[::-1], "In the other order"),
+    (lesson_16.weigh, lambda p, q: (torch.log_softmax(p - q, 0), 50), "not log_softmax"),
+    (lesson_16.mmd2, mean_of_kernel(lambda d, h: torch.exp(-(d**2) / 2 * h**2)), "in brackets"),
+    (lesson_16.mmd2, lambda a, b, h: _mmd2(a, torch.tensor(b.numpy()), h), "stay in torch"),
 ]

@@ -1,0 +1,105 @@
+"""The picture at the head of the README, by the course's own code: docs/picture.png.
+
+    python docs/picture.py
+
+Left, a simulated outburst of the archive that lessons 02 to 12 work on. Middle and right, lesson 14: a QPO of 40 per
+cent in 10 s of light, seen by two detectors that are blind for 2.5 ms after each photon, and what ways of getting its
+amplitude back say over 100 such observations.
+"""
+
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from scipy.optimize import minimize
+
+from helpers import data, inference, plotting
+from helpers.renewal import incident_rate, signal_transfer, white_noise
+from helpers.simulators.dead_time import DeadTimeSimulator, qpo
+
+TAU = 2.5e-3  # s
+TRUTH = torch.tensor([0.4, 20.0, 10.0, 1000.0])  # rms, ν₀ [Hz], q, incident rate [1/s] in each detector
+LOW, HIGH = torch.tensor([0.1, 5.0, 3.0, 500.0]), torch.tensor([0.5, 40.0, 30.0, 1500.0])
+
+
+def fitted_rms(frequency, power, n_averaged, noise, transfer):
+    """rms of a Lorentzian, times a transfer function, on known noise: of greatest likelihood."""
+
+    def cost(logarithms):
+        model = transfer * qpo(frequency, torch.as_tensor(np.exp(logarithms))) + noise
+        return float((n_averaged * (power / model + model.log())).sum())
+
+    limits = np.log([(0.01, 5.0), (10.0, 40.0), (1.0, 100.0)])
+    found = minimize(cost, np.log([0.2, 20.0, 8.0]), method="Nelder-Mead", bounds=limits)
+    return float(np.exp(found.x[0]))
+
+
+def main():
+    matplotlib.use("agg")
+    plotting.use_course_style()
+    generator = torch.Generator().manual_seed(1)
+    simulate = DeadTimeSimulator(exposure=10.0, bin_size=5e-3, segment=1.0, dead_time=TAU)
+    f = torch.as_tensor(simulate.frequencies).double()
+
+    theta = LOW + (HIGH - LOW) * torch.rand(10_000, 4, generator=generator).clamp(1e-6, 1 - 1e-6)
+    posterior = inference.train_posterior(
+        theta, simulate(theta, generator).log(), LOW, HIGH, generator=generator
+    )
+    counts = simulate.light_curves(TRUTH.expand(100, 4), generator)
+    mocks = simulate.summarise(counts)
+    draws = posterior.sample(1000, mocks.log(), generator=generator)
+
+    rates = counts.double().mean(dim=(1, 2)) / simulate.bin_size
+    plain, first_order = [], []
+    for power, rate in zip(mocks.double(), incident_rate(rates, TAU), strict=True):
+        noise = white_noise(f, rate, TAU, bin_size=simulate.bin_size)
+        noise = noise / (2 * rate / (1 + rate * TAU))
+        transfer = signal_transfer(f, rate, TAU).abs().square()
+        n = simulate.n_averaged
+        plain.append(fitted_rms(f, power, n, noise, 1.0))
+        first_order.append(fitted_rms(f, power, n, noise, transfer))
+
+    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.1), width_ratios=(1, 1, 1))
+    table = data.load_observations("rxte")
+    plotting.hardness_intensity(left, table[table.source_id == "S02"], outburst="R008")
+    left.legend(fontsize=9, loc=(0.3, 0.34))
+    left.set_title("A black hole's outburst, and its states")
+
+    mean = mocks.double().mean(dim=0)
+    middle.plot(f, qpo(f, TRUTH[:3].double()) + 1 / 1000, "k:", label="without\ndead time")
+    middle.plot(f, mean, "C1", label="detected,\nmean of 100")
+    middle.set(
+        xscale="log", yscale="log", xlabel="frequency (Hz)", ylabel="power ((rms/mean)²/Hz)",
+        title="What a blind detector leaves of it",
+    )  # fmt: skip
+    middle.legend(loc="upper left", fontsize=9)
+
+    ways = {
+        "textbook: Lorentzian\non the right noise": plain,
+        "with the response\nof the detector": first_order,
+        "simulation-based\ninference": draws.mean(dim=0)[:, 0].tolist(),
+    }
+    for row, found in enumerate(reversed(ways.values())):
+        colour = ("C0", "C2", "C1")[row]
+        shift = np.linspace(-0.22, 0.22, len(found))
+        right.plot(found, row + shift, ".", color=colour, alpha=0.5, markersize=4)
+        right.errorbar(
+            np.mean(found), row, xerr=np.std(found), fmt="D", color="black", capsize=3, markersize=6
+        )
+    right.axvline(float(TRUTH[0]), color="black", linestyle=":")
+    right.annotate("truth", (float(TRUTH[0]), 2.42), ha="center")
+    right.set(
+        yticks=range(3), yticklabels=list(reversed(ways)), xlabel="fractional rms of the QPO",
+        title="What can be got back", ylim=(-0.5, 2.7), xlim=(0, None),
+    )  # fmt: skip
+    for name, found in ways.items():
+        print(name.replace("\n", " "), f"{np.mean(found):.3f} ± {np.std(found):.3f}")
+    width = draws[..., 0].std(dim=0).mean()
+    print(f"posterior's own standard deviation {width:.3f}")
+    fig.savefig(Path(__file__).with_name("picture.png"), dpi=100)
+
+
+if __name__ == "__main__":
+    main()

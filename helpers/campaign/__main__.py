@@ -1,0 +1,86 @@
+"""The command line of campaigns: run, status, export."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from helpers.campaign import CampaignError, export, run, status
+
+_EXAMPLE = """example:
+  python -m helpers.campaign run docs/recipes/dead_time.py lf --simulations 1000000
+  python -m helpers.campaign status lf
+  python -m helpers.campaign export lf lf-tensors --format torch
+"""
+
+
+def main(arguments=None) -> int:
+    """Do what is asked; returns 0 if all went well, 1 after an error, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.function(options)
+    except (CampaignError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options):
+    given = {name: getattr(options, name) for name in ("shard", "seed", "device", "workers")}
+    what = options.recipe, options.folder, options.simulations
+    if options.scheduler is None:
+        print(run(*what, **given))
+        return
+    from distributed import Client
+
+    is_file = Path(options.scheduler).is_file()
+    with Client(**{"scheduler_file" if is_file else "address": options.scheduler}) as client:
+        print(run(*what, **given, client=client))
+
+
+def _status(options):
+    print(status(options.folder))
+
+
+def _export(options):
+    written = export(options.folder, options.out, format=options.format, piece=options.piece)
+    found = status(options.folder)
+    print(
+        f"{written:,} simulations in {options.out}; left out: {found.failed:,} that failed, "
+        f"{found.simulations - found.done:,} that are not there yet"
+    )
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        "python -m helpers.campaign", epilog=_EXAMPLE,
+        description="Large campaigns of simulations that survive a crash: docs/campaigns.md.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(required=True, metavar="{run,status,export}")
+    make = commands.add_parser("run", help="simulate what is missing")
+    make.set_defaults(function=_run)
+    make.add_argument("recipe", help="Python file with prior and simulate(theta, generator)")
+    make.add_argument("folder", help="of the campaign; on a cluster, one that all workers see")
+    make.add_argument("--simulations", type=int, required=True, help="a multiple of the shard size")
+    make.add_argument("--shard", type=int, default=10_000, help="simulations in a file (10000)")
+    make.add_argument("--seed", type=int, default=1, help="of the campaign (1)")
+    make.add_argument("--device", help="cpu or cuda (cuda if there is a GPU and no --scheduler)")
+    make.add_argument("--workers", type=int, help="local processes (one for each GPU or core)")
+    make.add_argument("--scheduler", help="a Dask scheduler's address, or its file")
+    look = commands.add_parser("status", help="how far it is")
+    look.set_defaults(function=_status)
+    look.add_argument("folder")
+    write = commands.add_parser("export", help="files of equal size, without failed simulations")
+    write.set_defaults(function=_export)
+    write.add_argument("folder")
+    write.add_argument("out", help="folder to make")
+    write.add_argument("--format", choices=("parquet", "torch"), default="parquet")
+    write.add_argument("--piece", type=int, default=1_000_000, help="simulations in a file (10⁶)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

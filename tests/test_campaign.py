@@ -1,0 +1,668 @@
+"""Campaigns: every simulation once and the same bits, whatever is killed, full, damaged or changed."""
+
+import contextlib
+import functools
+import itertools
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import torch
+from dask.distributed import Client, LocalCluster
+
+from helpers import campaign
+from helpers.campaign import CampaignError, coordinator, settings, shards, store
+from helpers.campaign.__main__ import _parser, main
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = """
+import torch
+
+parameters = ("a", "b")
+prior = torch.distributions.Independent(
+    torch.distributions.Uniform(torch.tensor([0.0, -1.0]), torch.tensor([1.0, 1.0])), 1
+)
+
+
+def simulate(theta, generator):
+    x = theta.sum(dim=1, keepdim=True) + torch.randn(len(theta), 3, generator=generator)
+    return x
+"""
+# One in fifty raises, one in fifty is NaN in one place.
+FRAGILE = RECIPE.replace(
+    "    return x",
+    """
+    if bool((theta[:, 0] > 0.98).any()):
+        raise ValueError("a is too large\\nby far")
+    x[theta[:, 0] < 0.02, 1] = torch.nan
+    return x
+""",
+)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        LocalCluster(
+            1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "recipe.py"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def run(client, recipe, tmp_path):
+    """Run a campaign of the recipe in this process, 200 simulations in shards of 20 by default."""
+
+    def run(folder="made", simulations=200, text=None, **options):
+        recipe.write_text(text or recipe.read_text())
+        options = {"shard": 20, "client": client, "progress": False} | options
+        return campaign.run(recipe, tmp_path / folder, simulations, **options)
+
+    return run
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(Path(folder, "shards").iterdir())}
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "helpers.campaign", *map(str, arguments)]
+
+
+def start(*arguments, **options):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    return subprocess.Popen(command(*arguments), **pipes | options)
+
+
+def finish(*arguments, **options):
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def shards_of(folder):
+    return list(Path(folder, "shards").glob("shard-*.parquet"))
+
+
+# What a shard is ------------------------------------------------------------------------------
+
+
+def stream(seed, *key):
+    """A torch generator whose Mersenne twister numpy has seeded."""
+    key = np.random.MT19937(np.random.SeedSequence(seed, spawn_key=key)).state["state"]["key"]
+    generator = torch.Generator().manual_seed(0)
+    state = generator.get_state()
+    state[24:5016] = torch.from_numpy(key.astype(np.uint64).view(np.uint8))
+    return generator.set_state(state)
+
+
+def test_shards_are_those_of_a_loop_written_by_hand(run, tmp_path):
+    run(text=FRAGILE, shard=40, seed=5)
+    for k in range(5):
+        torch.random.set_rng_state(stream(5, k, 0).get_state())
+        theta = torch.rand(40, 2) * torch.tensor([1.0, 2.0]) + torch.tensor([0.0, -1.0])
+
+        def halves(start, stop, theta=theta, k=k):
+            part = theta[start:stop]
+            if bool((part[:, 0] > 0.98).any()):
+                if stop - start == 1:
+                    return [[np.nan] * 3], ["ValueError: a is too large"]
+                middle = (start + stop) // 2
+                (x, reasons), (y, more) = halves(start, middle), halves(middle, stop)
+                return x + y, reasons + more
+            noise = torch.randn(stop - start, 3, generator=stream(5, k, 1, start, stop))
+            x = (part.sum(dim=1, keepdim=True) + noise).numpy()
+            bad = part[:, 0].numpy() < 0.02
+            x[bad] = np.nan
+            return x.tolist(), ["x is not finite" if b else None for b in bad]
+
+        x, reasons = halves(0, 40)
+        table = pq.read_table(tmp_path / f"made/shards/shard-{k:06}.parquet")
+        assert table.column_names == ["a", "b", "x", "reason"]
+        np.testing.assert_array_equal(table["a"].to_numpy(), theta[:, 0].numpy())
+        np.testing.assert_array_equal(table["b"].to_numpy(), theta[:, 1].numpy())
+        np.testing.assert_array_equal(np.stack(table["x"].to_numpy()), np.float32(x))
+        assert table["reason"].to_pylist() == reasons
+    everything = pd.read_parquet(tmp_path / "made/shards")
+    assert 0 < everything["reason"].notna().sum() < 20
+    assert len(everything) == 200 == everything["a"].nunique()
+
+
+def test_streams_are_numpys_and_hang_on_every_bit():
+    ours = torch.rand(1000, generator=shards.stream("cpu", 7, 3, 1, 0, 5))
+    twister = np.random.MT19937(np.random.SeedSequence(7, spawn_key=(3, 1, 0, 5)))
+    # numpy begins with the last word of the state that it has, torch with the first of the next.
+    words = twister.random_raw(1001)[1:]
+    assert (ours.numpy() == words % 2**24 / 2**24).all()
+    keys = [
+        (s, k, *rest) for s in (1, 2, 1 + 2**32) for k in range(200) for rest in ((0,), (1, 0, 9))
+    ]
+    first = {torch.rand(4, generator=shards.stream("cpu", *key)).numpy().tobytes() for key in keys}
+    assert len(first) == len(keys)
+
+
+def test_no_state_leaks_and_theta_is_what_was_drawn(run, tmp_path):
+    before = torch.random.get_rng_state()
+    run(text=RECIPE.replace("    return x", "    theta.zero_()\n    return x"))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    run("plain", text=RECIPE)
+    ours, plain = (campaign.load(tmp_path / name) for name in ("made", "plain"))
+    assert all(torch.equal(*pair) for pair in zip(ours, plain, strict=True))
+
+
+def test_import_leaves_dask_alone():
+    code = "import sys, helpers.campaign; print({'dask', 'distributed'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert found.stdout == "set()\n", found.stderr
+
+
+# Resuming --------------------------------------------------------------------------------------
+
+
+def test_order_and_restarts_and_growth_change_nothing(run, tmp_path):
+    assert run("whole", text=FRAGILE).done == 200
+    whole = contents(tmp_path / "whole")
+    run(simulations=60, text=FRAGILE)
+    stamps = {p: p.stat().st_mtime_ns for p in shards_of(tmp_path / "made")}
+    run(text=FRAGILE)
+    assert contents(tmp_path / "made") == whole
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    for k in (7, 0, 4):
+        (tmp_path / f"made/shards/shard-{k:06}.parquet").unlink()
+    (tmp_path / "made/shards/.shard-000004.parquet.12.tmp").write_bytes(b"half of i")
+    run(text=FRAGILE)
+    assert contents(tmp_path / "made") == whole
+    with pytest.raises(CampaignError, match="200 there, 180 here; a campaign can only grow"):
+        run(simulations=180)
+    with pytest.raises(CampaignError, match="ask for 200"):
+        run(simulations=210)
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    other = path.with_name("shard-000001.parquet")
+    if how == "one bit":
+        data[len(data) // 5] ^= 4
+    elif how == "cut":
+        data = data[: len(data) // 2]
+    elif how == "empty":
+        data = b""
+    elif how == "another shard":
+        data = other.read_bytes()
+    elif how == "another table":
+        return pd.DataFrame({"a": [1.0]}).to_parquet(path)
+    elif how == "another campaign":
+        data = (path.parents[2] / "other/shards" / path.name).read_bytes()
+    elif how == "fewer rows":
+        pq.write_table(pq.read_table(path).slice(1), path)
+        return None
+    return path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["one bit", "cut", "empty", "another shard", "another table", "another campaign", "fewer rows"],
+)
+def test_a_damaged_shard_is_refused_and_made_anew(run, tmp_path, how):
+    run("other", seed=2)
+    run()
+    whole = contents(tmp_path / "made")
+    path = tmp_path / "made/shards/shard-000003.parquet"
+    damage(path, how)
+    assert contents(tmp_path / "made") != whole
+    with pytest.raises(CampaignError, match=r"shard-000003\.parquet is damaged"):
+        campaign.load(tmp_path / "made")
+    run()
+    assert contents(tmp_path / "made") == whole
+
+
+def test_no_bit_of_a_shard_can_flip_unseen(run, tmp_path):
+    run(simulations=8, shard=8)
+    known = settings.read_settings(tmp_path / "made")
+    (path,) = shards_of(tmp_path / "made")
+    data, table = path.read_bytes(), store.read_shard(tmp_path / "made", known, 0)
+    seen = 0
+    for i in range(len(data)):
+        path.write_bytes(data[:i] + bytes([data[i] ^ 1 << i % 8]) + data[i + 1 :])
+        try:
+            assert store.read_shard(tmp_path / "made", known, 0).equals(table)
+        except CampaignError:
+            seen += 1
+    assert seen > len(data) // 2
+
+
+def test_status_names_shards_that_cannot_be_read(run, tmp_path):
+    run()
+    (tmp_path / "made/shards/shard-000002.parquet").write_bytes(b"")
+    found = campaign.status(tmp_path / "made")
+    assert (found.done, found.damaged) == (180, (2,))
+    assert "damaged, to be simulated anew: 1: 2" in str(found)
+
+
+# Refusals --------------------------------------------------------------------------------------
+
+
+def test_other_settings_are_refused_with_the_difference(run, tmp_path):
+    run()
+    before = contents(tmp_path / "made")
+    with pytest.raises(CampaignError, match="shard: 20 there, 25 here\n  seed: 1 there, 3 here"):
+        run(shard=25, seed=3)
+    with pytest.raises(CampaignError, match="device: cpu there, cuda here"):
+        run(device="cuda")
+    with pytest.raises(CampaignError) as error:
+        run(text=RECIPE.replace("1.0, 1.0", "1.0, 2.0"))
+    assert "--- recipe there\n  +++ recipe here" in str(error.value)
+    assert (
+        "-    torch.distributions.Uniform(torch.tensor([0.0, -1.0]), torch.tensor([1.0, 1.0]"
+        in str(error.value)
+    )
+    assert contents(tmp_path / "made") == before
+    assert run(text=RECIPE).done == 200
+
+
+def test_other_versions_and_sources_are_refused(run, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path / "own")
+    own = tmp_path / "own/pulses_of_my_own/shapes.py"
+    own.parent.mkdir(parents=True)
+    (own.parent / "__init__.py").write_text("import scipy.signal\n")
+    own.write_text("from .heights import HEIGHT\n")
+    own.with_name("heights.py").write_text("HEIGHT = 1.0\n")
+    text = "from pulses_of_my_own import shapes\n" + RECIPE
+    run(text=text)
+    stored = tmp_path / "made/campaign.json"
+    known = json.loads(stored.read_text())
+    name = "pulses_of_my_own"
+    assert list(known["sources"]) == [name, f"{name}.heights", f"{name}.shapes"]
+    assert known["versions"]["scipy"]
+    assert known["versions"]["torch"] == torch.__version__
+    own.with_name("heights.py").write_text("HEIGHT = 2.0\n")
+    settings._source.cache_clear()
+    with pytest.raises(CampaignError, match=rf"sources {name}.heights: \w+ there, \w+ here$"):
+        run(text=text)
+    own.with_name("heights.py").write_text("HEIGHT = 1.0\n")
+    settings._source.cache_clear()
+    assert run(text=text).done == 200
+    known["versions"]["scipy"] = "0.1"
+    stored.write_text(json.dumps(known))
+    with pytest.raises(CampaignError, match=r"versions scipy: 0\.1 there, 1\."):
+        run(text=text)
+
+
+def test_the_course_is_covered_by_its_sources(tmp_path):
+    text = (ROOT / "docs/recipes/dead_time.py").read_text()
+    found = settings.environment(text, "cpu")
+    names = {"dead_time", "light_curves", "streams"}
+    assert {f"helpers.simulators.{name}" for name in names} < set(found["sources"])
+    assert not {name for name in found["sources"] if "plotting" in name}
+    assert {"numba", "numpy", "scipy", "torch"} <= set(found["versions"])
+
+
+def test_a_worker_that_differs_stops_the_run(run, tmp_path, monkeypatch):
+    real = settings.environment
+    other = real(RECIPE, "cpu") | {"versions": {"torch": "0.4"}}
+    answers = itertools.chain([real(RECIPE, "cpu")], itertools.repeat(other))
+    monkeypatch.setattr(shards, "environment", lambda *_: next(answers))
+    with pytest.raises(
+        CampaignError, match=r"(?s)differs from the first.*torch: .* there, 0\.4 here"
+    ):
+        run()
+    assert not shards_of(tmp_path / "made")
+
+
+def test_only_a_folder_of_its_own(run, tmp_path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/thesis.tex").write_text("Chapter 1")
+    with pytest.raises(CampaignError, match=r"other files \(thesis\.tex\): name a new folder"):
+        run()
+    for function in (campaign.status, campaign.load):
+        with pytest.raises(CampaignError, match="holds no campaign: `run` begins one"):
+            function(tmp_path)
+
+
+WRONG = {
+    "def simulate": ("", "does not define `simulate`"),
+    "    return x": ("    return x[0]", r"returned shape \(3,\) for 1 thetas, not \(1, N\)"),
+    "    return x\n": (
+        "    return x.double()\n",
+        "returned torch.float64 on cpu, not torch.float32",
+    ),
+    "return x\n": ("return x.numpy()\n", "returned a ndarray, not a tensor"),
+    ", generator=generator": ("", "`simulate` gives other numbers the second time"),
+    "prior = ": ("prior = None and ", "'NoneType' object has no attribute 'sample'"),
+    "[0.0, -1.0]": ("[0.0, -1e39]", r"prior.sample\(\(7,\)\)"),
+    '("a", "b")': ('("a", "x")', "2 different names, none of them x or reason"),
+    "import torch": ("import torhc", "recipe does not run: ModuleNotFoundError: No module named"),
+    "    x =": (
+        "    raise OSError('no response file')\n    x =",
+        "on all of 7 draws.*no response file",
+    ),
+}
+
+
+@pytest.mark.parametrize("old", WRONG)
+def test_a_recipe_that_cannot_be_used(run, tmp_path, old):
+    new, words = WRONG[old]
+    text = RECIPE.replace(old, new) if new or "def" not in old else RECIPE.partition(old)[0]
+    assert text != RECIPE
+    with pytest.raises(CampaignError, match=words):
+        run(text=text)
+    assert not (tmp_path / "made/campaign.json").exists()
+    assert run(text=RECIPE).done == 200
+
+
+# Simulations that fail -------------------------------------------------------------------------
+
+
+def test_failed_simulations_are_kept_with_their_theta(run, tmp_path):
+    found = run(simulations=1000, text=FRAGILE)
+    table = pd.read_parquet(tmp_path / "made/shards")
+    raised, odd = table["a"] > 0.98, table["a"] < 0.02
+    assert raised.sum() > 5
+    assert odd.sum() > 5
+    assert (table["reason"][raised] == "ValueError: a is too large").all()
+    assert (table["reason"][odd] == "x is not finite").all()
+    assert table["reason"][~(raised | odd)].isna().all()
+    x = np.stack(table["x"])
+    assert (np.isnan(x).any(axis=1) == np.isnan(x).all(axis=1)).all()
+    assert (np.isnan(x[:, 0]) == (raised | odd)).all()
+    assert (found.done, found.failed) == (1000, raised.sum() + odd.sum())
+    first = table[raised | odd].iloc[0]
+    number, row = divmod(int(first.name), 20)
+    line = f"  shard {number}, row {row}: a = {first['a']:.6g}, b = {first['b']:.6g}: {first['reason']}"
+    assert line in str(found).splitlines()
+    assert len(found.failures) == 5
+
+    theta, x = campaign.load(tmp_path / "made")
+    kept = table[~(raised | odd)]
+    np.testing.assert_array_equal(theta.numpy(), kept[["a", "b"]].to_numpy())
+    np.testing.assert_array_equal(x.numpy(), np.stack(kept["x"]))
+
+
+@pytest.mark.parametrize("error", ["MemoryError()", "RuntimeError('CUDA error: launch failure')"])
+def test_what_is_not_the_simulators_fault_is_not_stored(run, tmp_path, error):
+    spoiled = f"    if len(theta) == 20:\n        raise {error}\n    return x"
+    with pytest.raises(CampaignError, match=r"Shard \d cannot be simulated on .*tries again"):
+        run(text=RECIPE.replace("    return x", spoiled))
+    assert not shards_of(tmp_path / "made")
+
+
+# Taking it out ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("piece", [1, 7, 20, 30, 197, 5000])
+def test_pieces_are_the_whole_cut(run, tmp_path, piece):
+    run(text=FRAGILE)
+    theta, x = campaign.load(tmp_path / "made")
+    parts = list(campaign.pieces(tmp_path / "made", piece))
+    assert {len(part[0]) for part in parts[:-1]} <= {piece}
+    assert torch.equal(torch.cat([part[0] for part in parts]), theta)
+    assert torch.equal(torch.cat([part[1] for part in parts]), x)
+
+
+def test_export(run, tmp_path):
+    run(text=FRAGILE, simulations=400)
+    theta, x = campaign.load(tmp_path / "made")
+    number = campaign.export(tmp_path / "made", tmp_path / "tensors", format="torch", piece=150)
+    assert number == len(theta) == 400 - campaign.status(tmp_path / "made").failed < 400
+    files = sorted((tmp_path / "tensors").iterdir())
+    assert [path.name for path in files] == [f"piece-0000{i}.pt" for i in range(3)]
+    loaded = [torch.load(path, weights_only=True) for path in files]
+    assert loaded[0]["parameters"] == ["a", "b"]
+    assert torch.equal(torch.cat([piece["theta"] for piece in loaded]), theta)
+    assert torch.equal(torch.cat([piece["x"] for piece in loaded]), x)
+    assert files[-1].stat().st_size < files[0].stat().st_size
+
+    campaign.export(tmp_path / "made", tmp_path / "tables", piece=150)
+    table = pd.read_parquet(tmp_path / "tables")
+    assert list(table) == ["a", "b", "x"]
+    np.testing.assert_array_equal(table[["a", "b"]], theta)
+    np.testing.assert_array_equal(np.stack(table["x"]), x)
+
+    with pytest.raises(CampaignError, match="tables exists: remove it"):
+        campaign.export(tmp_path / "made", tmp_path / "tables")
+    damage(tmp_path / "made/shards/shard-000005.parquet", "one bit")
+    with pytest.raises(CampaignError, match=r"shard-000005\.parquet is damaged"):
+        campaign.export(tmp_path / "made", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_commands(run, recipe, tmp_path, capsys, client, monkeypatch):
+    folder, out = tmp_path / "made", tmp_path / "out"
+    recipe.write_text(FRAGILE)
+    monkeypatch.setattr("distributed.Client", lambda address: contextlib.nullcontext(client))
+    options = ["--simulations", "200", "--shard", "20", "--scheduler", "tcp://there:8786"]
+    assert main(["run", str(recipe), str(folder), *options]) == 0
+    ran = capsys.readouterr()
+    assert f"{folder}: 200 of 200 simulations" in ran.out
+    assert "200/200" in ran.err
+    assert main(["status", str(folder)]) == 0
+    assert capsys.readouterr().out == ran.out
+    for path in shards_of(folder)[:2]:
+        path.unlink()
+    assert main(["status", str(folder)]) == 0
+    found = capsys.readouterr().out
+    assert f"{folder}: 160 of 200 simulations\nno run is at work" in found
+    assert main(["export", str(folder), str(out), "--format", "torch"]) == 0
+    n = len(torch.load(out / "piece-00000.pt")["theta"])
+    said = f"{n} simulations in {out}; left out: {160 - n} that failed, 40 that are not there yet\n"
+    assert capsys.readouterr().out == said
+    assert main(["export", str(folder), str(out)]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert (
+        "helpers.campaign run docs/recipes/dead_time.py lf --simulations" in capsys.readouterr().out
+    )
+
+
+def test_workers_and_gpus():
+    assert coordinator.local_environments("cpu", None, 3, []) == [{}, {}, {}]
+    name = "CUDA_VISIBLE_DEVICES"
+    assert coordinator.local_environments("cuda", 3, 64, ["GPU-a", "GPU-b"]) == [
+        {name: "GPU-a"}, {name: "GPU-b"}, {name: "GPU-a"},
+    ]  # fmt: skip
+    with pytest.raises(CampaignError, match="No GPU is visible"):
+        coordinator.local_environments("cuda", None, 64, [])
+    with pytest.raises(CampaignError, match="0 workers"):
+        coordinator.local_environments("cpu", 0, 64, [])
+
+
+def test_the_page(client, tmp_path, monkeypatch, capsys):
+    """docs/campaigns.md: what needs no cluster is run, on fewer simulations."""
+    text = (ROOT / "docs/campaigns.md").read_text(encoding="utf-8")
+    here, _, cluster = text.partition("## On a cluster")
+    blocks = re.findall(r"```(bash|python)\n(.*?)```", here, re.S)
+    recipe = ROOT / "docs/recipes/dead_time.py"
+    assert recipe.read_text(encoding="utf-8").endswith(blocks.pop(0)[1])
+    monkeypatch.chdir(tmp_path)
+    names, commands = {}, []
+    monkeypatch.setattr(
+        "helpers.campaign.__main__.run", functools.partial(campaign.run, client=client)
+    )
+    for language, block in blocks:
+        block = re.sub(r"(?<=[ \d])000\b", "0", block)
+        if language == "python":
+            exec(block, names)
+            continue
+        for line in block.splitlines():
+            options = line.replace("docs/recipes/dead_time.py", str(recipe)).split()
+            assert options[:3] == ["python", "-m", "helpers.campaign"]
+            assert main(options[3:]) == 0
+            commands.append(options[3])
+    assert commands == ["run", "status", "run", "export"]
+    assert names["x"].shape == (300 % 80, 81)
+    assert len(torch.load("lf-tensors/piece-00000.pt")["theta"]) == 80
+    for block in re.findall(r"```python\n(.*?)```", cluster, re.S):
+        compile(block, "docs", "exec")
+    (line,) = re.findall(r"^python -m helpers.campaign (.*)", cluster, re.M)
+    assert _parser().parse_args(line.split()).scheduler == "lf.scheduler"
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", text):
+        assert (ROOT / "docs" / link).exists()
+    assert "300 of 300 simulations" in capsys.readouterr().out
+
+
+# Processes -------------------------------------------------------------------------------------
+
+
+def descendants(process):
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def workers_of(process):
+    return [p for p in descendants(process) if "--multiprocessing-fork" in p.cmdline()]
+
+
+def alive(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+SLEEPY = RECIPE.replace("import torch\n", "import time\n\nimport torch\n").replace(
+    "    return x", "    time.sleep(0.2)\n    return x"
+)
+
+
+def test_killed_at_random_moments(run, recipe, tmp_path):
+    """SIGKILL for coordinators and workers: the shards are those of an undisturbed run, bit by bit."""
+    text = SLEEPY
+    arguments = ("run", recipe, tmp_path / "killed", "--simulations", 1200, "--shard", 20)
+    recipe.write_text(text)
+    random = np.random.default_rng(1)
+    counts = []
+    for kills in ("worker worker coordinator", "worker coordinator"):
+        process = start(*arguments, "--workers", 2)
+        n = len(shards_of(tmp_path / "killed"))
+        wait_for(lambda n=n: len(shards_of(tmp_path / "killed")) > n)
+        for kill in kills.split():
+            time.sleep(random.uniform(0.0, 1.5))
+            family = descendants(process)
+            if kill == "worker":
+                wait_for(lambda process=process: workers_of(process))
+                workers = workers_of(process)
+                workers[random.integers(len(workers))].kill()
+            else:
+                process.kill()
+                process.communicate()
+                wait_for(lambda family=family: not any(map(alive, family)), 20)
+        counts.append(len(shards_of(tmp_path / "killed")))
+    assert 0 < counts[0] < counts[1] < 60
+    code, out, err = finish(*arguments, "--workers", 1)
+    assert code == 0, err
+    assert "1,200 of 1,200 simulations" in out
+    assert not list(tmp_path.glob("killed/**/.*"))
+    run("undisturbed", 1200, text=text.replace("0.2", "0.0"))
+    theta, x = campaign.load(tmp_path / "killed")
+    expected = campaign.load(tmp_path / "undisturbed")
+    assert torch.equal(theta, expected[0])
+    assert torch.equal(x, expected[1])
+    assert len(theta.unique(dim=0)) == 1200
+
+
+def test_a_lost_worker_costs_its_shard_only(recipe, tmp_path):
+    # Shard 3 ends every process that simulates it, shard 5 the first one.
+    log = tmp_path / "log"
+    prior = shards.read_recipe(RECIPE, "").prior
+    number_of = {float(shards.draw(prior, 20, 1, k)[0, 0]): k for k in range(10)}
+    recipe.write_text(
+        RECIPE.replace(
+            "    return x",
+            f"""
+    number = {number_of}.get(float(theta[0, 0]))
+    with open({str(log)!r}, "a+") as file:
+        file.seek(0)
+        first = str(number) not in file.read().split()
+        file.write(f"{{number}}\\n")
+    if number == 3 or number == 5 and first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x""",
+        ).replace("import torch\n", "import os\nimport signal\n\nimport torch\n", 1)
+    )
+    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    arguments = ("run", recipe, tmp_path / "made", "--simulations", 200, "--shard", 20)
+    code, _, err = finish(*arguments, "--workers", 1, env=environment)
+    assert code == 1
+    assert "error: These shards ended the processes of their workers again and again: 3." in err
+    found = campaign.status(tmp_path / "made")
+    assert (found.done, found.at_work) == (180, "")
+    calls = [line for line in log.read_text().split() if line != "None"]
+    assert sorted(calls) == sorted("012334556789")
+
+
+def test_a_full_disk(run, recipe, tmp_path):
+    wide = RECIPE.replace("theta), 3", "theta), 3000")
+    recipe.write_text(wide)
+    arguments = ("run", recipe, tmp_path / "made", "--simulations", 200, "--shard", 20)
+    size = 100_000  # bytes: less than a shard
+
+    def full():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    code, _, err = finish(*arguments, "--workers", 1, preexec_fn=full)
+    assert code == 1
+    words = r"error: .*made/shards/shard-\d+\.parquet cannot be written on .*: File too large\. Make room"
+    assert re.search(words, err), err
+    assert "Traceback" not in err
+    assert list((tmp_path / "made/shards").iterdir()) == []
+    assert run(text=wide).done == 200
+
+
+def test_two_runs_and_an_interrupt(run, recipe, tmp_path):
+    recipe.write_text(SLEEPY)
+    folder = tmp_path / "made"
+    process = start("run", recipe, folder, "--simulations", 4000, "--shard", 20, "--workers", 1)
+    wait_for(lambda: len(shards_of(folder)) > 2)
+    found = campaign.status(folder)
+    assert 60 <= found.done < 4000
+    assert f"process {process.pid}, since " in found.at_work
+    assert 0 < found.rate < 150
+    assert re.search(r"; \d+ simulations/s, \d+:\d\d:\d\d left", str(found))
+    family = [psutil.Process(process.pid), *descendants(process)]
+    listening = {
+        c.laddr.ip for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+    for worker in workers_of(process):
+        variables = worker.environ()
+        assert variables["OMP_NUM_THREADS"] == "1"
+        # With it, as Dask has it, simulators of large arrays take twice as long.
+        assert variables.get("MALLOC_TRIM_THRESHOLD_") == os.environ.get("MALLOC_TRIM_THRESHOLD_")
+    with pytest.raises(CampaignError, match=f"Another run is at work in .*process {process.pid}"):
+        run(simulations=4000)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped: the same command goes on from here" in err
+    assert "Traceback" not in err
+    wait_for(lambda: not any(map(alive, family)))
+    assert campaign.status(folder).at_work == ""
+    shutil.rmtree(folder)
