@@ -123,7 +123,7 @@ def pieces(cell, tags, exercises):
 def slides(solved, exercises):
     """The slides of a lesson, as lists of pieces of HTML, each beginning with a heading.
 
-    A slide that begins with no heading of its own gets the last one above it.
+    A slide that begins with no heading of its own gets that of its section.
     """
     exercises = {cell.id: cell.source for cell in exercises.cells}
     heading, found = "", []
@@ -151,7 +151,7 @@ def slides(solved, exercises):
             raise SlideError(f"cell {index + 1}: {error}") from None
         if cell.cell_type == "markdown":
             for token, text in pairwise(MARKDOWN.parse(cell.source)):
-                if token.type == "heading_open":
+                if token.type == "heading_open" and token.tag < "h3":  # no "Predict first" again
                     heading = f"## {text.content}"
     if len(found) == 1:
         raise SlideError(

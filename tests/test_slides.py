@@ -91,7 +91,7 @@ def test_tags_decide_what_is_shown_and_where():
     assert [words(section) for section in found[1:]] == [
         "One first second third",
         "Two fourth = 1",
-        "Deeper fifth = 1",
+        "Two fifth = 1",
     ]
     assert [section.find(re.compile("^h[1-6]$")).name for section in found] == [
         "h1",
