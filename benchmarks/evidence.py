@@ -140,8 +140,9 @@ def claims(text):
     for name, results in held.items():
         claim = name.removeprefix("test_").replace("_", " ")
         verdict = "yes" if all(results) else f"**in {sum(results)} of {len(results)} tests**"
-        cells = (f"{what}: {spread(values)}" for what, values in numbers.get(name, {}).items())
-        rows.append(f"| {claim} | {verdict} | {'; '.join(cells)} |")
+        cells = [f"{what}: {spread(values)}" for what, values in numbers.get(name, {}).items()]
+        told = "; ".join(cells).replace("|", r"\|")
+        rows.append(f"| {claim} | {verdict} | {told} |")
     return "\n".join(rows)
 
 

@@ -34,7 +34,7 @@ def test_a_claim_over_seeds(seed, record_property):
 
 def test_a_claim_in_one_go(record_property):
     record_property("first", [0.25, 0.75])
-    record_property("second", 7.0)
+    record_property("|second|", 7.0)
 
 def test_a_claim_that_falls(record_property):
     record_property("too low", [0.1, 0.1])
@@ -54,7 +54,7 @@ def test_claims_are_read_with_their_numbers_and_kept_until_their_code_changes(ev
         "| claim | holds | numbers |",
         "|---|---|---|",
         "| a claim over seeds | yes | its number: 2.0 ± 1.0 (3) |",
-        "| a claim in one go | yes | first: 0.50 ± 0.35 (2); second: 7 |",
+        "| a claim in one go | yes | first: 0.50 ± 0.35 (2); \\|second\\|: 7 |",
         "| a claim that falls | **in 0 of 1 tests** | too low: 0.100 ± 0.000 (2) |",
         "| yes or no | yes |  |",
     ]
