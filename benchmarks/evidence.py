@@ -171,9 +171,12 @@ def machine():
 
 def report(results, full):
     """The whole report, in Markdown."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
+    git = ["git", "-C", str(ROOT)]
+    describe = [*git, "describe", "--always"]
+    commit = subprocess.run(describe, capture_output=True, text=True).stdout.strip()
+    # The report and its figures are not what it is made from.
+    if subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", ":!docs"]).returncode:
+        commit += "-dirty"
     parts = [
         "# Evidence",
         f"Made by `make evidence{' FULL=1' if full else ''}` on {datetime.date.today()} at commit {commit}. "
