@@ -64,7 +64,17 @@ def commands(text):
     """Lines of shell blocks, and what looks like a command between backticks."""
     blocks = re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S)
     lines = [line for block in blocks for line in block.splitlines() if line.strip()]
-    known = ("make ", "python -m ", "python3 -m ", "pip ", "conda ", "git ", "jupyter ", "sudo ", "ssh ")
+    known = (
+        "make ",
+        "python -m ",
+        "python3 -m ",
+        "pip ",
+        "conda ",
+        "git ",
+        "jupyter ",
+        "sudo ",
+        "ssh ",
+    )
     return lines + [code for code in re.findall(r"`([^`\n]+)`", text) if code.startswith(known)]
 
 
@@ -168,6 +178,18 @@ def test_the_citation_is_of_this_version():
     assert citation["cff-version"] == "1.2.0"
 
 
+def minutes_of(lesson, what):
+    """Minutes of the exercises that a timetable names, as "0.2, 0.5" or "3.1 to 3.5"."""
+    (path,) = ROOT.glob(f"notebooks/{lesson}_*.ipynb")
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    minutes = dict(re.findall(r"^## Exercise (\d+\.\d+) · .+ · (\d+) min", text, re.M))
+    names = re.findall(r"\b\d+\.\d+\b", what)
+    if " to " in what:
+        number, first = names[0].split(".")
+        names = [f"{number}.{k}" for k in range(int(first), int(names[1].split(".")[1]) + 1)]
+    return [int(minutes[name]) for name in names]
+
+
 class TestInstructors:
     @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
     def test_every_lesson_has_its_section(self, path):
@@ -202,6 +224,7 @@ class TestInstructors:
             teach, exercises = (sum(int(row[i]) for row in rows) for i in (1, 2))
             assert [teach, exercises, teach + exercises] == list(map(int, sums))
             for row in rows:
+                assert int(row[2]) == sum(minutes_of(row[0][:2], row[3]))
                 assert int(row[1]) <= of[row[0][:2]][0]
                 assert int(row[2]) <= of[row[0][:2]][1]
 

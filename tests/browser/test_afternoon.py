@@ -69,16 +69,17 @@ def test_a_slider_changes_the_plot(open_notebook):
 def table(request):
     """Takes a row for each lesson; kept where the pictures are, and printed at the end."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    path = PICTURES / "lessons.md"
-    with path.open("w") as file:
+    rows = []
 
-        def add(*row):
-            print("|", " | ".join(row), "|", file=file, flush=True)
+    def add(*row):
+        rows.append(f"| {' | '.join(row)} |")
+        (PICTURES / "lessons.md").write_text("\n".join(rows) + "\n")
 
-        add("lesson", "run, s", "processor, s", "kernel, GB", "JupyterLab, GB")
-        add(*["---"] * 5)
-        yield add
-    request.config.get_terminal_writer().write(f"\n{path.read_text()}")
+    add("lesson", "run, s", "processor, s", "kernel, GB", "JupyterLab, GB")
+    add(*["---"] * 5)
+    yield add
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print("\n", *rows, sep="\n")
 
 
 def test_a_fresh_kernel_runs_all(open_notebook, lab, table, lesson):
