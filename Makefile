@@ -6,6 +6,7 @@ CONSTRAINTS ?= constraints.txt
 # The package index that pytorch.org names for your system without a GPU: it saves Linux 2.5 GB of CUDA.
 TORCH_INDEX ?=
 LESSON ?=
+PROSE ?=
 LESSONS ?=
 # Whatever else `jupyter lab --help` knows, as --no-browser --port=9999.
 LAB_OPTIONS ?=
@@ -35,7 +36,7 @@ browser-test: .venv/.ready  ## a learner's afternoon in Chromium without a scree
 	@$(bin)/pytest tests/browser -v --lessons "$(LESSONS)"
 
 notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one lesson: LESSON=01)
-	@$(bin)/python lessons/build.py $(LESSON)
+	@$(bin)/python lessons/build.py $(if $(PROSE),--prose) $(LESSON)
 
 slides: .venv/.ready  ## build slides/ for teaching from the built notebooks; they need no network
 	@$(bin)/python lessons/slides.py --chromium "$$($(bin)/python tests/browser/chromium.py 2>/dev/null)"
