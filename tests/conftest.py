@@ -1,6 +1,7 @@
 """What the tests share: figures without a screen, and a suite that runs on any device."""
 
 import matplotlib
+import numpy as np
 import pytest
 
 matplotlib.use("agg")
@@ -35,3 +36,9 @@ def device(request):
     except (AssertionError, RuntimeError) as error:
         pytest.skip(f"no {device} here: {str(error).splitlines()[0]}")
     return device
+
+
+@pytest.fixture
+def record_property(record_property):
+    """pytest's, for numbers of numpy and torch too: as they are, they cannot leave a worker's process."""
+    return lambda name, value: record_property(name, np.asarray(value, dtype=float).tolist())
