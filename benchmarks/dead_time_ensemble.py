@@ -42,18 +42,19 @@ SET_UPS = {
 }  # fmt: skip
 
 
-def fit_lorentzian(frequency, power, number, noise, start):
+def fit_lorentzian(frequency, power, number, noise, start, transfer=1.0):
     """(rms, nu0, q) of greatest likelihood of averaged powers, noise known, from the true values on.
 
-    Σ n (P/M + ln M) is -ln of the likelihood of powers that average n of the exponential distribution.
+    Σ n (P/M + ln M) is -ln of the likelihood of powers that average n of the exponential distribution;
+    `transfer` is what the detector leaves of the power at each frequency.
     """
-    f, p, n, w = (
-        torch.as_tensor(a, dtype=torch.float64) for a in (frequency, power, number, noise)
+    f, p, n, w, h2 = (
+        torch.as_tensor(a, dtype=torch.float64) for a in (frequency, power, number, noise, transfer)
     )
 
     def cost(logarithms):
         x = torch.tensor(logarithms, dtype=torch.float64, requires_grad=True)
-        model = qpo(f, x.exp()) + w
+        model = h2 * qpo(f, x.exp()) + w
         value = (n * (p / model + model.log())).sum()
         value.backward()
         return value.item(), x.grad.numpy()

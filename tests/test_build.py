@@ -1,6 +1,5 @@
 """The build, on small lessons of its own; and the drift gate, on the lessons of the course."""
 
-import importlib.util
 import re
 import shutil
 import signal
@@ -12,11 +11,10 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from scripts import script
 
 BUILD = Path(__file__).parents[1] / "lessons" / "build.py"
-spec = importlib.util.spec_from_file_location("build", BUILD)
-build = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(build)
+build = script("lessons/build.py")
 
 TITLE = "# %% [markdown]\n# # A lesson\n"
 

@@ -1,7 +1,6 @@
 """The loaders, the files they read, and every way in which such a file can be broken."""
 
 import hashlib
-import importlib.util
 import io
 import os
 import re
@@ -19,6 +18,7 @@ import torch
 from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scripts import script
 
 from helpers import data
 from helpers.data import (
@@ -141,10 +141,7 @@ def test_nicer_sees_a_photon_index_that_makes_sense():
 
 @pytest.fixture(scope="module")
 def build():
-    spec = importlib.util.spec_from_file_location("build", DATA / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("data/build.py")
 
 
 def ogip(matrix, first, tlmin, variable):

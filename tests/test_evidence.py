@@ -1,24 +1,17 @@
 """The report of what the course claims: what it reads, what it keeps, and what it does when a claim falls."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
+from scripts import script
 
 ROOT = Path(__file__).parents[1]
-
-
-def load():
-    spec = importlib.util.spec_from_file_location("evidence", ROOT / "benchmarks/evidence.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def evidence(tmp_path, monkeypatch):
     """The script, on a project of its own."""
-    module = load()
+    module = script("benchmarks/evidence.py")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "tests").mkdir()
     (tmp_path / module.KEPT).mkdir(parents=True)
@@ -81,7 +74,7 @@ def test_a_study_that_fails_is_an_error_and_leaves_nothing(evidence, tmp_path):
 
 
 def test_the_report_in_docs_names_every_study():
-    module = load()
+    module = script("benchmarks/evidence.py")
     report = (ROOT / module.REPORT).read_text(encoding="utf-8")
     for section, name, _ in module.studies(full=False):
         heading = f"Lesson {name[-2:]}" if section == "claims" else name.split("-")[1]

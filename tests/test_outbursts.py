@@ -1,12 +1,11 @@
 """The archive: who is observed when, what humans add, what is planted, and the bands it has to keep."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scripts import script
 
 from helpers.data import load_light_curves, load_observations, load_truth
 from helpers.simulators import outbursts
@@ -18,15 +17,6 @@ SMALL = {
     **{"n_rxte": 48, "n_nicer": 20, "n_black_holes": 4, "n_neutron_stars": 6},
     **{"n_outbursts": 20, "n_segments": 30},
 }
-
-
-def module(name):
-    """A script of data/, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, DATA / f"{name}.py")
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[name] = found
-    spec.loader.exec_module(found)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +190,7 @@ def archive():
 
 def test_the_files_are_what_the_seed_makes():
     """The first pointings of the archive, simulated anew, are those in data/ to the last digit."""
-    build = module("archive")
+    build = script("data/archive.py")
     seen = {}
 
     def some(truth, seed, processes):
@@ -240,7 +230,7 @@ def test_the_segments_belong_to_bright_pointings(archive):
 
 
 def test_the_bands_of_the_literature_hold_in_the_archive_of_the_course(archive):
-    bands = module("bands")
+    bands = script("data/bands.py")
     found = {band.name: band for band in bands.measure(archive)}
     missed = {name for name, band in found.items() if not band.held}
     assert missed == set(bands.MISSED), bands.report(found.values())
@@ -248,7 +238,7 @@ def test_the_bands_of_the_literature_hold_in_the_archive_of_the_course(archive):
 
 def test_the_bands_hold_over_several_seeds():
     """The mean over three smaller archives lies in each band, within twice its standard error."""
-    bands = module("bands")
+    bands = script("data/bands.py")
     found = {}
     for seed in (1, 2, 3):
         small = simulate_archive(seed, n_rxte=900, n_nicer=180, n_segments=0, processes=2)

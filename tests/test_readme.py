@@ -1,6 +1,5 @@
 """What README and INSTRUCTORS say of the course is what the course is: numbers, commands, links, badges."""
 
-import importlib.util
 import re
 import shlex
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from scripts import script
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,9 +35,7 @@ def head(path):
 
 
 def test_the_map_names_the_twelve_steps():
-    spec = importlib.util.spec_from_file_location("build", ROOT / "lessons/build.py")
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
+    build = script("lessons/build.py")
     for number, step in enumerate(build.STEPS, 1):
         assert re.search(rf"^\| \[?{number} · {re.escape(step)}", README, re.M), step
 

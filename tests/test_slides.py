@@ -1,6 +1,5 @@
 """The slides, on a small notebook of its own; and on the lessons of the course that have some."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pygments.styles import get_style_by_name
+from scripts import script
 
 ROOT = Path(__file__).parents[1]
-spec = importlib.util.spec_from_file_location("slides", ROOT / "lessons" / "slides.py")
-slides = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(slides)
+slides = script("lessons/slides.py")
 
 HEAD = """\
 # 3 · Splits

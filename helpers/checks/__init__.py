@@ -9,6 +9,7 @@ which shows one of three verdicts (right, not yet, not attempted) and returns th
 the course's own where it is not, so that the rest of a notebook always runs.
 """
 
+import contextlib
 import dis
 import functools
 import html
@@ -21,7 +22,17 @@ from dataclasses import dataclass
 import numpy as np
 from IPython.display import display
 
-__all__ = ["Hint", "Verdict", "array", "exercise", "function", "number", "sorting"]
+__all__ = [
+    "Hint",
+    "Verdict",
+    "array",
+    "exercise",
+    "explained",
+    "first_line",
+    "function",
+    "number",
+    "sorting",
+]
 
 RIGHT, NOT_YET, NOT_ATTEMPTED = "right", "not yet", "not attempted"
 # A sign and a word beside each colour: colour alone carries nothing.
@@ -91,11 +102,8 @@ def exercise(title, reference):
                     state, message = NOT_YET, str(hint)
                 except Exception as error:
                     state = NOT_YET
-                    message = (
-                        f"Your answer raised {type(error).__name__} while we tried it: "
-                        # Only the first line: some carry a whole traceback of a library.
-                        f"{str(error).strip().partition(chr(10))[0]}"
-                    )
+                    kind = type(error).__name__
+                    message = f"Your answer raised {kind} while we tried it: {first_line(error)}"
             if state != RIGHT:
                 message += " (The lesson goes on with our answer.)"
             display(Verdict(title, state, message))
@@ -126,6 +134,30 @@ def _unattempted(answer):
     if isinstance(answer, (tuple, list)):
         return bool(answer) and all(value is ... for value in answer)
     return answer is ...
+
+
+@contextlib.contextmanager
+def explained(kind, sentences):
+    """Turn errors of a kind into the hint whose key stands in their message; others pass.
+
+    >>> with explained(RuntimeError, {"dtype": "Torch takes no mean of a mask."}):
+    ...     raise RuntimeError("could not infer output dtype")
+    Traceback (most recent call last):
+        ...
+    helpers.checks.Hint: Torch takes no mean of a mask.
+    """
+    try:
+        yield
+    except kind as error:
+        for part, sentence in sentences.items():
+            if part in str(error):
+                raise Hint(sentence) from None
+        raise
+
+
+def first_line(error):
+    """What an error says in its first line: some carry a whole traceback of a library."""
+    return str(error).strip().partition("\n")[0]
 
 
 def number(answer, what="a number"):

@@ -17,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from helpers import plotting
 
-from . import Hint, array, exercise, function, number, sorting
+from . import Hint, array, exercise, first_line, function, number, sorting
 
 __all__ = [
     "features_from",
@@ -438,7 +438,7 @@ def honest_score(answer):
         except (TypeError, ValueError) as problem:  # scikit-learn's, many lines long
             raise Hint(
                 "It does not fit: the choice of columns is the first step of the Pipeline, the classifier the last "
-                f"({str(problem).strip().splitlines()[0]})."
+                f"({first_line(problem)})."
             ) from None
 
     noise, signal, tables = [], [], []

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn import metrics
 
-from . import Hint, array, exercise, function, number, sorting
+from . import Hint, array, exercise, explained, function, number, sorting
 
 __all__ = [
     "auc",
@@ -120,18 +120,15 @@ def rates(answer):
         (nothing, nothing, "there is no transition and nothing is called"),
         (everything, some, "all are transitions"),
     ):
-        try:
+        stops = "a denominator is 0, at which Python stops: test for it first, and give nan"
+        one_box = (
+            "scikit-learn's matrix has one box only; with labels=[False, True] it keeps all four"
+        )
+        with (
+            explained(ZeroDivisionError, {"": f"Where {case}, {stops}."}),
+            explained(ValueError, {"unpack": f"Where {case}, {one_box}."}),
+        ):
             value = answer(label.copy(), call.copy())
-        except ZeroDivisionError:
-            raise Hint(
-                f"Where {case}, a denominator is 0, at which Python stops: test for it first, and give nan."
-            ) from None
-        except ValueError as error:
-            if "unpack" not in str(error):
-                raise
-            raise Hint(
-                f"Where {case}, scikit-learn's matrix has one box only; with labels=[False, True] it keeps all four."
-            ) from None
         found, right = _four(value), np.array(_rates(label, call))
         for name, a, b in zip(_NAMES, found, right, strict=True):
             if np.isnan(b) and not np.isnan(a):

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
-from . import Hint, array, exercise, function, number
+from . import Hint, array, exercise, explained, function, number
 
 __all__ = [
     "choose_c",
@@ -268,14 +268,9 @@ def objective(answer):
     y = torch.as_tensor((generator.random(20) < 0.5).astype(float))
     for p in (1.5, 3.0):
         b = torch.tensor([2.0, -0.7, 1.3], dtype=torch.float64, requires_grad=True)
-        try:
+        torchs = "numpy cannot differentiate: b[1:].abs() and .sum() are torch's own."
+        with explained(RuntimeError, {"numpy()": torchs}):
             value = answer(b, X, y, 0.3, p)
-        except RuntimeError as error:
-            if "numpy()" not in str(error):
-                raise
-            raise Hint(
-                "numpy cannot differentiate: b[1:].abs() and .sum() are torch's own."
-            ) from None
         if not isinstance(value, torch.Tensor):
             number(value, "a tensor")
             raise Hint("A tensor is needed, or torch cannot differentiate: no numpy, no .item().")

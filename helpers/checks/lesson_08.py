@@ -6,7 +6,7 @@ import pandas as pd
 from helpers.baselines import hue_states as _hue_states
 from helpers.plotting import HUES
 
-from . import Hint, array, exercise, function, sorting
+from . import Hint, array, exercise, explained, function, sorting
 
 __all__ = [
     "best_recalls",
@@ -319,14 +319,11 @@ def paired_difference(answer):
         both = generator.random(len(sources))
         better = generator.uniform(-0.02, 0.15, n_sources).repeat(sizes)
         theirs, ours = both < share, both < share + better
-        try:
+        numbers = (
+            "numpy does not subtract truth values: make numbers of them first, with .astype(float)."
+        )
+        with explained(TypeError, {"boolean subtract": numbers}):
             value = answer(ours.copy(), theirs.copy(), sources.copy())
-        except TypeError as error:
-            if "boolean subtract" not in str(error):
-                raise
-            raise Hint(
-                "numpy does not subtract truth values: make numbers of them first, with .astype(float)."
-            ) from None
         if np.shape(value) != (2,):
             raise Hint("Expected two numbers: the mean difference and its standard error.")
         mean, error = array(value, (2,), "a mean difference and its error")

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from helpers.checks import Hint, array, exercise, function, number, sorting
+from helpers.checks import Hint, array, exercise, first_line, function, number, sorting
 from helpers.spectra import Response, power_law
 
 __all__ = ["abc", "c2st", "choices", "coupling", "expected", "log_likelihood", "mdn_loss"]
@@ -32,7 +32,7 @@ def _expected(theta, detector, exposure):
 
 
 def _first_line(error):
-    return (str(error).splitlines() or ["which says no more"])[0]
+    return first_line(error) or "which says no more"
 
 
 def _tensor(found):

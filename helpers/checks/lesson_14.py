@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from helpers import plotting
-from helpers.checks import Hint, array, exercise, function, number, sorting
+from helpers.checks import Hint, array, exercise, explained, function, number, sorting
 from helpers.renewal import white_noise
 from helpers.simulators.dead_time import filter_events
 
@@ -283,18 +283,14 @@ def predictive_p(answer):
         data = torch.tensor([observed] + 6 * [50.0])  # of which the statistic takes the first
         seen.clear(), generators.clear()
         handed = torch.Generator().manual_seed(1)
-        try:
+        sentences = {
+            "dtype": "Torch takes no mean of a mask: turn it into numbers first, mask.double().",
+            "size of tensor": (
+                "Compare the replicas' statistic (n,) with statistic(observed), one number."
+            ),
+        }
+        with explained(RuntimeError, sentences):
             p = number(answer(samples.clone(), simulate, statistic, data, handed), "a share")
-        except RuntimeError as error:
-            if "dtype" in str(error):
-                raise Hint(
-                    "Torch takes no mean of a mask: turn it into numbers first, mask.double()."
-                ) from None
-            if "size of tensor" in str(error):
-                raise Hint(
-                    "Compare the replicas' statistic (n,) with statistic(observed), one number."
-                ) from None
-            raise
         right, error = _upper_tail(observed), 0.5 / n**0.5
         used = len(torch.unique(torch.cat(seen), dim=0)) if seen else 0
         if abs(p - right) < 5 * error and used == n:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from helpers import inference
-from helpers.checks import Hint, array, exercise, function, number, sorting
+from helpers.checks import Hint, array, exercise, explained, function, number, sorting
 
 __all__ = ["mmd2", "ranks", "report", "tarp", "together", "weigh"]
 
@@ -28,14 +28,9 @@ def ranks(answer):
     answer = function(answer)
     for seed in (161, 162):
         draws, theta, _ = _draws(seed)
-        try:
+        mask = "Torch takes no mean of a mask: turn it into numbers first, mask.double()."
+        with explained(RuntimeError, {"dtype": mask}):
             given = answer(draws.clone(), theta.clone())
-        except RuntimeError as error:
-            if "dtype" in str(error):
-                raise Hint(
-                    "Torch takes no mean of a mask: turn it into numbers first, mask.double()."
-                ) from None
-            raise
         if np.shape(given) == draws.shape[:1] + theta.shape[1:]:
             raise Hint("That is a mean over the tests; each test has a rank of its own: axis 0.")
         if np.shape(given) == draws.shape:
@@ -230,14 +225,9 @@ def mmd2(answer):
     for width in (1.0, 2.5):
         a, b = torch.randn(30, 4, generator=generator), torch.randn(20, 4, generator=generator) + 1
         b.requires_grad_(True)
-        try:
+        gradient = "Features carry a gradient, which numpy and scipy cannot take: stay in torch."
+        with explained(RuntimeError, {"requires grad": gradient}):
             given = answer(a, b, width)
-        except RuntimeError as error:
-            if "requires grad" in str(error):
-                raise Hint(
-                    "Features carry a gradient, which numpy and scipy cannot take: stay in torch."
-                ) from None
-            raise
         if getattr(given, "ndim", 0) != 0:
             raise Hint(
                 "Expected one number: the means go over all pairs, over both axes of the matrix."

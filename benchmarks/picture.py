@@ -1,6 +1,6 @@
 """The picture at the head of the README, by the course's own code: docs/picture.png.
 
-    python docs/picture.py
+    python benchmarks/picture.py
 
 Left, a simulated outburst of the archive that lessons 02 to 12 work on. Middle and right, lesson 14: a QPO of 40 per
 cent in 10 s of light, seen by two detectors that are blind for 2.5 ms after each photon, and what ways of getting its
@@ -13,39 +13,28 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from scipy.optimize import minimize
+from dead_time_ensemble import SET_UPS, TAU, fit_lorentzian
 
 from helpers import data, inference, plotting
 from helpers.renewal import incident_rate, signal_transfer, white_noise
-from helpers.simulators.dead_time import DeadTimeSimulator, qpo
+from helpers.simulators.dead_time import qpo
 
-TAU = 2.5e-3  # s
-TRUTH = torch.tensor([0.4, 20.0, 10.0, 1000.0])  # rms, ν₀ [Hz], q, incident rate [1/s] in each detector
-LOW, HIGH = torch.tensor([0.1, 5.0, 3.0, 500.0]), torch.tensor([0.5, 40.0, 30.0, 1500.0])
-
-
-def fitted_rms(frequency, power, n_averaged, noise, transfer):
-    """rms of a Lorentzian, times a transfer function, on known noise: of greatest likelihood."""
-
-    def cost(logarithms):
-        model = transfer * qpo(frequency, torch.as_tensor(np.exp(logarithms))) + noise
-        return float((n_averaged * (power / model + model.log())).sum())
-
-    limits = np.log([(0.01, 5.0), (10.0, 40.0), (1.0, 100.0)])
-    found = minimize(cost, np.log([0.2, 20.0, 8.0]), method="Nelder-Mead", bounds=limits)
-    return float(np.exp(found.x[0]))
+TRUTH = torch.tensor(
+    [0.4, 20.0, 10.0, 1000.0]
+)  # rms, ν₀ [Hz], q, incident rate [1/s] in each detector
 
 
 def main():
     matplotlib.use("agg")
     plotting.use_course_style()
     generator = torch.Generator().manual_seed(1)
-    simulate = DeadTimeSimulator(exposure=10.0, bin_size=5e-3, segment=1.0, dead_time=TAU)
+    simulate, *box = SET_UPS["LF averaged"]
+    low, high = map(torch.tensor, box)
     f = torch.as_tensor(simulate.frequencies).double()
 
-    theta = LOW + (HIGH - LOW) * torch.rand(10_000, 4, generator=generator).clamp(1e-6, 1 - 1e-6)
+    theta = low + (high - low) * torch.rand(10_000, 4, generator=generator).clamp(1e-6, 1 - 1e-6)
     posterior = inference.train_posterior(
-        theta, simulate(theta, generator).log(), LOW, HIGH, generator=generator
+        theta, simulate(theta, generator).log(), low, high, generator=generator
     )
     counts = simulate.light_curves(TRUTH.expand(100, 4), generator)
     mocks = simulate.summarise(counts)
@@ -57,9 +46,9 @@ def main():
         noise = white_noise(f, rate, TAU, bin_size=simulate.bin_size)
         noise = noise / (2 * rate / (1 + rate * TAU))
         transfer = signal_transfer(f, rate, TAU).abs().square()
-        n = simulate.n_averaged
-        plain.append(fitted_rms(f, power, n, noise, 1.0))
-        first_order.append(fitted_rms(f, power, n, noise, transfer))
+        fit = f, power, simulate.n_averaged, noise, TRUTH[:3].double()
+        plain.append(fit_lorentzian(*fit)[0])
+        first_order.append(fit_lorentzian(*fit, transfer)[0])
 
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.1), width_ratios=(1, 1, 1))
     table = data.load_observations("rxte")
@@ -98,7 +87,7 @@ def main():
         print(name.replace("\n", " "), f"{np.mean(found):.3f} ± {np.std(found):.3f}")
     width = draws[..., 0].std(dim=0).mean()
     print(f"posterior's own standard deviation {width:.3f}")
-    fig.savefig(Path(__file__).with_name("picture.png"), dpi=100)
+    fig.savefig(Path(__file__).parents[1] / "docs/picture.png", dpi=100)
 
 
 if __name__ == "__main__":
