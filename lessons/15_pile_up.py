@@ -672,7 +672,7 @@ drawn = npe.sample(500, acis(fresh, generator).sqrt(), generator=seeded)
 z = (drawn.mean(0) - fresh) / drawn.std(0)
 for name, mean, sd in zip(names, z.mean(0), z.std(0), strict=True):
     print(
-        f"{name:22s} (mean - truth)/sd: {mean:+.2f} ± {300**-0.5:.2f}, scatter {sd:.2f} (wanted: 0, 1)"
+        f"{name:22s} (mean - truth)/sd: {mean:+.2f} ± {sd / 300**0.5:.2f}, scatter {sd:.2f} (wanted: 0 and 1)"
     )
 
 # %% [markdown]

@@ -355,7 +355,9 @@ plotting.show(
 )
 
 # %% [markdown]
-# A flow promises 68 % and holds some ten per cent fewer: **overconfident**, as all methods of SBI can be (Hermans et al. 2022). Where simulations are few, the four guess differently, and their disagreement is honest width: together they hold about what they promise, *and* give the truth a higher density than any of them. An ensemble costs nothing but patience. (The cure for the cause is more simulations.)
+# A flow promises 68 % and holds little more than half: **overconfident**, as all methods of SBI can be (Hermans et al. 2022). Where simulations are few, the four guess differently, and their disagreement is honest width: together they hold about what they promise, *and* give the truth a higher density than any of them. (The cure for the cause is more simulations.)
+#
+# It is no law that an average is honest. Where each flow is calibrated already and they still differ, their average is *too wide* (Gneiting & Ranjan 2013, [arXiv:1106.1638](https://arxiv.org/abs/1106.1638)). Test what you publish, not its parts.
 
 # %% [markdown]
 # ## When there is a likelihood, be exact
@@ -813,7 +815,7 @@ for name, values in results.items():
     print(f"{name:24s} mean Γ {values.mean():.3f} ± {values.std() / 600**0.5:.3f}   (truth 2.050)")
 
 # %% [markdown]
-# Nobody cheated, every correction was right, and the mean is wrong by many standard errors, *towards the literature*. Gains that pushed the result down to it were never looked for. That is **confirmation bias**, and emulators and networks invite it: nobody reruns the slow simulator to check a pleasant answer. Decide what you check *before* you see the result, and check a random share of the ones that please you.
+# Nobody cheated, every correction was right, and the mean is wrong by many standard errors, *towards the literature*. (The few thousandths by which all that were checked may miss are the network's, and a posterior mean's: it leans on the prior.) Gains that pushed the result down to it were never looked for. That is **confirmation bias**, and emulators and networks invite it: nobody reruns the slow simulator to check a pleasant answer. Decide what you check *before* you see the result, and check a random share of the ones that please you.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.6 · What goes into the paper?  ·  core · 8 min · ●○○

@@ -152,6 +152,23 @@ def test_all_work_is_done_where_the_simulations_are(device, generator, tmp_path)
     assert 0 <= inference.misspecification_p(features[:50], features[50:], generator) <= 1
 
 
+def test_the_jitter_of_training_does_not_make_posteriors_wide():
+    """Over four seeds the scatter is 0.77 to 0.84 with steps of one length, 0.91 to 0.98 with short ones at the end."""
+    generator = torch.Generator().manual_seed(0)
+
+    def see(theta):
+        x = torch.cat([torch.sin(9 * theta), torch.cos(5 * theta), theta.exp()], dim=1)
+        return x + 0.03 * torch.randn(x.shape, generator=generator)
+
+    theta, tests = torch.rand(2, 3000, 1, generator=generator).clamp(1e-6, 1 - 1e-6)
+    box = torch.zeros(1), torch.ones(1)
+    made = inference.train_posterior(theta, see(theta), *box, generator=generator, n_flows=1)
+    draws = made.sample(400, see(tests), generator=generator)
+    found = inference.calibration(draws, tests, *box, generator)
+    assert 0.88 < found.scatter < 1.1
+    assert found.sbc_p > 1e-3
+
+
 def test_weights_that_explode_are_an_error(generator):
     theta, x = problem(60, generator)
     with pytest.raises(ValueError, match="smaller learning_rate"):

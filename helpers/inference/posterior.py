@@ -239,7 +239,7 @@ def train_posterior(
         n_splines: how many spline transforms follow the affine one.
         hidden: widths of the hidden layers of each transform.
         batch_size, learning_rate: of the steps of Adam.
-        patience: epochs without a gain after which training ends.
+        patience: epochs without a gain after which the steps become short, and then training ends.
         max_epochs: epochs after which it ends anyway.
         summary: what x is, in words, to be saved along.
         progress: whether to show a bar that counts the epochs.
@@ -333,30 +333,34 @@ class _Estimator(nn.Module):
 
 def _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs, bar):
     held_out, kept = torch.randperm(len(z)).to(z.device).tensor_split([max(2, len(z) // 10)])
-    optimiser = torch.optim.Adam(estimator.parameters(), learning_rate)
     # Steps as long as these make the weights jitter around where they belong; their mean is there.
     mean = AveragedModel(estimator, multi_avg_fn=get_ema_multi_avg_fn(0.99))
-    best, best_loss, waited = None, math.inf, 0
-    for _ in range(max_epochs):
-        for batch in kept[torch.randperm(len(kept)).to(z.device)].split(batch_size):
-            optimiser.zero_grad()
-            loss = -estimator.log_prob(z[batch], x[batch]).mean()
-            loss.backward()
-            nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
-            optimiser.step()
-            mean.update_parameters(estimator)
-        with torch.no_grad():
-            loss = -mean.module.log_prob(z[held_out], x[held_out]).mean().item()
-        bar.update()
-        waited += 1
-        if loss < best_loss:
-            best, best_loss, waited = copy.deepcopy(mean.module.state_dict()), loss, 0
-        if waited == patience:
-            break
-    if best is None:
-        raise ValueError(
-            "The training lost its way: no epoch had a finite loss. Take a smaller learning_rate, or "
-            "look at x for values that are thousands of standard deviations away from the others."
-        )
-    estimator.load_state_dict(best)
+    best, best_loss, epochs = None, math.inf, iter(range(max_epochs))
+    # Widths are learnt that cover the jitter, which the mean does not have: short steps take it away.
+    for rate in (learning_rate, 0.1 * learning_rate):
+        optimiser = torch.optim.Adam(estimator.parameters(), rate)
+        waited = 0
+        for _ in epochs:
+            for batch in kept[torch.randperm(len(kept)).to(z.device)].split(batch_size):
+                optimiser.zero_grad()
+                loss = -estimator.log_prob(z[batch], x[batch]).mean()
+                loss.backward()
+                nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
+                optimiser.step()
+                mean.update_parameters(estimator)
+            with torch.no_grad():
+                loss = -mean.module.log_prob(z[held_out], x[held_out]).mean().item()
+            bar.update()
+            waited += 1
+            if loss < best_loss:
+                best, best_loss, waited = copy.deepcopy(mean.module.state_dict()), loss, 0
+            if waited == patience:
+                break
+        if best is None:
+            raise ValueError(
+                "The training lost its way: no epoch had a finite loss. Take a smaller learning_rate, or "
+                "look at x for values that are thousands of standard deviations away from the others."
+            )
+        estimator.load_state_dict(best)
+        mean.module.load_state_dict(best)
     return estimator.eval()
