@@ -189,7 +189,7 @@ def noise(frequency, rate, dead_time):
 noise = check.noise(noise)
 
 # %% [markdown]
-# Three witnesses: your formula; a simulation of 400 s, by `count_detected`, which walks through time in steps instead of from photon to photon (a test holds that both give the same statistics); and Zhang et al. (1995), the formula of the field, in stingray's implementation, which takes the bins into account too.
+# Three witnesses: the renewal formula, from exercise 14.3; a simulation of 400 s, by `count_detected`, which walks through time in steps instead of from photon to photon (a test holds that both give the same statistics); and Zhang et al. (1995), the formula of the field, in stingray's implementation, which takes the bins into account too.
 
 # %%
 bin_size = 2.5e-4  # s
@@ -201,10 +201,10 @@ f_zhang, zhang = pds_model_zhang(2000, 1000.0, dead_time, bin_size, limit_k=300)
 torch.set_num_threads(1)  # Zhang's model has started a team, which only slows small steps down
 for low, high in ((1, 20), (100, 120), (300, 340), (480, 520), (700, 740)):
     band, z = (frequency >= low) & (frequency < high), (f_zhang >= low) & (f_zhang < high)
-    yours = np.mean(np.asarray(noise(frequency[band], 1000.0, dead_time)))
+    renewal = np.mean(np.asarray(noise(frequency[band], 1000.0, dead_time)))
     error = leahy[band].mean() / np.sqrt(400 * band.sum())
     print(
-        f"{low:3d}-{high:3d} Hz: simulated {leahy[band].mean():.3f} ± {error:.3f}   yours {yours:.3f}"
+        f"{low:3d}-{high:3d} Hz: simulated {leahy[band].mean():.3f} ± {error:.3f}   renewal {renewal:.3f}"
         f"   Zhang {zhang[z].mean():.3f}"
     )
 
@@ -213,7 +213,7 @@ fig, ax = plt.subplots()
 by_five = [x[:1000].reshape(-1, 5).mean(1) for x in (frequency, leahy)]
 ax.plot(*by_five, ".", color="0.6", markersize=4, label="simulated")
 ax.plot(f_zhang[1:], zhang[1:], "C1--", linewidth=2.4, label="Zhang et al. 1995")
-ax.plot(frequency, noise(frequency, 1000.0, dead_time), "C0", linewidth=1, label="yours")
+ax.plot(frequency, noise(frequency, 1000.0, dead_time), "C0", linewidth=1, label="renewal")
 ax.axhline(2, color="0.3", linestyle=":", linewidth=1, label="no dead time")
 ax.set(xlim=(0, 1000), ylim=(0, 5.8), xlabel="frequency (Hz)", ylabel="Leahy power")
 ax.legend()
