@@ -95,11 +95,7 @@ def run(name, command):
     if is_test:
         lesson = name[-2:]
         patterns = [
-            *(
-                "helpers/[!p]*.py",
-                "helpers/preprocessing.py",
-                "helpers/[dis]*/*.py",
-            ),  # not the plots
+            *("helpers/*.py", "helpers/[dis]*/*.py"),  # not the plots, nor campaigns
             *(f"helpers/checks/lesson_{lesson}.py", f"lessons/{lesson}_*.py", f"tests/{name}.py"),
         ]
     for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):

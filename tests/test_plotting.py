@@ -397,7 +397,7 @@ def test_pairs_that_cannot_be_drawn(features):
 
 def test_fewer_colours_make_a_smaller_figure(monkeypatch):
     shown = []
-    monkeypatch.setattr(plotting, "display", shown.append)
+    monkeypatch.setattr(plotting.figures, "display", shown.append)
     for colours in (None, 64):
         figure, ax = plt.subplots()
         ax.imshow(np.random.default_rng(1).random((40, 40)))
