@@ -51,9 +51,9 @@ a small p speaks against calibration. Of so many p-values one in a hundred is be
     "pile_up_ensemble": """## Pile-up
 
 Neural posteriors of spectra in annuli (lesson 15), and fits of the same mocks. [König et al.
-2025](https://arxiv.org/abs/2511.11863), with 28,000 simulations by SIXTE, state for the blackbody in eROSITA:
-mean absolute percentage errors well below 10 % for all three parameters; coverage on the diagonal for the
-flux, about 5 % overconfident for kT and N_H; much narrower posteriors than a fit of the outer annulus alone.
+2025](https://arxiv.org/abs/2511.11863), who learn from 28,000 simulations by SIXTE, state for the blackbody in
+eROSITA: mean absolute percentage errors well below 10 % for all three parameters; coverage on the diagonal for
+the flux, about 5 % overconfident for kT and N_H; much narrower posteriors than a fit of the outer annulus alone.
 Our detector is simpler (one telescope module, a sketch of its area, no background), and looks for 100 s.""",
     "claims": """## What the lessons say in words
 

@@ -1,7 +1,7 @@
 """Accretion states by published cuts, as an astronomer reads them off: what a model has to beat.
 
-Lesson 08 derives both in the open and compares them with a model; lesson 12 takes them from here. Both were published
-for black holes, and neither learns anything from data.
+Lesson 08 derives both in the open and compares them with a model. Both were published for black holes, and neither
+learns anything from data.
 """
 
 import numpy as np

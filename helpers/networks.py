@@ -209,7 +209,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 @contextmanager
 def seeded(generator):
     """Let torch draw weights as a generator says, and leave its global generator as it was."""
-    seed = int(torch.randint(2**31, (), generator=generator))
+    device = None if generator is None else generator.device
+    seed = int(torch.randint(2**31, (), generator=generator, device=device))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield

@@ -207,7 +207,7 @@ plotting.show(
         "Share of empty cells against brightness. QPO frequency: in LHS and HIMS it falls from "
         "nine in ten for the faintest fifth to nearly none for the brightest, in SIMS less far, "
         "in HSS it stays at one. Disc temperature: nearly always empty in LHS, in one of "
-        "five or fewer in SIMS and HSS, in between in HIMS."
+        "four or fewer in SIMS and HSS, in between in HIMS."
     ),
 )
 

@@ -300,8 +300,8 @@ plotting.show(
     fig,
     alt=(
         "Score against the hue at which the wheel is cut: for the angle in degrees it is lowest, near "
-        "60 per cent, with a cut near 160 degrees, about 79 at zero, and highest, above 85, near "
-        "300 and 340; sine and cosine are a horizontal line at 84 per cent."
+        "60 per cent, with a cut near 160 degrees, about 79 at zero, and highest, about 85 or above, "
+        "near 300 and 340; sine and cosine are a horizontal line at 84 per cent."
     ),
 )
 for what, cut in (("worst", by_cut.mean(axis=1).argmin()), ("best", by_cut.mean(axis=1).argmax())):

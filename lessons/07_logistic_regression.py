@@ -111,7 +111,7 @@ print(
 print(f"slope with flares {b1:.0f}, without {calm.coef_[0, 0]:.0f} per Crab")
 
 # %% [markdown]
-# Particle flares, old acquaintances of lesson 02: one row in a thousand, and the slope is about half of what it would be. **No fit replaces looking.** We leave them in, as somebody would who never looked, and shall see where they matter.
+# Particle flares, old acquaintances of lesson 02: three rows in a thousand, and the slope is about half of what it would be. **No fit replaces looking.** We leave them in, as somebody would who never looked, and shall see where they matter.
 
 # %% [markdown]
 # ## What the two numbers mean
@@ -364,7 +364,7 @@ plotting.show(
     fig,
     alt=(
         "Left, contours of the loss with 300 steps of three descents from the origin: the smallest rate is "
-        "half-way, the good one near the cross, the largest leaves the picture at once. Right, loss against "
+        "a quarter of the way there, the good one near the cross, the largest leaves the picture at once. Right, loss against "
         "step: a slow fall, a fall to the minimum, and a jump up, with later returns and new jumps."
     ),
     colours=64,

@@ -648,7 +648,7 @@ def hue_states(hue):
 hue_states = check.hue_states(hue_states)
 
 # %% [markdown]
-# The other is the table of lesson 1, after Remillard & McClintock (2006). It knows a "steep power law" state where we have HIMS and SIMS; the fair comparison has three states, with all between hard and soft called *intermediate*. Where the rms is missing and would decide, there is no answer. And we cheat a little, knowingly: their rms ends at 10 Hz, our column at 64. (`helpers.baselines` has both recipes, for lesson 12.)
+# The other is the table of lesson 1, after Remillard & McClintock (2006). It knows a "steep power law" state where we have HIMS and SIMS; the fair comparison has three states, with all between hard and soft called *intermediate*. Where the rms is missing and would decide, there is no answer. And we cheat a little, knowingly: their rms ends at 10 Hz, our column at 64. (`helpers.baselines` has both recipes.)
 
 # %%
 f, r, index = (train[name].to_numpy() for name in ("disc_frac", "rms_0p1_64", "gamma"))

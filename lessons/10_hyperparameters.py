@@ -488,7 +488,7 @@ print(f"default  on the deal of the search {twins.mean():.3f}, on eight others {
 print(f"winner less default, same deals: {gain.mean():+.4f} ± {gain.std(ddof=1):.4f} (one deal)")
 
 # %% [markdown]
-# Read the columns. What both models lose on other deals is the luck of the deal; what the winner alone loses is the optimism of picking. And its gain over the default? Perhaps it is real (the error of a mean of eight is smaller by √8). But it is about as large as what another seed or another deal changes in *identical* models, and smaller than the error that 37 sources allow, as we shall see at the end. That is why one stops early: once the best is ahead of a modest choice by less than the error bar, further search buys decimals of luck.
+# Read the columns. What both models lose on other deals is the luck of the deal; what the winner alone loses is the optimism of picking. And its gain over the default? Perhaps it is real (the error of a mean of eight is smaller by √8). But it is about as large as what another deal changes in an *identical* model, and smaller than the error that 37 sources allow, as we shall see at the end. That is why one stops early: once the best is ahead of a modest choice by less than the error bar, further search buys decimals of luck.
 
 # %% [markdown]
 # ## The optimism of the best
@@ -637,8 +637,8 @@ plotting.show(
     fig,
     alt=(
         "Best inner score and outer score of five searches, joined by lines. With true labels the "
-        "pairs are nearly level at 0.9. With labels shuffled among sources the inner scores lie "
-        "above one half, and the outer scores scatter widely around it and below, mostly lower."
+        "pairs are nearly level at 0.9. With labels shuffled among sources four of five inner "
+        "scores lie above one half, and the outer scores scatter widely around it and below, mostly lower."
     ),
 )
 

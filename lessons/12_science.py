@@ -596,7 +596,7 @@ shown = ["hr_3_10", "hr_hard", "hr_soft", "hr_low", "gamma", "kt_in", "disc_frac
 print(real[shown].assign(n_h=densities).set_index("n_h").round(3).to_string())
 
 # %% [markdown]
-# Look before you classify. The colours do not know $N_H$; the fit does. Its χ² per degree of freedom is far from 1 wherever you look (lines, reflection and calibration are in no disc plus power law), and at the largest column it jumps to *another solution altogether*. With 96 million photons, statistics is not the problem; the model is.
+# Look before you classify. The colours do not know $N_H$; the fit does. Its χ² per degree of freedom is far from 1 wherever you look (lines, reflection and calibration are in no disc plus power law), and at the largest column it jumps to *another solution altogether*. With 97 million photons, statistics is not the problem; the model is.
 #
 # Now the call, from 20 training skies of RXTE and 20 of NICER.
 

@@ -588,7 +588,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# The rms is back, from a signal of which dead time left a tenth of the power; so is the rate, from the *shape* of the noise: the fractional periodogram does not contain it otherwise. And $q$? The QPO is 2 Hz wide, the spectrum resolves 1 Hz, the signal is weak: the posterior says "I hardly know", which is the right answer. A fit would have given you a number.
+# The rms is back, from a signal of which dead time left a seventh of the power; so is the rate, from the *shape* of the noise: the fractional periodogram does not contain it otherwise. And $q$? The QPO is 2 Hz wide, the spectrum resolves 1 Hz, the signal is weak: the posterior says "I hardly know", which is the right answer. A fit would have given you a number.
 #
 # Twenty mocks of *one* truth still say little. An amortised posterior costs milliseconds, so we take 300 truths from the prior and ask where they lie in their posteriors, in units of its standard deviation. (Lesson 16 makes that rigorous.)
 
@@ -604,7 +604,7 @@ for name, mean, sd in zip(names, z.mean(0), z.std(0), strict=True):
 # %% [markdown]
 # ## The paper's mocks
 #
-# Three set-ups, by their names in the table below: **LF averaged**, which you know; **LF**, the *raw* periodogram of the same 10 s; and **HF**, a QPO at 200 Hz with 45 % rms and $q = 15$, where dead time amplifies. The raw one holds the same light curves, but single powers scatter by 100 %, and their logarithms by more: we average neighbouring frequencies in bins that grow by 3 %, in the HF set too. (The paper: none, and 1 %.) And we take 5000 simulations where the paper took 50,000.
+# Three set-ups, by their names in the table below: **LF averaged**, which you know; **LF**, the *raw* periodogram of the same 10 s; and **HF**, a QPO at 200 Hz with 45 % rms and $q = 15$, where dead time amplifies. The raw one holds the same light curves, but single powers scatter by 100 %, and their logarithms by more: we average neighbouring frequencies in bins that grow by 3 %, in the HF set too. (The paper: none, and 1 %.) And we take 5000 simulations (for LF averaged the 10,000 of above) where the paper took 50,000.
 
 # %% tags=["nbval-ignore-output"]
 raw = DeadTimeSimulator(segment=None, log_f=0.03, dead_time=dead_time)

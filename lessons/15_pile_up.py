@@ -139,7 +139,7 @@ plotting.show(
     fig,
     alt=(
         "Couples of events over their distance: beyond two pixels those of one frame are as many as those "
-        "of different frames, thirty to sixty in a bin; below two pixels nearly all of them are missing."
+        "of different frames, twenty to sixty in a bin; below two pixels nearly all of them are missing."
     ),
 )
 
@@ -411,7 +411,7 @@ plotting.show(
     fig,
     alt=(
         "Photon index of plain fits over photons per frame, with the scatter of ten mocks: right below 0.1 "
-        "photons per frame, then ever lower, to about 1 at three photons per frame, where truth is 2."
+        "photons per frame, then ever lower, to below 1 at three photons per frame, where truth is 2."
     ),
 )
 
@@ -525,7 +525,7 @@ plotting.show(
     fig,
     alt=(
         "Piled share of good events over radius, for a mild and a heavy case: simulated points fall from "
-        "tens of per cent in the core to below one per cent outside, near the lines of the cell formula."
+        "7 and 30 per cent in the core to below one per cent outside, near the lines of the cell formula."
     ),
 )
 
@@ -539,7 +539,7 @@ plotting.show(
 #
 # 1. **plain**: inside 2″, as if nothing were.
 # 2. **Davis**: inside 2″; $\alpha$ is free. For $f$ the handbooks of the fitting programs say .95; or the share that our image puts into 3 × 3 pixels. The model can have *two* best fits, a faint and a bright one: we start twice.
-# 3. **core cut out**: 1″ to 4″ (mild) or 2″ to 4″ (heavy), as exercise 15.5 says.
+# 3. **core cut out**: 1″ to 4″ (mild, a little inside of what exercise 15.5 says) or 2″ to 4″ (heavy).
 
 # %%
 truth = {name: torch.tensor([flux, 2.0, 0.3]) for name, flux in cases.items()}
@@ -599,9 +599,9 @@ def print_table(found):
 print_table(found)
 
 # %% [markdown]
-# The plain fit is wrong by many times its scatter. Davis' model, with the *right* $f$, gets Γ back from the very counts that the plain fit misread: **where it is enough, fit it.** But look at $f$: the usual number belongs to a sharper image, and with it the heavy case goes astray, as far as the plain fit, in the other direction. The cut-out core hardly needs to know anything, and pays in width.
+# In the heavy case the plain fit is wrong by many times its scatter. Davis' model, with the *right* $f$, gets Γ back from the very counts that the plain fit misread: **where it is enough, fit it.** But look at $f$: the usual number belongs to a sharper image, and with it the heavy case goes astray, further than the plain fit, in the other direction. The cut-out core hardly needs to know anything, and pays in width.
 #
-# All of them use half of what is there: the core *or* the ring.
+# All of them use a part of what is there: the core *or* the ring.
 
 # %% [markdown]
 # ## Infer through the detector
@@ -676,7 +676,7 @@ for name, mean, sd in zip(names, z.mean(0), z.std(0), strict=True):
     )
 
 # %% [markdown]
-# In the mild case NPE is no better than Davis' model with the right $f$: please fit. In the heavy one NPE knows the flux several times better than Davis, and the index clearly better than the ring. It uses the core *and* the rings, and what they say together about how many photons there were.
+# In the mild case Davis' model with the right $f$ is right too, and only somewhat wider: please fit. In the heavy one NPE knows the flux several times better than Davis, and the index clearly better than the ring. It uses the core *and* the rings, and what they say together about how many photons there were.
 #
 # And it believes in our simulator, unconditionally.
 
@@ -868,11 +868,11 @@ for log_flux in (-11.0, -9.5, -8.5):
         print(f"  {name:16s}" + "   ".join(f"{m:.3f} ± {s:.3f}" for m, s in columns))
 
 # %% [markdown]
-# Fitted as if nothing piled up, the bright sources come out far too faint, and too hot, with tiny error bars. The outer ring is right, and NPE is right and narrower.
+# Fitted as if nothing piled up, the bright sources come out far too faint, and too hot, with tiny error bars. The outer ring is right. NPE is right within about one and a half of its error bars, and knows $kT$ and $N_H$ better; the flux too, while the ring has few counts.
 #
 # Beside that the paper's statements: mean absolute errors well below 10 % for all three, posteriors much narrower than those of the outermost ring, equal to the likelihood where nothing piles up; coverage good for the flux, a few per cent too confident for $kT$ and $N_H$.
 #
-# Ours tells the same story, and is **not the same set-up**. They simulated with SIXTE and measured calibration, we with round numbers and a sketch of the area, of one of seven cameras; no background; 100 s, which is our choice; 3000 simulations instead of 40,000, 64 channels instead of 1024, a smaller network. Where our errors are larger, below $10^{-11}$, there are a few dozen counts: that is not pile-up's fault. A comparison of numbers needs lesson 16 and one simulator for both.
+# Ours tells the same story, and is **not the same set-up**. They simulated with SIXTE and measured calibration, we with round numbers and a sketch of the area, of one of seven cameras; no background; 100 s, which is our choice; 3000 simulations to learn from instead of 28,000, 64 channels instead of 1024, a smaller network. Where our errors are larger, below $10^{-11}$, there are a few dozen counts: that is not pile-up's fault. A comparison of numbers needs lesson 16 and one simulator for both.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.7 · Which tool?  ·  core · 6 min · ●○○
@@ -899,7 +899,7 @@ tools = check.tools(tools)
 # - In a cell, $1 - e^{-L}$ events per frame, of which about $L/2$ are piled while $L$ is small.
 # - Pile-up makes a spectrum *too hard*, and the plain fit does not say so.
 # - Davis' model is right where its $f$ and $\alpha$ are. If it is enough, fit it. A cut-out core needs least knowledge, and costs most of the counts.
-# - NPE on spectra in rings uses everything, and is the narrowest where pile-up is heavy. It believes the simulator: a PSF 20 % wider biases Γ by about two error bars.
+# - NPE on spectra in rings uses everything, and is the narrowest of those that are right where pile-up is heavy. It believes the simulator: a PSF 20 % wider biases Γ by about two error bars.
 # - What the network saw may not object; what it never saw, the rejected events, does.
 
 # %% [markdown]

@@ -237,7 +237,7 @@ plotting.show(
     fig,
     alt=(
         "Share of truths inside over credibility. Points at random: exact and prior on the diagonal, half as "
-        "wide an S below then above. Points from the data: the prior jumps far above the diagonal."
+        "wide an S, above then below. Points from the data: the prior jumps far above the diagonal."
     ),
 )
 
@@ -367,7 +367,7 @@ plotting.show(
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.4 · Weigh them  ·  core · 10 min · ●●○
 #
-# The prior is uniform. Return the weights, summing to one, and how many draws they are worth: $1/\sum w^2$. Logarithms are -3000 and less: subtract the largest one before `exp`.
+# The prior is uniform. Return the weights, summing to one, and how many draws they are worth: $1/\sum w^2$. Logarithms are in the thousands, of either sign: subtract the largest one before `exp`.
 
 
 # %%
@@ -635,7 +635,7 @@ for name, x in strange.items():
     print(f"{name:36s}{odd[0]:11.0%}{odd[1]:9.0%}{p:10.3f}")
 
 # %% [markdown]
-# The roots see nearly every line, and no steep source; the network's features see a part of both. Neither sees the gain, and hardly any the background, one spectrum at a time, although the next section will show parameters that are wrong by a third of the box. (Among all the faint and noisy spectra that the prior holds, there is a neighbour for nearly everything.) A hundred together are another matter. **An alarm is worth hearing; silence is not safety.**
+# The roots see nearly every line, and no steep source; the network's features see a part of both. Neither sees the gain, and hardly any the background, one spectrum at a time, although the next section will show parameters that are wrong by a third of the box. (Among all the faint and noisy spectra that the prior holds, there is a neighbour for nearly everything.) A hundred together give the background away; the gain stays hidden. **An alarm is worth hearing; silence is not safety.**
 #
 # ## Adapting to data without labels
 #
@@ -700,7 +700,7 @@ def adapt(theta, x, target, weight, seed, n_steps=400, batch=128):
 #
 # - **background**: 20 counts per bin that no simulation has;
 # - **gain**: energies 6 % off;
-# - **population**: the simulator is right, but all targets are bright and steep, a fifth of the box.
+# - **population**: the simulator is right, but all targets are bright and steep, from a quarter of the box each way.
 #
 # ### Predict first
 #

@@ -259,6 +259,26 @@ def test_no_bit_of_a_shard_can_flip_unseen(run, tmp_path):
     assert seen > len(data) // 2
 
 
+@pytest.mark.parametrize("left", [b"", b'{"simulations": 2', b"\xff\xfe"])
+def test_damaged_settings_are_named_and_made_anew(run, tmp_path, capsys, left):
+    run()
+    path = tmp_path / "made/campaign.json"
+    whole = path.read_bytes()
+    stamps = {p: p.stat().st_mtime_ns for p in shards_of(tmp_path / "made")}
+    path.write_bytes(left)
+    words = r"made/campaign\.json is damaged: .*Error: .*\. Remove this file, and give"
+    for function in (campaign.status, campaign.load, lambda _: run()):
+        with pytest.raises(CampaignError, match=words):
+            function(tmp_path / "made")
+    assert main(["status", str(tmp_path / "made")]) == 1
+    assert re.match(f"error: .*{words}", capsys.readouterr().err)
+    # The remedy that it names.
+    path.unlink()
+    run()
+    assert path.read_bytes() == whole
+    assert {p: p.stat().st_mtime_ns for p in shards_of(tmp_path / "made")} == stamps
+
+
 def test_status_names_shards_that_cannot_be_read(run, tmp_path):
     run()
     (tmp_path / "made/shards/shard-000002.parquet").write_bytes(b"")
@@ -378,6 +398,21 @@ def test_a_recipe_that_cannot_be_used(run, tmp_path, old):
     assert run(text=RECIPE).done == 200
 
 
+def test_a_recipe_that_is_not_utf_8(recipe, tmp_path, client):
+    recipe.write_bytes(f"# Zählrate\n{RECIPE}".encode("latin-1"))
+    words = r"recipe\.py is not a text in UTF-8: UnicodeDecodeError: .* Save it as UTF-8"
+    with pytest.raises(CampaignError, match=words):
+        campaign.run(recipe, tmp_path / "made", 20, shard=20, client=client)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1"])
+def test_a_seed_that_cannot_be_used(run, tmp_path, seed):
+    with pytest.raises(CampaignError, match=f"seed must be an integer of 0 or more, not {seed!r}"):
+        run(seed=seed)
+    assert not (tmp_path / "made").exists()
+
+
 # Simulations that fail -------------------------------------------------------------------------
 
 
@@ -427,6 +462,21 @@ def test_pieces_are_the_whole_cut(run, tmp_path, piece):
     assert torch.equal(torch.cat([part[1] for part in parts]), x)
 
 
+@pytest.mark.parametrize("size", [0, -3])
+def test_pieces_have_a_size(run, tmp_path, size):
+    run(simulations=20)
+    with pytest.raises(CampaignError, match=f"size must be 1 or more, not {size}"):
+        next(campaign.pieces(tmp_path / "made", size))
+
+
+def test_nothing_to_load_yet(run, tmp_path):
+    run(simulations=20)
+    shards_of(tmp_path / "made")[0].unlink()
+    assert list(campaign.pieces(tmp_path / "made")) == []
+    with pytest.raises(CampaignError, match="holds no simulation yet"):
+        campaign.load(tmp_path / "made")
+
+
 def test_export(run, tmp_path):
     run(text=FRAGILE, simulations=400)
     theta, x = campaign.load(tmp_path / "made")
@@ -451,7 +501,7 @@ def test_export(run, tmp_path):
     damage(tmp_path / "made/shards/shard-000005.parquet", "one bit")
     with pytest.raises(CampaignError, match=r"shard-000005\.parquet is damaged"):
         campaign.export(tmp_path / "made", tmp_path / "again")
-    assert not (tmp_path / "again").exists()
+    assert not list(tmp_path.glob("again*"))
 
 
 def test_commands(run, recipe, tmp_path, capsys, client, monkeypatch):

@@ -113,10 +113,12 @@ def test_an_ensemble_holds_more_and_says_more(lesson, record_property):
     gains = [(density[3] - density[:3].max()).item() for density, _ in found]
     record_property("log density of the truth, ensemble − best flow", gains)
     for density, held in found:
-        assert held[:3].mean() < 0.64  # "some ten per cent fewer"
+        assert held[:3].mean() < 0.64
         assert held[3] > held[:3].max()
         assert 0.62 < held[3] < 0.8
         assert density[3] > density[:3].max()
+    # "A flow promises 68 % and holds little more than half"
+    assert torch.stack([held[:3] for _, held in found]).mean() < 0.6
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -163,7 +165,7 @@ def test_a_predictive_check_sees_a_line_and_no_gain(lesson, npe, seed, record_pr
         record_property(f"Γ, estimate − truth in sd, {name}", z[name][0].item())
     assert seen["an iron line"] >= 0.75
     assert max(seen["as believed"], seen["gain 6 % off"]) <= 0.2
-    assert z["gain 6 % off"].max() < -1.2  # "by nearly two error bars", both
+    assert z["gain 6 % off"].max() < -1.2  # "about two error bars", both
     assert z["gain 6 % off"].min() > -3.2
     assert z["as believed"].abs().max() < 0.8
 
@@ -321,7 +323,7 @@ def test_where_adaptation_helps_where_not_and_where_it_harms(lesson, record_prop
             record_property(f"truths in 68 % regions [%], {way}, {case}", held)
     for found in all_found:
         plain, adapted = (found["background", way] for way in ("plain", "adapted"))
-        assert adapted[0] < 0.6 * plain[0]  # "errors halve"
+        assert adapted[0] < 0.5 * plain[0]  # "more than halves"
         assert adapted[1] < 0.85 * plain[1]
         assert plain[2] < adapted[2] < 58  # better is not honest
         knows = found["background", "simulated, 0-40"]

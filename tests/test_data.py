@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import pickle
 import re
 import shutil
 import threading
@@ -375,6 +376,11 @@ def test_numbers_of_another_machine_are_understood(tmp_path, good, read):
     for key, value in here.items():
         assert getattr(there[key], "dtype", None) == getattr(value, "dtype", None)
         assert np.all(np.asarray(there[key] == value))
+
+
+def test_an_error_travels_between_processes():
+    error = DataError("a file", "is damaged.", "Mend it.")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error) == "a file: is damaged. Mend it."
 
 
 def test_an_archive_of_absurd_size_is_not_unpacked(tmp_path):

@@ -4,6 +4,7 @@ Every Monte Carlo tolerance is five standard errors, which the sample itself or 
 """
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -103,6 +104,25 @@ def test_the_mask_of_numpy_integers_and_nothing():
     assert mask.tolist() == [True, False, True, False]
     assert filter_events(torch.zeros(0), TAU).tolist() == []
     assert filter_events(torch.tensor([1.0, 1.0]), 0.0).tolist() == [True, True]
+
+
+@pytest.mark.parametrize("kind", [">f8", "<f8", np.longdouble, ">i4", np.uint16])
+@pytest.mark.parametrize("paralyzable", [False, True])
+def test_the_mask_of_numbers_as_fits_files_hold_them(kind, paralyzable):
+    draw = np.random.default_rng(1)
+    times = np.sort(draw.integers(0, 3000, 1000)).astype(np.float64)
+    tau = draw.integers(0, 9, 1000).astype(np.float64)
+    expected = one_by_one(times, tau, paralyzable)
+    # A table's columns lie between each other, too.
+    table = np.zeros(1000, dtype=[("time", kind), ("grade", np.int8), ("tau", kind)])
+    table["time"], table["tau"] = times, tau
+    for t, d in ((times, table["tau"]), (table["time"], tau), (table["time"], table["tau"])):
+        mask = filter_events(t, d, paralyzable)
+        assert isinstance(mask, np.ndarray)
+        assert mask.tolist() == expected
+    assert filter_events(torch.as_tensor(times), table["tau"], paralyzable).tolist() == expected
+    same = filter_events(table["time"], np.asarray(3, dtype=kind), paralyzable)
+    assert same.tolist() == one_by_one(times, [3] * len(times), paralyzable)
 
 
 @pytest.mark.parametrize(
@@ -334,12 +354,39 @@ def test_shapes_kinds_and_seeds(device):
         ((torch.ones(3), 1e-3, -TAU), "dead_time must be"),
         ((torch.ones(3), 1e-3, math.inf), "dead_time must be"),
         ((torch.ones(3), 1e-3, "2.5 ms"), "dead_time must be"),
+        ((torch.ones(3), 1e-3, True), "dead_time must be"),
+        ((torch.ones(3), 1e-3, torch.tensor(True)), "dead_time must be"),
+        ((torch.ones(3), 1e-3, torch.tensor(math.nan)), "dead_time must be"),
+        ((torch.ones(3), 1e-3, np.array([TAU, TAU])), "dead_time must be"),
         ((torch.full((3,), 1e12), 1.0, TAU), "shorter bins"),
     ],
 )
 def test_wrong_rates_are_refused(arguments, says):
     with pytest.raises(ValueError, match=says):
         count_detected(*arguments)
+
+
+@pytest.mark.parametrize(
+    "dead_time",
+    [
+        np.float32(TAU),
+        np.longdouble(TAU),
+        np.int64(1),
+        np.array(TAU),
+        torch.tensor(TAU),
+        Fraction(1, 400),
+    ],
+)
+def test_any_real_number_is_a_dead_time(device, dead_time):
+    light = steady(800.0, 2e-3, 1.0, 3, device)
+    as_float = float(dead_time)
+    ours, expected = (
+        count_detected(light, 2e-3, tau, seeded(device)) for tau in (dead_time, as_float)
+    )
+    assert torch.equal(ours, expected)
+    simulate = DeadTimeSimulator(exposure=1.0, dead_time=dead_time)
+    assert type(simulate.dead_time) is float
+    assert simulate.dead_time == as_float
 
 
 # ---- what is left of a signal
@@ -410,6 +457,30 @@ def test_the_summary_is_that_of_the_light_curves(device, theta):
     torch.testing.assert_close(simulate(theta, seeded(device)), power)
 
 
+@pytest.mark.parametrize("options", [{}, {"segment": None}, {"summary": "cospectrum"}])
+@pytest.mark.parametrize(
+    "shape", [(1, 400), (3, 400), (5, 1, 400), (2, 399), (2, 2000), (400, 2), (400,), ()]
+)
+def test_light_curves_of_others_are_not_summarised(device, options, shape):
+    simulate = DeadTimeSimulator(exposure=2.0, **options)
+    with pytest.raises(ValueError, match="does not end in") as error:
+        simulate.summarise(torch.ones(shape, device=device))
+    for part in (str(shape), "(2, 400)", "make a DeadTimeSimulator"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("dead_time", "steps_per_bin"),
+    # In units of the bin. From a sixteenth of it on, half a dead time; below, half a bin.
+    [(10.0, 2), (1.0, 2), (0.5, 4), (0.3, 7), (1 / 16, 32), (0.99 / 16, 2), (1e-3, 2), (0.0, 2)],
+)
+def test_the_rate_is_constant_for_as_long_as_it_says(dead_time, steps_per_bin):
+    simulate = DeadTimeSimulator(exposure=1.0, bin_size=5e-3, dead_time=dead_time * 5e-3)
+    assert simulate._step == pytest.approx(5e-3 / steps_per_bin)
+    if dead_time >= 1 / 16:
+        assert simulate._step <= dead_time * 5e-3 / 2 * (1 + 1e-9)
+
+
 def test_shapes_follow_theta(device, theta):
     simulate = DeadTimeSimulator(exposure=1.0, n_detectors=3)
     assert simulate(theta.reshape(7, 10, 4)).shape == (7, 10, 99)
@@ -465,10 +536,19 @@ def test_a_piece_of_a_longer_light_curve_does_not_repeat(device, generator):
     [
         ({"exposure": 10.001}, "no whole number of bins"),
         ({"exposure": 0.01}, "three at"),
+        ({"exposure": math.nan}, "exposure must be a positive number of seconds, not nan"),
+        ({"exposure": math.inf}, "exposure must be a positive number of seconds, not inf"),
+        ({"exposure": -10.0}, "exposure must be a positive number of seconds, not -10"),
+        ({"bin_size": 0}, "bin_size must be a positive number of seconds, not 0"),
+        ({"bin_size": -5e-3}, "bin_size must be a positive number of seconds, not -0.005"),
+        ({"bin_size": math.nan}, "bin_size must be a positive number of seconds, not nan"),
         ({"segment": 20.0}, "it needs at least 3 bins, and no more than"),
         ({"dead_time": -1.0}, "dead_time must be"),
-        ({"n_detectors": 0}, "0 detectors"),
-        ({"n_detectors": 1, "summary": "cospectrum"}, "two for a cospectrum"),
+        ({"n_detectors": 0}, "n_detectors must be a whole number, 1 or more, not 0"),
+        ({"n_detectors": 1.5}, "n_detectors must be a whole number, 1 or more, not 1.5"),
+        ({"n_detectors": math.nan}, "n_detectors must be a whole number, 1 or more, not nan"),
+        ({"n_detectors": 1, "summary": "cospectrum"}, "use n_detectors=2, not 1"),
+        ({"n_detectors": 3, "summary": "cospectrum"}, "use n_detectors=2, not 3"),
         ({"summary": "bispectrum"}, "summary must be"),
         ({"longer": 0.5}, "longer must be"),
         ({"log_f": -1.0}, "f must be a growth"),

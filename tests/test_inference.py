@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import pickle
+from functools import partial
 
 import pytest
 import torch
@@ -169,6 +171,69 @@ def test_the_jitter_of_training_does_not_make_posteriors_wide():
     assert found.sbc_p > 1e-3
 
 
+@pytest.mark.parametrize("n_draws", [100, 400])
+def test_p_values_of_perfect_posteriors_are_uniform(n_draws):
+    """Without the last digits of the ranks, 100 draws make one p-value in four less than 0.05 (5000 tests)."""
+    generator = torch.Generator().manual_seed(1)
+    box = torch.zeros(2), torch.ones(2)
+    found = []
+    for _ in range(60):
+        theta = torch.rand(3000, 2, generator=generator)
+        draws = torch.rand(n_draws, 3000, 2, generator=generator)
+        result = inference.calibration(draws, theta, *box, generator)
+        found.append([*result.sbc_p.tolist(), result.tarp_p])
+    found = torch.tensor(found)
+    # 4.3 standard deviations of the binomial distribution, for SBC and for TARP
+    for p in (found[:, :2].flatten(), found[:, 2]):
+        share = (p < 0.1).double().mean()
+        assert abs(share - 0.1) < 4.3 * (0.09 / len(p)) ** 0.5
+
+
+def test_too_few_travels_between_processes():
+    error = pickle.loads(pickle.dumps(inference.TooFewError("too few", 3)))
+    assert (str(error), error.estimate) == ("too few", 3)
+
+
+def test_theta_may_lie_on_an_edge_of_its_prior(generator):
+    theta, x = problem(100, generator)
+    theta[0], theta[1, 1] = LOW, HIGH[1]
+    made = inference.train_posterior(
+        theta, x, LOW, HIGH, generator=generator, embedding=as_it_is, max_epochs=2
+    )
+    assert bool(made.log_prob(theta[None, :2], x[:2]).isfinite().all())
+    beyond = torch.stack([LOW - 0.1, HIGH + 0.1])
+    assert bool((made.log_prob(beyond[None], x[:2]) == -math.inf).all())
+    theta[2, 1] = HIGH[1] + 0.1
+    with pytest.raises(ValueError, match=r"columns \[1\] are not between low and high"):
+        inference.train_posterior(theta, x, LOW, HIGH, generator=generator)
+
+
+def test_data_that_are_not_finite_have_no_posterior(posterior, generator):
+    theta, x = problem(3, generator)
+    for wrong in (math.nan, -math.inf):
+        x[1, 0] = wrong
+        for ask in (lambda: posterior.sample(5, x), lambda: posterior.log_prob(theta, x)):
+            with pytest.raises(ValueError, match="1 of 3 data sets hold NaN or infinity"):
+                ask()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_theta_decides_the_dtype(dtype, generator, tmp_path):
+    theta, x = problem(60, generator)
+    counts = (100 * x).long()  # numbers of any kind, as numpy gives them
+    made = inference.train_posterior(
+        theta.to(dtype), counts, LOW, HIGH.double(), generator=generator, embedding=as_it_is,
+        max_epochs=2,
+    )  # fmt: skip
+    made.save(tmp_path / "it")
+    loaded = inference.load_posterior(tmp_path / "it", embedding=as_it_is)
+    for other in (counts, counts.float(), counts.double()):
+        log_q = loaded.log_prob(theta, other)
+        assert log_q.dtype == dtype
+        assert torch.equal(log_q, made.log_prob(theta, counts))
+    assert loaded.sample(3, counts[:2]).dtype == dtype
+
+
 def test_weights_that_explode_are_an_error(generator):
     theta, x = problem(60, generator)
     with pytest.raises(ValueError, match="smaller learning_rate"):
@@ -232,6 +297,28 @@ class TestFiles:
             inference.load_posterior(path)
         with pytest.raises(inference.PosteriorFileError, match="another one today"):
             inference.load_posterior(path, embedding=inference.weighted_sums)
+
+    @pytest.mark.parametrize("way", ["the same name", "a partial"])
+    def test_an_embedding_that_is_like_one_of_ours_is_not_taken_for_it(
+        self, way, tmp_path, generator
+    ):
+        def weighted_sums(shape):
+            return nn.Sequential(nn.Flatten(), nn.Linear(2, 16), nn.Tanh())
+
+        own = (
+            weighted_sums
+            if way == "the same name"
+            else partial(inference.weighted_sums, n_features=4)
+        )
+        made = inference.train_posterior(
+            *problem(60, generator), LOW, HIGH, generator=generator, embedding=own, max_epochs=1
+        )
+        made.save(tmp_path / "it")
+        with pytest.raises(inference.PosteriorFileError, match="embedding of its own"):
+            inference.load_posterior(tmp_path / "it")
+        loaded = inference.load_posterior(tmp_path / "it", embedding=own)
+        _, x = problem(5, generator)
+        assert torch.equal(loaded.features(x), made.features(x))
 
     def test_nothing_else_is_read(self, path, tmp_path):
         with pytest.raises(FileNotFoundError):

@@ -459,6 +459,11 @@ def test_a_corner_of_several_tells_them_apart_by_line_too(pairs):
     assert not pairs[0, 1].axison
 
 
+def test_a_corner_of_a_flux_in_its_own_unit(pairs):
+    samples = np.random.default_rng(1).normal([1.7, 3e-11], [0.1, 1e-12], (500, 2))
+    assert plotting.corner(pairs, samples, ["Γ", "flux (erg/cm²/s)"]) is pairs
+
+
 def test_a_corner_of_one_parameter():
     figure, axes = plt.subplots(1, 1, squeeze=False)
     samples = np.random.default_rng(4).normal(size=(100, 1))

@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from helpers.campaign.progress import Status, lock, status
-from helpers.campaign.settings import FORMAT, CampaignError, digest, refuse_others
+from helpers.campaign.settings import FORMAT, CampaignError, digest, in_a_line, refuse_others
 from helpers.campaign.shards import make, trial
 from helpers.campaign.store import shards_there, write_whole
 
@@ -66,8 +66,8 @@ def run(
 
     Raises:
         CampaignError: if the folder holds a campaign with other settings, or another run is at work
-            in it; if the recipe cannot be used; if the disk is full; if shards end the processes
-            of their workers again and again (after all others are done).
+            in it; if the seed or the recipe cannot be used; if the disk is full; if shards end the
+            processes of their workers again and again (after all others are done).
 
     Example:
         >>> import tempfile
@@ -87,7 +87,14 @@ def run(
     """
     from distributed import KilledWorker
 
-    text = Path(recipe).read_text(encoding="utf-8")
+    if not isinstance(seed, int) or seed < 0:
+        raise CampaignError(f"The seed must be an integer of 0 or more, not {seed!r}.")
+    try:
+        text = Path(recipe).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CampaignError(
+            f"{recipe} is not a text in UTF-8: {in_a_line(error)}. Save it as UTF-8."
+        ) from error
     folder = Path(folder).resolve()
     if shard < 1 or simulations < 1 or simulations % shard:
         shard = max(1, shard)

@@ -47,12 +47,18 @@ def read_settings(folder) -> dict:
     """The settings of the campaign in this folder.
 
     Raises:
-        CampaignError: if there is none.
+        CampaignError: if there is none, or its file is damaged.
     """
+    path = Path(folder, "campaign.json")
     try:
-        return json.loads(Path(folder, "campaign.json").read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise CampaignError(f"{folder} holds no campaign: `run` begins one.") from None
+    except ValueError as error:
+        raise CampaignError(
+            f"{path} is damaged: {in_a_line(error)}. Remove this file, and give the campaign's `run` "
+            "command with the same recipe and settings: with others it simulates all shards anew."
+        ) from error
 
 
 def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:

@@ -47,8 +47,10 @@ def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
         size: n of all pieces but the last: memory is needed for one piece and one shard.
 
     Raises:
-        CampaignError: if the folder holds no campaign, or a shard is damaged.
+        CampaignError: if the folder holds no campaign, a shard is damaged, or size is below 1.
     """
+    if size < 1:
+        raise CampaignError(f"size must be 1 or more, not {size}.")
     settings = read_settings(folder)
     n, piece = 0, None
     for number in shards_there(folder, settings):
@@ -74,7 +76,7 @@ def load(folder) -> tuple[Tensor, Tensor]:
     """
     settings = read_settings(folder)
     size = len(shards_there(folder, settings)) * settings["shard"]
-    for everything in pieces(folder, size):
+    for everything in pieces(folder, max(1, size)):
         return everything
     raise CampaignError(f"{folder} holds no simulation yet that did not fail.")
 
@@ -106,16 +108,19 @@ def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> i
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     written = 0
-    for i, (theta, x) in enumerate(pieces(folder, piece)):
-        path = unfinished / f"piece-{i:05}"
-        if format == "torch":
-            # Clones, because torch saves all of a storage of which a tensor may be a part.
-            content = {"theta": theta.clone(), "x": x.clone(), "parameters": names}
-            torch.save(content, path.with_suffix(".pt"))
-        else:
-            pq.write_table(_table(theta, x, names), path.with_suffix(".parquet"), **_PARQUET)
-        written += len(theta)
-    os.replace(unfinished, out)
+    try:
+        for i, (theta, x) in enumerate(pieces(folder, piece)):
+            path = unfinished / f"piece-{i:05}"
+            if format == "torch":
+                # Clones, because torch saves all of a storage of which a tensor may be a part.
+                content = {"theta": theta.clone(), "x": x.clone(), "parameters": names}
+                torch.save(content, path.with_suffix(".pt"))
+            else:
+                pq.write_table(_table(theta, x, names), path.with_suffix(".parquet"), **_PARQUET)
+            written += len(theta)
+        os.replace(unfinished, out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return written
 
 

@@ -28,7 +28,10 @@ class DataError(ValueError):
     """
 
     def __init__(self, file, problem, remedy):
-        super().__init__(f"{file}: {problem} {remedy}")
+        super().__init__(file, problem, remedy)  # all: else it could not travel between processes
+
+    def __str__(self):
+        return "{}: {} {}".format(*self.args)
 
 
 def _course_file(name):

@@ -28,6 +28,8 @@ __all__ = [
 _FORMAT, _VERSION = "xray-timing posterior", 1
 # Draws that are made at a time: a few hundred MB.
 _DRAWS = 200_000
+# As near to a corner, as a share of the box, as logits go.
+_EDGE = 1e-6
 
 
 class PosteriorFileError(ValueError):
@@ -83,11 +85,11 @@ class BoxPosterior:
                 ]
             )
         # Rounding must put none on an edge, where the density of its logit ends.
-        draws = self.low + (self.high - self.low) * torch.sigmoid(draws).clamp(1e-6, 1 - 1e-6)
+        draws = self.low + (self.high - self.low) * torch.sigmoid(draws).clamp(_EDGE, 1 - _EDGE)
         return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], len(self.low))
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
-        """(..., n) densities ln q of θ (..., n, P) inside the box, given x (n, *shape) or (1, *shape)."""
+        """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape); -∞ outside the box."""
         data = self._flat(x)
         if theta.shape[-1:] != self.low.shape or (
             len(data) > 1 and theta.shape[-2:-1] != (len(data),)
@@ -97,11 +99,14 @@ class BoxPosterior:
                 f"theta {tuple(theta.shape)} does not fit {len(data)} data sets of {len(self.low)} "
                 f"parameters: it must be (..., {n}, {len(self.low)})."
             )
-        share = (theta - self.low) / (self.high - self.low)
+        share = (theta.to(self.low) - self.low) / (self.high - self.low)
+        inside = ((share >= 0) & (share <= 1)).all(dim=-1)
+        share = share.clamp(_EDGE, 1 - _EDGE)
         with torch.no_grad():
             of_each = torch.stack([e.log_prob(torch.logit(share), data) for e in self._estimators])
         jacobian = (share * (1 - share) * (self.high - self.low)).log().sum(dim=-1)
-        return torch.logsumexp(of_each, dim=0) - math.log(len(of_each)) - jacobian
+        log_q = torch.logsumexp(of_each, dim=0) - math.log(len(of_each)) - jacobian
+        return torch.where(inside, log_q, -math.inf)
 
     def features(self, x: Tensor) -> Tensor:
         """(..., M) what the first network's embedding makes of data x (..., *shape)."""
@@ -136,7 +141,13 @@ class BoxPosterior:
             raise ValueError(
                 f"This posterior was trained on data of shape {self.shape}; x is {tuple(x.shape)}."
             )
-        return x.reshape(-1, *self.shape)
+        x = x.to(self.low.dtype).reshape(-1, *self.shape)
+        if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
+            raise ValueError(
+                f"{wrong} of {len(x)} data sets hold NaN or infinity: does a summary take the logarithm "
+                "of zero?"
+            )
+        return x
 
 
 def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxPosterior:
@@ -174,7 +185,9 @@ def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxP
             f"this one reads {_VERSION}): update the course, or train again."
         )
     settings = json.loads(content["settings"])
-    make = embedding or _EMBEDDINGS.get(settings["embedding"])
+    make = embedding
+    if make is None and not settings.get("own_embedding"):
+        make = _EMBEDDINGS.get(settings["embedding"])
     if make is None:
         raise PosteriorFileError(
             f"{path} has an embedding of its own, {settings['embedding']!r}: give the function that "
@@ -185,7 +198,7 @@ def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxP
         estimator = _Estimator(
             tuple(settings["shape"]), settings["n_parameters"], make,
             tuple(settings["hidden"]), settings["n_splines"],
-        )  # fmt: skip
+        ).to(content["low"])  # fmt: skip
         try:
             estimator.load_state_dict(state)
         except RuntimeError as error:
@@ -229,7 +242,7 @@ def train_posterior(
     arXiv:1705.07057, and Durkan et al. 2019, arXiv:1906.04032, for the transforms.
 
     Args:
-        theta: (n, P) draws from the prior, on the device that shall do the work.
+        theta: (n, P) draws from the prior, of the dtype and on the device that shall do the work.
         x: (n, ...) simulations, finite; of positive quantities that span decades, their logarithms.
         low, high: (P,) corners.
         generator: torch generator, on the CPU, of weights, order and split.
@@ -248,8 +261,8 @@ def train_posterior(
         The posterior.
 
     Raises:
-        ValueError: if shapes differ, there are fewer than 20 simulations, x is not finite, or a θ is
-            not inside the box.
+        ValueError: if shapes differ, there are fewer than 20 simulations, x is not finite, a θ is
+            outside the box, or no epoch had a finite loss.
 
     Example:
         One number, seen with an error of 0.1:
@@ -270,11 +283,17 @@ def train_posterior(
         )
     if len(theta) < 20:
         raise ValueError(f"{len(theta)} simulations cannot train a network: simulate thousands.")
+    x, low, high = (t.to(theta) for t in (x, low, high))
     if not bool(x.isfinite().all()):
         raise ValueError("x holds NaN or infinity: does a summary take the logarithm of zero?")
-    if not bool(((theta > low) & (theta < high)).all()):
-        raise ValueError("Some theta are not between low and high, the corners of their prior.")
-    logits = torch.logit((theta - low) / (high - low))
+    outside = ~((theta >= low) & (theta <= high)).all(dim=0)
+    if bool(outside.any()):
+        raise ValueError(
+            f"Some theta of columns {outside.nonzero().flatten().tolist()} are not between low and high, "
+            "the corners of their prior."
+        )
+    # A uniform prior draws its edge now and then: once in ten million times, by rounding.
+    logits = torch.logit(((theta - low) / (high - low)).clamp(_EDGE, 1 - _EDGE))
     estimators = []
     bar = tqdm(total=n_flows * max_epochs, desc="epochs", disable=not progress, leave=False)
     for _ in range(n_flows):
@@ -296,8 +315,10 @@ class _Estimator(nn.Module):
     def __init__(self, shape, n_parameters, embedding, hidden, n_splines):
         super().__init__()
         self.shape = shape
+        name = getattr(embedding, "__name__", repr(embedding))
         self.settings = {
-            "shape": shape, "n_parameters": n_parameters, "embedding": embedding.__name__,
+            "shape": shape, "n_parameters": n_parameters, "embedding": name,
+            "own_embedding": _EMBEDDINGS.get(name) is not embedding,
             "hidden": hidden, "n_splines": n_splines,
         }  # fmt: skip
         for name, size in (("x", shape), ("z", (n_parameters,))):

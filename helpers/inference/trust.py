@@ -35,8 +35,11 @@ class TooFewError(ValueError):
     """Too few test sets or draws for a verdict. Attribute `estimate`: what they say all the same."""
 
     def __init__(self, message, estimate):
-        super().__init__(message)
+        super().__init__(message, estimate)  # both: else it could not travel between processes
         self.estimate = estimate
+
+    def __str__(self):
+        return self.args[0]
 
 
 def ranks(draws: Tensor, theta: Tensor) -> Tensor:
@@ -129,7 +132,7 @@ def calibration(
         draws: (S, n, P) draws from the posteriors of n test sets, 100 or more each.
         theta: (n, P) the truths, drawn from the prior, 100 or more.
         low, high: (P,) corners of the prior, that scale the parameters for `coverage`.
-        generator: of its random points, on the CPU.
+        generator: of its random points and of the ranks' last digits, on the CPU.
 
     Raises:
         TooFewError: if there are fewer test sets or draws than that. It carries its estimate.
@@ -150,8 +153,8 @@ def calibration(
         z.mean(dim=0),
         z.std(dim=0) / len(theta) ** 0.5,
         z.std(dim=0),
-        torch.tensor([_uniform_p(column) for column in ranks(draws, theta).T]),
-        _uniform_p(covered),
+        torch.tensor([_uniform_p(r, len(draws), generator) for r in ranks(draws, theta).T]),
+        _uniform_p(covered, len(draws), generator),
     )
     if min(len(theta), len(draws)) < _ENOUGH:
         raise TooFewError(
@@ -162,8 +165,11 @@ def calibration(
     return found
 
 
-def _uniform_p(values):
-    return float(stats.kstest(values.cpu().numpy(), "uniform").pvalue)
+def _uniform_p(shares, n_draws, generator):
+    # Shares are one of 0/S, 1/S, ... S/S, and the test is for continuous numbers: spread them evenly.
+    within = torch.rand(shares.shape, generator=generator, dtype=torch.float64)
+    spread = (shares.cpu() * n_draws + within) / (n_draws + 1)
+    return float(stats.kstest(spread.numpy(), "uniform").pvalue)
 
 
 def predictive_p(

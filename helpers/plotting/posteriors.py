@@ -48,7 +48,9 @@ def corner(axes, samples, names, *, truth=None, limits=None):
                 f"samples {label} must be (n_samples, {n}), one column for each name and more "
                 f"samples than columns, not {values.shape}."
             )
-        if not np.isfinite(values).all() or np.linalg.matrix_rank(np.cov(values.T)) < n:
+        varies = np.isfinite(values).all() and (values.std(axis=0) > 0).all()
+        # Of correlations, for covariances of a flux are small in any unit
+        if not varies or np.linalg.matrix_rank(np.corrcoef(values.T)) < n:
             raise ValueError(f"samples {label} must be finite, and vary in {n} dimensions.")
     for what, wanted, shape in (
         ("axes", axes, (n, n)),

@@ -13,6 +13,7 @@ has the formulae that both are tested against.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numba
 import numpy as np
@@ -145,7 +146,8 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
     twice as many steps in each round.
 
     Args:
-        times: (n,) arrival times, sorted, s. A tensor, or a numpy array.
+        times: (n,) arrival times, sorted, s. A tensor, or a numpy array of any byte order, such as
+            FITS files hold.
         dead_time: τ, s, zero or more: a number, or (n,) what each photon would cause.
         paralyzable: whether photons that are not registered cause dead time too.
 
@@ -167,13 +169,14 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
         tensor([ True, False, False, False, False])
     """
     if not isinstance(times, Tensor):
-        tensor = torch.as_tensor(np.asarray(times))
-        return filter_events(tensor, dead_time, paralyzable).numpy()
+        return filter_events(_native(times), dead_time, paralyzable).numpy()
     if times.ndim != 1:
         raise ValueError(f"times must be one-dimensional, not of shape {tuple(times.shape)}.")
     if not times.dtype.is_floating_point:
         times = times.to(torch.float64)
-    tau = torch.as_tensor(dead_time, dtype=torch.float64, device=times.device)
+    if not isinstance(dead_time, Tensor):
+        dead_time = _native(dead_time)
+    tau = dead_time.to(times.device, torch.float64)
     if tau.ndim and tau.shape != times.shape:
         raise ValueError(
             f"dead_time must be a number, or one for each of the {len(times)} times, "
@@ -231,7 +234,7 @@ def count_detected(
         >>> print(f"{counts.mean() / 2.5e-3:.0f}")
         286
     """
-    _check_dead_time(dead_time)
+    dead_time = _check_dead_time(dead_time)
     if not (0 < dt < math.inf):
         raise ValueError(f"dt must be a positive number of seconds, not {dt}.")
     if rate.ndim == 0 or not rate.dtype.is_floating_point:
@@ -281,12 +284,12 @@ class DeadTimeSimulator:
     negative rates are set to zero (`simulate_light_curves` says what that costs the rms); all
     detectors see this rate, each draws its own photons and loses its own to dead time; the counts
     of all of them are added, and their periodogram taken. The rate is constant inside steps no
-    longer than half of a bin and of the shortest dead time, and there has the mean that the model's
-    continuous rate has: at 40 Hz and 2.5 ms this leaves an error of one per cent of the signal's
-    amplitude.
+    longer than half of a bin and of the shortest dead time (half a bin where that dead time is
+    below a sixteenth of a bin), and there has the mean that the model's continuous rate has: at
+    40 Hz and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
 
     Called on the parameters it returns a summary; `light_curves` returns the counts themselves,
-    `summarise` the summary of any counts.
+    `summarise` the summary of any counts of this shape.
     `theta` decides on dtype and device. Simulations draw their random numbers in groups of 32, from
     seeds that `generator` gives, so that results do not depend on `memory`.
 
@@ -300,7 +303,7 @@ class DeadTimeSimulator:
         segment: length of the pieces whose periodograms are averaged, s; None for one periodogram
             of the whole light curve.
         dead_time: τ, s: a number, zero or more, or a `DeadTimeDistribution` such as NUSTAR.
-        n_detectors: how many detectors see the source.
+        n_detectors: how many detectors see the source; two for a cospectrum.
         paralyzable: whether photons that are not registered cause dead time too.
         power_spectrum: the source: gets frequencies (n_frequencies,) in Hz and theta (..., P), and
             returns (..., n_frequencies) one-sided powers in (fractional rms)²/Hz.
@@ -318,7 +321,8 @@ class DeadTimeSimulator:
 
     Raises:
         ValueError: if an argument is not as above; when called, if theta is not (..., P) with
-            positive rates at its end, or a light curve has no count.
+            positive rates at its end, or a light curve has no count; by `summarise`, if counts are
+            not (..., n_detectors, n_bins).
 
     Example:
         A QPO with 40 per cent rms at 20 Hz, of whose power dead time leaves about an eighth:
@@ -348,18 +352,24 @@ class DeadTimeSimulator:
         longer: float = 1.5,
         memory: int | None = None,
     ):
-        _check_dead_time(dead_time)
+        dead_time = _check_dead_time(dead_time)
+        for name, value in (("exposure", exposure), ("bin_size", bin_size)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be a positive number of seconds, not {value}.")
         if not 1 <= longer < math.inf:
             raise ValueError(f"longer must be 1 or more, not {longer}.")
         if summary not in ("periodogram", "cospectrum"):
             raise ValueError(f'summary must be "periodogram" or "cospectrum", not {summary!r}.')
-        if n_detectors < 1 or (summary == "cospectrum" and n_detectors != 2):
+        if not isinstance(n_detectors, Integral) or n_detectors < 1:
+            raise ValueError(f"n_detectors must be a whole number, 1 or more, not {n_detectors!r}.")
+        if summary == "cospectrum" and n_detectors != 2:
             raise ValueError(
-                f"{n_detectors} detectors: at least one is needed, and two for a cospectrum."
+                f"A cospectrum is that of exactly two detectors: use n_detectors=2, not {n_detectors}."
             )
         self.exposure, self.bin_size = float(exposure), float(bin_size)
         self.segment = self.exposure if segment is None else float(segment)
-        self.dead_time, self.n_detectors, self.paralyzable = dead_time, n_detectors, paralyzable
+        self.n_detectors = int(n_detectors)
+        self.dead_time, self.paralyzable = dead_time, paralyzable
         self.power_spectrum, self.summary = power_spectrum, summary
         self.log_f, self.longer, self.memory = log_f, longer, memory
 
@@ -397,7 +407,14 @@ class DeadTimeSimulator:
 
     def summarise(self, counts: Tensor) -> Tensor:
         """(..., n_frequencies) summaries of counts (..., n_detectors, n_bins), observed or simulated."""
-        flat = counts.reshape(-1, *counts.shape[-2:]).permute(2, 1, 0)
+        own = self.n_detectors, self.n_bins
+        if counts.shape[-2:] != own:
+            raise ValueError(
+                f"counts have the shape {tuple(counts.shape)}, which does not end in (n_detectors, "
+                f"n_bins) = {own}. Give all detectors and all bins, or make a DeadTimeSimulator with "
+                "the n_detectors, exposure and bin_size of these light curves."
+            )
+        flat = counts.reshape(-1, *own).permute(2, 1, 0)
         return self._summarise(flat)[1].reshape(*counts.shape[:-2], -1)
 
     def _in_chunks(self, theta, generator, summarise):
@@ -570,6 +587,11 @@ class _Detector:
         return photons.unflatten(-1, (-1, self.per_bin)).sum(dim=-1).permute(2, 1, 0)
 
 
+def _native(numbers):
+    """A float64 tensor of numpy's numbers, whose byte order, kind and strides torch may not know."""
+    return torch.as_tensor(np.asarray(numbers, dtype=np.float64, order="C"))
+
+
 def _waiting_times(shape, cells, rate, step):
     """Exponential waiting times (..., rows), s, each cell of rows from its generator.
 
@@ -605,13 +627,17 @@ def _mean(dead_time):
 
 
 def _check_dead_time(dead_time):
+    """A distribution as it is, and any real number, of numpy or torch too, as a float."""
     if isinstance(dead_time, DeadTimeDistribution):
-        return
-    if not isinstance(dead_time, (int, float)) or not (0 <= dead_time < math.inf):
+        return dead_time
+    number = dead_time.item() if getattr(dead_time, "ndim", None) == 0 else dead_time
+    real = isinstance(number, Real) and not isinstance(number, bool)
+    if not (real and 0 <= number < math.inf):
         raise ValueError(
             "dead_time must be a number of seconds, zero or more and finite, or a "
             f"DeadTimeDistribution such as NUSTAR, not {dead_time!r}."
         )
+    return float(number)
 
 
 def _walk_abreast(counts, blind_until, wait, rate, tau, edges, per_draw):
