@@ -605,10 +605,10 @@ judge("  as believed", piled, tests, sharp(tests, generator).sqrt(), known)
 judge("  2 image 20 % wider", piled, tests, wide(tests, generator).sqrt(), known)
 
 # %% [markdown]
-# Read it row by row.
+# Read it row by row. (Where all is as believed, the least of four p-values may be small: 5000 simulations only just suffice for the QPO.)
 #
 # - **The varying dead time** biases the rate by several error bars, and the regions hold next to nothing. A hundred observations *together* are clearly unlike the simulations (`misspecification_p`, the last column but one, which compares the network's features by the distance that you build below). Single ones are not: the share that the **anomaly score** calls unlike stays at about the 1 % that it calls unlike by construction.
-# - **The wider image** biases Γ by most of an error bar, coverage falls, and in this table nobody objects, or hardly. What did, in lesson 15, were the rejected events, which the network never saw.
+# - **The wider image** biases Γ by about an error bar, coverage falls, and in this table hardly anything objects. What did, in lesson 15, were the rejected events, which the network never saw.
 # - **The population** leaves the simulator right, and coverage near 68 %. (This was the one to guess.) Yet $q$ is biased by about an error bar: where data say little, the prior speaks, and it says "most QPOs are broader than yours". Flat ranks over *your* prior say nothing of *their* population. And here `p(all)` raises its alarm, although no posterior is wrong, given its prior. **An alarm is not a diagnosis.**
 #
 # ## Unlike everything
@@ -635,7 +635,7 @@ for name, x in strange.items():
     print(f"{name:36s}{odd[0]:11.0%}{odd[1]:9.0%}{p:10.3f}")
 
 # %% [markdown]
-# The roots see nearly every line, and no steep source; the network's features see a part of both. Neither sees the gain, and hardly any the background, one spectrum at a time, although the next section will show parameters that are wrong by a third of the box. (Among all the faint and noisy spectra that the prior holds, there is a neighbour for nearly everything.) A hundred together give the background away; the gain stays hidden. **An alarm is worth hearing; silence is not safety.**
+# The roots see nearly every line, and no steep source; the network's features see a part of both. Neither sees the gain, and hardly any the background, one spectrum at a time, although the next section will show parameters that are wrong by a third of the box. (Among all the faint and noisy spectra that the prior holds, there is a neighbour for nearly everything.) A hundred together give the background away at once, the gain hardly or not at all. **An alarm is worth hearing; silence is not safety.**
 #
 # ## Adapting to data without labels
 #
