@@ -350,7 +350,7 @@ plotting.show(
     fig,
     alt=(
         "Share of truths inside over credibility for four flows trained on 500 simulations: all four lie "
-        "below the diagonal and its band, their ensemble lies on it or somewhat above."
+        "below the diagonal and its band, their ensemble lies inside the band."
     ),
 )
 
@@ -522,7 +522,7 @@ plotting.show(
     fig,
     alt=(
         "Ratio of one observed spectrum to its posterior mean, with the band of replicas: as believed and "
-        "with a wrong gain it stays in the band; with an iron line it rises out of it above 6 keV."
+        "with a wrong gain it hardly leaves the band; with an iron line it rises out of it above 6 keV."
     ),
 )
 
@@ -780,7 +780,7 @@ ax.minorticks_off()
 plotting.show(
     fig,
     alt=(
-        "Errors of the photon index for five seeds: adaptation halves them for the background, changes "
+        "Errors of the photon index for five seeds: adaptation more than halves them for the background, changes "
         "nothing for the gain, and multiplies them for another population; simulating the background is best."
     ),
 )
