@@ -8,6 +8,7 @@ TORCH_INDEX ?=
 LESSON ?=
 PROSE ?=
 LESSONS ?=
+FULL ?=
 # Whatever else `jupyter lab --help` knows, as --no-browser --port=9999.
 LAB_OPTIONS ?=
 bin := .venv/bin
@@ -48,7 +49,7 @@ bench: .venv/.ready  ## how fast the simulators are, beside their peers; about t
 	@$(bin)/python benchmarks/dead_time.py
 	@$(bin)/python benchmarks/pile_up.py
 
-evidence: .venv/.ready  ## rerun what the course claims, into docs/evidence.md; a quarter of an hour (FULL=1: hours)
+evidence: .venv/.ready  ## rerun what the course claims, into docs/evidence.md; seven minutes on two quiet cores (FULL=1: half an hour)
 	@$(bin)/python benchmarks/evidence.py $(if $(FULL),--full)
 
 check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy

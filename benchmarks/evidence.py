@@ -4,7 +4,7 @@
 
 Runs the ensembles of lessons 14 and 15 and the tests of what each lesson says in words, two at a time, and writes one
 report. Whatever is finished is kept in build/evidence until its code changes, so that an interrupted run goes on where
-it stopped. About a quarter of an hour on two cores; --full takes more mocks, three seeds, and the curves: hours.
+it stopped. Seven minutes on two quiet cores; --full takes more mocks, three seeds, and the curves: half an hour.
 """
 
 import argparse
@@ -212,5 +212,5 @@ def main(full):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="hours instead of a quarter of one")
+    parser.add_argument("--full", action="store_true", help="half an hour instead of seven minutes")
     main(parser.parse_args().full)

@@ -815,7 +815,7 @@ for name, values in results.items():
     print(f"{name:24s} mean Γ {values.mean():.3f} ± {values.std() / 600**0.5:.3f}   (truth 2.050)")
 
 # %% [markdown]
-# Nobody cheated, every correction was right, and the mean is wrong by many standard errors, *towards the literature*. (The few thousandths by which all that were checked may miss are the network's, and a posterior mean's: it leans on the prior.) Gains that pushed the result down to it were never looked for. That is **confirmation bias**, and emulators and networks invite it: nobody reruns the slow simulator to check a pleasant answer. Decide what you check *before* you see the result, and check a random share of the ones that please you.
+# Nobody cheated, every correction was right, and the mean is wrong by many standard errors, *towards the literature*. (The hundredth or so by which all that were checked may miss is the network's, and a posterior mean's: it leans on the prior.) Gains that pushed the result down to it were never looked for. That is **confirmation bias**, and emulators and networks invite it: nobody reruns the slow simulator to check a pleasant answer. Decide what you check *before* you see the result, and check a random share of the ones that please you.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.6 · What goes into the paper?  ·  core · 8 min · ●○○
