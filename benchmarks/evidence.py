@@ -40,6 +40,13 @@ ENSEMBLES = {
     ),
     "pile_up_ensemble": ("eROSITA", "ACIS"),
 }
+# What the summary calls it: what the ensembles print
+MEASURES = {
+    "(estimate − truth)/sd": "mean of (estimate - truth)/sd",
+    "its scatter": "scatter of (estimate - truth)/sd",
+    "least SBC p": "ranks uniform (SBC), p",
+    "mean posterior sd": "mean posterior sd",
+}
 INTRODUCTIONS = {
     "dead_time_ensemble": """## Dead time
 
@@ -142,6 +149,36 @@ def claims(text):
     return "\n".join(rows)
 
 
+def summary(studies_):
+    """The table of one section's ensembles, from (name, text): each parameter's calibration over the seeds."""
+    found = {}
+    for name, text in studies_:
+        set_up, seed = name.partition("-")[2].rsplit("-", 1)
+        if seed == "curve":
+            continue
+        table = [
+            [cell.strip() for cell in line.split("|")[1:-1]]
+            for line in text.splitlines()
+            if "|" in line
+        ]
+        rows = {label: values for label, *values in table}
+        for i, parameter in enumerate(rows[""]):
+            for label in MEASURES.values():
+                values = found.setdefault((set_up, parameter), {}).setdefault(label, [])
+                values.append(float(rows[label][i]))
+    lines = [
+        "| set-up | parameter | " + " | ".join(MEASURES) + " |",
+        "|---" * (len(MEASURES) + 2) + "|",
+    ]
+    for (set_up, parameter), measured in found.items():
+        cells = [
+            f"{min(values):.2g}" if label == MEASURES["least SBC p"] else spread(values)
+            for label, values in measured.items()
+        ]
+        lines.append(f"| {set_up} | {parameter} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def spread(values):
     """Mean ± standard deviation over seeds, to two digits of the latter.
 
@@ -186,8 +223,12 @@ def report(results, full):
         if section == "claims":
             parts.extend(f"### Lesson {name[-2:]}\n\n{claims(text)}" for name, text in studies_)
             continue
+        parts.append(summary(studies_))
         for name, text in studies_:
-            parts.append(text.strip())
+            seed = name.rpartition("-")[2]
+            title = "" if seed == "curve" else f", seed {seed}"
+            heading, _, rest = text.strip().partition("\n")
+            parts.append(f"{heading}{title}\n{rest}")
             if (ROOT / FIGURES / f"{_slug(name)}.png").exists():
                 alt = "Ranks of the truths, for each parameter: how far their distribution is from uniform."
                 parts.append(f"![{alt}](evidence/{_slug(name)}.png)")

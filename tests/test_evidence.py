@@ -61,6 +61,37 @@ def test_claims_are_read_with_their_numbers_and_kept_until_their_code_changes(ev
     assert "1.0 (3)" in report
 
 
+ENSEMBLE = """
+### LF
+
+| | rms | q |
+|---|---|---|
+| mean of (estimate - truth)/sd | {} | -0.5 |
+| scatter of (estimate - truth)/sd | 1 | 0.9 |
+| ranks uniform (SBC), p | {} | 1e-09 |
+| mean posterior sd | 0.1 | 2 |
+
+| posterior of a mock | rms | q |
+|---|---|---|
+| truth | 0.4 | 10 |
+"""
+
+
+def test_ensembles_are_summed_up_over_their_seeds(evidence):
+    texts = [ENSEMBLE.format(0.25, 0.5), ENSEMBLE.format(0.75, 0.03)]
+    results = [
+        ("dead_time_ensemble", f"dead_time_ensemble-LF-{seed}", text)
+        for seed, text in zip((1, 2, "curve"), [*texts, "\n### LF\n\nagainst"], strict=True)
+    ]
+    report = evidence.report(results, full=True)
+    assert (
+        "\n| LF | rms | 0.50 ± 0.35 (2) | 1.000 ± 0.000 (2) | 0.03 | 0.100 ± 0.000 (2) |\n"
+        "| LF | q | -0.500 ± 0.000 (2) | 0.900 ± 0.000 (2) | 1e-09 | 2.000 ± 0.000 (2) |\n"
+    ) in report
+    headings = [line for line in report.splitlines() if line.startswith("### ")]
+    assert headings == ["### LF, seed 1", "### LF, seed 2", "### LF"]
+
+
 def test_a_study_that_fails_is_an_error_and_leaves_nothing(evidence, tmp_path):
     script = tmp_path / "broken.py"
     script.write_text("print('half of it'); raise SystemExit('no more')")
@@ -77,5 +108,6 @@ def test_the_report_in_docs_names_every_study():
     module = script("benchmarks/evidence.py")
     report = (ROOT / module.REPORT).read_text(encoding="utf-8")
     for section, name, _ in module.studies(full=False):
-        heading = f"Lesson {name[-2:]}" if section == "claims" else name.split("-")[1]
+        set_up, seed = name.split("-")[1:] if section != "claims" else ("", "")
+        heading = f"Lesson {name[-2:]}" if section == "claims" else f"{set_up}, seed {seed}"
         assert f"\n### {heading}\n" in report, name
