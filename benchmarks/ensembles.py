@@ -94,7 +94,7 @@ class Study:
             share = (column[:, None] <= levels).double().mean(dim=0)
             ax.plot(levels, share - levels, style, label=name)
         ax.set(xlabel="rank of the truth in its posterior", ylabel="share below − rank")
-        ax.legend(fontsize=7, ncols=2)
+        ax.legend(fontsize=8, ncols=5, columnspacing=1, loc="lower right", bbox_to_anchor=(1, 1))
         fig.savefig(path, dpi=110)
         plt.close(fig)
 

@@ -267,6 +267,19 @@ class TestFiles:
         torch.save(content | changes, path)
         return content
 
+    def test_a_disk_that_fills_leaves_the_old_file_alone(self, path, posterior, monkeypatch):
+        before = path.read_bytes()
+
+        def half(content, file):
+            file.write_bytes(b"half of it")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(torch, "save", half)
+        with pytest.raises(OSError, match="No space"):
+            posterior.save(path)
+        assert path.read_bytes() == before
+        assert [file.name for file in path.parent.iterdir()] == ["posterior.pt"]
+
     def test_what_is_loaded_is_what_was_saved(self, path, posterior, generator):
         loaded = inference.load_posterior(path, embedding=as_it_is)
         _, x = problem(5, generator)

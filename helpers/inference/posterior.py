@@ -131,10 +131,13 @@ class BoxPosterior:
                 for e in self._estimators
             ],
         }
-        # Whole or not at all, whatever happens in between.
-        unfinished = path.with_name(path.name + ".tmp")
-        torch.save(content, unfinished)
-        os.replace(unfinished, path)
+        # Whole or not at all, whatever happens in between, and whoever else saves here.
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            torch.save(content, unfinished)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _flat(self, x):
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
