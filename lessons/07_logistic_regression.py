@@ -364,8 +364,9 @@ plotting.show(
     fig,
     alt=(
         "Left, contours of the loss with 300 steps of three descents from the origin: the smallest rate is "
-        "a quarter of the way there, the good one near the cross, the largest leaves the picture at once. Right, loss against "
-        "step: a slow fall, a fall to the minimum, and a jump up, with later returns and new jumps."
+        "a quarter of the way there, the good one near the cross, the largest leaves the picture at once. "
+        "Right, loss against step: a slow fall, a fall to the minimum, and a jump up, with later returns "
+        "and new jumps."
     ),
     colours=64,
 )

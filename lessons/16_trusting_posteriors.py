@@ -780,8 +780,9 @@ ax.minorticks_off()
 plotting.show(
     fig,
     alt=(
-        "Errors of the photon index for five seeds: adaptation more than halves them for the background, changes "
-        "nothing for the gain, and multiplies them for another population; simulating the background is best."
+        "Errors of the photon index for five seeds: adaptation more than halves them for the background, "
+        "changes nothing for the gain, and multiplies them for another population; simulating the background "
+        "is best."
     ),
 )
 
