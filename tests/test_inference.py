@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pickle
+from contextlib import chdir
 from functools import partial
 
 import pytest
@@ -35,16 +36,17 @@ def generator():
 
 @pytest.fixture(scope="module")
 def posterior(generator, tmp_path_factory):
-    os.chdir(folder := tmp_path_factory.mktemp("work"))
+    folder = tmp_path_factory.mktemp("work")
     state = torch.random.get_rng_state()
-    made = inference.train_posterior(
-        *problem(3000, generator),
-        LOW,
-        HIGH,
-        generator=generator,
-        embedding=as_it_is,
-        summary="two numbers",
-    )
+    with chdir(folder):  # where sbi would leave its logs
+        made = inference.train_posterior(
+            *problem(3000, generator),
+            LOW,
+            HIGH,
+            generator=generator,
+            embedding=as_it_is,
+            summary="two numbers",
+        )
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not list(folder.iterdir())
     return made
