@@ -38,7 +38,7 @@ def generator():
 def posterior(generator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     state = torch.random.get_rng_state()
-    with chdir(folder):  # where sbi would leave its logs
+    with chdir(folder):  # in which nothing may be left
         made = inference.train_posterior(
             *problem(3000, generator),
             LOW,
