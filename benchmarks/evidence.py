@@ -82,7 +82,7 @@ def studies(full):
                 extra = ["--seed", str(seed), "--figure", str(FIGURES / f"{_slug(name)}.png")]
                 yield script, name, [f"benchmarks/{script}.py", "--set-up", set_up, *size, *extra]
         if full:
-            for set_up in {"HF", "LF averaged", "eROSITA"} & set(set_ups):
+            for set_up in (s for s in set_ups if s in ("LF averaged", "HF", "eROSITA")):
                 command = [f"benchmarks/{script}.py", "--set-up", set_up, "--curve", *size]
                 yield script, f"{script}-{set_up}-curve", command
     for path in sorted((ROOT / "tests").glob("test_claims_*.py")):
