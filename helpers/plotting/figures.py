@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from PIL import Image  # matplotlib brings it along
 
 _STYLE = Path(__file__).parents[1] / "course.mplstyle"
-LINE_STYLES = ("-", "--", "-.", ":")
+_LINE_STYLES = ("-", "--", "-.", ":")
 
 
 class Figure:
@@ -104,6 +104,11 @@ def mark_guess(ax, guess, axis="x"):
         )
         ax.legend()
     return ax
+
+
+def line_style(number):
+    """The style of the curve of this number, so that not colour alone tells neighbours apart."""
+    return _LINE_STYLES[number % len(_LINE_STYLES)]
 
 
 def steps(ax, edges, values, errors=None, **style):

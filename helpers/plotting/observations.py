@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from helpers.plotting.figures import LINE_STYLES, luminance
+from helpers.plotting.figures import line_style, luminance
 
 # What each label looks like, so that a state looks the same in all figures of the course
 LOOKS = {
@@ -261,8 +261,8 @@ def pair_plot(axes, table, columns, below="state_label", above="object_label", l
             for number, label in enumerate(_in_order(table[below])):
                 counts, _ = np.histogram(data[x][(table[below] == label).to_numpy()], edges)
                 style = {"color": LOOKS.get(label, ("0.3", ""))[0], "linewidth": 1.2}
-                line = LINE_STYLES[number % len(LINE_STYLES)]
-                ax.stairs(counts / max(counts.max(), 1), edges, linestyle=line, **style)
+                style["linestyle"] = line_style(number)
+                ax.stairs(counts / max(counts.max(), 1), edges, **style)
             continue
         ax.set(yscale=scale[y], ylim=limits[y])
         if scale[y] == "log":

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import ndimage
 
-from helpers.plotting.figures import LINE_STYLES
+from helpers.plotting.figures import line_style
 
 
 def corner(axes, samples, names, *, truth=None, limits=None):
@@ -70,7 +70,7 @@ def corner(axes, samples, names, *, truth=None, limits=None):
             ax.axis("off")
             continue
         for number, (label, values) in enumerate(several.items()):
-            style = {"linestyles": LINE_STYLES[number % len(LINE_STYLES)]}
+            style = {"linestyles": line_style(number)}
             style["colors"] = colours[number % len(colours)]
             if i == j:
                 density, edges = np.histogram(values[:, i], 40, limits[i], density=True)
@@ -139,8 +139,7 @@ def rank_histograms(ax, ranks, *, n_bins=10, probability=0.99):
     edges = np.linspace(0, 1, n_bins + 1)
     for number, (label, values) in enumerate(several.items()):
         counts, _ = np.histogram(values, edges)
-        line = LINE_STYLES[number % len(LINE_STYLES)]
-        style = {"linestyle": line, "color": f"C{number % 7}", "label": label}
+        style = {"linestyle": line_style(number), "color": f"C{number % 7}", "label": label}
         height = counts / len(values) * n_bins
         ax.stairs(height, edges, baseline=None, linewidth=1.4, **style)
         # Axes side by side may share this one.
@@ -185,8 +184,7 @@ def coverage(ax, shares, *, probability=0.99):
     ax.plot((0, 1), (0, 1), color="0.6", linewidth=0.8)
     for number, (label, values) in enumerate(several.items()):
         held = np.searchsorted(np.sort(values), levels, side="right") / len(values)
-        line = LINE_STYLES[number % len(LINE_STYLES)]
-        ax.plot(levels, held, line, color=f"C{number % 7}", label=label)
+        ax.plot(levels, held, line_style(number), color=f"C{number % 7}", label=label)
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     ax.set(xlabel="credibility of the region", ylabel="share of truths inside")
     if list(several) != [""]:

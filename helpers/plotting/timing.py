@@ -3,7 +3,7 @@
 import numpy as np
 
 from helpers.features import HUE_CENTRE
-from helpers.plotting.figures import LINE_STYLES, steps
+from helpers.plotting.figures import line_style, steps
 from helpers.plotting.observations import LOOKS, drawn_on_logarithms, need, points
 
 #: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
@@ -127,7 +127,7 @@ def power_spectra(ax, frequency, power, *, errors=None, noise=None):
             np.where(drawn, frequency * values, np.nan),
             None if error is None else np.where(drawn, frequency * error, np.nan),
             color=f"C{number}",
-            linestyle=LINE_STYLES[number % len(LINE_STYLES)],
+            linestyle=line_style(number),
             label=f"{name}{lost}".strip() or None,
         )
     for name, level in levels.items():
