@@ -37,23 +37,23 @@ browser-test: .venv/.ready  ## a learner's afternoon in Chromium without a scree
 	@$(bin)/pytest tests/browser -v --lessons "$(LESSONS)"
 
 notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one lesson: LESSON=01)
-	@$(bin)/python lessons/build.py $(if $(PROSE),--prose) $(LESSON)
+	@$(bin)/python -m course.build $(if $(PROSE),--prose) $(LESSON)
 
 slides: .venv/.ready  ## build slides/ for teaching from the built notebooks; they need no network
-	@$(bin)/python lessons/slides.py --chromium "$$($(bin)/python tests/browser/chromium.py 2>/dev/null)"
+	@$(bin)/python -m course.slides --chromium "$$($(bin)/python tests/browser/chromium.py 2>/dev/null)"
 
 data: .venv/.ready  ## rebuild the course data: the real from their public sources (needs the network), the simulated
-	@$(bin)/python data/build.py
+	@$(bin)/python -m course.make_data
 
 bench: .venv/.ready  ## how fast the simulators are, beside their peers; about ten minutes on a quiet machine
-	@$(bin)/python benchmarks/dead_time.py
-	@$(bin)/python benchmarks/pile_up.py
+	@$(bin)/python evidence/speed_dead_time.py
+	@$(bin)/python evidence/speed_pile_up.py
 
 evidence: .venv/.ready  ## rerun what the course claims, into docs/evidence.md; seven minutes on two quiet cores (FULL=1: half an hour)
-	@$(bin)/python benchmarks/evidence.py $(if $(FULL),--full)
+	@$(bin)/python evidence/report.py $(if $(FULL),--full)
 
 check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy
-	@$(bin)/python -m helpers.check_env
+	@$(bin)/python -m course.check_env
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -15,8 +15,8 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 
+from course.checks import lesson_00 as check
 from helpers import plotting
-from helpers.checks import lesson_00 as check
 
 plotting.use_course_style()
 

@@ -13,8 +13,8 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 
+from course.checks import lesson_01 as check
 from helpers import data, plotting
-from helpers.checks import lesson_01 as check
 from helpers.spectra import power_law
 
 plotting.use_course_style()

@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from course.checks import lesson_02 as check
 from helpers import data, plotting
-from helpers.checks import lesson_02 as check
 
 plotting.use_course_style()
 pd.set_option("display.max_colwidth", None, "display.precision", 2)

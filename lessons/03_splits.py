@@ -23,8 +23,8 @@ from sklearn.model_selection import (
 from sklearn.neighbors import KNeighborsClassifier
 from tqdm.auto import tqdm
 
+from course.checks import lesson_03 as check
 from helpers import data, plotting
-from helpers.checks import lesson_03 as check
 
 plotting.use_course_style()
 

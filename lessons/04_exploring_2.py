@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from course.checks import lesson_04 as check
 from helpers import data, plotting
-from helpers.checks import lesson_04 as check
 from helpers.resampling import resample_sources
 from helpers.spectra import power_law
 

@@ -23,8 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from course.checks import lesson_05 as check
 from helpers import data, plotting
-from helpers.checks import lesson_05 as check
 from helpers.preprocessing import GROUPS, STATE_FEATURES, prepare, preprocessor
 
 plotting.use_course_style()

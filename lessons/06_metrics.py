@@ -21,8 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
+from course.checks import lesson_06 as check
 from helpers import data, plotting
-from helpers.checks import lesson_06 as check
 from helpers.preprocessing import GROUPS, preprocessor
 
 plotting.use_course_style()

@@ -21,8 +21,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from tqdm.auto import tqdm
 
+from course.checks import lesson_07 as check
 from helpers import data, plotting
-from helpers.checks import lesson_07 as check
 from helpers.preprocessing import GROUPS, preprocessor
 from helpers.resampling import resample_sources
 

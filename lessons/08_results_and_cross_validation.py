@@ -29,9 +29,10 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from tqdm.auto import tqdm
 
+from course.checks import lesson_08 as check
+
 # %%
 from helpers import data, plotting
-from helpers.checks import lesson_08 as check
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
 from helpers.resampling import resample_sources
 

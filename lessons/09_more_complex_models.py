@@ -27,15 +27,16 @@ from sklearn.tree import DecisionTreeClassifier, export_text, plot_tree
 from torch import nn
 from tqdm.auto import tqdm
 
+from course.archive import sources as simulator
+from course.archive.observer import INSTRUMENTS
+from course.checks import lesson_09 as check
+
 # %%
 from helpers import data, plotting
-from helpers.checks import lesson_09 as check
 from helpers.networks import NetworkClassifier, convolutional, feed_forward, probabilities
 from helpers.networks import train as train_network
-from helpers.observer import INSTRUMENTS
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
 from helpers.resampling import resample_sources
-from helpers.simulators import sources as simulator
 
 plotting.use_course_style()
 train, validation = data.load_split()
@@ -497,11 +498,15 @@ for decay in (0.0, 1.0):
 # %% tags=["nbval-ignore-output", "slide"]
 fig, ax = plt.subplots()
 epochs = np.arange(1, 41)
-for (decay, history), (colour, width) in zip(histories.items(), (("C1", 1), ("C0", 2.4)), strict=True):
+for (decay, history), (colour, width) in zip(
+    histories.items(), (("C1", 1), ("C0", 2.4)), strict=True
+):
     for values, style, what in zip(
         history, ("--", "-"), ("training rows", "held-out sources"), strict=True
     ):
-        ax.plot(epochs, values, style, color=colour, linewidth=width, label=f"{what}, decay {decay:g}")
+        ax.plot(
+            epochs, values, style, color=colour, linewidth=width, label=f"{what}, decay {decay:g}"
+        )
 ax.set(xlabel="epoch", ylabel="loss (mean of −ln p)", ylim=(0, None))
 plotting.mark_guess(ax, my_guess)
 ax.legend(fontsize=9)
@@ -762,7 +767,7 @@ pd.DataFrame(duel, heads).T.round(2)
 # %% [markdown]
 # ## More data
 #
-# How much does it lack? A **learning curve**: train on some of the sources, score on the validation sources. And then, do what only someone with a simulator can: draw *new* sources from the very distributions that made the archive (`helpers/simulators/sources.py`). Their power spectra are quickly made: a power is its expectation times a random number of known distribution.
+# How much does it lack? A **learning curve**: train on some of the sources, score on the validation sources. And then, do what only someone with a simulator can: draw *new* sources from the very distributions that made the archive (`course/archive/sources.py`). Their power spectra are quickly made: a power is its expectation times a random number of known distribution.
 
 # %%
 pca = INSTRUMENTS["rxte"]

@@ -23,8 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 from tqdm.auto import tqdm
 
+from course.checks import lesson_10 as check
 from helpers import data, plotting
-from helpers.checks import lesson_10 as check
 from helpers.preprocessing import GROUPS, STATE_FEATURES, prepare, preprocessor
 from helpers.resampling import resample_sources
 

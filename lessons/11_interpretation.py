@@ -21,8 +21,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from tqdm.auto import tqdm
 
+from course.checks import lesson_11 as check
 from helpers import data, plotting
-from helpers.checks import lesson_11 as check
 from helpers.networks import feed_forward, probabilities
 from helpers.networks import train as train_network
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor

@@ -20,9 +20,9 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, recall_sc
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
+from course.archive.observer import INSTRUMENTS, spectral_features
+from course.checks import lesson_12 as check
 from helpers import data, plotting
-from helpers.checks import lesson_12 as check
-from helpers.observer import INSTRUMENTS, spectral_features
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
 from helpers.resampling import resample_sources
 

@@ -30,9 +30,10 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
+from course.checks import lesson_13 as check
+
 # %%
 from helpers import data, plotting
-from helpers.checks import lesson_13 as check
 from helpers.spectra import Response, power_law
 
 plotting.use_course_style()

@@ -18,18 +18,18 @@ import torch
 from scipy.optimize import minimize
 from stingray.deadtime.model import pds_model_zhang
 
+from course.checks import lesson_14 as check
 from helpers import plotting
-from helpers.checks import lesson_14 as check
-from helpers.inference import train_posterior
-from helpers.renewal import detected_rate, incident_rate, signal_transfer, white_noise
-from helpers.simulators.dead_time import (
+from helpers.dead_time import (
     NUSTAR,
     DeadTimeSimulator,
     count_detected,
     filter_events,
     qpo,
 )  # fmt: skip
-from helpers.simulators.light_curves import averaged_periodogram, log_bin
+from helpers.dead_time_theory import detected_rate, incident_rate, signal_transfer, white_noise
+from helpers.light_curves import averaged_periodogram, log_bin
+from helpers.posteriors import train_posterior
 
 plotting.use_course_style()
 
@@ -873,7 +873,7 @@ recipe, folder = Path(home.name, "recipe.py"), Path(home.name, "lf")
 recipe.write_text("""
 import torch
 from torch.distributions import Independent, Uniform
-from helpers.simulators.dead_time import DeadTimeSimulator
+from helpers.dead_time import DeadTimeSimulator
 
 parameters = ("rms", "nu0", "q", "rate")
 low, high = torch.tensor([0.1, 5.0, 3.0, 500.0]), torch.tensor([0.5, 40.0, 30.0, 1500.0])

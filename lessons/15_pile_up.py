@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
+from course.checks import lesson_15 as check
 from helpers import data, plotting
-from helpers.checks import lesson_15 as check
-from helpers.inference import convolution, train_posterior
-from helpers.simulators.ccd import ACIS, EROSITA
-from helpers.simulators.pile_up import (
+from helpers.ccd import ACIS, EROSITA
+from helpers.pile_up import (
     PileUpSimulator,
     absorbed_blackbody,
     absorbed_power_law,
     davis_spectrum,
 )
+from helpers.posteriors import convolution, train_posterior
 
 plotting.use_course_style()
 

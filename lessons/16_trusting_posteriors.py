@@ -19,25 +19,24 @@ import numpy as np
 import torch
 from torch import nn
 
+from course.checks import lesson_16 as check
+
 # %%
 from helpers import data, plotting
-from helpers.checks import lesson_16 as check
-from helpers.inference import (
-    PosteriorFileError,
+from helpers.ccd import ACIS
+from helpers.dead_time import NUSTAR, DeadTimeSimulator
+from helpers.diagnostics import (
     TooFewError,
     anomaly_p,
     calibration,
     credibility,
     importance_sample,
-    load_posterior,
     misspecification_p,
     predictive_p,
-    train_posterior,
     uniform_band,
 )
-from helpers.simulators.ccd import ACIS
-from helpers.simulators.dead_time import NUSTAR, DeadTimeSimulator
-from helpers.simulators.pile_up import PileUpSimulator
+from helpers.pile_up import PileUpSimulator
+from helpers.posteriors import PosteriorFileError, load_posterior, train_posterior
 from helpers.spectra import power_law
 
 plotting.use_course_style()

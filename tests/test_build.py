@@ -11,10 +11,10 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from scripts import script
 
-BUILD = Path(__file__).parents[1] / "lessons" / "build.py"
-build = script("lessons/build.py")
+from course import build
+
+BUILD = Path(build.__file__)
 
 TITLE = "# %% [markdown]\n# # A lesson\n"
 

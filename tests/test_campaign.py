@@ -340,7 +340,7 @@ def test_the_course_is_covered_by_its_sources(tmp_path):
     text = (ROOT / "docs/recipes/dead_time.py").read_text()
     found = settings.environment(text, "cpu")
     names = {"dead_time", "light_curves", "streams"}
-    assert {f"helpers.simulators.{name}" for name in names} < set(found["sources"])
+    assert {f"helpers.{name}" for name in names} < set(found["sources"])
     assert not {name for name in found["sources"] if "plotting" in name}
     assert {"numba", "numpy", "scipy", "torch"} <= set(found["versions"])
 

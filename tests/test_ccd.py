@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import integrate, ndimage, stats
 
-from helpers.simulators.ccd import (
+from helpers.ccd import (
     ACIS,
     ACIS_SUBARRAY,
     EROSITA,

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import checks
-from helpers.checks import Hint, Verdict, array, exercise, function, number, sorting
+from course import checks
+from course.checks import Hint, Verdict, array, exercise, function, number, sorting
 
 ELSEWHERE = 3
 
@@ -318,7 +318,7 @@ def test_function_hands_on_what_the_answer_returns():
 
 def test_sorting(monkeypatch):
     shown = []
-    monkeypatch.setattr("helpers.checks.display", shown.append)
+    monkeypatch.setattr("course.checks.display", shown.append)
     check = sorting("Exercise 9.9", {"a": ("x", "A!"), "b": ("y", "B!"), "c": ("x", "C!")})
     right = {"a": "x", "b": "y", "c": "x"}
     for answer, state, message in (

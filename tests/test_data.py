@@ -19,8 +19,8 @@ import torch
 from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripts import script
 
+from course import make_data
 from helpers import data
 from helpers.data import (
     DataError,
@@ -142,7 +142,7 @@ def test_nicer_sees_a_photon_index_that_makes_sense():
 
 @pytest.fixture(scope="module")
 def build():
-    return script("data/build.py")
+    return make_data
 
 
 def ogip(matrix, first, tlmin, variable):

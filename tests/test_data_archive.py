@@ -206,7 +206,7 @@ data.files._DATA = pathlib.Path(sys.argv[1])
 start = time.process_time()
 data.load_observations("first"), data.load_truth(), data.load_light_curves()
 assert time.process_time() - start < 2
-assert not {"torch", "stingray", "astropy", "helpers.simulators"} & sys.modules.keys()
+assert not {"torch", "stingray", "astropy", "helpers.light_curves"} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", code, data.files._DATA], check=True, cwd=ROOT)
 

@@ -15,9 +15,9 @@ from scipy import stats
 from stingray.deadtime.model import pds_model_zhang
 from stingray.filters import _non_paralyzable_dead_time, get_deadtime_mask
 
-from helpers import renewal
-from helpers.simulators import dead_time as module
-from helpers.simulators.dead_time import (
+from helpers import dead_time as module
+from helpers import dead_time_theory
+from helpers.dead_time import (
     NUSTAR,
     DeadTimeDistribution,
     DeadTimeSimulator,
@@ -25,7 +25,7 @@ from helpers.simulators.dead_time import (
     filter_events,
     qpo,
 )
-from helpers.simulators.light_curves import averaged_cospectrum, averaged_periodogram, log_bin
+from helpers.light_curves import averaged_cospectrum, averaged_periodogram, log_bin
 
 TAU = 2.5e-3
 # Bins shorter than, as long as, longer and much longer than the dead time (that one by photons).
@@ -190,7 +190,7 @@ def test_the_detected_rate(device, generator, tau, paralyzable, dt):
         counts = count_detected(light, dt, tau, generator, paralyzable=paralyzable)
         # Until it has forgotten that it began live.
         detected = counts[:, math.ceil(0.2 / dt) :].mean(dim=-1) / dt
-        assert abs(z_score(detected, renewal.detected_rate(rate, mean, paralyzable))) < 5
+        assert abs(z_score(detected, dead_time_theory.detected_rate(rate, mean, paralyzable))) < 5
 
 
 @pytest.mark.parametrize("dt", [5e-4, 5e-3])
@@ -201,7 +201,7 @@ def test_the_white_noise_is_renewal_theorys(device, generator, tau, paralyzable,
     counts = count_detected(light, dt, tau, generator, paralyzable=paralyzable)
     # Left out: the beginning. Right: averages of four segments, which are near to normal.
     frequency, power = averaged_periodogram(counts[:, round(1 / dt) :].double(), dt, 1.0)
-    theory = renewal.white_noise(
+    theory = dead_time_theory.white_noise(
         frequency, rate, tau, bin_size=dt, paralyzable=paralyzable
     ).cpu().numpy()  # fmt: skip
     assert np.abs(z_score(power, theory)).max() < 5
@@ -404,9 +404,9 @@ def test_a_weak_wave_keeps_the_share_that_theory_says(device, generator, frequen
     # Relative to the incident wave, sin ωt, with the mean over a bin taken out.
     left = 2j * (counts * torch.exp(-1j * omega * middle)).sum() / counts.sum()
     left /= amplitude * float(torch.sinc(torch.tensor(frequency * dt)))
-    theory = renewal.signal_transfer(torch.tensor([frequency]), rate, TAU)[0]
+    theory = dead_time_theory.signal_transfer(torch.tensor([frequency]), rate, TAU)[0]
     # Noise at this frequency; and terms of second order, which vary as the amplitude squared.
-    noise = renewal.white_noise(torch.tensor([frequency]), rate, TAU, bin_size=dt)[0]
+    noise = dead_time_theory.white_noise(torch.tensor([frequency]), rate, TAU, bin_size=dt)[0]
     error = math.sqrt(noise / counts.sum()) / amplitude
     assert abs(left - theory) < 5 * error + 2 * amplitude**2 * abs(theory)
 
@@ -509,7 +509,7 @@ def test_the_cospectrum_has_no_noise_and_what_is_left_of_the_signal(device, gene
     left = DeadTimeSimulator(**options)(parameters.expand(2000, 4), generator)
     simulate = DeadTimeSimulator(dead_time=0.0, **options)
     whole = simulate(parameters.expand(2000, 4), generator).double().cpu()
-    share = renewal.signal_transfer(simulate.frequencies, 1000.0, TAU).abs().square()
+    share = dead_time_theory.signal_transfer(simulate.frequencies, 1000.0, TAU).abs().square()
     peak = slice(15, 25)
     expected = float(whole.mean(dim=0)[peak] @ share[peak])
     error = float((whole[:, peak] @ share[peak]).std()) / 2000**0.5

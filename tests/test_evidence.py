@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def evidence(tmp_path, monkeypatch):
     """The script, on a project of its own."""
-    module = script("benchmarks/evidence.py")
+    module = script("evidence/report.py")
     monkeypatch.setattr(module, "ROOT", tmp_path)
-    (tmp_path / "tests").mkdir()
+    (tmp_path / "evidence/claims").mkdir(parents=True)
     (tmp_path / module.KEPT).mkdir(parents=True)
     return module
 
@@ -39,7 +39,7 @@ def test_yes_or_no():
 
 
 def test_claims_are_read_with_their_numbers_and_kept_until_their_code_changes(evidence, tmp_path):
-    path = tmp_path / "tests/test_claims_07.py"
+    path = tmp_path / "evidence/claims/test_lesson_07.py"
     path.write_text(CLAIMS)
     ((section, name, command),) = (s for s in evidence.studies(False) if s[0] == "claims")
     text = evidence.run(name, command)
@@ -99,13 +99,13 @@ def test_a_study_that_fails_is_an_error_and_leaves_nothing(evidence, tmp_path):
         evidence.run("a study", ["broken.py"])
     script.write_text("print('all of it')")
     assert evidence.run("a study", ["broken.py"]) == "all of it\n"
-    (tmp_path / "tests/test_claims_01.py").write_text("import nothing_of_this_name")
+    (tmp_path / "evidence/claims/test_lesson_01.py").write_text("import nothing_of_this_name")
     with pytest.raises(RuntimeError, match="nothing_of_this_name"):
-        evidence.run("test_claims_01", ["-m", "pytest", "tests/test_claims_01.py"])
+        evidence.run("test_claims_01", ["-m", "pytest", "evidence/claims/test_lesson_01.py"])
 
 
 def test_the_report_in_docs_names_every_study():
-    module = script("benchmarks/evidence.py")
+    module = script("evidence/report.py")
     report = (ROOT / module.REPORT).read_text(encoding="utf-8")
     for section, name, _ in module.studies(full=False):
         set_up, seed = name.split("-")[1:] if section != "claims" else ("", "")

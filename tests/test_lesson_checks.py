@@ -7,13 +7,13 @@ import answers
 import numpy as np
 import pytest
 
-import helpers.checks
+import course.checks
 
 ALL = [
     pytest.param(getattr(module, name), id=name)
     for module in (
-        importlib.import_module(f"helpers.checks.{info.name}")
-        for info in pkgutil.iter_modules(helpers.checks.__path__)
+        importlib.import_module(f"course.checks.{info.name}")
+        for info in pkgutil.iter_modules(course.checks.__path__)
     )
     for name in module.__all__
 ]
@@ -32,7 +32,7 @@ def verdict(monkeypatch):
 
     def ask(check, answer):
         shown = []
-        monkeypatch.setattr(helpers.checks, "display", shown.append)
+        monkeypatch.setattr(course.checks, "display", shown.append)
         monkeypatch.setattr("helpers.plotting.figures.display", lambda figure: None)
         returned = check(answer)
         assert len(shown) == 1

@@ -48,7 +48,7 @@ def test_exercises_are_numbered_timed_and_checked(path, lesson, prose):
     assert numbers == [f"{number}.{k}" for k in range(1, len(numbers) + 1)]
     assert 4 <= len(numbers) <= 7
     code = "\n".join(cell.source for cell in lesson.cells if cell.cell_type == "code")
-    checks = importlib.import_module(f"helpers.checks.lesson_{number:02d}").__all__
+    checks = importlib.import_module(f"course.checks.lesson_{number:02d}").__all__
     for check in checks:
         assert f"check.{check}(" in code
     assert len(checks) == len(numbers)

@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.integrate import quad
 from stingray import AveragedCrossspectrum, AveragedPowerspectrum, Lightcurve, Powerspectrum
 
-from helpers.simulators.light_curves import (
+from helpers.light_curves import (
     averaged_cospectrum,
     averaged_periodogram,
     log_bin,

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
+from course.archive.observer import (
+    BIN,
+    INSTRUMENTS,
+    TIMING_SEGMENT,
+    spectral_features,
+    timing_features,
+)
 from helpers.data import load_spectrum
-from helpers.observer import BIN, INSTRUMENTS, TIMING_SEGMENT, spectral_features, timing_features
 
 RXTE = INSTRUMENTS["rxte"]
 N_BINS = round(TIMING_SEGMENT / BIN)

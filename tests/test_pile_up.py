@@ -11,9 +11,9 @@ import pytest
 import torch
 from scipy import stats
 
-from helpers.simulators import pile_up as module
-from helpers.simulators.ccd import ACIS, EROSITA, PN, XRT_PC
-from helpers.simulators.pile_up import (
+from helpers import pile_up as module
+from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
+from helpers.pile_up import (
     PileUpSimulator,
     absorbed_blackbody,
     absorbed_power_law,

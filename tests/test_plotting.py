@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from nbconvert import HTMLExporter
 
+from course.archive.observer import INSTRUMENTS
 from helpers import plotting
 from helpers.features import hue
-from helpers.observer import INSTRUMENTS
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
 

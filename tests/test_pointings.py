@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import observer
-from helpers.observer import INSTRUMENTS
-from helpers.simulators import pointings
-from helpers.simulators.outbursts import COLUMNS
-from helpers.simulators.pointings import observe
-from helpers.simulators.sources import (
+from course.archive import observer, pointings
+from course.archive.observer import INSTRUMENTS
+from course.archive.pointings import observe
+from course.archive.simulate import COLUMNS
+from course.archive.sources import (
     draw_outbursts,
     draw_pointings,
     draw_sources,

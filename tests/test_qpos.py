@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from test_features import one_over_f, peaked, right_errors, unbiased, zero_centred
 
-from helpers.qpos import break_frequency, fit_qpo
+from course.archive.qpos import break_frequency, fit_qpo
 
 QPO_EDGES = np.geomspace(1 / 256, 64, 301)
 QPO_LOW, QPO_HIGH = QPO_EDGES[:-1], QPO_EDGES[1:]

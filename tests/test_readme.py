@@ -10,7 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from scripts import script
+
+from course import build
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,7 +36,6 @@ def head(path):
 
 
 def test_the_map_names_the_twelve_steps():
-    build = script("lessons/build.py")
     for number, step in enumerate(build.STEPS, 1):
         assert re.search(rf"^\| \[?{number} · {re.escape(step)}", README, re.M), step
 

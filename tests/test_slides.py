@@ -9,10 +9,10 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pygments.styles import get_style_by_name
-from scripts import script
+
+from course import slides
 
 ROOT = Path(__file__).parents[1]
-slides = script("lessons/slides.py")
 
 HEAD = """\
 # 3 · Splits

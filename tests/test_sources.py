@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.simulators.sources import (
+from course.archive.sources import (
     ERAS,
     STATES,
     draw_outbursts,

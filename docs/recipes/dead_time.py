@@ -7,7 +7,7 @@ periodogram in bins of frequency that grow by five per cent.
 import torch
 from torch.distributions import Independent, Uniform
 
-from helpers.simulators.dead_time import DeadTimeSimulator
+from helpers.dead_time import DeadTimeSimulator
 
 parameters = ("rms", "nu0", "q", "rate")  # fraction, Hz, ν₀ over full width, 1/s per detector
 prior = Independent(

@@ -316,7 +316,7 @@ def need(table, columns):
 def _bands(telescope, colour):
     """What the axes say of a colour's bands, and of the band and the detectors of a rate."""
     # Here, for it brings torch along, which no other figure needs
-    from helpers.observer import INSTRUMENTS
+    from course.archive.observer import INSTRUMENTS
 
     if telescope not in INSTRUMENTS or colour not in INSTRUMENTS[telescope].colours:
         return colour, "per detector"

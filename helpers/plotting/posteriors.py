@@ -112,7 +112,7 @@ def rank_histograms(ax, ranks, *, n_bins=10, probability=0.99):
 
     Args:
         ax: axes to draw on.
-        ranks: {label: (n,)} shares from 0 to 1, as `inference.ranks` gives for one parameter, or those
+        ranks: {label: (n,)} shares from 0 to 1, as `diagnostics.ranks` gives for one parameter, or those
             of a single one. So that all bins are alike, draws plus one should be a multiple of
             `n_bins`.
         n_bins: how many bins.
@@ -160,7 +160,7 @@ def coverage(ax, shares, *, probability=0.99):
 
     Args:
         ax: axes to draw on.
-        shares: {label: (n,)} from 0 to 1, as `inference.credibility` or `inference.coverage` give,
+        shares: {label: (n,)} from 0 to 1, as `diagnostics.credibility` or `diagnostics.coverage` give,
             or those of a single one.
         probability: of the band, for the smallest n.
 
@@ -212,7 +212,7 @@ def _uniform_band(n, levels, probability):
     # Here, for it brings torch along, which no other figure needs
     import torch
 
-    from helpers.inference import uniform_band
+    from helpers.diagnostics import uniform_band
 
     return [bound.numpy() for bound in uniform_band(n, torch.as_tensor(levels), probability)]
 

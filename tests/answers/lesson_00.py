@@ -3,7 +3,7 @@
 import numpy as np
 
 from answers import changed
-from helpers.checks import lesson_00
+from course.checks import lesson_00
 
 
 def linear_by_halves(model, n, generator):

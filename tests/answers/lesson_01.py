@@ -3,7 +3,7 @@
 import numpy as np
 
 from answers import changed
-from helpers.checks import lesson_01
+from course.checks import lesson_01
 from helpers.spectra import power_law
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.stats import median_abs_deviation
 
 from answers import changed
-from helpers.checks import lesson_02
+from course.checks import lesson_02
 
 
 def rates_in_a_loop(table):

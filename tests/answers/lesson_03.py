@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from answers import changed
-from helpers.checks import lesson_03
+from course.checks import lesson_03
 
 
 def best_by_sorting(on_validation, on_test):

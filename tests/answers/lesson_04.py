@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from answers import changed
-from helpers.checks import lesson_04
+from course.checks import lesson_04
 
 
 def separation_by_ranks(first, second):

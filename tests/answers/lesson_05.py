@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from answers import changed
-from helpers.checks import lesson_05
+from course.checks import lesson_05
 
 
 def scaled_by_scikit_learn(train, other):

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn import metrics
 
 from answers import changed
-from helpers.checks import lesson_06
+from course.checks import lesson_06
 
 R, P = lesson_06._rates, lesson_06._precision_at
 TEN = lesson_06.ten_pointings.reference()

@@ -5,7 +5,7 @@ import torch
 from scipy.special import expit, log_expit
 from scipy.special import softmax as softmax_of_scipy
 
-from helpers.checks import lesson_07
+from course.checks import lesson_07
 
 
 def gaussians_around_the_middle(mean_0, mean_1, sigma, share):

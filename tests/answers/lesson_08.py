@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from answers import changed
-from helpers.checks import lesson_08
+from course.checks import lesson_08
 from helpers.plotting import HUES
 
 

@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 from sklearn.neighbors import KNeighborsClassifier
 
 from answers import changed
-from helpers.checks import lesson_09
+from course.checks import lesson_09
 
 RIGHT_XOR = lesson_09.xor.reference()
 

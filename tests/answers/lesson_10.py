@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
 
 from answers import changed
-from helpers.checks import lesson_10
+from course.checks import lesson_10
 from helpers.data import deal_sources
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from answers import changed
-from helpers.checks import lesson_11
+from course.checks import lesson_11
 
 
 def errors_by_loops(X, p, penalty):

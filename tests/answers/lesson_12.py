@@ -7,7 +7,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KDTree, NearestNeighbors
 
 from answers import changed
-from helpers.checks import lesson_12
+from course.checks import lesson_12
 
 
 def days_with_pandas(mjd, outburst, cap):

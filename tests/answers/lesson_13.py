@@ -14,7 +14,7 @@ from sklearn.model_selection import (
 )
 
 from answers import changed
-from helpers.checks import lesson_13
+from course.checks import lesson_13
 from helpers.spectra import power_law
 
 

@@ -5,9 +5,9 @@ import torch
 from scipy import stats
 
 from answers import changed
-from helpers.checks import lesson_14
-from helpers.renewal import white_noise
-from helpers.simulators.dead_time import filter_events
+from course.checks import lesson_14
+from helpers.dead_time import filter_events
+from helpers.dead_time_theory import white_noise
 
 
 def by_jumping(times, dead_times):

@@ -7,7 +7,7 @@ import torch
 from scipy.spatial import KDTree
 
 from answers import changed
-from helpers.checks import lesson_15
+from course.checks import lesson_15
 
 
 def by_loops(frame, x, y, lag, radius):

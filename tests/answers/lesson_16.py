@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from answers import changed
-from helpers.checks import lesson_16
+from course.checks import lesson_16
 
 
 def ranks_by_sorting(draws, theta):

@@ -1,0 +1,1 @@
+"""The factory of the simulated archive in data/: sources, pointings, and what an observer measures."""

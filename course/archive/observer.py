@@ -1,0 +1,387 @@
+"""What an observer makes of one pointing: spectral and timing features, with errors and gaps.
+
+Whether the counts are real or simulated makes no difference here: nothing in this file knows a
+truth. `course.archive.pointings` simulates what it measures.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+
+from course.archive.fits import fit_spectra
+from course.archive.qpos import break_frequency, fit_qpo
+from helpers.data import load_response
+from helpers.features import (
+    HUE_CENTRE,
+    POWER_COLOUR_BANDS,
+    band_rms,
+    band_variance,
+    hue,
+    lags,
+    light_curve_features,
+    power_colours,
+)
+from helpers.light_curves import averaged_periodogram, log_bin
+from helpers.spectra import absorption, power_law
+
+__all__ = [
+    "BIN",
+    "INSTRUMENTS",
+    "TIMING_SEGMENT",
+    "Instrument",
+    "spectral_features",
+    "timing_features",
+]
+
+#: Width of the bins of light curves, s: the Nyquist frequency is 64 Hz.
+BIN = 1 / 128
+#: Length of the segments whose periodograms are averaged, s: for the lowest power colour's band.
+TIMING_SEGMENT = 256.0
+
+# The columns of the bands of the power colours
+_BANDS = dict(
+    zip(
+        ("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16"),
+        POWER_COLOUR_BANDS,
+        strict=True,
+    )
+)
+_N_BINS = round(TIMING_SEGMENT / BIN)
+_LAG_BANDS = ((0.1, 1.0), (1.0, 10.0), (0.1, 10.0))
+# Errors above these say that there was nothing to measure: rad, coherence itself, degrees.
+_PHASE_KNOWN, _COHERENCE_KNOWN, _HUE_KNOWN = 0.25, 0.2, 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Instrument:
+    """One X-ray telescope as an observer uses it.
+
+    Attributes:
+        name: "rxte" or "nicer".
+        response: the name of its response in data/.
+        detectors: how many detectors that response stands for.
+        fit_band: keV, for rate, spectral fit and timing.
+        split: keV; the light curve is taken below and above it.
+        common: 0 or 1, which of the two light curves covers 3-10 keV.
+        colours: {column: (bands above and below the line, keV)}.
+        background: expected background, counts/s/keV, of all `detectors` at an energy in keV.
+        background_error: relative error of the observer's estimate of it.
+        systematic: relative error of the response that the spectral fit allows for.
+    """
+
+    name: str
+    response: str
+    detectors: int
+    fit_band: tuple[float, float]
+    split: float
+    common: int
+    colours: dict
+    background: Callable = field(repr=False)
+    background_error: float
+    systematic: float
+
+    @property
+    def matrix(self):
+        """The response, in double precision."""
+        return _response(self.response)
+
+    @property
+    def channels(self):
+        """(n_channels,) lower and upper energies of the channels, keV."""
+        return self.matrix.channel_lo.numpy(), self.matrix.channel_hi.numpy()
+
+    def inside(self, band):
+        """(n_channels,) which channels have their middle inside a band in keV."""
+        lo, hi = self.channels
+        middle = (lo + hi) / 2
+        return (middle >= band[0]) & (middle < band[1])
+
+
+#: The two instruments of the archive.
+INSTRUMENTS = {
+    "rxte": Instrument(
+        name="rxte",
+        response="rxte_pca",
+        detectors=1,
+        fit_band=(3.0, 25.0),
+        split=10.0,
+        common=0,
+        colours={
+            "hr_soft": ((6, 10), (3, 6)),
+            "hr_hard": ((10, 20), (6, 10)),
+            "hr_3_10": ((6, 10), (3, 6)),
+        },
+        background=lambda energy: 0.6 * (energy / 8) ** -0.25,
+        background_error=0.02,
+        systematic=0.005,
+    ),
+    "nicer": Instrument(
+        name="nicer",
+        response="nicer",
+        detectors=52,
+        fit_band=(0.5, 10.0),
+        split=3.0,
+        common=1,
+        colours={
+            "hr_soft": ((2, 4), (0.5, 2)),
+            "hr_hard": ((4, 10), (2, 4)),
+            "hr_low": ((1, 2), (0.5, 1)),
+            "hr_3_10": ((6, 10), (3, 6)),
+        },
+        background=lambda energy: 0.3 * energy**-1.5 + 0.05,
+        background_error=0.15,
+        systematic=0.01,
+    ),
+}
+
+
+def spectral_features(
+    instrument: Instrument, counts, background, exposure, area, n_h: float
+) -> pd.DataFrame:
+    """Rate, colours and the fit of a disc and a power law, as the archive lists them.
+
+    Assumptions: no pile-up, no dead time; the background is an estimate whose relative error the
+    instrument states. Columns, units and why a value is missing: data/columns.csv.
+
+    Args:
+        instrument: one of `INSTRUMENTS`.
+        counts: (n, n_channels) of n pointings at one source, background included.
+        background: (n, n_channels) expected counts of it.
+        exposure: (n,) s.
+        area: (n,) detectors switched on over those that the response stands for.
+        n_h: column density in front of the source, 1e22/cm^2.
+
+    Returns:
+        (n,) rows of `rate` to `red_chi2`.
+
+    Raises:
+        ValueError: if shapes do not fit, or a number is negative or not finite; it names it.
+
+    Example:
+        >>> from helpers.data import load_spectrum
+        >>> spectrum = load_spectrum("nicer_maxi_j1820")  # real: all but two of its detectors
+        >>> counts, exposure = np.asarray(spectrum.counts)[None], [spectrum.exposure]
+        >>> features = spectral_features(
+        ...     INSTRUMENTS["nicer"], counts, 0 * counts, exposure, [50 / 52], n_h=0.15
+        ... )
+        >>> features[["hr_3_10", "gamma"]].round(1)
+           hr_3_10  gamma
+        0      1.2    1.8
+    """
+    counts, background, exposure, area = _checked(instrument, counts, background, exposure, area)
+    if not (np.isfinite(n_h) and n_h >= 0):
+        raise ValueError(f"n_h must be finite and at least 0, unlike {n_h:g}.")
+    band = instrument.inside(instrument.fit_band)
+    total, below = counts[:, band].sum(1), background[:, band].sum(1)
+    # The estimate of the background is uncertain by more than its counts.
+    sigma = np.sqrt(total + (instrument.background_error * below) ** 2)
+    features = {
+        "rate": (total - below) / exposure,
+        "rate_err": sigma / exposure,
+        "bkg_frac": below / np.maximum(total, 1),
+    }
+    fit = fit_spectra(
+        counts,
+        background,
+        exposure * area,
+        instrument.matrix,
+        float(n_h),
+        instrument.fit_band,
+        systematic=instrument.systematic,
+    )
+    features["log_flux_2_10"] = fit.log_flux_2_10
+    for name in ("hr_soft", "hr_hard", "hr_low", "hr_3_10"):
+        ratio = error = np.full(len(counts), np.nan)
+        if name in instrument.colours:
+            ratio, error = _colour(instrument, counts, background, *instrument.colours[name])
+        features |= {name: ratio, f"{name}_err": error}
+    return pd.DataFrame(
+        features
+        | {
+            "gamma": fit.gamma,
+            "kt_in": fit.kt_in,
+            "disc_frac": fit.disc_frac,
+            "red_chi2": fit.red_chi2,
+        }
+    )
+
+
+def timing_features(instrument: Instrument, low, high, background) -> dict:
+    """All that comes from two light curves of a pointing: rms, power colours, QPO, lags, shape.
+
+    Args:
+        instrument: one of `INSTRUMENTS`.
+        low: (n_bins,) counts in bins of `BIN`, below the energy where the instrument is split; a
+            whole number of 256 s.
+        high: (n_bins,) counts above it, at the same times.
+        background: (2,) expected background of the two, 1/s.
+
+    Returns:
+        {column: value} as the archive lists them, NaN where nothing could be measured.
+
+    Raises:
+        ValueError: if the light curves differ in length or are no multiple of 256 s.
+
+    Example:
+        >>> generator = np.random.default_rng(1)
+        >>> low, high = generator.poisson(2.0, (2, 4 * 256 * 128))  # noise and nothing else
+        >>> timing_features(INSTRUMENTS["rxte"], low, high, np.array([4.0, 1.0]))["qpo_det"]
+        False
+    """
+    low, high, background = (np.asarray(x) for x in (low, high, background))
+    if low.shape != high.shape or low.ndim != 1 or len(low) % _N_BINS or not len(low):
+        raise ValueError(
+            f"light curves must have the same length, a multiple of {TIMING_SEGMENT:g} s or "
+            f"{_N_BINS} bins, unlike {low.shape} and {high.shape}."
+        )
+    common = instrument.common
+    columns = dict.fromkeys(_TIMING_COLUMNS, np.nan)
+    columns["qpo_det"] = False
+    total = low + high
+    m = len(total) // _N_BINS
+    frequency, power, noise = source_power(total, background.sum())
+    if noise is not None:
+        columns["rms_0p1_64"] = band_rms(frequency, power, (0.1, 64), noise=noise, m=m)[0]
+        columns["rms_hf"] = band_rms(frequency, power, (16, 64), noise=noise, m=m)[0]
+        slow = frequency <= 16.1  # enough for the bands of the power colours
+        colour_spectrum = frequency[slow], power[slow]
+        seen = {}
+        for name, band in _BANDS.items():
+            variance, error = band_variance(*colour_spectrum, band, noise=noise, m=m)
+            columns[name] = math.sqrt(variance) if variance > 0 else np.nan
+            seen[name] = variance > 3 * error
+        a, b, c, d = seen.values()
+        colours = power_colours(*colour_spectrum, noise=noise, m=m)
+        columns["pc1"] = float(colours.pc1) if a and c else np.nan
+        columns["pc2"] = float(colours.pc2) if b and d else np.nan
+        if _hue_error(colours) < _HUE_KNOWN:
+            columns["hue"] = float(hue(columns["pc1"], columns["pc2"]))
+
+        f, p, number = (
+            x.numpy() for x in log_bin(torch.from_numpy(frequency), torch.from_numpy(power), 0.03)
+        )
+        binned = {"noise": noise, "m": m * number, "width": number / TIMING_SEGMENT}
+        columns["nu_break"] = break_frequency(f, p, **binned)[0]
+        qpo = fit_qpo(f, p, **binned, search=(0.1, 50.0), n_simulations=150)
+        columns |= {
+            "qpo_det": qpo.detected,
+            "qpo_freq": qpo.frequency,
+            "qpo_q": qpo.q,
+            "qpo_rms": qpo.rms,
+            "qpo_sig": qpo.significance if qpo.detected else np.nan,
+        }
+    series = (low, high)
+    f, p, noise = source_power(series[common], background[common])
+    if noise is not None:
+        columns["rms_3_10"] = band_rms(f, p, (0.1, 64), noise=noise, m=m)[0]
+
+    coarse = [s.reshape(-1, 4).sum(1) * 32.0 for s in series]
+    if min(s.reshape(-1, 64 * 32).sum(1).min() for s in coarse) > 0:
+        lag = lags(*coarse, 1 / 32, _LAG_BANDS, segment=64.0)
+        known = lag.phase_lag_err < _PHASE_KNOWN
+        columns["lag_0p1_1"], columns["lag_1_10"] = np.where(known, lag.time_lag, np.nan)[:2]
+        if lag.coherence_err[2] < _COHERENCE_KNOWN:
+            columns["coherence"] = lag.coherence[2]
+
+    counts = total.reshape(-1, 128).sum(1).astype(float)
+    error = np.sqrt(np.where(counts > 0, counts, max(counts.mean(), 1.0)))
+    shape = light_curve_features(np.arange(len(counts)) + 0.5, counts - background.sum(), error)
+    return columns | {name: float(value) for name, value in shape.items()}
+
+
+@cache
+def _response(name):
+    return load_response(name).to(dtype=torch.float64)
+
+
+def _colour(instrument, counts, background, above, below):
+    """Ratio of net counts in two bands over that of the Crab, and its error; NaN below 3 sigma."""
+    net, variance = [], []
+    for band in (above, below):
+        inside = instrument.inside(band)
+        total, noise = counts[:, inside].sum(1), background[:, inside].sum(1)
+        crab = _crab(instrument)[inside].sum()
+        net.append((total - noise) / crab)
+        variance.append((total + (instrument.background_error * noise) ** 2) / crab**2)
+    net, sigma = np.array(net), np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen = (net > 3 * sigma).all(0)
+        ratio = np.where(seen, net[0] / net[1], np.nan)
+        error = ratio * np.hypot(*(sigma / net))
+    return ratio, error
+
+
+@cache
+def _crab(instrument):
+    """(n_channels,) counts/s of the Crab nebula, a power law of index 2.1 behind 0.36e22 atoms."""
+    own = instrument.matrix
+    lo, hi = own.energy_lo, own.energy_hi
+    return own.fold(power_law(lo, hi, 2.1, 9.7) * absorption(lo, hi, 0.36)).numpy()
+
+
+_TIMING_COLUMNS = (
+    "rms_0p1_64",
+    *_BANDS,
+    "rms_hf",
+    "rms_3_10",
+    "pc1",
+    "pc2",
+    "hue",
+    "nu_break",
+    "qpo_det",
+    "qpo_freq",
+    "qpo_q",
+    "qpo_rms",
+    "qpo_sig",
+    "lag_0p1_1",
+    "lag_1_10",
+    "coherence",
+)
+
+
+def _hue_error(colours):
+    """One standard deviation of the hue, degrees: linear, both colours independent."""
+    x, y = (
+        np.log(colour / centre)
+        for colour, centre in zip((colours.pc1, colours.pc2), HUE_CENTRE, strict=True)
+    )
+    errors = y * colours.pc1_err / colours.pc1, x * colours.pc2_err / colours.pc2
+    return float(np.degrees(np.hypot(*errors) / (x**2 + y**2)))
+
+
+def source_power(counts, background):
+    """Frequencies, power in (rms/mean of the source)^2/Hz and its noise level; None if too faint."""
+    rate = counts.mean() / BIN
+    net = rate - background
+    if net * BIN * len(counts) < 5 * math.sqrt(max(counts.sum(), 1)):
+        return None, None, None
+    frequency, power = averaged_periodogram(
+        torch.from_numpy(counts.astype(float)), BIN, TIMING_SEGMENT, "fractional"
+    )
+    source = (rate / net) ** 2
+    return frequency.numpy(), power.numpy() * source, 2 / rate * source
+
+
+def _checked(instrument, counts, background, exposure, area):
+    """The input of `spectral_features` as arrays of floats."""
+    n_channels = len(instrument.channels[0])
+    counts, background = (np.asarray(x, dtype=float) for x in (counts, background))
+    if counts.ndim != 2 or counts.shape[1] != n_channels or background.shape != counts.shape:
+        raise ValueError(
+            f"counts and background must be (n, {n_channels}), the channels of "
+            f"{instrument.name}, unlike {counts.shape} and {background.shape}."
+        )
+    exposure, area = (np.asarray(x, dtype=float) for x in (exposure, area))
+    each = {"counts": counts, "background": background, "exposure": exposure, "area": area}
+    for name, values in each.items():
+        if values.shape[:1] != counts.shape[:1]:
+            raise ValueError(f"{name} is of {values.shape[:1]} pointings, counts of {len(counts)}.")
+        lowest = np.finfo(float).tiny if name in ("exposure", "area") else 0
+        if not (np.isfinite(values) & (values >= lowest)).all():
+            raise ValueError(f"{name} must be finite and not below zero, exposure and area above.")
+    return counts, background, exposure, area

@@ -1,0 +1,305 @@
+"""Build the notebooks of the course from their sources.
+
+    python -m course.build [NN ...]     build all lessons, or those whose names begin so
+    python -m course.build --check      the drift gate: is every notebook what its source says?
+    python -m course.build --prose 07   only words and tags have changed: keep the outputs, run nothing
+
+A source is a jupytext percent script, lessons/NN_name.py. It becomes solutions/NN_name.ipynb,
+solved and executed, and notebooks/NN_name.ipynb, where each block between the two markers
+
+    # solution: the hint that the learner reads
+    # end solution
+
+is replaced by the hint and by `name = ...` for every name that is needed later (or by `...`);
+a dictionary keeps its keys. Below the title of lessons 01 to 12 goes the strip of the twelve steps.
+"""
+
+import argparse
+import ast
+import copy
+import hashlib
+import itertools
+import os
+import re
+import signal
+import symtable
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from textwrap import dedent, indent
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+AT_ONCE = 2  # lessons: each may hold 1.5 GB, and its libraries use several cores by themselves
+CELL_TIMEOUT = 180  # seconds: the budget of a whole notebook
+STEPS = (
+    "Figuring out what we want to learn, and why",
+    "Exploring the data, part I",
+    "Train-validation-test splits",
+    "Exploring the data, part II",
+    "Pre-processing: dimensionality reduction, scaling",
+    "Choosing an evaluation metric",
+    "Choosing a (simple) algorithm and fitting it",
+    "Exploring the results",
+    "A (more complex?) algorithm",
+    "Hyperparameter tuning",
+    "Interpreting outcomes",
+    "Science!",
+)
+AFTERWARDS = ("Simulation-based inference", "Dead time", "Pile-up", "Trusting posteriors")
+TITLES = (*STEPS, *AFTERWARDS)
+MARKER = r" *#.*\bsolutions?\b.*"  # any comment that speaks of a solution must be one of a pair
+BLOCK = re.compile(rf"^( *)# solution: (.+)\n((?:(?!{MARKER}).*\n)*)\1# end solution$", re.M)
+
+
+class LessonError(Exception):
+    """An error in a lesson's source, with the place where it stands."""
+
+
+def step_strip(number):
+    """One line for the head of a lesson: where we are on the twelve steps, or after them."""
+    done, here, then = ("none yet", *TITLES, "your own project")[number - 1 : number + 2]
+    before, where, of = "", f"Step {number}", len(STEPS)
+    if number > len(STEPS):
+        before, number, of = "●" * len(STEPS) + "  ", number - len(STEPS), len(AFTERWARDS)
+        where = f"After the twelve steps: {number}"
+    dots = before + "●" * (number - 1) + "◉" + "○" * (of - number)
+    return f"> {dots}  **{where} of {of}** · done: {done} · **here: {here}** · next: {then}"
+
+
+def read_lesson(path):
+    """The lesson without outputs, and `place(index, line)`: where a line of a cell is, in words."""
+    source = path.read_text(encoding="utf-8")
+    lesson = jupytext.reads(source, fmt="py:percent")
+    starts = [n for n, line in enumerate(source.splitlines(), 1) if line.startswith("# %%")]
+
+    def place(index, line=1):
+        return f"lessons/{path.name}, cell {index + 1}, line {starts[index] + line}"
+
+    if 1 <= (number := int(path.stem[:2])) <= len(TITLES):
+        title, _, rest = lesson.cells[0].source.partition("\n")
+        if title != (wanted := f"# {number} · {TITLES[number - 1]}"):
+            raise LessonError(f"{place(0)}: the title must be {wanted!r}")
+        lesson.cells[0].source = f"{title}\n\n{step_strip(number)}\n{rest}"
+    copies = Counter()
+    for cell in lesson.cells:
+        # Jupytext's ids are random; ours come from the content, and equal cells are numbered.
+        key = cell.cell_type + cell.source
+        cell.id = hashlib.sha256(f"{key}{copies[key]}".encode()).hexdigest()[:12]
+        copies[key] += 1
+        cell.metadata.pop("lines_to_next_cell", None)
+    lesson.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return lesson, place
+
+
+def stub(block, tree, first, last):
+    """What a learner finds in place of the block, which is lines `first` to `last` of `tree`."""
+    for node in ast.walk(tree):  # from the outside in: what is needed later, in the same function?
+        if isinstance(node, ast.FunctionDef) and node.lineno < first <= node.end_lineno:
+            tree = node
+    reads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    needed = {name.id for name in reads if name.lineno > last}
+
+    scope = symtable.symtable("def scope():\n" + indent(block, " "), "block", "exec")
+    values = dict.fromkeys(scope.get_children()[0].get_locals(), "...")
+    for statement in ast.parse(block).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(name)], value=ast.Dict(keys=[_, *_] as keys)):
+                items = (f"    {ast.get_source_segment(block, key)}: ...,\n" for key in keys)
+                values[name] = f"{{\n{''.join(items)}}}"
+    return "\n".join(f"{n} = {v}" for n, v in values.items() if n in needed) or "..."
+
+
+def exercise(source, place):
+    """The source of a cell with each solution replaced by its hint and its stub."""
+    without_blocks = BLOCK.sub(lambda block: "\n" * block[0].count("\n"), source)
+    if stray := re.search(f"^{MARKER}", without_blocks, re.M):
+        line = without_blocks.count("\n", 0, stray.start()) + 1
+        pair = "of a pair '# solution: hint' ... '# end solution'"
+        raise LessonError(f"{place(line)}: {stray[0].strip()!r} is not one {pair}")
+
+    def replace(block):
+        margin, hint, lines = block.groups()
+        first, last = (source.count("\n", 0, end) for end in (block.start(3), block.end()))
+        made = stub(dedent(lines), ast.parse(source), first + 1, last)
+        return indent(f"# {hint}\n{made}", margin)
+
+    try:
+        return BLOCK.sub(replace, source)
+    except SyntaxError as error:
+        raise LessonError(f"{place(error.lineno)}: SyntaxError: {error.msg}") from None
+
+
+def learners_notebook(path):
+    """The lesson with exercises to fill in and without outputs."""
+    lesson, place = read_lesson(path)
+    for index, cell in enumerate(lesson.cells):
+        if cell.cell_type == "code":
+            cell.source = exercise(cell.source, lambda line, index=index: place(index, line))
+    return lesson
+
+
+def solved_notebook(path):
+    """The solved lesson with its outputs."""
+    lesson, place = read_lesson(path)
+    client = NotebookClient(
+        lesson,
+        timeout=CELL_TIMEOUT,
+        resources={"metadata": {"path": str(ROOT / "solutions")}},
+        record_timing=False,
+        coalesce_streams=True,  # or what is printed comes in random pieces
+        extra_arguments=["--log-level=ERROR"],
+    )
+    # What a slider draws is kept as a figure; nbclient's stand-in for the slider would swallow it,
+    # and now and then wait for its own timeout (nbclient issue 312).
+    client.widget_registry = {}
+    with client.setup_kernel():
+        for index, cell in enumerate(lesson.cells):
+            try:
+                client.execute_cell(cell, index)
+            except CellExecutionError as error:
+                # The innermost frame in the notebook may belong to a function of an earlier cell.
+                traceback = re.sub(r"\x1b\[[\d;]*m", "", error.traceback)
+                frames = re.findall(r"Cell In\[(\d+)\], line (\d+)", traceback)
+                count, line = map(int, frames[-1] if frames else (cell.execution_count, 1))
+                failed = [cell.get("execution_count") for cell in lesson.cells].index(count)
+                raise LessonError(f"{place(failed, line)}: {error.ename}: {error.evalue}") from None
+            except (CellTimeoutError, DeadKernelError) as error:
+                raise LessonError(f"{place(index)}: {str(error).splitlines()[0]}") from None
+            for output in list(cell.get("outputs", [])):
+                data = output.get("data", {})
+                # A saved widget is dead, and its id is random.
+                if data.pop("application/vnd.jupyter.widget-view+json", None) is None:
+                    continue
+                if data["text/plain"].startswith("interactive("):
+                    data["text/plain"] = "Run this cell to move the slider."
+                elif varying(cell):
+                    # A progress bar that says 0 %. Where nbval compares, it sees one too.
+                    cell.outputs.remove(output)
+    return lesson
+
+
+def text(notebook, less=lambda cell: False):
+    """The notebook as it is on disk, less the outputs of the cells that `less` picks."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and less(cell):
+            cell.outputs, cell.execution_count = [], None
+    return nbformat.writes(notebook) + "\n"
+
+
+def varying(cell):
+    """Whether the outputs of a cell differ from run to run; nbval does not compare them either."""
+    return "nbval-ignore-output" in cell.metadata.get("tags", [])
+
+
+def saved(path):
+    """The notebook at `path`; an empty one where there is none, or none that can be read."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (FileNotFoundError, ValueError):
+        return nbformat.v4.new_notebook()
+
+
+def write(notebook, path):
+    """Write in one step: an interrupted build leaves the old notebook behind, whole."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text(notebook), encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def solved_as_before(path):
+    """The solved lesson with the outputs that are saved, where no code has changed."""
+    lesson, place = read_lesson(path)
+    new, old = (
+        [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for notebook in (lesson, saved(ROOT / "solutions" / f"{path.stem}.ipynb"))
+    )
+    for cell, before in itertools.zip_longest(new, old):
+        if cell is None or before is None or cell.source != before.source:
+            where = place(lesson.cells.index(cell)) if cell else f"lessons/{path.name}"
+            raise LessonError(f"{where}: code has changed: build without --prose")
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return lesson
+
+
+def build(path, solve=solved_notebook):
+    """Build both notebooks of a lesson; return the seconds that it took."""
+    start = time.perf_counter()
+    exercises, solved = learners_notebook(path), solve(path)
+    target = ROOT / "solutions" / f"{path.stem}.ipynb"
+    if text(saved(target), less=varying) != text(solved, less=varying):
+        write(solved, target)
+    write(exercises, ROOT / "notebooks" / target.name)
+    return time.perf_counter() - start
+
+
+def stale(paths):
+    """What is not as the sources say: one sentence for each notebook."""
+    for path in paths:
+        name, (lesson, _) = f"{path.stem}.ipynb", read_lesson(path)
+        solved, exercises = (saved(ROOT / folder / name) for folder in ("solutions", "notebooks"))
+        if text(solved, less=lambda cell: True) != text(lesson):
+            yield f"solutions/{name} is not what lessons/{path.name} says: `make notebooks`"
+        if text(exercises) != text(learners_notebook(path)):
+            yield (
+                f"notebooks/{name} is not what lessons/{path.name} says: `make notebooks`, "
+                "but move your own answers elsewhere first"
+            )
+    for product in sorted((*ROOT.glob("solutions/*.ipynb"), *ROOT.glob("notebooks/*.ipynb"))):
+        if not (ROOT / "lessons" / f"{product.stem}.py").exists():
+            yield f"{product.relative_to(ROOT)} has no source in lessons/: remove it"
+
+
+def build_all(paths, solve=solved_notebook):
+    """Build some lessons at once; return the errors in them."""
+    errors = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = {pool.submit(build, path, solve): path.stem for path in paths}
+        # Where nobody watches, in a log, there is no bar: one line for each lesson is enough.
+        for job in tqdm(as_completed(jobs), total=len(jobs), unit="lesson", disable=None):
+            try:
+                tqdm.write(f"{jobs[job]}  {job.result():.1f} s")
+            except LessonError as error:
+                errors.append(str(error))
+    return errors
+
+
+def main():
+    """Build or check the lessons that are asked for."""
+    parser = argparse.ArgumentParser(description="Build the notebooks of the course.")
+    parser.add_argument("names", nargs="*", metavar="NN", help="beginnings of lesson names")
+    parser.add_argument("--check", action="store_true", help="say what is stale, build nothing")
+    parser.add_argument("--prose", action="store_true", help="keep outputs, if no code changed")
+    arguments = parser.parse_args()
+    solve = solved_as_before if arguments.prose else solved_notebook
+    lessons = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
+    for name in arguments.names:
+        if not any(path.stem.startswith(name) for path in lessons):
+            known = ", ".join(path.stem for path in lessons)
+            parser.error(f"no lesson begins with {name!r}; there are {known}")
+    paths = [path for path in lessons if path.stem.startswith(tuple(arguments.names) or "")]
+    # Ctrl-C ends us at once, and the kernels end with us; Python would wait for all the threads.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        problems = list(stale(paths)) if arguments.check else build_all(paths, solve)
+    except LessonError as error:
+        problems = [str(error)]
+    sys.exit("\n".join(problems) or None)
+
+
+if __name__ == "__main__":
+    main()

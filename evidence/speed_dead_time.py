@@ -1,0 +1,170 @@
+"""How fast the dead-time simulator is: ratios to its peers and to its own limit, measured in one run.
+
+    python evidence/speed_dead_time.py        (make bench)
+
+Prints a table and draws docs/dead_time_speed.png. All of it runs on one core, what is compared in turn. Each time
+is the best of several.
+"""
+
+import argparse
+import platform
+import resource
+import time
+import warnings
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from stingray import EventList, Lightcurve, Powerspectrum
+from stingray.filters import filter_for_deadtime
+
+from helpers import plotting
+from helpers.dead_time import DeadTimeSimulator, count_detected, filter_events
+
+TAU, EXPOSURE, BIN = 2.5e-3, 10.0, 5e-3
+THETA = (0.4, 20.0, 10.0, 1000.0)
+
+
+def published_recipe(theta, generator, fine=1e-5):
+    """One simulation of the LF set-up, on a fine grid, with numpy and stingray.
+
+    As Huppenkothen & Bachetti 2022 describe it (arXiv:2104.03278), without its known flaws: a light curve on a grid of
+    1e-5 s after Timmer & König, photons of two detectors, dead time, bins, periodogram of the sum.
+    """
+    rms, centroid, quality, rate = theta
+    n = round(EXPOSURE / fine)
+    frequency = np.fft.rfftfreq(n, fine)[1:]
+    half = centroid / quality / 2
+    power = half**2 / (half**2 + (frequency - centroid) ** 2)
+    size = np.sqrt(power / 2)
+    amplitudes = np.concatenate(
+        [[0], generator.normal(size=n // 2) * size + 1j * generator.normal(size=n // 2) * size]
+    )
+    relative = np.fft.irfft(amplitudes, n)
+    relative = 1 + relative * rms / relative.std()
+    expected = np.clip(relative, 0, None) * rate * fine
+    light_curves = []
+    for _ in range(2):
+        photons = generator.poisson(expected)
+        times = np.sort(
+            (np.repeat(np.arange(n), photons) + generator.uniform(size=photons.sum())) * fine
+        )
+        events = EventList(time=filter_for_deadtime(times, TAU), gti=[[0, EXPOSURE]])
+        light_curves.append(events.to_lc(dt=BIN, tstart=0, tseg=EXPOSURE))
+    total = Lightcurve(
+        light_curves[0].time,
+        light_curves[0].counts + light_curves[1].counts,
+        dt=BIN,
+        gti=[[0, EXPOSURE]],
+    )
+    return Powerspectrum(total, norm="frac").power
+
+
+def best(call, repeats=5):
+    """Seconds of the fastest of several calls, after one that warms up."""
+    call()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def thetas(n, device, rate=THETA[-1]):
+    return torch.tensor((*THETA[:3], rate), device=device).expand(n, 4)
+
+
+def row(what, value, target):
+    print(f"| {what} | {value} | {target} |", flush=True)
+
+
+def growth(device, generator):
+    """Seconds against simulations, exposure and incident rate: one panel each, with a line of slope 1."""
+    plotting.use_course_style()
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, constrained_layout=True)
+    panels = {
+        "simulations": ([64, 256, 1024, 4096, 16384], lambda v: (DeadTimeSimulator(), thetas(v, device))),
+        "exposure (s)": ([4, 16, 64, 256], lambda v: (DeadTimeSimulator(exposure=v), thetas(1024, device))),
+        "incident rate (1/s)": (
+            [30, 300, 3000, 30_000], lambda v: (DeadTimeSimulator(), thetas(1024, device, float(v))),
+        ),
+    }  # fmt: skip
+    for ax, (label, (values, case)) in zip(axes, panels.items(), strict=True):
+        seconds = []
+        for value in values:
+            simulate, theta = case(value)
+            seconds.append(best(lambda s=simulate, t=theta: s(t, generator), 3))
+        slope = np.polyfit(np.log(values[-3:]), np.log(seconds[-3:]), 1)[0]
+        row(f"(e) seconds against {label}: slope of the last three", f"{slope:.2f}", "1; rate: 0")
+        ax.loglog(values, seconds, "o-", label="measured")
+        if "rate" not in label:
+            ax.loglog(values, seconds[-1] * np.array(values) / values[-1], "--", label="linear")
+        ax.set_xlabel(label)
+    axes[0].set_ylabel("time (s)")
+    axes[0].legend()
+    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+
+
+def main(device):
+    generator = torch.Generator(device=device).manual_seed(1)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "CPU"
+    print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
+    print("| what | measured | target |\n|---|---|---|")
+    # Everything on one core: the steps are too small for two to share them.
+    torch.set_num_threads(1)
+    n, simulate = 4096, DeadTimeSimulator(segment=None)
+    ours = best(lambda: simulate(thetas(n, device), generator)) / n
+    numpy_generator = np.random.default_rng(1)
+    theirs = best(lambda: published_recipe(THETA, numpy_generator), 3)
+    row("(a) one LF simulation, ms", f"{ours * 1e3:.3f}", "")
+    row("(a) the published recipe, ms", f"{theirs * 1e3:.0f}", "")
+    row("(a) ratio, one core each", f"{theirs / ours:.0f}", "500; aim 1000")
+
+    times = np.sort(np.random.default_rng(1).uniform(0, 1000, 1_000_000))
+    tensor = torch.as_tensor(times, device=device)
+    for rate in (1000, 100_000):
+        scale = 1000 / rate
+        ours_f = best(lambda s=scale: filter_events(tensor * s, TAU))
+        theirs_f = best(lambda s=scale: filter_for_deadtime(times * s, TAU))
+        row(
+            f"(b) 1e6 events at {rate}/s, ms: ours, stingray",
+            f"{ours_f * 1e3:.1f}, {theirs_f * 1e3:.1f}",
+            "no slower",
+        )
+
+    rows_, bins = 8192, 4000
+    light = torch.full((rows_, bins), 1000.0, device=device)
+    walk = best(lambda: count_detected(light, TAU, TAU, generator), 3)
+    draw = best(lambda: torch.rand(rows_, bins, generator=generator, device=device), 3)
+    log = best(lambda: torch.empty(rows_, bins, device=device).exponential_(generator=generator), 3)
+    per_bin = 1e9 / (rows_ * bins)
+    row("(c) count_detected, ns per bin", f"{walk * per_bin:.1f}", "")
+    row(
+        "(c) its uniform numbers alone; exponential ones",
+        f"{draw * per_bin:.1f}; {log * per_bin:.1f}",
+        "",
+    )
+    row("(c) ratio to either", f"{walk / draw:.1f}; {walk / log:.1f}", "3")
+
+    averaged = DeadTimeSimulator()
+    seconds = best(lambda: averaged(thetas(50_000, device), generator), 1)
+    row("(d) 50,000 LF simulations, one core, s", f"{seconds:.1f}", "15; GPU 1")
+
+    growth(device, generator)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    row("peak memory, GB", f"{peak:.2f}", "")
+    if device.type == "cuda":
+        row("peak memory of the GPU, GB", f"{torch.cuda.max_memory_allocated() / 2**30:.2f}", "")
+
+
+if __name__ == "__main__":
+    matplotlib.use("agg")
+    warnings.filterwarnings("ignore")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    main(torch.device(parser.parse_args().device))

@@ -1,0 +1,157 @@
+"""How fast the pile-up simulator is: nanoseconds per photon and per simulation, measured in one run.
+
+    python evidence/speed_pile_up.py        (make bench)
+
+Prints a table and draws docs/pile_up_speed.png. (a) and (b) run on one core; (c) on as many as torch uses, in one
+process for each: its arrays are too small to be shared. Each time of (a) is the best of several.
+"""
+
+import argparse
+import multiprocessing
+import platform
+import resource
+import time
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import torch
+
+from helpers import plotting
+from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
+from helpers.pile_up import PileUpSimulator, absorbed_blackbody
+
+# König, Huppenkothen et al. 2025 (arXiv:2511.11863). How long they observe is a choice of this course: with 100 s,
+# 2000 frames, simulations have 5 to 200,000 photons.
+ANNULI = (0.0, 30.0, 60.0, 120.0, 240.0)
+LOWEST = torch.tensor([-12.0, 0.030, 0.2])
+HIGHEST = torch.tensor([-8.0, 0.200, 2.0])
+EXPOSURE, N_SIMULATIONS = 100.0, 40_000
+PHOTONS = 2_000_000
+
+
+def published_setup():
+    return PileUpSimulator(
+        EROSITA, absorbed_blackbody, EXPOSURE, annuli=ANNULI, channels=torch.arange(1025) * 0.01
+    )
+
+
+def published_thetas(n, generator, device):
+    uniform = torch.rand(n, 3, generator=generator, device=device)
+    return torch.lerp(LOWEST.to(device), HIGHEST.to(device), uniform)
+
+
+def photons_of(simulate, theta):
+    """Expected photons of all these simulations, wherever they fall."""
+    parts = [simulate.photons(t).sum(dtype=torch.float64) for t in theta.split(1024)]
+    return float(sum(parts)) * simulate.n_frames
+
+
+def best(call, device, repeats=5):
+    """Seconds of the fastest of several calls, after one that warms up: on a CPU, of the processor's own time."""
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    call()
+    seconds = []
+    for _ in range(repeats):
+        start = clock()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(clock() - start)
+    return min(seconds)
+
+
+def row(what, value, target):
+    print(f"| {what} | {value} | {target} |", flush=True)
+
+
+def per_photon(detector, per_frame, device, generator, annuli, repeats=5):
+    """Nanoseconds per photon of 32 simulations with so many photons per frame."""
+    frames = max(1, round(PHOTONS / 32 / per_frame))
+    simulate = PileUpSimulator(detector, exposure=frames * detector.frame_time, annuli=annuli)
+    theta = torch.tensor([-11.0, 1.7, 0.1], device=device)
+    theta[0] += torch.log10(per_frame / simulate.photons(theta).sum())
+    theta = theta.expand(32, 3)
+    seconds = best(lambda: simulate(theta, generator), device, repeats)
+    return seconds / photons_of(simulate, theta) * 1e9
+
+
+def one_batch(arguments):
+    """What one process of (c) does: seconds since all started are measured outside."""
+    theta, seed = arguments
+    torch.set_num_threads(1)
+    simulate = published_setup()
+    spectra = simulate(theta, torch.Generator().manual_seed(seed))
+    return float(spectra.sum()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def growth(device, generator):
+    """Nanoseconds per photon against photons per frame, for each detector."""
+    plotting.use_course_style()
+    figure, ax = plt.subplots(figsize=(5.5, 3.6), constrained_layout=True)
+    per_frame = [0.01, 0.1, 1.0, 10.0, 100.0]
+    for detector in (ACIS, XRT_PC, PN, EROSITA):
+        annuli = ANNULI if detector is EROSITA else (0.0, 10 * detector.pixel)
+        times = [per_photon(detector, v, device, generator, annuli, 3) for v in per_frame]
+        ax.semilogx(per_frame, times, "o-", label=detector.name.split(",")[0])
+        values = ", ".join(f"{t:.0f}" for t in times)
+        row(f"(b) {detector.name}: ns per photon at {per_frame} per frame", values, "300 at 1")
+    ax.axhline(300, color="0.6", ls="--", lw=1)
+    ax.set(xlabel="photons per frame", ylabel="time per photon (ns)", ylim=(0, None))
+    ax.legend()
+    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+
+
+def main(device, n):
+    generator = torch.Generator(device=device).manual_seed(1)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "CPU"
+    threads = torch.get_num_threads()
+    print(f"{name}, torch {torch.__version__}, {threads} threads\n")
+    print("| what | measured | target |\n|---|---|---|")
+
+    torch.set_num_threads(1)
+    for detector, annuli in ((ACIS, (0.0, 4.92)), (EROSITA, ANNULI)):
+        ns = per_photon(detector, 1.0, device, generator, annuli)
+        row(f"(a) {detector.name}: ns per photon at one per frame", f"{ns:.0f}", "300")
+    growth(device, generator)
+
+    simulate = published_setup()
+    theta = published_thetas(n, generator, device)
+    photons = photons_of(simulate, theta)
+    batches = theta.split(1000)
+    start = time.perf_counter()
+    if device.type == "cpu":
+        # Bright ones take longest: whoever is free takes the next batch.
+        with multiprocessing.get_context("spawn").Pool(threads) as pool:
+            done = pool.map(one_batch, [(t, i) for i, t in enumerate(batches)], chunksize=1)
+        peak = max(memory for _, memory in done) / 2**20
+        cores = f"{threads} processes"
+    else:
+        for batch in batches:
+            simulate(batch, generator)
+        torch.cuda.synchronize()
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        cores = "one GPU"
+    seconds = time.perf_counter() - start
+    row(
+        f"(c) {n} published simulations, {photons:.2e} photons, {cores}, s",
+        f"{seconds:.1f}",
+        "120; GPU 3",
+    )
+    row(
+        "(c) ms per simulation; ns per photon",
+        f"{seconds / n * 1e3:.2f}; {seconds / photons * 1e9:.0f}",
+        "",
+    )
+    row("(c) peak memory of a process, GB", f"{peak:.2f}", "")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    row("(a), (b) peak memory, GB", f"{peak:.2f}", "")
+
+
+if __name__ == "__main__":
+    matplotlib.use("agg")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--simulations", type=int, default=N_SIMULATIONS)
+    arguments = parser.parse_args()
+    main(torch.device(arguments.device), arguments.simulations)

@@ -1,0 +1,291 @@
+"""Can a posterior be trusted? Tests with known truth, with the data at hand, and with a likelihood."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sbi.diagnostics import calc_misspecification_mmd
+from scipy import stats
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from helpers.networks import seeded
+from helpers.posteriors import BoxPosterior
+
+__all__ = [
+    "Calibration",
+    "TooFewError",
+    "anomaly_p",
+    "calibration",
+    "coverage",
+    "credibility",
+    "importance_sample",
+    "misspecification_p",
+    "predictive_p",
+    "ranks",
+    "uniform_band",
+]
+
+_ENOUGH = 100  # test sets, and draws for each of them
+
+
+class TooFewError(ValueError):
+    """Too few test sets or draws for a verdict. Attribute `estimate`: what they say all the same."""
+
+    def __init__(self, message, estimate):
+        super().__init__(message, estimate)  # both: else it could not travel between processes
+        self.estimate = estimate
+
+    def __str__(self):
+        return self.args[0]
+
+
+def ranks(draws: Tensor, theta: Tensor) -> Tensor:
+    """(n, P) share of the posterior's draws (S, n, P) below the truth (n, P): uniform if calibrated.
+
+    The ranks of simulation-based calibration. Necessary, not sufficient: the prior passes.
+
+    Reference: Talts et al. 2018, arXiv:1804.06788.
+
+    Example:
+        >>> ranks(torch.arange(4.0).reshape(4, 1, 1), torch.tensor([[1.5]]))
+        tensor([[0.5000]], dtype=torch.float64)
+    """
+    return (draws < theta).double().mean(dim=0)
+
+
+def coverage(draws: Tensor, theta: Tensor, references: Tensor) -> Tensor:
+    """(n,) share of the draws (S, n, P) nearer to a reference (n, P) than the truth is: uniform too.
+
+    Tests of accuracy with random points (TARP): each reference is the centre of a region that just
+    excludes the truth. Distances are Euclidean: scale the parameters. References that depend on the
+    data, not on the truth, show what ranks cannot: that the prior says nothing of them.
+
+    Reference: Lemos et al. 2023, arXiv:2302.03026, algorithm 2.
+
+    Example:
+        >>> draws = torch.tensor([[[0.1, 0.0]], [[0.9, 0.0]]])
+        >>> coverage(draws, torch.tensor([[0.5, 0.0]]), torch.zeros(1, 2))
+        tensor([0.5000], dtype=torch.float64)
+    """
+    nearer = (draws - references).norm(dim=-1) < (theta - references).norm(dim=-1)
+    return nearer.double().mean(dim=0)
+
+
+def credibility(log_prob: Tensor, log_prob_of_truth: Tensor) -> Tensor:
+    """(n,) share of the draws, log q (S, n), more probable than the truth, log q (n,): uniform too.
+
+    It is the smallest credible region of highest density that holds the truth; the distribution
+    function of it is the expected coverage. Above the diagonal is not confident enough.
+
+    Reference: Hermans et al. 2021, arXiv:2110.06581.
+
+    Example:
+        >>> credibility(torch.tensor([[0.0], [-1.0], [-2.0], [-3.0]]), torch.tensor([-1.5]))
+        tensor([0.5000], dtype=torch.float64)
+    """
+    return (log_prob > log_prob_of_truth).double().mean(dim=0)
+
+
+def uniform_band(n: int, levels: Tensor, probability: float = 0.99) -> tuple[Tensor, Tensor]:
+    """(m,) lower and upper bound of the share of n uniform numbers below each of m levels.
+
+    At each level by itself the share lies between with this probability, by the binomial distribution.
+
+    Example:
+        >>> low, high = uniform_band(100, torch.tensor([0.5]))
+        >>> low, high
+        (tensor([0.3700], dtype=torch.float64), tensor([0.6300], dtype=torch.float64))
+    """
+    levels = levels.double().cpu().numpy()
+    bounds = stats.binom.interval(probability, n, levels)
+    return tuple(torch.as_tensor(bound / n) for bound in bounds)
+
+
+class Calibration(NamedTuple):
+    """What `calibration` finds, for each of P parameters or for all of them."""
+
+    bias: Tensor
+    """(P,) mean of (posterior mean - truth)/(posterior standard deviation): 0 if there is none."""
+    bias_error: Tensor
+    """(P,) its standard error."""
+    scatter: Tensor
+    """(P,) standard deviation of the same: 1 for normal posteriors, above it if they are too narrow."""
+    sbc_p: Tensor
+    """(P,) p-value of the ranks being uniform, after Kolmogorov and Smirnov."""
+    tarp_p: float
+    """The same of `coverage`, from random points in the box."""
+
+
+def calibration(
+    draws: Tensor,
+    theta: Tensor,
+    low: Tensor,
+    high: Tensor,
+    generator: torch.Generator | None = None,
+) -> Calibration:
+    """Are posteriors right on average, and as sure as they may be? From test sets with known truth.
+
+    Args:
+        draws: (S, n, P) draws from the posteriors of n test sets, 100 or more each.
+        theta: (n, P) the truths, drawn from the prior, 100 or more.
+        low, high: (P,) corners of the prior, that scale the parameters for `coverage`.
+        generator: of its random points and of the ranks' last digits, on the CPU.
+
+    Raises:
+        TooFewError: if there are fewer test sets or draws than that. It carries its estimate.
+
+    Example:
+        The prior as posterior: ranks are uniform, and only that it is never wrong says nothing.
+
+        >>> generator = torch.Generator().manual_seed(1)
+        >>> theta, draws = (torch.rand(*n, generator=generator) for n in ((500, 1), (200, 500, 1)))
+        >>> found = calibration(draws, theta, torch.zeros(1), torch.ones(1), generator)
+        >>> bool(found.sbc_p > 0.01), bool(found.bias.abs() < 5 * found.bias_error)
+        (True, True)
+    """
+    z = (draws.mean(dim=0) - theta) / draws.std(dim=0)
+    reference = torch.rand(theta.shape, generator=generator).to(theta)
+    covered = coverage((draws - low) / (high - low), (theta - low) / (high - low), reference)
+    found = Calibration(
+        z.mean(dim=0),
+        z.std(dim=0) / len(theta) ** 0.5,
+        z.std(dim=0),
+        torch.tensor([_uniform_p(r, len(draws), generator) for r in ranks(draws, theta).T]),
+        _uniform_p(covered, len(draws), generator),
+    )
+    if min(len(theta), len(draws)) < _ENOUGH:
+        raise TooFewError(
+            f"{len(theta)} test sets with {len(draws)} draws each cannot tell whether posteriors are "
+            f"calibrated: take {_ENOUGH} or more of both, better 500. What these say is in `.estimate`.",
+            found,
+        )
+    return found
+
+
+def _uniform_p(shares, n_draws, generator):
+    # Shares are one of 0/S, 1/S, ... S/S, and the test is for continuous numbers: spread them evenly.
+    within = torch.rand(shares.shape, generator=generator, dtype=torch.float64)
+    spread = (shares.cpu() * n_draws + within) / (n_draws + 1)
+    return float(stats.kstest(spread.numpy(), "uniform").pvalue)
+
+
+def predictive_p(
+    samples: Tensor, simulate: Callable, statistic: Callable, observed: Tensor, generator=None
+) -> Tensor:
+    """Posterior predictive p-value: how often is the statistic of a replica at least the observed one?
+
+    Conservative, for the posterior has seen the data: p-values crowd around 1/2.
+
+    Reference: Gelman, Meng & Stern 1996, Statistica Sinica 6, 733.
+
+    Args:
+        samples: (n, P) draws from the posterior of the observation.
+        simulate: from theta (n, P) and a generator to n data sets, one for each draw.
+        statistic: from data sets (n, ...) to numbers (n, ...), or several of them for each set.
+        observed: one data set.
+
+    Returns:
+        p-values, of the shape of the statistic of one data set.
+
+    Example:
+        >>> coin = lambda theta, generator: torch.bernoulli(theta.expand(-1, 20), generator=generator)
+        >>> total = lambda data: data.sum(-1)
+        >>> samples, heads = torch.full((4000, 1), 0.5), torch.ones(20)
+        >>> generator = torch.Generator().manual_seed(1)
+        >>> predictive_p(samples, coin, total, heads, generator) < 0.001
+        tensor(True)
+    """
+    replicas = statistic(simulate(samples, generator))
+    return (replicas >= statistic(observed[None])).double().mean(dim=0)
+
+
+def anomaly_p(features: Tensor, known: Tensor, n_neighbours: int = 10) -> Tensor:
+    """(n,) share of the known data that lie as far or farther from their neighbours than these.
+
+    The distance is that to the tenth neighbour, in units in which each feature of the known data
+    has a standard deviation of one. Small: unlike all that is known, so no posterior can be trusted
+    there. It answers for each data set alone; `misspecification_p` asks all of them together.
+
+    Args:
+        features: (n, M), such as `BoxPosterior.features` of the observations.
+        known: (N, M) the same of simulations that were not trained on, a thousand or more.
+
+    Example:
+        >>> known = torch.randn(1000, 2, generator=torch.Generator().manual_seed(1))
+        >>> anomaly_p(torch.tensor([[0.0, 0.0], [9.0, 9.0]]), known) < 0.01
+        tensor([False,  True])
+    """
+    mean, scale = known.mean(dim=0), known.std(dim=0).clamp(min=1e-12)
+    known, new = (((t - mean) / scale).cpu().numpy() for t in (known, features))
+    neighbours = NearestNeighbors(n_neighbors=n_neighbours).fit(known)
+    # The nearest neighbour of a known one is itself; kneighbors() without data leaves it out.
+    typical = np.sort(neighbours.kneighbors()[0][:, -1])
+    distance = neighbours.kneighbors(new)[0][:, -1]
+    return torch.as_tensor(1 - np.searchsorted(typical, distance) / len(typical))
+
+
+def misspecification_p(features: Tensor, known: Tensor, generator: torch.Generator) -> float:
+    """Do many observations, together, look like simulations? A small p-value says no.
+
+    The maximum mean discrepancy of features (n, M) from known ones (N, M), N well above n, against
+    that of simulations from each other: sbi's `calc_misspecification_mmd`, in the features' space.
+
+    Reference: Schmitt et al. 2021, arXiv:2112.08866; Gretton et al. 2012, JMLR 13, 723.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(1)
+        >>> known = torch.randn(500, 2, generator=generator)
+        >>> misspecification_p(known[:50] + 1, known[50:], generator) < 0.01
+        True
+    """
+    mean, scale = known.mean(dim=0), known.std(dim=0).clamp(min=1e-12)
+    with seeded(generator):
+        p, _ = calc_misspecification_mmd(
+            (features - mean) / scale, (known - mean) / scale, n_shuffle=500
+        )
+    return float(p)
+
+
+def importance_sample(
+    posterior: BoxPosterior,
+    x: Tensor,
+    log_likelihood: Callable[[Tensor], Tensor],
+    n: int,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Draws (n, P) and weights (n,) that make a neural posterior exact, where a likelihood exists.
+
+    w ∝ L(θ) p(θ)/q(θ|x), with a uniform prior. The weights sum to one; 1/Σ w² is the number of draws
+    that they are worth.
+
+    Reference: Dax et al. 2023, arXiv:2210.05686; Barret & Dupourqué 2026, arXiv:2512.16709, for X-ray
+    spectra.
+
+    Args:
+        posterior: of `train_posterior`.
+        x: one data set.
+        log_likelihood: from θ (n, P) to (n,) ln L of the same data.
+        n: draws.
+
+    Raises:
+        TooFewError: if the draws are worth fewer than 100: the network's posterior is not where the
+            likelihood is. It carries draws and weights.
+
+    Example:
+        See lesson 16, where a posterior of a power law is refined.
+    """
+    draws = posterior.sample(n, x, generator=generator)
+    log_weights = log_likelihood(draws) - posterior.log_prob(draws[None], x[None])[0]
+    weights = torch.softmax(log_weights.double(), dim=0)
+    worth = float(1 / weights.square().sum())
+    if not math.isfinite(worth) or worth < _ENOUGH:
+        raise TooFewError(
+            f"{n} draws are worth {worth:.0f} after weighting, {_ENOUGH} are needed: take more draws, or "
+            "train longer; if that does not help, network and likelihood speak of different data. "
+            "Draws and weights are in `.estimate`.",
+            (draws, weights),
+        )
+    return draws, weights

@@ -1,0 +1,688 @@
+"""Pile-up: what a CCD reports of a bright point source, photon by photon, for many sources at once.
+
+In each frame photons arrive by Poisson's law, with energies from the source's spectrum times the
+effective area and places from the telescope's King profile. Each frees its charge with Fano's noise,
+into at most 2 × 2 pixels; the charges of all photons of a frame add up, each pixel is read with
+noise, and `ccd` makes events of them. Frames are independent of each other.
+
+`davis_spectrum` is the analytic model of the same, which fitting programs use.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from helpers import spectra
+from helpers.ccd import CCD, Events, grade_pixels, where_true
+from helpers.streams import chunks
+
+__all__ = [
+    "BLACKBODY_BAND",
+    "POWER_LAW_BAND",
+    "PileUpSimulator",
+    "absorbed_blackbody",
+    "absorbed_power_law",
+    "davis_spectrum",
+]
+
+POWER_LAW_BAND = (0.5, 10.0)
+"""The band of the flux of `absorbed_power_law`, keV."""
+
+BLACKBODY_BAND = (0.2, 2.0)
+"""The band of the flux of `absorbed_blackbody`, keV."""
+
+# Photons that are drawn together, so that their arrays stay in a processor's cache; a GPU needs more
+# to be busy. Whole frames: a frame with more photons is drawn alone.
+_PHOTONS = {"cpu": 2**15, "cuda": 2**21}
+# Bytes that images take unless asked otherwise.
+_MEMORY = {"cpu": 2**27, "cuda": 2**33}
+# Beyond this many σ of a pixel's noise below the threshold, it is not looked at.
+_NOISE = 6.0
+# Charge in a pixel that a photon leaves without it, keV: a hundredth of an eV.
+_NOTHING = 1e-5
+# Pixels to a side of an image around one photon in the middle: two more, and a dark ring.
+_CUT_OUT = 5
+# Photons per frame in one region of Davis' model: as many energies' sums must fit into the memory.
+_MOST_PER_REGION = 1e4
+# Single photons that are thrown at the detector to measure its response.
+_THROWN = 2**20
+
+
+def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
+    """Photon flux per bin of a power law behind gas, of given absorbed flux from 0.5 to 10 keV.
+
+    Args:
+        energy_lo: (n_energies,) lower edges, keV; bins must cover 0.5 to 10 keV.
+        energy_hi: (n_energies,) upper edges, keV.
+        theta: (..., 3) log10 of the absorbed energy flux from 0.5 to 10 keV [erg/cm²/s], photon index
+            Γ, N_H [1e22/cm²].
+
+    Returns:
+        (..., n_energies) photons/cm²/s in each bin.
+
+    Example:
+        >>> edges = torch.linspace(0.1, 12.0, 1191)
+        >>> theta = torch.tensor([-10.0, 1.7, 0.5])
+        >>> flux = absorbed_power_law(edges[:-1], edges[1:], theta)
+        >>> print(f"{spectra.energy_flux(edges[:-1], edges[1:], flux, 0.5, 10.0):.2e}")
+        1.00e-10
+    """
+    log_flux, index, n_h = theta.unbind(-1)
+    flux = spectra.power_law(energy_lo, energy_hi, index, 1.0)
+    return _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, POWER_LAW_BAND)
+
+
+def absorbed_blackbody(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
+    """Photon flux per bin of a blackbody behind gas, of given absorbed flux from 0.2 to 2 keV.
+
+    Args:
+        energy_lo: (n_energies,) lower edges, keV; bins must cover 0.2 to 2 keV.
+        energy_hi: (n_energies,) upper edges, keV.
+        theta: (..., 3) log10 of the absorbed energy flux from 0.2 to 2 keV [erg/cm²/s], kT [keV],
+            N_H [1e22/cm²].
+
+    Returns:
+        (..., n_energies) photons/cm²/s in each bin.
+
+    Example:
+        >>> edges = torch.linspace(0.1, 12.0, 1191)
+        >>> theta = torch.tensor([[-10.0, 0.05, 1.0], [-10.0, 0.2, 1.0]])
+        >>> flux = absorbed_blackbody(edges[:-1], edges[1:], theta)
+        >>> edges[flux.argmax(dim=-1)]
+        tensor([0.5200, 1.2000])
+    """
+    log_flux, temperature, n_h = theta.unbind(-1)
+    flux = spectra.blackbody(energy_lo, energy_hi, temperature, 1.0)
+    return _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, BLACKBODY_BAND)
+
+
+def _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, band):
+    flux = flux * spectra.absorption(energy_lo, energy_hi, n_h)
+    # In float64, for what is left of a cold source behind much gas is not much.
+    total = spectra.energy_flux(energy_lo, energy_hi, flux.double(), *band)
+    return (flux * (10 ** log_flux.double() / total)[..., None]).to(flux.dtype)
+
+
+def davis_spectrum(
+    photons: Tensor,
+    energy_lo: Tensor,
+    energy_hi: Tensor,
+    *,
+    n_frames: float = 1.0,
+    alpha=0.5,
+    psf_fraction=0.95,
+    n_regions=1.0,
+    fracexpo=0.987,
+) -> Tensor:
+    """Events per bin after pile-up, N_f n ε e^-L Σ_p α^(p-1) S^*p / p! + N_f (1 - f) s.
+
+    s are the expected photons of a frame. A share f of them falls on n regions, of which each is
+    exposed for a share ε of its time: S = f s/(n ε), L = Σ S. If p photons hit one region in the
+    same frame, there is one event of their summed energy (S^*p is the p-fold convolution), and it
+    has a good grade with probability α^(p-1). The sum is done at once, for its Fourier transform is
+    (exp(αφ) - 1)/α with φ that of S. To be folded with the redistribution of single photons.
+
+    Photons are taken to be at the centres of their bins; a sum of such energies that is between two
+    centres is shared by both. Defaults are those of sherpa's jdpileup.
+
+    Reference: Davis 2001, ApJ 562, 575.
+
+    Args:
+        photons: (..., n_energies) expected photons in a frame and bin, before the redistribution.
+        energy_lo: (n_energies,) lower edges of bins of equal width, keV.
+        energy_hi: (n_energies,) upper edges, keV.
+        n_frames: how many frames are added.
+        alpha: (...) α, the grade migration parameter, above 0 and up to 1, a number or a tensor.
+        psf_fraction: (...) f, 0 to 1.
+        n_regions: (...) n, above 0.
+        fracexpo: (...) ε, above 0 and up to 1.
+
+    Returns:
+        (..., n_energies) expected events in all frames and each bin, differentiable. Those above the
+        last bin are left out.
+
+    Raises:
+        ValueError: if bins are not of equal width, or do not fit the photons, or there are more than
+            10,000 of these per frame in one region.
+
+    Example:
+        Of one region with one photon per frame, 1 - 1/e = 63 per cent of the frames have an event:
+
+        >>> edges = torch.arange(0.005, 40.0, 0.01)
+        >>> photons = torch.zeros(len(edges) - 1)
+        >>> photons[99] = 1.0  # at 1.0 keV
+        >>> N = davis_spectrum(
+        ...     photons, edges[:-1], edges[1:], alpha=1.0, psf_fraction=1.0, fracexpo=1.0
+        ... )
+        >>> print(f"{N.sum():.4f}, {N[99]:.4f} at 1 keV, {N[199]:.4f} at 2 keV")
+        0.6321, 0.3679 at 1 keV, 0.1839 at 2 keV
+    """
+    width = (energy_hi - energy_lo).double()
+    step = float(width.mean())
+    if photons.shape[-1:] != energy_lo.shape or not torch.allclose(
+        width, width.mean(), rtol=1e-3, atol=1e-5 * float(energy_hi[-1])
+    ):
+        raise ValueError(
+            f"davis_spectrum needs photons (..., n_energies) in bins of equal width: photons have "
+            f"shape {tuple(photons.shape)}, {len(energy_lo)} bins are {float(width.min()):.4g} to "
+            f"{float(width.max()):.4g} keV wide. PileUpSimulator.photons(theta) gives such."
+        )
+    n = photons.shape[-1]
+    alpha, fraction, regions, exposed = (
+        torch.as_tensor(x, dtype=torch.float64, device=photons.device)[..., None]
+        for x in (alpha, psf_fraction, n_regions, fracexpo)
+    )
+    source = photons.double()
+    region = source * fraction / (regions * exposed)
+    load = region.sum(dim=-1, keepdim=True)
+
+    # In bins, an energy that two photons add is their indices and this: each photon more, again.
+    offset = float(energy_lo[0] + energy_hi[0]) / 2 / step
+    whole = math.floor(offset + 1e-3)
+    between = max(0.0, offset - whole)
+    # Long enough that the sums of as many photons as ever come do not return at low energies.
+    most = float(load.detach().max()) if load.numel() else 0.0
+    if not most <= _MOST_PER_REGION:
+        raise ValueError(
+            f"{most:.3g} photons per frame in one region, of which nothing would be left: "
+            f"davis_spectrum takes up to {_MOST_PER_REGION:g}. Limit the flux that a fit may try."
+        )
+    length = int((n + whole) * (most + 8 * math.sqrt(most) + 12))
+    length = 2 ** math.ceil(math.log2(length))
+    omega = torch.arange(length // 2 + 1, dtype=torch.float64, device=photons.device)
+    omega *= -2 * math.pi / length
+    shift = torch.polar(torch.ones_like(omega), omega * whole) * torch.complex(
+        1 - between + between * torch.cos(omega), between * torch.sin(omega)
+    )
+    phi = torch.fft.rfft(region, n=length)
+    z = alpha * phi * shift
+    # e^-L (exp(z) - 1)/z, whatever z: near zero by its series, for a difference would lose digits, and
+    # else with both exponents together, for exp(z) alone could be infinite.
+    small = z.abs() < 0.05
+    safe = torch.where(small, torch.ones_like(z), z)
+    nearby = 1.0
+    for k in range(9, 1, -1):
+        nearby = 1 + z / k * nearby
+    empty = torch.exp(-load)
+    growth = torch.where(small, empty * nearby, (torch.exp(safe - load) - empty) / safe)
+    piled = torch.fft.irfft(phi * growth, n=length)[..., :n]
+    events = regions * exposed * piled + (1 - fraction) * source
+    return (n_frames * events).to(photons.dtype)
+
+
+class PileUpSimulator:
+    """Event lists and spectra of a point source that a CCD with pile-up sees.
+
+    Called on parameters it returns the spectra of accepted events in annuli around the source;
+    `events` returns every event with its true number of photons. `theta` decides on dtype and
+    device. Simulations draw their random numbers in groups of 32, from seeds that `generator` gives,
+    so that results do not depend on `memory`. On a GPU sums of charges may differ in their last
+    digit from one run to the next.
+
+    The source stands still, at a point of a pixel that each simulation draws anew, uniformly.
+    Photons that fall two or three pixels or more beyond the outermost annulus are not recorded.
+    The exposure is what frames collect photons for: no time is spent between them. No background,
+    no photons during the shift of an image, no losses of charge.
+
+    Args:
+        detector: such as `ccd.ACIS`.
+        spectrum: the source: gets energy_lo and energy_hi (n_energies,) in keV and theta (..., P),
+            and returns photons/cm²/s in each bin (..., n_energies).
+        exposure: s, rounded to whole frames.
+        annuli: (n_annuli + 1,) ascending radii, arcsec; None for one circle of 10 pixels.
+        channels: (n_channels + 1,) ascending energies, keV; None for 1024 channels of 15 eV.
+        response: the effective area: a `Response`, or energies (n,) in keV and areas (n,) in cm²;
+            None for that of the detector. Straight lines connect them, and beyond them it is zero.
+            It is that of all photons that free charge, whatever grades are accepted.
+        energies: lowest energy, highest energy and width of the bins of photon energies, keV; the
+            spectrum is constant inside each.
+        position: where in a pixel the source is, right and up from its centre, -0.5 to 0.5 pixels;
+            None to draw it.
+        memory: bytes that images may take; None for 128 MB, or 8 GB on a GPU.
+
+    Attributes:
+        n_frames: of each simulation.
+        energy_lo, energy_hi: (n_energies,) edges of the bins of photon energies, keV, float64.
+        effective_area: (n_energies,) cm², float64.
+        annuli: (n_annuli + 1,) arcsec, float64.
+        channels: (n_channels + 1,) keV, float64.
+
+    Raises:
+        ValueError: if an argument is not as above; when called, if theta is not (..., P) of real
+            numbers, or the spectrum is negative, infinite or NaN.
+
+    Example:
+        At 10 photons in a frame, most of what ACIS accepts from the core is piled up:
+
+        >>> from helpers.ccd import ACIS
+        >>> simulate = PileUpSimulator(ACIS, exposure=640.0, annuli=[0.0, 1.0, 2.0, 4.0])
+        >>> theta = torch.tensor([-10.8, 1.7, 0.1])  # log10 flux, photon index, N_H
+        >>> simulate(theta, torch.Generator().manual_seed(1)).shape
+        torch.Size([3, 1024])
+        >>> events = simulate.events(theta, torch.Generator().manual_seed(1))
+        >>> core = events.valid & (torch.hypot(events.x, events.y) < 1)
+        >>> bool((events.n_photons[core] > 1).float().mean() > 0.5)
+        True
+    """
+
+    def __init__(
+        self,
+        detector: CCD,
+        spectrum: Callable[[Tensor, Tensor, Tensor], Tensor] = absorbed_power_law,
+        exposure: float = 1000.0,
+        *,
+        annuli=None,
+        channels=None,
+        response=None,
+        energies: tuple[float, float, float] = (0.1, 12.0, 0.01),
+        position: tuple[float, float] | None = None,
+        memory: int | None = None,
+    ):
+        self.detector, self.spectrum, self.exposure = detector, spectrum, float(exposure)
+        self.position, self.memory = position, memory
+        self.n_frames = round(self.exposure / detector.frame_time) if exposure > 0 else 0
+        if self.n_frames < 1:
+            raise ValueError(
+                f"exposure={exposure:g} s is less than a frame of {detector.name}. Use a multiple "
+                f"of {detector.frame_time:g} s."
+            )
+        if annuli is None:
+            annuli = (0.0, 10 * detector.pixel)
+        if channels is None:
+            channels = torch.arange(1025, dtype=torch.float64) * 0.015
+        self.annuli = _ascending("annuli", annuli, "arcsec")
+        self.channels = _ascending("channels", channels, "keV")
+        width = self.channels.diff()
+        self._even = torch.allclose(width, width.mean(), rtol=1e-6, atol=0)
+        if position is not None and not (len(position) == 2 and max(map(abs, position)) <= 0.5):
+            raise ValueError(
+                f"position must be two numbers from -0.5 to 0.5 pixels, not {position}."
+            )
+        lowest, highest, width = energies
+        if not (0 < lowest < highest < math.inf and 0 < width < 1.5 * (highest - lowest)):
+            raise ValueError(
+                f"energies={energies}: give a positive lowest energy, a higher highest one, and "
+                "the width of bins between them, in keV."
+            )
+        edges = lowest + width * torch.arange(round((highest - lowest) / width) + 1).double()
+        self.energy_lo, self.energy_hi, self._width = edges[:-1], edges[1:], width
+        self.effective_area = _area(detector, response, (edges[1:] + edges[:-1]) / 2)
+
+        # Images: the source in the middle of a square of pixels, in a dark ring.
+        self._half = math.ceil(float(self.annuli[-1]) / detector.pixel) + 4
+        self._side = 2 * self._half + 1
+        self._cut = (self._half - 2) * detector.pixel
+        slope, core = detector.psf_slope, detector.psf_core
+        self._kept = 1 - (1 + (self._cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
+
+    def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """(..., n_annuli, n_channels) counts of accepted events for theta (..., P)."""
+        shape = (len(self.annuli) - 1, len(self.channels) - 1)
+        counts = theta.new_zeros(math.prod(theta.shape[:-1]), *shape)
+        for events in self._events(theta, generator):
+            self._count(events, counts)
+        return counts.reshape(*theta.shape[:-1], *shape)
+
+    def events(self, theta: Tensor, generator: torch.Generator | None = None) -> Events:
+        """Every event for theta (..., P), of which `self(theta, generator)` are the spectra.
+
+        x and y are where the centre of the brightest pixel lies from the source, arcsec; simulation
+        counts along the flattened dimensions before the last of theta. Sorted by simulation and frame.
+        """
+        parts = list(self._events(theta, generator))
+        if not parts:
+            none = torch.zeros(0, dtype=torch.int64, device=theta.device)
+            real = theta.new_zeros(0)
+            return Events(none, none, real, real, real, none, none, none.bool())
+        events = Events(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        order = torch.argsort(events.simulation * self.n_frames + events.frame, stable=True)
+        return Events(*(part.index_select(0, order) for part in events))
+
+    def photons(self, theta: Tensor) -> Tensor:
+        """(..., n_energies) expected photons per frame and energy bin, wherever they fall."""
+        lo, hi, area = (
+            x.to(theta.device, theta.dtype)
+            for x in (self.energy_lo, self.energy_hi, self.effective_area)
+        )
+        return self.spectrum(lo, hi, theta) * (area * self.detector.frame_time)
+
+    @cached_property
+    def response(self) -> spectra.Response:
+        """What becomes of single photons: for fits without pile-up, in all annuli together.
+
+        Measured by throwing 2^20 photons, evenly in energy and in where they hit a pixel, at the
+        detector: area, losses by thresholds and grades, and energy with all its noise. Counts in an
+        annulus: response.fold(flux) × exposure × `psf_fraction` of it. float32, on the CPU.
+        """
+        sobol = torch.quasirandom.SobolEngine(8, scramble=True, seed=1)
+        n_rows, n_channels = len(self.energy_lo), len(self.channels) - 1
+        thrown = torch.zeros(n_rows, dtype=torch.int64)
+        seen = torch.zeros(n_rows * n_channels, dtype=torch.int64)
+        # Each in a frame of its own; as many at once as fit into some tens of MB.
+        images = _Images(_CUT_OUT, _MEMORY["cpu"], torch.float64, "cpu")
+        begins = torch.ones(_THROWN // 16, dtype=torch.bool)
+        for _ in range(16):
+            uniform = sobol.draw(len(begins), dtype=torch.float64)
+            place = uniform[:, 0] * n_rows
+            row = place.long().clamp(max=n_rows - 1)
+            energy = float(self.energy_lo[0]) + place * self._width
+            normal = torch.special.ndtri(uniform[:, 3:].clamp(1e-9, 1 - 1e-9))
+            blurred = energy + self.detector.blur(energy) * normal[:, 0]
+            thrown += torch.bincount(row, minlength=n_rows)
+            for photon, _, _, energy, _, _, valid in self._read(
+                *uniform[:, 1:3].T, blurred, begins, images, noise=normal[:, 1:].T
+            ):
+                channel, inside = _bins(energy, self.channels, self._even)
+                hit = valid & inside
+                cell = row[photon[hit]] * n_channels + channel[hit]
+                seen += torch.bincount(cell, minlength=len(seen))
+        matrix = seen.reshape(n_rows, n_channels) / thrown[:, None]
+        return spectra.Response(
+            self.energy_lo, self.energy_hi, self.effective_area, matrix,
+            self.channels[:-1], self.channels[1:],
+        ).to(dtype=torch.float32)  # fmt: skip
+
+    @cached_property
+    def psf_fraction(self) -> Tensor:
+        """(n_annuli,) the share of photons whose pixel's centre lies in each annulus, float64.
+
+        Averaged over the source's place in a pixel, if this is drawn.
+        """
+        uniform = torch.quasirandom.SobolEngine(4, scramble=True, seed=1).draw(2**18).double()
+        source = self._source(uniform[:, 2:])
+        x, y = self._land(uniform[:, 0], uniform[:, 1], source)
+        r = torch.hypot(*((p.floor() - self._half - s) * self.detector.pixel
+                          for p, s in zip((x, y), source.unbind(1), strict=True)))  # fmt: skip
+        annulus, inside = _bins(r, self.annuli)
+        number = torch.bincount(annulus[inside], minlength=len(self.annuli) - 1)
+        return number / len(r) * self._kept
+
+    def _source(self, uniform):
+        """(n, 2) places of the source in its pixel, from uniform numbers."""
+        if self.position is None:
+            return uniform - 0.5
+        return uniform.new_tensor(self.position).expand(len(uniform), 2)
+
+    def _land(self, u, v, source):
+        """Where photons hit the image, pixels, from two uniform numbers and their source's place."""
+        detector = self.detector
+        middle = self._half + 0.5
+        if detector.psf_core == math.inf:
+            side = self._side - 4
+            return 2 + u * side, 2 + v * side
+        # The inverse of the King profile's share within r, cut off at the edge of the image.
+        r = (1 - self._kept * u) ** (1 / (1 - detector.psf_slope)) - 1
+        r = r.clamp_(min=0).sqrt_() * (detector.psf_core / detector.pixel)
+        angle = v * (2 * math.pi)
+        x, y = (source + middle).unbind(1)
+        return torch.addcmul(x, r, angle.cos()), torch.addcmul(y, r, angle.sin())
+
+    def _events(self, theta, generator):
+        """The events of theta, part by part."""
+        if theta.ndim == 0 or not theta.dtype.is_floating_point:
+            raise ValueError("theta must be a tensor (..., P) of real numbers.")
+        rows = theta.detach().reshape(-1, theta.shape[-1])
+        draw = dict(dtype=theta.dtype, device=theta.device)
+        memory = self.memory or _MEMORY.get(theta.device.type, _MEMORY["cpu"])
+        images = tuple(_Images(side, memory, **draw) for side in (_CUT_OUT, self._side))
+        limit = _PHOTONS.get(theta.device.type, _PHOTONS["cpu"])
+        for [(cell, draw["generator"])] in chunks(len(rows), 1, 0, generator, theta.device):
+            photons = self.photons(rows[cell]).double()
+            rates = photons.sum(dim=-1) * self._kept
+            if not bool(((photons >= 0).all(dim=-1) & (rates < math.inf)).all()):
+                raise ValueError(
+                    f"The spectra of simulations {cell.start} to {cell.stop - 1} are not all finite "
+                    "and 0 or more in each bin: look at the ranges that theta is drawn from."
+                )
+            # The chance of an energy up to the end of each bin, in tables of 2^k entries.
+            cdf = photons.cumsum(dim=-1)
+            cdf = (cdf / cdf[:, -1:]).to(theta.dtype)
+            cdf[:, -1] = math.inf
+            n = cdf.shape[1]
+            cdf = torch.nn.functional.pad(cdf, (0, 2 ** (n - 1).bit_length() - n), value=math.inf)
+            source = self._source(torch.rand(len(rates), 2, **draw))
+            for portion in _portions(rates.tolist(), self.n_frames, limit):
+                yield from self._expose(portion, cdf, source, cell.start, images, draw)
+
+    def _expose(self, portion, cdf, source, first_simulation, images, draw):
+        """The events of some frames of some simulations, as parts that fit into the images."""
+        stretches = torch.tensor(portion, dtype=torch.float64, device=cdf.device)
+        simulation, first, frames = stretches[:, :3].long().unbind(1)
+        rate, expected = stretches[:, 3:].unbind(1)
+        ends = expected.cumsum(0)
+        n = int(torch.poisson(ends[-1:], generator=draw["generator"]))
+        if n == 0:
+            return
+        # Arrivals in order, in expected photons: waiting times, scaled to what n + 1 of them took.
+        arrival = torch.rand(n + 1, **draw).clamp_(min=2**-25).log_().double().cumsum(0)
+        arrival = arrival[:-1] * (ends[-1] / arrival[-1])
+        stretch = torch.searchsorted(ends, arrival, right=True).clamp_(max=len(ends) - 1)
+        since = arrival - (ends - expected).index_select(0, stretch)
+        frame = (since / rate.index_select(0, stretch)).long()
+        frame = torch.minimum(frame, (frames - 1).index_select(0, stretch)).clamp_(min=0)
+        which = simulation.index_select(0, stretch)
+        moment = frame + (frames.cumsum(0) - frames).index_select(0, stretch)
+        frame += first.index_select(0, stretch)
+
+        energy = _table_search(cdf, which, torch.rand(n, **draw)) + torch.rand(n, **draw)
+        energy = energy.mul_(self._width).add_(float(self.energy_lo[0]))
+        energy = energy.addcmul_(self.detector.blur(energy), torch.randn(n, **draw)).clamp_(min=0)
+        place = source.index_select(0, which)
+        x, y = self._land(torch.rand(n, **draw), torch.rand(n, **draw), place)
+
+        # Only frames with photons are looked at. Of those with one, just what is around it.
+        begins = torch.ones(n + 1, dtype=torch.bool, device=cdf.device)
+        torch.ne(moment[1:], moment[:-1], out=begins[1:-1])
+        lone = begins[1:] & begins[:-1]
+        for these, seen_in in zip((where_true(lone), where_true(~lone)), images, strict=True):
+            begin = begins.index_select(0, these)
+            hits = x.index_select(0, these), y.index_select(0, these), energy.index_select(0, these)
+            for photon, column, row, *measured in self._read(*hits, begin, seen_in, draw):
+                photon = these.index_select(0, photon)
+                x0, y0 = place.index_select(0, photon).unbind(1)
+                yield Events(
+                    which.index_select(0, photon) + first_simulation,
+                    frame.index_select(0, photon),
+                    (column - self._half - x0) * self.detector.pixel,
+                    (row - self._half - y0) * self.detector.pixel,
+                    *measured,
+                )
+
+    def _read(self, x, y, energy, begins, images, draw=None, noise=None):
+        """Events of photons, frame after frame: a photon of its frame, column, row, and the rest.
+
+        begins says which photons are the first of their frames. Noise is drawn, or given: (4, n).
+        """
+        if len(x) == 0:
+            return
+        left, low = images.corner(x), images.corner(y)
+        corner, hit, charge = self._spread(x - left, y - low, energy, images.side)
+        if noise is None:
+            noise = torch.randn(4, len(x), **draw)
+        frame, starts = begins.cumsum(0) - 1, where_true(begins)
+        # As many frames at a time as there are images.
+        for a, b in pairwise([*starts[:: images.most].tolist(), len(x)]):
+            here = slice(a, b)
+            frame_, row, column, *measured = self._events_in(
+                frame[here] - frame[a], corner[here], hit[here], charge[:, here], noise[:, here],
+                images,
+            )  # fmt: skip
+            photon = starts.index_select(0, frame_ + frame[a])
+            yield (
+                photon,
+                column + left.index_select(0, photon),
+                row + low.index_select(0, photon),
+                *measured,
+            )
+
+    def _spread(self, x, y, energy, side):
+        """The lower left of the 2 × 2 pixels that photons light, the one they hit, and charges."""
+        left, low = (x - 0.5).floor_(), (y - 0.5).floor_()
+        share_x = self.detector.upper_share(x - left - 1)
+        share_y = self.detector.upper_share(y - low - 1)
+        corner = low.long() * side + left.long()
+        hit = corner + (share_x >= 0.5) + (share_y >= 0.5) * side
+        upper = energy * share_y
+        lower = energy - upper
+        upper_right, lower_right = upper * share_x, lower * share_x
+        charge = torch.stack([lower - lower_right, lower_right, upper - upper_right, upper_right])
+        # What is next to nothing becomes nothing, so that a float32 sum differs from each term.
+        return corner, hit, torch.nn.functional.threshold_(charge, _NOTHING, 0.0)
+
+    def _events_in(self, number, corner, hit, charge, noise, images):
+        """Events of photons in ascending frames: frame, row, column, and what `ccd` measures."""
+        detector, images = self.detector, images.at_least(int(number[-1]) + 1)
+        right, down = images.frames, images.frames * images.side
+        corner, hit = corner * images.frames + number, hit * images.frames + number
+        places = torch.cat([corner, corner + right, corner + down, corner + (right + down)])
+        charge = charge.reshape(-1)
+
+        images.charge.scatter_add_(0, places, charge)
+        total = images.charge.index_select(0, places)
+        images.charge.index_fill_(0, places, 0)
+        least = max(0.0, detector.split_threshold - _NOISE * detector.readout_noise)
+        bright = where_true((total > least) & (charge > 0))
+        places, total = places.index_select(0, bright), total.index_select(0, bright)
+        # A pixel with charge of several photons is in the list as often: the last entry is for all.
+        is_for_all = total == charge.index_select(0, bright)
+        shared = where_true(~is_for_all)
+        of_shared = places.index_select(0, shared)
+        entries = torch.arange(len(shared), device=shared.device, dtype=torch.int32)
+        images.slot.scatter_reduce_(0, of_shared, entries, "amax")
+        is_last = images.slot.index_select(0, of_shared) == entries
+        images.slot.index_fill_(0, of_shared, -1)
+        is_for_all.index_copy_(0, shared, is_last)
+        total += detector.readout_noise * noise.reshape(-1).index_select(0, bright)
+        above = where_true(is_for_all & (total > detector.split_threshold))
+        pixels, charge = places.index_select(0, above), total.index_select(0, above)
+
+        entries = torch.arange(len(pixels), device=pixels.device, dtype=torch.int32)
+        images.slot.scatter_(0, pixels, entries)
+        photons = torch.bincount(
+            images.slot.index_select(0, hit) + 1, minlength=len(pixels) + 1
+        )[1:]  # fmt: skip
+        peak, *measured = grade_pixels(
+            pixels, charge, photons, images.slot, right, down, detector
+        )  # fmt: skip
+        images.slot.index_fill_(0, pixels, -1)
+        peak = pixels.index_select(0, peak)
+        place = torch.div(peak, images.frames, rounding_mode="floor")
+        row = torch.div(place, images.side, rounding_mode="floor")
+        return peak - place * images.frames, row, place - row * images.side, *measured
+
+    def _count(self, events, counts):
+        """Adds the accepted events to counts (n, n_annuli, n_channels)."""
+        annulus, near = _bins(torch.hypot(events.x, events.y), self.annuli)
+        channel, inside = _bins(events.energy, self.channels, self._even)
+        index = (events.simulation * counts.shape[1] + annulus) * counts.shape[2] + channel
+        index = index.index_select(0, where_true(events.valid & near & inside))
+        counts.view(-1).index_add_(0, index, counts.new_ones(()).expand(len(index)))
+
+
+class _Images:
+    """Dark images, frame by frame for each pixel, used again and again.
+
+    In this order, what happens in the same pixel in frames that follow each other is close together
+    in memory: the few pixels that hold most photons stay in the cache.
+    """
+
+    def __init__(self, side, memory, dtype, device):
+        self.side, self._kind = side, dict(dtype=dtype, device=device)
+        each = side**2 * (4 + torch.finfo(dtype).bits // 8)
+        self.most, self.frames = max(1, int(memory // each)), 0
+
+    def corner(self, x):
+        """Where the image begins, pixels, that photons at x are to be seen in."""
+        return x.floor() - _CUT_OUT // 2 if self.side == _CUT_OUT else torch.zeros_like(x)
+
+    def at_least(self, frames):
+        if frames > self.frames:
+            self.frames = min(self.most, 2 ** (frames - 1).bit_length())
+            n = self.frames * self.side**2
+            self.charge = torch.zeros(n, **self._kind)
+            self.slot = torch.full((n,), -1, dtype=torch.int32, device=self._kind["device"])
+        return self
+
+
+def _portions(rates, n_frames, limit):
+    """Stretches (simulation, first frame, frames, rate, expected), in lists of about `limit` photons."""
+    portion, room = [], limit
+    for simulation, rate in enumerate(rates):
+        first = 0 if rate > 0 else n_frames
+        while first < n_frames:
+            frames = min(n_frames - first, max(1, int(room / rate)))
+            portion.append((simulation, first, frames, rate, rate * frames))
+            first, room = first + frames, room - rate * frames
+            if room < rate:
+                yield portion
+                portion, room = [], limit
+    if portion:
+        yield portion
+
+
+def _table_search(table, row, u):
+    """Of each row of a table of 2^k ascending entries: how many are up to u.
+
+    torch.searchsorted would take several times as long: a processor cannot guess its turns.
+    """
+    length = table.shape[1]
+    flat, start = table.flatten(), row * length
+    found, step = start.to(torch.int32), length // 2
+    while step:
+        found.add_(flat.index_select(0, found + (step - 1)) <= u, alpha=step)
+        step //= 2
+    return found - start
+
+
+def _bins(values, edges, even=False):
+    """In which bin each value is, and whether it is in any. Fast if all bins are equally wide."""
+    n, first, last = len(edges) - 1, float(edges[0]), float(edges[-1])
+    if even:
+        index = (values - first).mul_(n / (last - first)).long().clamp_(0, n - 1)
+    else:
+        inner = edges[1:-1].to(values.device, values.dtype)
+        index = torch.searchsorted(inner, values, right=True)
+    return index, (values >= first) & (values < last)
+
+
+def _ascending(name, edges, unit):
+    edges = torch.as_tensor(edges, dtype=torch.float64).cpu()
+    if not (
+        edges.ndim == 1 and len(edges) > 1 and bool((edges.diff() > 0).all()) and edges[0] >= 0
+    ):
+        raise ValueError(
+            f"{name} must be two or more ascending edges in {unit}, from 0 on, not {edges.tolist()}."
+        )
+    return edges
+
+
+def _area(detector, response, energy):
+    """(n_energies,) cm² at these energies."""
+    energy = energy.numpy()
+    if response is None and isinstance(detector.area, str):
+        # Only then: a notebook pays for reading data only if it uses them.
+        from helpers.data import load_response
+
+        response = load_response(detector.area)
+    if response is None:
+        nodes, areas = np.log(np.asarray(detector.area, dtype=float)).T
+        area = np.exp(np.interp(np.log(energy), nodes, areas, left=-math.inf, right=-math.inf))
+    else:
+        if isinstance(response, spectra.Response):
+            nodes = (response.energy_lo + response.energy_hi) / 2
+            response = (nodes, response.effective_area)
+        nodes, areas = (np.asarray(x, dtype=float) for x in response)
+        if nodes.shape != areas.shape or nodes.ndim != 1 or not (np.diff(nodes) > 0).all():
+            raise ValueError(
+                "response must be a Response, or ascending energies (n,) in keV and as many areas "
+                f"in cm², not of shapes {nodes.shape} and {areas.shape}."
+            )
+        area = np.interp(energy, nodes, areas, left=0.0, right=0.0)
+    if not (np.isfinite(area).all() and (area >= 0).all()):
+        raise ValueError("Effective areas must be finite and 0 cm² or more.")
+    return torch.as_tensor(area)

@@ -1,1 +1,0 @@
-"""Simulators of what a detector records, batched over their parameters, on any device."""

@@ -1,0 +1,256 @@
+"""Tests of trust on problems whose answer is known: each finds what it must, and nothing where nothing is."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from helpers import diagnostics, posteriors
+
+SEEDS = range(5)
+SIGMA = 0.5
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(17)
+
+
+def normal_log_prob(draws, mean, sd):
+    return (-(((draws - mean) / sd) ** 2) / 2 - math.log(sd)).sum(dim=-1)
+
+
+def gaussian_tests(generator, stretch=1.0, shift=0.0, n=600, n_draws=200):
+    """ln q of draws (S, n) and of truths (n,): truths N(0, 1) in 2-D, seen with an error of SIGMA.
+
+    The posterior is normal with mean x/(1 + SIGMA²); q has its width stretched and its mean shifted.
+    """
+    theta = torch.randn(n, 2, generator=generator)
+    x = theta + SIGMA * torch.randn(n, 2, generator=generator)
+    sd = SIGMA / math.sqrt(1 + SIGMA**2)
+    mean = x / (1 + SIGMA**2) + shift * sd
+    draws = mean + stretch * sd * torch.randn(n_draws, n, 2, generator=generator)
+    log_q = (normal_log_prob(t, mean, stretch * sd) for t in (draws, theta))
+    return diagnostics.credibility(*log_q)
+
+
+def uniform_p(values):
+    return stats.kstest(np.asarray(values), "uniform").pvalue
+
+
+def test_coverage_counts_the_draws_nearer_than_the_truth():
+    draws = torch.tensor([0.9, 0.99, 1.01, 1.1])[:, None, None] * torch.tensor([[[0.6, 0.8]]])
+    truth, reference = torch.tensor([[0.0, -1.0]]), torch.zeros(1, 2)
+    assert diagnostics.coverage(draws, truth, reference).tolist() == [0.5]
+    assert diagnostics.coverage(draws + 5, truth + 5, reference + 5).tolist() == [0.5]
+
+
+def test_a_replica_that_equals_the_observation_counts():
+    total = lambda data: data.sum(-1)  # noqa: E731
+    replicas = torch.tensor([[3.0], [4.0], [4.0], [5.0]])
+    p = diagnostics.predictive_p(replicas, lambda theta, _: theta, total, torch.tensor([4.0]))
+    assert float(p) == 0.75
+
+
+class TestCredibility:
+    def test_of_the_exact_posterior_is_uniform(self, generator):
+        assert uniform_p(gaussian_tests(generator)) > 1e-3
+
+    @pytest.mark.parametrize("stretch", [0.5, 2.0])
+    def test_of_another_width_is_what_the_formula_says(self, generator, stretch):
+        # r²/sd² of the truth is χ² with 2 degrees of freedom, and so is that of the draws over stretch²:
+        # within the level c lie all truths with r²/sd² < -2 stretch² ln(1 - c).
+        shares = np.asarray(gaussian_tests(generator, stretch, n=2000, n_draws=1000))
+        for level in (0.3, 0.68, 0.95):
+            wanted = 1 - (1 - level) ** (stretch**2)
+            error = math.sqrt(wanted * (1 - wanted) / 2000)
+            assert abs((shares < level).mean() - wanted) < 4 * error + 0.01
+
+    def test_of_a_shifted_one_falls_short(self, generator):
+        shares = gaussian_tests(generator, shift=1.0)
+        assert (shares < 0.68).double().mean() < 0.6
+        assert uniform_p(shares) < 1e-3
+
+    def test_the_most_and_the_least_probable(self):
+        log_q = torch.tensor([[0.0, 0.0], [-1.0, -1.0]])
+        assert diagnostics.credibility(log_q, torch.tensor([1.0, -2.0])).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("n", [100, 1000])
+@pytest.mark.parametrize("probability", [0.68, 0.99])
+def test_the_band_holds_uniform_numbers_as_often_as_it_says(n, probability):
+    levels = torch.tensor([0.1, 0.5, 0.9])
+    low, high = diagnostics.uniform_band(n, levels, probability)
+    counts = [np.rint(n * bound.numpy()) for bound in (low, high)]
+    numbers = torch.rand(4000, n, generator=torch.Generator().manual_seed(n))
+    shares = (numbers[..., None] < levels).double().mean(dim=1)
+    inside = ((shares >= low - 1e-9) & (shares <= high + 1e-9)).double().mean(dim=0)
+    # The bounds themselves are inside, so that a few whole numbers more may be.
+    at_bound = sum(stats.binom.pmf(count, n, levels.numpy()) for count in counts)
+    error = 4 * math.sqrt(probability * (1 - probability) / 4000)
+    assert (inside.numpy() > probability - error).all()
+    assert (inside.numpy() < probability + at_bound + error).all()
+    narrow = diagnostics.uniform_band(100 * n, levels, probability)
+    assert bool((narrow[1] - narrow[0] < 0.2 * (high - low)).all())
+
+
+class TestPredictive:
+    """Ten numbers with a normal distribution of unknown mean and a known width of 1."""
+
+    @staticmethod
+    def simulate(theta, generator):
+        return theta + torch.randn(len(theta), 10, generator=generator)
+
+    def p_values(self, generator, width, statistic, n=300):
+        found = []
+        for _ in range(n):
+            observed = width * torch.randn(10, generator=generator)
+            samples = observed.mean() + 10**-0.5 * torch.randn(200, 1, generator=generator)
+            found.append(
+                diagnostics.predictive_p(samples, self.simulate, statistic, observed, generator)
+            )
+        return torch.stack(found)
+
+    def test_a_width_that_the_model_cannot_imitate_is_found(self, generator):
+        def spread(data):
+            return data.std(-1)
+
+        right = self.p_values(generator, 1.0, spread)
+        assert uniform_p(right) > 1e-3  # of a statistic that the parameter does not enter
+        wrong = self.p_values(generator, 2.0, spread)
+        assert (wrong < 0.01).double().mean() > 0.8
+        assert (self.p_values(generator, 0.4, spread) > 0.99).double().mean() > 0.8
+
+    def test_what_was_fitted_is_not_tested(self, generator):
+        p = self.p_values(generator, 1.0, lambda data: data.mean(-1))
+        assert p.std() < 0.08
+        assert abs(p.mean() - 0.5) < 0.03
+
+    def test_several_statistics_at_once(self, generator):
+        def both(data):
+            return torch.stack([data.mean(-1), data.std(-1)], -1)
+
+        samples = torch.zeros(50, 1)
+        p = diagnostics.predictive_p(samples, self.simulate, both, torch.zeros(10), generator)
+        assert p.shape == (2,)
+        assert p[1] == 1.0
+
+
+class TestAnomalies:
+    def test_one_in_a_hundred_of_what_is_known_is_below_one_per_cent(self, generator):
+        known = torch.randn(2000, 3, generator=generator) * torch.tensor([1.0, 100.0, 0.01])
+        new = torch.randn(3000, 3, generator=generator) * torch.tensor([1.0, 100.0, 0.01])
+        p = diagnostics.anomaly_p(new, known)
+        for level in (0.01, 0.1, 0.5):
+            share = (p < level).double().mean()
+            # Both samples are random: that of the known decides what the level is.
+            error = math.sqrt(level * (1 - level) * (1 / 3000 + 1 / 2000))
+            assert abs(share - level) < 4 * error + 0.003
+
+    def test_one_by_one(self, generator):
+        known = torch.randn(1000, 2, generator=generator)
+        p = diagnostics.anomaly_p(torch.tensor([[0.0, 0.0], [1.0, 1.0], [5.0, -5.0]]), known)
+        assert p[0] > 0.3
+        assert p[1] > 0.05
+        assert p[2] == 0.0
+
+    def test_a_feature_that_never_varies_does_no_harm(self, generator):
+        known = torch.cat([torch.randn(500, 1, generator=generator), torch.ones(500, 1)], 1)
+        p = diagnostics.anomaly_p(known[:5].clone(), known)
+        assert bool(p.isfinite().all())
+        assert diagnostics.anomaly_p(torch.tensor([[0.0, 2.0]]), known) == 0.0
+
+    def test_it_is_blind_along_what_simulations_cover(self, generator):
+        """All of them from one corner: each is like a simulation, together they are not."""
+        known = torch.randn(1000, 2, generator=generator)
+        corner = 0.3 * torch.randn(100, 2, generator=generator) + 0.7
+        assert (diagnostics.anomaly_p(corner, known) < 0.01).double().mean() < 0.05
+        assert diagnostics.misspecification_p(corner, known, generator) < 0.01
+
+
+def test_misspecification_is_uniform_if_there_is_none_and_small_if_there_is():
+    p = []
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        known = torch.randn(330, 2, generator=generator)
+        p.append(diagnostics.misspecification_p(known[:30], known[30:], generator))
+    assert uniform_p(p) > 1e-3
+    assert 0.3 < np.mean(p) < 0.7
+    for seed in SEEDS:
+        generator = torch.Generator().manual_seed(seed)
+        known = torch.randn(450, 2, generator=generator) * torch.tensor([1.0, 1e-3])
+        shifted = known[:50] + torch.tensor([0.0, 1e-3])
+        state = torch.random.get_rng_state()
+        assert diagnostics.misspecification_p(shifted, known[50:], generator) < 0.01
+        assert torch.equal(state, torch.random.get_rng_state())
+
+
+def as_it_is(shape):
+    return nn.Identity()
+
+
+LOW, HIGH = torch.tensor([-1.0]), torch.tensor([3.0])
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    """Of a number in a box, seen with an error of 0.1; a poor one: 200 simulations, few epochs."""
+    generator = torch.Generator().manual_seed(3)
+    theta = LOW + (HIGH - LOW) * torch.rand(200, 1, generator=generator)
+    x = theta + 0.1 * torch.randn(200, 1, generator=generator)
+    return posteriors.train_posterior(
+        theta, x, LOW, HIGH, generator=generator, embedding=as_it_is, n_flows=1, batch_size=50,
+        max_epochs=15,
+    )  # fmt: skip
+
+
+class TestImportanceSampling:
+    """The exact posterior is a truncated normal."""
+
+    @pytest.mark.parametrize("x", [0.5, 2.0, 2.98])
+    def test_the_exact_posterior_comes_out(self, posterior, x):
+        def log_likelihood(theta):
+            return -(((theta[:, 0] - x) / 0.1) ** 2) / 2
+
+        draws, weights = diagnostics.importance_sample(
+            posterior, torch.tensor([x]), log_likelihood, 20_000, torch.Generator().manual_seed(1)
+        )
+        assert float(weights.sum()) == pytest.approx(1)
+        worth = float(1 / weights.square().sum())
+        exact = stats.truncnorm((-1 - x) / 0.1, (3 - x) / 0.1, x, 0.1)
+        mean = float((weights * draws[:, 0]).sum())
+        variance = float((weights * (draws[:, 0] - mean) ** 2).sum())
+        assert abs(mean - exact.mean()) < 4 * exact.std() / math.sqrt(worth)
+        assert variance**0.5 == pytest.approx(exact.std(), rel=4 / math.sqrt(worth))
+        # and without weights it does not
+        raw = draws[:, 0]
+        off = abs(float(raw.mean()) - exact.mean()) + abs(float(raw.std()) - exact.std())
+        assert off > 0.02 * exact.std()
+
+    def test_a_likelihood_elsewhere_is_refused_with_its_draws(self, posterior):
+        def log_likelihood(theta):
+            return -(((theta[:, 0] + 0.8) / 0.01) ** 2) / 2
+
+        with pytest.raises(diagnostics.TooFewError, match="speak of different data") as refused:
+            diagnostics.importance_sample(
+                posterior,
+                torch.tensor([2.0]),
+                log_likelihood,
+                1000,
+                torch.Generator().manual_seed(1),
+            )
+        draws, weights = refused.value.estimate
+        assert draws.shape == (1000, 1)
+        assert weights.shape == (1000,)
+
+    def test_a_likelihood_that_is_zero_everywhere_is_refused_too(self, posterior):
+        with pytest.raises(diagnostics.TooFewError):
+            diagnostics.importance_sample(
+                posterior,
+                torch.tensor([2.0]),
+                lambda theta: torch.full((len(theta),), -math.inf),
+                500,
+            )

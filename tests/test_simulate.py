@@ -1,0 +1,249 @@
+"""The archive: who is observed when, what humans add, what is planted, and the bands it has to keep."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from course.archive import bands, simulate, tables
+from course.archive.simulate import COLUMNS, TRUTH_COLUMNS, Archive, simulate_archive
+from course.archive.sources import STATES
+from helpers.data import load_light_curves, load_observations, load_truth
+
+DATA = Path(simulate.__file__).resolve().parents[2] / "data"
+SMALL = {
+    **{"n_rxte": 48, "n_nicer": 20, "n_black_holes": 4, "n_neutron_stars": 6},
+    **{"n_outbursts": 20, "n_segments": 30},
+}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return simulate_archive(5, processes=1, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def unobserved():
+    """A full archive of which nothing was measured: every feature is 100."""
+
+    def nothing(truth, seed, processes):
+        names = [name for name in COLUMNS if name not in simulate._FILED]
+        return pd.DataFrame(100.0, index=truth.index, columns=names), []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate, "_observe_all", nothing)
+        return simulate_archive(3)
+
+
+def test_the_tables_have_the_columns_of_the_dictionary(small):
+    for table, n in ((small.rxte, 48), (small.nicer, 20)):
+        assert list(table) == list(COLUMNS)
+        assert len(table) == n
+    assert list(small.truth) == list(TRUTH_COLUMNS)
+    assert len(small.truth) == 68
+    both = pd.concat([small.rxte, small.nicer], ignore_index=True)
+    assert (both.obs_id == small.truth.obs_id).all()
+    assert both.obs_id.is_unique
+    assert len(small.segments["counts"]) == 30
+
+
+def test_what_can_be_missing_has_a_reason_and_nothing_else_is(small):
+    for table in (small.rxte, small.nicer):
+        for name, (_, _, reason) in COLUMNS.items():
+            assert reason or table[name].notna().all(), name
+    assert small.rxte.hr_low.isna().all()
+    assert small.nicer.hr_low.notna().any()
+
+
+def test_the_seed_decides_and_the_number_of_processes_does_not(small):
+    again = simulate_archive(5, processes=2, **SMALL)
+    for name in ("rxte", "nicer", "truth"):
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(small, name))
+    for name, values in small.segments.items():
+        np.testing.assert_array_equal(again.segments[name], values)
+    other = simulate_archive(6, processes=1, **SMALL)
+    assert not other.rxte.rate.equals(small.rxte.rate)
+
+
+def test_sources_are_shared_out_as_planned(unobserved):
+    truth = unobserved.truth
+    seen = truth.groupby(["instrument", "object"]).source_id.nunique()
+    assert seen["rxte"].to_dict() == {"BH": 16, "NS": 32}
+    assert seen["nicer"].to_dict() == {"BH": 6, "NS": 12}
+    rxte = set(truth.source_id[truth.instrument == "rxte"])
+    nicer = set(truth.source_id[truth.instrument == "nicer"])
+    assert len(nicer - rxte) == 12
+    assert len(rxte | nicer) == 60
+    assert truth.outburst_id.nunique() > 140
+
+
+def test_pointings_per_source_are_log_normal_between_5_and_700():
+    generator = np.random.default_rng(1)
+    logs = []
+    for _ in range(50):
+        numbers = simulate._numbers_of_pointings(6000, 48, generator)
+        assert numbers.sum() == 6000
+        assert numbers.min() >= 5
+        assert numbers.max() <= 700
+        logs.append(np.log(numbers))
+    logs = np.concatenate(logs)
+    # The limits take off the tails of the 1.1 that is drawn.
+    assert 0.85 < logs.std() < 1.1
+    assert abs(np.median(logs) - logs.mean()) < 0.15
+
+
+def test_six_per_cent_of_the_labels_are_those_of_a_neighbour(unobserved):
+    truth = unobserved.truth
+    both = pd.concat([unobserved.rxte, unobserved.nicer], ignore_index=True)
+    rank = {name: i for i, name in enumerate(STATES)}
+    step = (both.state_label.map(rank) - truth.state.map(rank)).abs()
+    n = len(step)
+    assert step.max() == 1
+    assert step.mean() == pytest.approx(0.06, abs=4 * np.sqrt(0.06 * 0.94 / n))
+    wrong = step.groupby(both.label_trust).mean()
+    assert wrong["A"] < wrong["B"] < wrong["C"]
+
+
+def test_five_pointings_are_filed_under_a_source_of_the_other_kind(unobserved):
+    truth, rxte = unobserved.truth, unobserved.rxte
+    filed = truth[truth.filed_under != ""]
+    assert len(filed) == 5
+    for row in filed.index:
+        assert rxte.source_id[row] == truth.filed_under[row] != truth.source_id[row]
+        assert rxte.object_label[row] != truth.object[row]
+        owner = truth.source_id[truth.outburst_id == rxte.outburst_id[row]]
+        assert (owner == rxte.source_id[row]).all()
+    rest = truth.drop(filed.index)
+    tables = pd.concat([rxte, unobserved.nicer], ignore_index=True)
+    assert (tables.source_id[rest.index] == rest.source_id).all()
+    assert (tables.object_label[rest.index] == rest.object).all()
+
+
+def test_the_luminosity_estimate_knows_only_the_source_it_is_filed_under(unobserved):
+    table = unobserved.rxte
+    # log_flux_2_10 is 100 everywhere here: what is left is the distance of the literature.
+    assert (table.groupby("source_id").lum_edd_est.nunique() == 1).all()
+
+
+def test_the_exposure_gives_the_intermediate_states_away(unobserved):
+    truth = unobserved.truth
+    long = truth.groupby("state").exposure.apply(lambda x: (x > 2000).mean())
+    assert long["HIMS"] == pytest.approx(0.7, abs=0.1)
+    assert long["SIMS"] == pytest.approx(0.7, abs=0.1)
+    assert long["LHS"] == long["HSS"] == 0
+    assert (truth.exposure % 256 == 0).all()
+
+
+def test_the_gain_drifts_between_resets(unobserved):
+    rxte = unobserved.truth[unobserved.truth.instrument == "rxte"]
+    assert rxte.gain.between(1.0, 1.02).all()
+    assert rxte.gain.max() > 1.018
+    last = rxte[rxte.mjd > 51677]
+    assert np.corrcoef(last.mjd, last.gain)[0, 1] > 0.999
+    assert (unobserved.truth.gain[unobserved.truth.instrument == "nicer"] == 1).all()
+
+
+def test_outliers_are_rare_and_bursts_are_those_of_neutron_stars(unobserved):
+    truth = unobserved.truth
+    share = truth.outlier.value_counts() / len(truth)
+    for name in ("slew", "flare"):
+        assert share[name] == pytest.approx(0.004, abs=4 * np.sqrt(0.004 / len(truth)))
+    assert 0.002 < share["burst"] < 0.012
+    assert (truth.object[truth.outlier == "burst"] == "NS").all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_rxte": 30}, "30 pointings of rxte are too few for its 8 sources"),
+        ({"n_nicer": 3}, "3 pointings of nicer are too few"),
+        ({"n_rxte": 8 * 700 + 1}, "too many for 8 sources"),
+        ({"n_segments": 1000}, "1000 segments need 200 bright pointings"),
+        ({"n_black_holes": 0}, "n_black_holes must be a whole number"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        simulate_archive(1, processes=1, **{**SMALL, **change})
+
+
+def test_an_archive_too_faint_to_plant_errors_in_is_named(monkeypatch):
+    def dark(truth, seed, processes):
+        names = [name for name in COLUMNS if name not in simulate._FILED]
+        return pd.DataFrame(0.0, index=truth.index, columns=names), []
+
+    monkeypatch.setattr(simulate, "_observe_all", dark)
+    with pytest.raises(ValueError, match=r"0 pointings of rxte are bright.*ask for more"):
+        simulate_archive(1, **SMALL)
+
+
+# --- the archive in data/ -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def archive():
+    """The archive of the course, as its files hold it."""
+    return Archive(load_observations("rxte"), load_observations("nicer"), load_truth(), {})
+
+
+def test_the_files_are_what_the_seed_makes():
+    """The first pointings of the archive, simulated anew, are those in data/ to the last digit."""
+    seen = {}
+
+    def some(truth, seed, processes):
+        tasks = simulate._tasks(truth)
+        features = [
+            simulate._observe_task((seed, number, task))[0]
+            for number, task in enumerate(tasks)
+            if number in (0, len(tasks) - 1)
+        ]
+        seen["rows"] = pd.concat(features).index
+        rest = pd.DataFrame(100.0, index=truth.index, columns=features[0].columns)
+        return pd.concat([*features, rest.drop(seen["rows"])]).loc[truth.index], []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate, "_observe_all", some)
+        with simulate._one_thread():
+            fresh = simulate_archive(tables.SEED)
+    # Which rows are filed wrongly depends on all rates, so the columns of filing are left out.
+    names = [name for name in COLUMNS if name not in (*simulate._FILED, "lum_edd_est")]
+    both = pd.concat([fresh.rxte, fresh.nicer], ignore_index=True)
+    text = tables.table_bytes(both.loc[seen["rows"], names]).decode()
+    lines = []
+    for name in ("rxte", "nicer"):
+        table = pd.read_csv(DATA / f"observations_{name}.csv", dtype=str, keep_default_na=False)
+        lines.append(table[names])
+    stored = pd.concat(lines, ignore_index=True).loc[seen["rows"]]
+    assert stored.to_csv(index=False, lineterminator="\n") == text
+
+
+def test_the_segments_belong_to_bright_pointings(archive):
+    segments = load_light_curves()
+    table = archive.rxte.set_index("obs_id")
+    own = table.loc[np.unique(segments.obs_id)]
+    assert len(own) == 400
+    assert (own.bkg_frac < 0.5).mean() > 0.95
+    assert own.source_id.nunique() > 30
+
+
+def test_the_bands_of_the_literature_hold_in_the_archive_of_the_course(archive):
+    found = {band.name: band for band in bands.measure(archive)}
+    missed = {name for name, band in found.items() if not band.held}
+    assert missed == set(bands.MISSED), bands.report(found.values())
+
+
+def test_the_bands_hold_over_several_seeds():
+    """The mean over three smaller archives lies in each band, within twice its standard error."""
+    found = {}
+    for seed in (1, 2, 3):
+        small = simulate_archive(seed, n_rxte=900, n_nicer=180, n_segments=0, processes=2)
+        for band in bands.measure(small):
+            found.setdefault(band.name, []).append(band)
+    outside = {}
+    for name, own in found.items():
+        values = np.array([band.value for band in own])
+        error = 2 * values.std(ddof=1) / np.sqrt(len(values))
+        if not own[0].low - error <= values.mean() <= own[0].high + error:
+            outside[name] = values.round(3).tolist()
+    assert not outside, outside
