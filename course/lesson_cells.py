@@ -1,16 +1,39 @@
-"""The code of a lesson, run as it stands there: what the claims are tested with is what is taught."""
+"""The code of a lesson, run as it stands there: what is claimed is tested on what is taught."""
 
 import re
 from pathlib import Path
 
+__all__ = ["run_cells"]
+
 LESSONS = Path(__file__).resolve().parents[1] / "lessons"
 
 
-def run_cells(number, starts, scope=None):
-    """The names that those cells of a lesson define whose code begins in one of these ways."""
+def run_cells(number, starts, scope=None, change=None):
+    """Run cells of a lesson, in their order there, and return the names that they define.
+
+    Args:
+        number: of the lesson, "03".
+        starts: how the code of a cell begins: a string, or a tuple of them.
+        scope: names that are there already, which the cells may use and replace.
+        change: {code: other code}, such as another seed or a smaller number, in these cells.
+
+    Raises:
+        LookupError: if no cell begins so, or code that is to be changed stands in none of them: the
+            lesson was rewritten.
+    """
     (path,) = LESSONS.glob(f"{number}_*.py")
     scope = {} if scope is None else scope
+    starts, change = (starts,) if isinstance(starts, str) else starts, change or {}
+    chosen, missing = [], {*starts, *change}
     for cell in re.split(r"^# %%.*\n", path.read_text(encoding="utf-8"), flags=re.M):
         if cell.startswith(starts):
-            exec(compile(cell, path.name, "exec"), scope)
+            missing -= {start for start in starts if cell.startswith(start)}
+            missing -= {old for old in change if old in cell}
+            chosen.append(cell)
+    if missing:
+        raise LookupError(f"{path.name} has no such code: {sorted(missing)}.")
+    for cell in chosen:
+        for old, new in change.items():
+            cell = cell.replace(old, new)
+        exec(compile(cell, path.name, "exec"), scope)
     return scope

@@ -19,7 +19,7 @@ SETTINGS = dict(exposure=10_000.0, annuli=[0, 1, 2, 4], energies=(0.1, 12.1, 0.0
 def lesson():
     """The names of the lesson: data, functions and simulators, without its mocks and its training."""
     return run_cells(
-        15,
+        "15",
         (
             "import time", "m82 = ", "def n_close", "n_close = ", "def cell", "def detected_and",
             "one_pixel = ", "def draw(n", "def piled_spectrum", "channels = ", "LIMITS = ", "def inner_radius",

@@ -25,7 +25,7 @@ def lesson():
         "def unit", "at_iron", "def adapt", "def targets", "def compare",
     )  # fmt: skip
     with plt.rc_context():
-        return run_cells(16, starts, scope)
+        return run_cells("16", starts, scope)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_shapes_of_ranks_and_who_catches_the_prior(lesson, seed, record_property
 def test_an_ensemble_holds_more_and_says_more(lesson, record_property):
     scope = dict(lesson)
     scope["generator"] = torch.Generator().manual_seed(1)
-    run_cells(16, ("dead_low, dead_high",), scope)
+    run_cells("16", ("dead_low, dead_high",), scope)
     found = []
     for seed in SEEDS:
         density, shares = scope["opinions"](seed, n=400, n_flows=3)

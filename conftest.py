@@ -1,5 +1,7 @@
 """What the tests share: figures without a screen, and a suite that runs on any device."""
 
+from pathlib import Path
+
 import matplotlib
 import numpy as np
 import pytest
@@ -11,6 +13,29 @@ def pytest_addoption(parser):
     parser.addoption(
         "--device", default="cpu", help="where tensors live in the tests: cpu, cuda or mps"
     )
+    parser.addoption(
+        "--every-claim",
+        action="store_true",
+        help="all of evidence/claims, not only those marked quick",
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "quick: a claim of a lesson that is tried in seconds")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Claims over seeds take minutes: `make test` runs the quick ones, `make evidence` all."""
+    if config.getoption("--every-claim"):
+        return
+    claims = Path(__file__).parent / "evidence"
+    for_evidence = [
+        item
+        for item in items
+        if claims in item.path.parents and not item.get_closest_marker("quick")
+    ]
+    config.hook.pytest_deselected(items=for_evidence)
+    items[:] = [item for item in items if item not in for_evidence]
 
 
 @pytest.hookimpl(tryfirst=True)
