@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from course.checks import lesson_03 as check
 from helpers import data, plotting
+from helpers.asm import load_asm
 
 plotting.use_course_style()
 
@@ -704,11 +705,11 @@ except ValueError as refusal:
 
 # %% tags=["nbval-ignore-output"]
 try:
-    asm = data.load_asm(fetch=False)
+    asm = load_asm(fetch=False)
     print(f"{len(asm)} measurements of {asm.system.nunique()} systems")
 except data.DataError:
     asm = None
-    print("Not here. Call data.load_asm() once, online (4.2 MB), and run on from this cell.")
+    print("Not here. Call load_asm() once, online (4.2 MB), and run on from this cell.")
 
 # %% [markdown]
 # Look before you split. Class labels first: *Unclass* is no class, and neither is *Nonpulsar*, of which there is one system; both stay out. (Names and types are glued together in some files; `load_asm` has parted them.) Sizes differ by a factor of more than a thousand: a score per row would be the score of a few systems, so draw at most 200 rows from each. Some colours are negative, ratios of rates near zero; a forest can live with that. And `intensity` is scaled in each file so that its maximum lies between 1 and 2: it is no flux. Keep that in mind.

@@ -21,10 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from course import make_data
+from helpers import asm as sky_monitor
 from helpers import data
+from helpers.asm import load_asm
 from helpers.data import (
     DataError,
-    load_asm,
     load_events,
     load_light_curve,
     load_response,
@@ -685,7 +686,7 @@ LOOK_ALIKES = {
 def asm(tmp_path_factory):
     """Folder and registry of the set: the real one where the environment names it."""
     if REAL_ASM:
-        return Path(REAL_ASM), data.asm._asm_registry()
+        return Path(REAL_ASM), sky_monitor._asm_registry()
     folder = tmp_path_factory.mktemp("asm")
     generator = np.random.default_rng(5)
     for name, (label, n) in LOOK_ALIKES.items():
@@ -700,7 +701,7 @@ def asm(tmp_path_factory):
 def asm_copy(asm, tmp_path, monkeypatch):
     """A copy of the set that a test may damage; load_asm knows its registry and no folder."""
     monkeypatch.delenv("XRAY_TIMING_ASM", raising=False)
-    monkeypatch.setattr(data.asm, "_asm_registry", lambda: asm[1])
+    monkeypatch.setattr(sky_monitor, "_asm_registry", lambda: asm[1])
     folder = tmp_path / "copy"
     for name in asm[1]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -760,7 +761,7 @@ def server(asm_copy, tmp_path, monkeypatch):
 
     with running() as server:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(data.asm, "_ASM_URL", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(sky_monitor, "_ASM_URL", f"http://127.0.0.1:{server.server_port}/")
         monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
         server.cache = tmp_path / "cache"
         yield server
@@ -790,7 +791,7 @@ def check_table(table, registry):
 
 
 def test_registry_lists_the_41_files():
-    registry = data.asm._asm_registry()
+    registry = sky_monitor._asm_registry()
     assert len(registry) == 41
     assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in registry.values())
     assert set(LOOK_ALIKES) <= set(registry)
@@ -867,7 +868,7 @@ def test_asm_refuses_a_bad_download_and_mends_it_later(server, asm, fault):
     getattr(server, fault).add(name)
     with pytest.raises(DataError, match=re.escape(name)) as caught:
         load_asm()
-    for word in ("could not be fetched", data.asm._ASM_URL, "XRAY_TIMING_ASM", "load_asm(path)"):
+    for word in ("could not be fetched", sky_monitor._ASM_URL, "XRAY_TIMING_ASM", "load_asm(path)"):
         assert word in str(caught.value)
     assert name not in cached(server)
     assert set(cached(server)) < set(asm[1])  # and nothing half-written beside them
@@ -879,7 +880,7 @@ def test_asm_refuses_a_bad_download_and_mends_it_later(server, asm, fault):
 
 def test_asm_without_server_says_what_to_do(server):
     port_of_nobody = "9"
-    data.asm._ASM_URL = data.asm._ASM_URL.replace(str(server.server_port), port_of_nobody)
+    sky_monitor._ASM_URL = sky_monitor._ASM_URL.replace(str(server.server_port), port_of_nobody)
     with pytest.raises(DataError) as caught:
         load_asm()
     for word in ("could not be fetched", "0 of", "load_asm(path)", "XRAY_TIMING_ASM", "github.com"):
@@ -970,7 +971,7 @@ def test_asm_names_a_bad_line(tmp_path, line):
     path = tmp_path / "a.asc"
     path.write_text(f"CygX-1 HMBH 50087.4 0.25 1.13 1.43\n{line}\nCygX-1 HMBH 1 1 1 1\n")
     with pytest.raises(DataError, match="line 2 is"):
-        data.asm._read_asm_file(path)
+        sky_monitor._read_asm_file(path)
 
 
 def test_the_real_asm_set_is_as_documented():
@@ -989,7 +990,7 @@ def test_the_real_asm_set_is_as_documented():
 @given(random=st.data())
 def test_fuzz_asm(fuzzed, random):
     rows = "".join(f"{label}   50087.4   0.25  -1.13  1.5\n" for label, _ in LOOK_ALIKES.values())
-    table = fuzzed(random.draw(damaged_bytes(rows.encode())), "a.asc", data.asm._read_asm_file)
+    table = fuzzed(random.draw(damaged_bytes(rows.encode())), "a.asc", sky_monitor._read_asm_file)
     if table is not None:
         assert np.isfinite(table.select_dtypes("number")).all(axis=None)
-        assert (table.type.str.fullmatch(data.asm._ASM_TYPES)).all()
+        assert (table.type.str.fullmatch(sky_monitor._ASM_TYPES)).all()

@@ -19,6 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from course.checks import lesson_03
 from helpers import data
+from helpers.asm import load_asm
 
 split_rows = lesson_03.split_rows.reference()
 split_sources = lesson_03.split_sources.reference()
@@ -269,9 +270,9 @@ def test_the_split_of_the_course_has_the_sources_the_lesson_speaks_of():
 def sky_monitor():
     """The real ASM set, capped as in the lesson, where it is on this machine."""
     try:
-        asm = data.load_asm(fetch=False)
+        asm = load_asm(fetch=False)
     except data.DataError:
-        pytest.skip("needs the real files: call data.load_asm() once")
+        pytest.skip("needs the real files: call load_asm() once")
     kinds = {"LMBH": "BH", "HMBH": "BH"}
     kinds |= dict.fromkeys(("Pulsar", "Zsource", "Atoll", "Burster"), "NS")
     asm = asm.assign(kind=asm.type.map(kinds)).dropna(subset="kind")

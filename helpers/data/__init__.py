@@ -7,7 +7,6 @@ for. data/README.md says where everything comes from. A file that is missing or 
 """
 
 from helpers.data.archive import LightCurves, load_light_curves, load_observations, load_truth
-from helpers.data.asm import load_asm
 from helpers.data.events import load_events, load_light_curve
 from helpers.data.files import DataError
 from helpers.data.spectra import Spectrum, load_response, load_spectrum
@@ -19,7 +18,6 @@ __all__ = [
     "LightCurves",
     "Spectrum",
     "deal_sources",
-    "load_asm",
     "load_events",
     "load_light_curve",
     "load_light_curves",
