@@ -457,7 +457,7 @@ print(
 # The same sin, one box further in. Many light curves are cut into overlapping segments, "for more training data". `light_curves.npz` has 2000 of them: five from each pointing, each sharing half of its photons with the next. The simplest classifier there is, the **nearest neighbour**, gives a segment the state of the training segment whose power spectrum looks most alike.
 
 # %%
-curves = data.load_light_curves()
+curves = data.load_segments()
 spectra = np.log10(curves.power)  # (2000 segments, 71 frequencies)
 units = {
     "segments": np.arange(len(spectra)),

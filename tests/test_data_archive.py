@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_data import change, contents, damaged_archives, damaged_bytes
 
 from helpers import data
-from helpers.data import DataError, load_light_curves, load_observations, load_truth
+from helpers.data import DataError, load_observations, load_segments, load_truth
 
 STATES = ("LHS", "HIMS", "SIMS", "HSS")
 ROWS = {"rxte": 6000, "nicer": 1000, "first": 300}
@@ -38,7 +38,7 @@ def truth():
 
 @pytest.fixture(scope="module")
 def curves():
-    return load_light_curves()
+    return load_segments()
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ import pandas
 from helpers import data
 data.files._DATA = pathlib.Path(sys.argv[1])
 start = time.process_time()
-data.load_observations("first"), data.load_truth(), data.load_light_curves()
+data.load_observations("first"), data.load_truth(), data.load_segments()
 assert time.process_time() - start < 2
 assert not {"torch", "stingray", "astropy", "helpers.light_curves"} & sys.modules.keys()
 """
@@ -427,12 +427,12 @@ def test_damaged_light_curves_are_named(tmp_path, monkeypatch, field, value, com
         del arrays[field]
     np.savez(tmp_path / "light_curves.npz", **arrays)
     monkeypatch.setattr(data.files, "_DATA", tmp_path)
-    expect(tmp_path, "light_curves.npz", complaint, load_light_curves)
+    expect(tmp_path, "light_curves.npz", complaint, load_segments)
 
 
 def test_missing_light_curves_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(data.files, "_DATA", tmp_path)
-    expect(tmp_path, "light_curves.npz", "there is no such file", load_light_curves)
+    expect(tmp_path, "light_curves.npz", "there is no such file", load_segments)
 
 
 # --- fuzz: whatever happens to a file, it is read rightly or refused with a DataError -------------

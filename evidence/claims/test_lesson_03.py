@@ -153,7 +153,7 @@ def test_a_score_has_the_error_bar_of_its_sources(record_property):
 
 
 def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state(record_property):
-    curves = data.load_light_curves()
+    curves = data.load_segments()
     spectra, states = np.log10(curves.power), curves.state_label
     units = (np.arange(len(spectra)), curves.obs_id, curves.source_id)
     shares = []
@@ -174,7 +174,7 @@ def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state(record
 
 
 def test_most_photons_of_random_test_segments_have_been_seen(record_property):
-    curves, shares = data.load_light_curves(), []
+    curves, shares = data.load_segments(), []
     for seed in SEEDS[:5]:
         train, test = split_rows(len(curves.start), 0.2, np.random.default_rng(seed))
         halves = {

@@ -6,7 +6,7 @@ for. data/README.md says where everything comes from. A file that is missing or 
 `DataError`, and nothing else.
 """
 
-from helpers.data.archive import LightCurves, load_light_curves, load_observations, load_truth
+from helpers.data.archive import Segments, load_observations, load_segments, load_truth
 from helpers.data.events import load_events, load_light_curve
 from helpers.data.files import DataError
 from helpers.data.spectra import Spectrum, load_response, load_spectrum
@@ -15,14 +15,14 @@ from helpers.data.split import AlreadyOpenedError, deal_sources, load_split, ope
 __all__ = [
     "AlreadyOpenedError",
     "DataError",
-    "LightCurves",
+    "Segments",
     "Spectrum",
     "deal_sources",
     "load_events",
     "load_light_curve",
-    "load_light_curves",
     "load_observations",
     "load_response",
+    "load_segments",
     "load_spectrum",
     "load_split",
     "load_truth",

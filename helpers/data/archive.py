@@ -23,7 +23,7 @@ from helpers.data.files import (
 if TYPE_CHECKING:  # slow to import: a notebook pays only for what it uses
     from pandas import DataFrame
 
-__all__ = ["LightCurves", "load_light_curves", "load_observations", "load_truth"]
+__all__ = ["Segments", "load_observations", "load_segments", "load_truth"]
 
 _OBSERVATIONS = {"rxte": 6000, "nicer": 1000, "first": 300}  # rows
 
@@ -69,7 +69,7 @@ _LIGHT_CURVES_FIELDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class LightCurves:
+class Segments:
     """Segments of light curves and their power spectra, one row per segment.
 
     Attributes:
@@ -160,7 +160,7 @@ def load_truth() -> "DataFrame":
     return _read_table("observations_truth.csv", "truth", ("rxte", "nicer"), n_rows)
 
 
-def load_light_curves() -> LightCurves:
+def load_segments() -> Segments:
     """2000 short light curves with their power spectra, cut from pointings of the simulated RXTE.
 
     Each segment lasts 128 s in bins of 0.25 s. There are five from every chosen pointing, and each
@@ -175,7 +175,7 @@ def load_light_curves() -> LightCurves:
         DataError: if the file is missing or damaged.
 
     Example:
-        >>> curves = load_light_curves()
+        >>> curves = load_segments()
         >>> curves.counts.shape, curves.time[:3].tolist()
         ((2000, 512), [0.125, 0.375, 0.625])
     """
@@ -297,4 +297,4 @@ def _read_light_curves(path):
                 path, f"row {row}, {key[0]} from {key[1]:g} s, is a repetition.", _REPAIR
             )
         seen.add(key)
-    return LightCurves(**{k: v if v.ndim else v.item() for k, v in fields.items()})
+    return Segments(**{k: v if v.ndim else v.item() for k, v in fields.items()})
