@@ -1,36 +1,37 @@
 """The RXTE/ASM set: fetched from its public home, or read from a folder."""
 
-import hashlib
+import io
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
+import pandas as pd
+import pooch
+from tqdm.auto import tqdm
 
-from helpers.data.files import _REPAIR, DataError, _course_file
+from helpers.data import DataError, read_file
 
-if TYPE_CHECKING:  # slow to import: a notebook pays only for what it uses
-    from pandas import DataFrame
+__all__ = ["URL", "load_asm"]
 
-__all__ = ["load_asm"]
-
-_ASM_URL = (
+URL = (
     "https://raw.githubusercontent.com/ggopalan/XRay-Binary-Classification/"
     "c10284c72340c519c7ae46fcf89f11e2d1307ce9/"
 )
-_ASM_VARIABLE = "XRAY_TIMING_ASM"
-_ASM_TYPES = "LMBH|HMBH|Pulsar|Nonpulsar|Zsource|Atoll|Burster|[Uu]nclass"
+_VARIABLE = "XRAY_TIMING_ASM"
 # system and type, with or without a blank between them, then date, intensity and two colours
-_ASM_LINE = re.compile(rf"\s*(\S+?)\s*({_ASM_TYPES})\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*")
-_ASM_REMEDY = (
+_LINE = re.compile(
+    r"\s*(\S+?)\s*(LMBH|HMBH|Pulsar|Nonpulsar|Zsource|Atoll|Burster|[Uu]nclass)"
+    r"\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*"
+)
+_NUMBERS = ("mjd", "intensity", "colour_1", "colour_2")
+_REMEDY = (
     "Go online and call load_asm() again: it fetches only what is missing. Or get the files from "
     "https://github.com/ggopalan/XRay-Binary-Classification elsewhere, and name their folder in "
-    f"load_asm(path) or in the environment variable {_ASM_VARIABLE}."
+    f"load_asm(path) or in the environment variable {_VARIABLE}."
 )
 
 
-def load_asm(path=None, *, fetch=True) -> "DataFrame":
+def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
     """Intensities and colours of 41 X-ray binaries from the RXTE All-Sky Monitor, with labels.
 
     The set of Gopalan et al. 2015 (arXiv:1507.03538). Its authors state no licence, so the course
@@ -56,108 +57,53 @@ def load_asm(path=None, *, fetch=True) -> "DataFrame":
         DataError: if files are missing, changed or unreadable, or cannot be fetched, or must not
             be; the message says what to do.
     """
-    import pandas as pd
+    cache = pooch.create(pooch.os_cache("ml-xray-spectral-timing") / "asm", URL)
+    cache.load_registry(io.BytesIO(read_file("asm_registry.txt")))
+    named = path or os.environ.get(_VARIABLE)
+    folder = Path(named or cache.path)
+    faults = _faults(folder, cache.registry)
+    if faults and named:
+        listed = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
+        problem = f"{len(faults)} of the {len(cache.registry)} files are not right: {listed}."
+        raise DataError(folder, problem, _REMEDY)
+    if faults and not fetch:
+        have = f"holds {len(cache.registry) - len(faults)} of the {len(cache.registry)} files"
+        raise DataError(folder, f"{have}, and fetch=False forbids to fetch.", _REMEDY)
+    if faults:
+        _fetch(cache, faults)
+    rows = [
+        (*_LINE.fullmatch(line).groups(), *name.split("/"))
+        for name in cache.registry
+        for line in (folder / name).read_text("ascii").splitlines()
+    ]
+    table = pd.DataFrame(rows, columns=["system", "type", *_NUMBERS, "folder", "file"])
+    return table.astype(dict.fromkeys(_NUMBERS, float))
 
-    registry = _asm_registry()
-    folder = path or os.environ.get(_ASM_VARIABLE)
-    if folder:
-        folder = Path(folder)
-        _check_asm_folder(folder, registry)
-    else:
-        folder = _fetch_asm(registry) if fetch else _cached_asm(registry)
-    return pd.concat([_read_asm_file(folder / name) for name in registry], ignore_index=True)
 
-
-def _asm_registry():
-    """{file: "sha256:..."} of the set."""
-    path = _course_file("asm_registry.txt")
-    try:
-        lines = path.read_text("ascii").splitlines()
-        return dict(line.split() for line in lines if not line.startswith("#"))
-    except (OSError, ValueError) as error:
-        raise DataError(path, f"cannot be read ({error}).", _REPAIR) from error
-
-
-def _asm_faults(folder, registry):
+def _faults(folder, registry):
     """{file: fault} for the files of the set that are not as they should be in the folder."""
     faults = {}
     for name, digest in registry.items():
         try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            if f"sha256:{pooch.file_hash(folder / name)}" != digest:
+                faults[name] = "changed"
         except OSError:
             faults[name] = "missing"
-        else:
-            if digest != f"sha256:{found}":
-                faults[name] = "changed"
     return faults
 
 
-def _check_asm_folder(folder, registry):
-    faults = _asm_faults(folder, registry)
-    if faults:
-        listed = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
-        problem = f"{len(faults)} of the {len(registry)} files are not right: {listed}."
-        raise DataError(folder, problem, _ASM_REMEDY)
-
-
-def _asm_cache():
-    """The folder of this machine's cache, whether it exists or not."""
-    import pooch
-
-    return pooch.os_cache("ml-xray-spectral-timing") / "asm"
-
-
-def _cached_asm(registry):
-    """The cache folder, if every file of the set is in it and right."""
-    folder = _asm_cache()
-    faults = _asm_faults(folder, registry)
-    if faults:
-        have = len(registry) - len(faults)
-        problem = f"holds {have} of the {len(registry)} files, and fetch=False forbids to fetch."
-        raise DataError(folder, problem, _ASM_REMEDY)
-    return folder
-
-
-def _fetch_asm(registry):
-    """The cache folder, once every file of the set is in it and found to be right."""
-    import pooch
-    from tqdm.auto import tqdm
-
-    cache = pooch.create(_asm_cache(), _ASM_URL, registry=registry)
-    faults = _asm_faults(cache.path, registry)
+def _fetch(cache, names):
+    """Fetch files into the cache; pooch puts each into place when its SHA-256 is right."""
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel("WARNING")  # the bar says enough
     try:
-        for name in tqdm(faults, desc="RXTE/ASM", unit="file", disable=not faults):
-            # pooch writes to a temporary file and moves it into place when its SHA-256 is right
+        for name in tqdm(names, desc="RXTE/ASM", unit="file"):
             cache.fetch(name, downloader=pooch.HTTPDownloader(timeout=30))
-    except Exception as error:  # no network, a broken server or proxy, a full or read-only disk
-        have = len(registry) - len(_asm_faults(cache.path, registry))
-        problem = f"could not be fetched ({error}); {have} of {len(registry)} are in {cache.path}."
-        raise DataError(_ASM_URL + name, problem, _ASM_REMEDY) from error
+    except (OSError, ValueError) as error:  # no network, a broken server, a full or read-only disk
+        n_files = len(cache.registry)
+        have = f"{n_files - len(_faults(cache.path, cache.registry))} of {n_files}"
+        problem = f"could not be fetched ({error}); {have} are in {cache.path}."
+        raise DataError(URL + name, problem, _REMEDY) from error
     finally:
         logger.setLevel(level)
-    return cache.path
-
-
-def _read_asm_file(path):
-    import pandas as pd
-
-    rows = []
-    try:
-        lines = path.read_text("ascii").splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(path, f"cannot be read ({error}).", _ASM_REMEDY) from error
-    for number, line in enumerate(lines, start=1):
-        try:
-            system, label, *values = _ASM_LINE.fullmatch(line).groups()
-            values = [float(value) for value in values]
-            if not np.isfinite(values).all():
-                raise ValueError
-        except (AttributeError, ValueError):
-            problem = f"line {number} is {line!r}, not a system, a type, a date and three numbers."
-            raise DataError(path, problem, _ASM_REMEDY) from None
-        rows.append((system, label, *values, path.parent.name, path.name))
-    names = ("system", "type", "mjd", "intensity", "colour_1", "colour_2", "folder", "file")
-    return pd.DataFrame(rows, columns=names)
