@@ -109,11 +109,7 @@ def run(name, command):
     if is_test:
         lesson = name[-2:]
         patterns = [
-            *(
-                "helpers/*.py",
-                "helpers/data/*.py",
-                "course/archive/*.py",
-            ),  # not the plots, nor campaigns
+            *("helpers/*.py", "course/archive/*.py"),  # not the plots, nor campaigns
             *(
                 f"course/checks/lesson_{lesson}.py",
                 f"lessons/{lesson}_*.py",

@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from course.checks import lesson_03 as check
 from helpers import data, plotting
+from helpers.asm import load_asm
 
 plotting.use_course_style()
 
@@ -456,7 +457,7 @@ print(
 # The same sin, one box further in. Many light curves are cut into overlapping segments, "for more training data". `light_curves.npz` has 2000 of them: five from each pointing, each sharing half of its photons with the next. The simplest classifier there is, the **nearest neighbour**, gives a segment the state of the training segment whose power spectrum looks most alike.
 
 # %%
-curves = data.load_light_curves()
+curves = data.load_segments()
 spectra = np.log10(curves.power)  # (2000 segments, 71 frequencies)
 units = {
     "segments": np.arange(len(spectra)),
@@ -704,11 +705,11 @@ except ValueError as refusal:
 
 # %% tags=["nbval-ignore-output"]
 try:
-    asm = data.load_asm(fetch=False)
+    asm = load_asm(fetch=False)
     print(f"{len(asm)} measurements of {asm.system.nunique()} systems")
 except data.DataError:
     asm = None
-    print("Not here. Call data.load_asm() once, online (4.2 MB), and run on from this cell.")
+    print("Not here. Call load_asm() once, online (4.2 MB), and run on from this cell.")
 
 # %% [markdown]
 # Look before you split. Class labels first: *Unclass* is no class, and neither is *Nonpulsar*, of which there is one system; both stay out. (Names and types are glued together in some files; `load_asm` has parted them.) Sizes differ by a factor of more than a thousand: a score per row would be the score of a few systems, so draw at most 200 rows from each. Some colours are negative, ratios of rates near zero; a forest can live with that. And `intensity` is scaled in each file so that its maximum lies between 1 and 2: it is no flux. Keep that in mind.

@@ -852,7 +852,7 @@ print("  1.4 for neutron stars:    ", with_error(lambda table: luminosity_knows(
 # Last, the pictures from which rms, hue, break and QPO were taken: mean power spectra of pointings of *training* sources, photon noise subtracted. The file of light curves holds all sources, so choosing is up to us.
 
 # %%
-curves = data.load_light_curves()
+curves = data.load_segments()
 ours = np.isin(curves.source_id, train.source_id.unique()) & (curves.noise < 0.02)
 weights = curves.n_averaged[:69].reshape(-1, 3)  # three bins of frequency to one
 frequency = np.average(curves.frequency[:69].reshape(-1, 3), axis=1, weights=weights)

@@ -652,7 +652,7 @@ pd.DataFrame(prices).set_index(["task", "model"]).round({"validation": 3, "train
 # So far, people made the features. Can a network make them, from the power spectrum itself? Our light curves come as 2000 segments of 128 s with 71 powers each. A feed-forward network would have to learn a QPO at 2 Hz and one at 3 Hz as two different things. A **convolution** slides one small filter along all frequencies: what it learns at one place, it knows at every place.
 
 # %%
-light = data.load_light_curves()
+light = data.load_segments()
 learn, judge = (np.isin(light.source_id, table.source_id) for table in (train, validation))
 frequency, states = light.frequency, np.array(list(plotting.HUES))
 state = np.searchsorted(np.sort(states), light.state_label)  # 0 to 3, in alphabetical order

@@ -412,7 +412,7 @@ def saliency(network, x, k):
 saliency = check.saliency(saliency)
 
 # %%
-light = data.load_light_curves()
+light = data.load_segments()
 learn = np.flatnonzero(np.isin(light.source_id, train.source_id))
 judge = np.flatnonzero(np.isin(light.source_id, validation.source_id))
 states = list(models["state"].classes_)

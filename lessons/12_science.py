@@ -23,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from course.archive.observer import INSTRUMENTS, spectral_features
 from course.checks import lesson_12 as check
 from helpers import data, plotting
+from helpers.asm import load_asm
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
 from helpers.resampling import resample_sources
 
@@ -671,7 +672,7 @@ print(f"in {' + '.join(SPECTRAL)}: stranger than {below:.0%} of the pointings of
 
 # %% tags=["nbval-ignore-output"]
 try:
-    asm = data.load_asm(fetch=False)
+    asm = load_asm(fetch=False)
     asm["kind"] = asm.type.map(
         {"LMBH": "BH", "HMBH": "BH"}
         | dict.fromkeys(("Pulsar", "Nonpulsar", "Zsource", "Atoll", "Burster"), "NS")
@@ -680,7 +681,7 @@ try:
     print(f"{len(asm)} rows of {asm.system.nunique()} systems")
 except data.DataError:
     asm = None
-    print("Not here. Call data.load_asm() once, online (4.2 MB), and run on from this cell.")
+    print("Not here. Call load_asm() once, online (4.2 MB), and run on from this cell.")
 
 # %% tags=["nbval-ignore-output"]
 if asm is not None:

@@ -9,7 +9,7 @@ import pytest
 from course.archive import bands, simulate, tables
 from course.archive.simulate import COLUMNS, TRUTH_COLUMNS, Archive, simulate_archive
 from course.archive.sources import STATES
-from helpers.data import load_light_curves, load_observations, load_truth
+from helpers.data import load_observations, load_segments, load_truth
 
 DATA = Path(simulate.__file__).resolve().parents[2] / "data"
 SMALL = {
@@ -219,7 +219,7 @@ def test_the_files_are_what_the_seed_makes():
 
 
 def test_the_segments_belong_to_bright_pointings(archive):
-    segments = load_light_curves()
+    segments = load_segments()
     table = archive.rxte.set_index("obs_id")
     own = table.loc[np.unique(segments.obs_id)]
     assert len(own) == 400

@@ -1,23 +1,27 @@
 """The course's split: no source on two sides, every class on each, and a test set opened once."""
 
+import importlib.util
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from helpers import data
-from helpers.data import split
 
 
 @pytest.fixture
-def locked(monkeypatch):
-    """The lock as it is when a notebook begins."""
-    monkeypatch.setattr(split, "_opened", None)
+def fresh():
+    """The module as it is when a notebook begins: the test set is locked."""
+    spec = importlib.util.find_spec("helpers.data")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
-def parts(locked):
-    train, validation = data.load_split()
-    test = data.open_test_set(model="none", metric="accuracy", expected=0.5)
+def parts(fresh):
+    train, validation = fresh.load_split()
+    test = fresh.open_test_set(model="none", metric="accuracy", expected=0.5)
     return {"train": train, "validation": validation, "test": test}
 
 
@@ -48,10 +52,10 @@ def test_the_split_is_the_same_every_time():
         pd.testing.assert_frame_equal(one, other)
 
 
-def test_a_second_look_is_refused_and_told_what_the_first_was_for(locked):
-    data.open_test_set(model="logistic regression", metric="balanced accuracy", expected=0.87)
-    with pytest.raises(data.AlreadyOpenedError, match=r'"logistic regression".+accuracy = 0\.87'):
-        data.open_test_set(model="a better one", metric="accuracy", expected=0.9)
+def test_a_second_look_is_refused_and_told_what_the_first_was_for(fresh):
+    fresh.open_test_set(model="logistic regression", metric="balanced accuracy", expected=0.87)
+    with pytest.raises(fresh.AlreadyOpenedError, match=r'"logistic regression".+accuracy = 0\.87'):
+        fresh.open_test_set(model="a better one", metric="accuracy", expected=0.9)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +70,11 @@ def test_a_second_look_is_refused_and_told_what_the_first_was_for(locked):
     ],
     ids=str,
 )
-def test_whoever_has_not_said_what_for_gets_nothing_and_loses_nothing(locked, change):
+def test_whoever_has_not_said_what_for_gets_nothing_and_loses_nothing(fresh, change):
     plan = {"model": "a tree", "metric": "recall", "expected": 0.5}
     with pytest.raises(ValueError, match=next(iter(change))):
-        data.open_test_set(**{**plan, **change})
-    assert len(data.open_test_set(**plan))
+        fresh.open_test_set(**{**plan, **change})
+    assert len(fresh.open_test_set(**plan))
 
 
 @pytest.fixture

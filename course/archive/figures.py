@@ -16,7 +16,7 @@ import torch
 from course.archive.observer import INSTRUMENTS
 from course.archive.simulate import Archive
 from course.archive.sources import STATES, photon_flux, power_spectrum
-from helpers.data import load_light_curves, load_observations, load_response, load_truth
+from helpers.data import load_observations, load_response, load_segments, load_truth
 from helpers.plotting import (
     hardness_intensity,
     power_colour_wheel,
@@ -55,7 +55,7 @@ def draw(archive, folder):
 def read():
     """The archive as `make data` wrote it."""
     tables = load_observations("rxte"), load_observations("nicer"), load_truth()
-    return Archive(*tables, vars(load_light_curves()))
+    return Archive(*tables, vars(load_segments()))
 
 
 def tracks(archive):

@@ -19,6 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from course.checks import lesson_03
 from helpers import data
+from helpers.asm import load_asm
 
 split_rows = lesson_03.split_rows.reference()
 split_sources = lesson_03.split_sources.reference()
@@ -152,7 +153,7 @@ def test_a_score_has_the_error_bar_of_its_sources(record_property):
 
 
 def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state(record_property):
-    curves = data.load_light_curves()
+    curves = data.load_segments()
     spectra, states = np.log10(curves.power), curves.state_label
     units = (np.arange(len(spectra)), curves.obs_id, curves.source_id)
     shares = []
@@ -173,7 +174,7 @@ def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state(record
 
 
 def test_most_photons_of_random_test_segments_have_been_seen(record_property):
-    curves, shares = data.load_light_curves(), []
+    curves, shares = data.load_segments(), []
     for seed in SEEDS[:5]:
         train, test = split_rows(len(curves.start), 0.2, np.random.default_rng(seed))
         halves = {
@@ -269,9 +270,9 @@ def test_the_split_of_the_course_has_the_sources_the_lesson_speaks_of():
 def sky_monitor():
     """The real ASM set, capped as in the lesson, where it is on this machine."""
     try:
-        asm = data.load_asm(fetch=False)
+        asm = load_asm(fetch=False)
     except data.DataError:
-        pytest.skip("needs the real files: call data.load_asm() once")
+        pytest.skip("needs the real files: call load_asm() once")
     kinds = {"LMBH": "BH", "HMBH": "BH"}
     kinds |= dict.fromkeys(("Pulsar", "Zsource", "Atoll", "Burster"), "NS")
     asm = asm.assign(kind=asm.type.map(kinds)).dropna(subset="kind")

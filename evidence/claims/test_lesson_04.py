@@ -398,7 +398,7 @@ def test_hard_neutron_stars_are_several_times_faster(drawn, record_property):
 
 
 def test_power_spectra(train, record_property):
-    curves = data.load_light_curves()
+    curves = data.load_segments()
     ours = np.isin(curves.source_id, train.source_id.unique()) & (curves.noise < 0.02)
     slow, fast = curves.frequency < 0.05, (curves.frequency > 1) & (curves.frequency < 10)
     fast_drops, slow_losses = [], []

@@ -232,7 +232,7 @@ def test_of_the_calls_that_hang_on_the_errors_of_two_colours_about_half_are_wron
 
 def test_maps_of_seeds_agree_even_on_stolen_labels(record_property):
     train, validation = data.load_split()
-    light = data.load_light_curves()
+    light = data.load_segments()
     learn = np.flatnonzero(np.isin(light.source_id, train.source_id))
     judge = np.flatnonzero(np.isin(light.source_id, validation.source_id))
     states, truth = np.unique(light.state_label, return_inverse=True)

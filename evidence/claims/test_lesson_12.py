@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from course.archive.observer import INSTRUMENTS, spectral_features
 from course.checks.lesson_12 import _days, _strangeness, _turning, _unfold
 from helpers import data
+from helpers.asm import load_asm
 from helpers.preprocessing import STATE_FEATURES, preprocessor
 from helpers.resampling import resample_sources
 
@@ -328,7 +329,7 @@ def test_the_alarm_rings_where_the_model_does_not_look(nicer, real, record_prope
 def test_bursters_are_missed_if_there_is_none_to_learn_from(record_property):
     kinds = {"LMBH": "BH", "HMBH": "BH"}
     kinds |= dict.fromkeys(("Pulsar", "Nonpulsar", "Zsource", "Atoll", "Burster"), "NS")
-    asm = data.load_asm(fetch=False)
+    asm = load_asm(fetch=False)
     asm["kind"] = asm.type.map(kinds)
     right = []
     for seed in SEEDS:

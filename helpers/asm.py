@@ -1,0 +1,109 @@
+"""The RXTE/ASM set: fetched from its public home, or read from a folder."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+import pooch
+from tqdm.auto import tqdm
+
+from helpers.data import DataError, read_file
+
+__all__ = ["URL", "load_asm"]
+
+URL = (
+    "https://raw.githubusercontent.com/ggopalan/XRay-Binary-Classification/"
+    "c10284c72340c519c7ae46fcf89f11e2d1307ce9/"
+)
+_VARIABLE = "XRAY_TIMING_ASM"
+# system and type, with or without a blank between them, then date, intensity and two colours
+_LINE = re.compile(
+    r"\s*(\S+?)\s*(LMBH|HMBH|Pulsar|Nonpulsar|Zsource|Atoll|Burster|[Uu]nclass)"
+    r"\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*"
+)
+_NUMBERS = ("mjd", "intensity", "colour_1", "colour_2")
+_REMEDY = (
+    "Go online and call load_asm() again: it fetches only what is missing. Or get the files from "
+    "https://github.com/ggopalan/XRay-Binary-Classification elsewhere, and name their folder in "
+    f"load_asm(path) or in the environment variable {_VARIABLE}."
+)
+
+
+def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
+    """Intensities and colours of 41 X-ray binaries from the RXTE All-Sky Monitor, with labels.
+
+    The set of Gopalan et al. 2015 (arXiv:1507.03538). Its authors state no licence, so the course
+    does not contain it. It is read from, in this order: the folder `path`; the folder that the
+    environment variable XRAY_TIMING_ASM names; the cache on this machine, which is filled from
+    github.com/ggopalan/XRay-Binary-Classification (4.2 MB; what is there is not fetched again).
+    Every file must have the SHA-256 that data/asm_registry.txt holds.
+
+    Nothing is cleaned: labels are spelled as in the files, and what looks wrong in the numbers is
+    wrong in the files. Finding it is an exercise.
+
+    Args:
+        path: a folder with the subfolders Training, Validation, Burster_Test and Unclass.
+        fetch: whether to use the network. Without it, the set is read where it already lies whole,
+            in a folder that is named or in the cache.
+
+    Returns:
+        One row per measurement: `system` and `type` as the file spells them, `mjd` [days],
+        `intensity`, `colour_1` (3-5 keV / 1.5-3 keV), `colour_2` (5-12 keV / 1.5-3 keV), `folder`
+        and `file`.
+
+    Raises:
+        DataError: if files are missing, changed or unreadable, or cannot be fetched, or must not
+            be; the message says what to do.
+    """
+    cache = pooch.create(pooch.os_cache("ml-xray-spectral-timing") / "asm", URL)
+    cache.load_registry(io.BytesIO(read_file("asm_registry.txt")))
+    named = path or os.environ.get(_VARIABLE)
+    folder = Path(named or cache.path)
+    faults = _faults(folder, cache.registry)
+    if faults and named:
+        listed = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
+        problem = f"{len(faults)} of the {len(cache.registry)} files are not right: {listed}."
+        raise DataError(folder, problem, _REMEDY)
+    if faults and not fetch:
+        have = f"holds {len(cache.registry) - len(faults)} of the {len(cache.registry)} files"
+        raise DataError(folder, f"{have}, and fetch=False forbids to fetch.", _REMEDY)
+    if faults:
+        _fetch(cache, faults)
+    rows = [
+        (*_LINE.fullmatch(line).groups(), *name.split("/"))
+        for name in cache.registry
+        for line in (folder / name).read_text("ascii").splitlines()
+    ]
+    table = pd.DataFrame(rows, columns=["system", "type", *_NUMBERS, "folder", "file"])
+    return table.astype(dict.fromkeys(_NUMBERS, float))
+
+
+def _faults(folder, registry):
+    """{file: fault} for the files of the set that are not as they should be in the folder."""
+    faults = {}
+    for name, digest in registry.items():
+        try:
+            if f"sha256:{pooch.file_hash(folder / name)}" != digest:
+                faults[name] = "changed"
+        except OSError:
+            faults[name] = "missing"
+    return faults
+
+
+def _fetch(cache, names):
+    """Fetch files into the cache; pooch puts each into place when its SHA-256 is right."""
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")  # the bar says enough
+    try:
+        for name in tqdm(names, desc="RXTE/ASM", unit="file"):
+            cache.fetch(name, downloader=pooch.HTTPDownloader(timeout=30))
+    except (OSError, ValueError) as error:  # no network, a broken server, a full or read-only disk
+        n_files = len(cache.registry)
+        have = f"{n_files - len(_faults(cache.path, cache.registry))} of {n_files}"
+        problem = f"could not be fetched ({error}); {have} are in {cache.path}."
+        raise DataError(URL + name, problem, _REMEDY) from error
+    finally:
+        logger.setLevel(level)

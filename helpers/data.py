@@ -1,0 +1,650 @@
+"""Loaders of the course's data, observed and simulated; each file is verified before it is read.
+
+Spectra, responses and the simulated archive lie in the course's data/ folder, where SHA256SUMS holds
+the SHA-256 of each; events and light curves come with stingray. data/README.md says where everything
+comes from. A file that is missing or changed gives a `DataError`, and nothing else.
+"""
+
+# pandas, torch, scikit-learn, astropy and stingray are slow to import, and imported where they are
+# used: a notebook pays only for what it uses.
+import hashlib
+import io
+import math
+import warnings
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from stingray import EventList
+
+    from helpers.spectra import Response
+
+__all__ = [
+    "FOLDER",
+    "AlreadyOpenedError",
+    "DataError",
+    "Segments",
+    "Spectrum",
+    "deal_sources",
+    "load_events",
+    "load_light_curve",
+    "load_observations",
+    "load_response",
+    "load_segments",
+    "load_spectrum",
+    "load_split",
+    "load_truth",
+    "open_test_set",
+    "read_file",
+]
+
+FOLDER = Path(__file__).resolve().parents[1] / "data"
+
+_OBSERVATIONS = ("rxte", "nicer", "first")
+_SPECTRA = ("nicer_maxi_j1820", "ixpe_swift_j1727")
+_RESPONSES = ("nicer", "ixpe", "rxte_pca", "nustar_fpma", "xmm_pn", "swift_xrt")
+
+_WORDS = (
+    *("obs_id", "source_id", "outburst_id", "filed_under", "instrument", "label_trust", "outlier"),
+    *("state", "state_label", "object", "object_label", "outburst_kind", "qpo_type"),
+)
+# The columns of either table that hold no floats.
+_OTHER_TYPES = {"n_det": int, "qpo_det": bool, **dict.fromkeys(_WORDS, str)}
+
+# What stingray installs of events and light curves: the file, its SHA-256, and what the events are.
+_FILES = {
+    "chandra_m82": "tests/data/chandra_test.fits",
+    "rxte_4u1636": "tests/data/xte_test.evt.gz",
+    "rxte_m82": "tests/data/xte_gx_test.evt.gz",
+    "erosita": "tests/data/LightCurve_bexvar.fits",
+    "sample": "datasets/lc_sample.txt",
+}
+_SHA256 = {
+    "chandra_m82": "9d2b1cb26d5d53a68a6e6dc5df005ab924e4dccb239cc3d2343b18750ab399b9",
+    "rxte_4u1636": "0b04b9b4b071a3c087e3a677eee8ff8160e91427ebdc93a3393f650e48be4335",
+    "rxte_m82": "34fe9cbfe71bf89b5bec24e93adc113557c3a09349e90f51476beb8a24bfbf6d",
+    "erosita": "1c7f44af48aff9d0fcda45b0250df6414bf23bde38420e365bd5f78831d1f924",
+    "sample": "49d92cf74b41447b5fd3a7421bd32d0a7635a31a35b28bc169a202832331c9ff",
+}
+_EVENTS = {
+    "chandra_m82": "Galaxy M82, Chandra ACIS, ObsID 10027, 2008-10-04",
+    "rxte_4u1636": "Neutron star 4U 1636-53, RXTE PCA, ObsID 93087-01-02-11, 2008-01-13, thinned",
+    "rxte_m82": "Galaxy M82, RXTE PCA, Good Xenon, 2009-12-18, mostly background",
+}
+_LIGHT_CURVES = ("erosita", "sample")
+
+_REPAIR = "Restore it with `git checkout data`, or rebuild it with `make data`."
+_REINSTALL = (
+    "Install stingray again, as the course was tested with it: "
+    "pip install --force-reinstall --no-deps --constraint constraints.txt stingray"
+)
+
+# The folds are filled with the largest sources first, so that the last two hold the most sources.
+# A score counts sources: these two are for validation and test.
+_FOLDS, _VALIDATION, _TEST = 5, 3, 4
+
+_opened = None  # what was written down when this process opened the test set
+
+
+class DataError(ValueError):
+    """A data file cannot be used: which one, what is wrong, and what to do about it.
+
+    Args:
+        file: the file or folder, or the name that was asked for.
+        problem: what is wrong.
+        remedy: what the reader can do.
+    """
+
+    def __init__(self, file, problem, remedy):
+        super().__init__(file, problem, remedy)  # all: else it could not travel between processes
+
+    def __str__(self):
+        return "{}: {} {}".format(*self.args)
+
+
+class AlreadyOpenedError(Exception):
+    """The test set was asked for a second time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Segments of light curves and their power spectra, one row per segment.
+
+    Attributes:
+        obs_id: (n,) the pointing that a segment was cut from.
+        source_id, state_label, object_label: (n,) as in that row of `load_observations("rxte")`.
+        start: (n,) seconds after the start of the pointing.
+        counts: (n, n_bins) whole numbers, background included.
+        power: (n, n_frequencies) (rms/mean of the source)^2/Hz, Poisson noise included.
+        noise: (n,) the level of that noise, in the same unit.
+        frequency: (n_frequencies,) Hz, the middle of each bin of frequencies.
+        n_averaged: (n_frequencies,) how many frequencies were averaged in it.
+        bin_size: s, of `counts`.
+        length: s, of a segment.
+    """
+
+    obs_id: np.ndarray
+    source_id: np.ndarray
+    state_label: np.ndarray
+    object_label: np.ndarray
+    start: np.ndarray
+    counts: np.ndarray
+    power: np.ndarray
+    noise: np.ndarray
+    frequency: np.ndarray
+    n_averaged: np.ndarray
+    bin_size: float
+    length: float
+
+    @property
+    def time(self) -> np.ndarray:
+        """(n_bins,) the middle of each bin, seconds after the start of the segment."""
+        return (np.arange(self.counts.shape[1]) + 0.5) * self.bin_size
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """An observed spectrum: counts in the channels of the response that it names.
+
+    Attributes:
+        name: what `load_spectrum` calls it.
+        source, telescope, obs_id, date: what was observed, with what, and when.
+        response: the name of its response; the channels are those of `load_response(response)`.
+        exposure: s.
+        channel: (n_channels,) the first original detector channel of each.
+        counts: (n_channels,)
+        counts_err: (n_channels,) one standard deviation.
+        energy_lo, energy_hi: (n_channels,) edges of the channels, nominal keV.
+    """
+
+    name: str
+    source: str
+    telescope: str
+    obs_id: str
+    date: str
+    response: str
+    exposure: float
+    channel: np.ndarray
+    counts: np.ndarray
+    counts_err: np.ndarray
+    energy_lo: np.ndarray
+    energy_hi: np.ndarray
+
+    @property
+    def energy(self) -> np.ndarray:
+        """(n_channels,) the middle of each channel, nominal keV."""
+        return (self.energy_lo + self.energy_hi) / 2
+
+    @property
+    def rate(self) -> np.ndarray:
+        """(n_channels,) counts/s in each channel."""
+        return self.counts / self.exposure
+
+    @property
+    def rate_err(self) -> np.ndarray:
+        """(n_channels,) one standard deviation of the rate, counts/s."""
+        return self.counts_err / self.exposure
+
+
+def load_observations(name: str) -> "DataFrame":
+    """What two telescopes measured in thousands of pointings at X-ray binaries, simulated.
+
+    - ``"rxte"``: 6000 pointings of RXTE's PCA.
+    - ``"nicer"``: 1000 pointings of NICER, years later, at sources of which some are new.
+    - ``"first"``: 300 rows of ``"rxte"`` drawn at random, for the first lessons.
+
+    Sources and labels are invented, responses are real; data/README.md says how it was made. The
+    archive has flaws, as archives do, and finding them is an exercise: nothing is cleaned. What
+    could not be measured is NaN, and data/columns.csv says why.
+
+    Args:
+        name: one of the above.
+
+    Returns:
+        One row per pointing, in order of time. Names and labels are strings, `n_det` is whole,
+        `qpo_det` true or false, all else float. `attrs["units"]` and `attrs["meaning"]` hold the
+        unit and the meaning of each column.
+
+    Raises:
+        DataError: if there are no such observations, or their file or data/columns.csv is missing
+            or damaged.
+
+    Example:
+        >>> table = load_observations("first")
+        >>> len(table), table.attrs["units"]["rate"], table.attrs["meaning"]["kt_in"]
+        (300, '1/s', 'inner temperature of the fitted disc')
+    """
+    _choose(name, _OBSERVATIONS, "table of observations")
+    return _read_table(f"observations_{name}.csv", "observations")
+
+
+def load_truth() -> "DataFrame":
+    """What was really there in the pointings of `load_observations`: answers, not data.
+
+    For checking afterwards how well a method did. Never train on it, and choose no method by it:
+    outside a simulation nobody has this table, and whoever has looked at it is no longer blind.
+
+    Returns:
+        One row per pointing of RXTE, then of NICER; `obs_id` ties it to the observations. Strings
+        and floats, and `attrs`, as there. `filed_under`, `outlier` and `qpo_type` are "" where
+        there is no such thing; numbers that do not exist are NaN.
+
+    Raises:
+        DataError: if the file or data/columns.csv is missing or damaged.
+
+    Example:
+        >>> truth = load_truth()
+        >>> len(truth), sorted(set(truth.qpo_type))
+        (7000, ['', 'A', 'B', 'C'])
+    """
+    return _read_table("observations_truth.csv", "truth")
+
+
+def load_segments() -> Segments:
+    """2000 short light curves with their power spectra, cut from pointings of the simulated RXTE.
+
+    Each segment lasts 128 s in bins of 0.25 s. There are five from every chosen pointing, and each
+    overlaps the next by half: a random split into training and test data puts the same photons on
+    both sides, so split by source. The power spectra are those of the same segments in bins of
+    1/128 s, from 1/128 to 64 Hz, averaged over bins of frequency that widen as the logarithm.
+
+    Returns:
+        The segments.
+
+    Raises:
+        DataError: if the file is missing or damaged.
+
+    Example:
+        >>> segments = load_segments()
+        >>> segments.counts.shape, segments.time[:3].tolist()
+        ((2000, 512), [0.125, 0.375, 0.625])
+    """
+    return Segments(**_read_arrays("light_curves.npz"))
+
+
+def load_spectrum(name: str) -> Spectrum:
+    """An observed X-ray spectrum of a black-hole X-ray binary.
+
+    - ``"nicer_maxi_j1820"``: MAXI J1820+070 on 2018-07-03, 96.5 million counts in 5962 s. Channels
+      are three of the detector's, 30 eV. The file's history says that two pointings were combined.
+      It holds nothing below 0.2 keV. No background was subtracted; Poisson errors.
+    - ``"ixpe_swift_j1727"``: Swift J1727.8-1613 on 2023-09-07, Stokes I of detector unit 1, 40 eV.
+      Each event is weighted, so counts are no integers and `counts_err` is the file's own.
+
+    Args:
+        name: one of the above.
+
+    Returns:
+        The spectrum, on the channels of its response.
+
+    Raises:
+        DataError: if there is no such spectrum, or its file is missing or damaged.
+
+    Example:
+        >>> spectrum = load_spectrum("nicer_maxi_j1820")
+        >>> spectrum.source, round(spectrum.rate.sum())
+        ('MAXI J1820+070', 16187)
+    """
+    _choose(name, _SPECTRA, "spectrum")
+    return Spectrum(name=name, **_read_arrays(f"spectrum_{name}.npz"))
+
+
+def load_response(name: str) -> "Response":
+    """The response of an X-ray detector: what it makes of a photon spectrum.
+
+    - ``"nicer"``: NICER XTI, all detectors together, on axis; calibration of 2020.
+    - ``"ixpe"``: one IXPE detector unit, for weighted events; its area below 2.5 keV is tiny, as
+      behind the grey filter that very bright sources need.
+    - ``"rxte_pca"``: RXTE PCA, its unit PCU 2 alone, for 2000-04-27; all 129 Standard 2 channels.
+    - ``"nustar_fpma"``: NuSTAR, focal plane module A.
+    - ``"xmm_pn"``: XMM-Newton EPIC pn, Thin 1 filter.
+    - ``"swift_xrt"``: Swift XRT in windowed timing mode, grades 0 to 2.
+
+    Channels and energies are grouped well below the resolution; data/README.md gives the price.
+
+    Args:
+        name: one of the above.
+
+    Returns:
+        The response on the CPU, in float32; `response.to(device, dtype)` moves it.
+
+    Raises:
+        DataError: if there is no such response, or its file is missing or damaged.
+
+    Example:
+        >>> response = load_response("rxte_pca")
+        >>> response.redistribution.shape
+        torch.Size([300, 129])
+    """
+    _choose(name, _RESPONSES, "response")
+    import torch
+
+    from helpers.spectra import Response
+
+    arrays = _read_arrays(f"response_{name}.npz")
+    return Response(**{k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items()})
+
+
+def load_events(name: str) -> "EventList":
+    """Times, energies and more of single X-ray photons, from the test data that stingray installs.
+
+    `time` is in seconds after `mjdref`, `gti` holds the good time intervals [s], `energy` is in
+    keV, and `notes` says what it is.
+
+    - ``"chandra_m82"``: Chandra ACIS, the galaxy M82 (ObsID 10027): 4612 events in 945 s, with `x`
+      and `y` on the sky [pixels of 0.492 arcsec] and `grade`. Times count whole frames of `dt` =
+      0.44104 s. `t_start`, `t_stop` and the header's EXPOSURE are those of the whole observation,
+      of which this is a piece: for a rate divide by the good time.
+    - ``"rxte_4u1636"``: RXTE PCA, the neutron star 4U 1636-53 (ObsID 93087-01-02-11), PCU 2 and 4.
+      The file keeps 1000 events of 1229 s: a PCA sees hundreds in one second, so it was thinned,
+      and neither its rate nor its dead time can be used.
+    - ``"rxte_m82"``: RXTE PCA, M82 again, in Good Xenon mode (every event, 1 microsecond), PCU 2:
+      3518 events of 102 s. The PCA has no image, and most of these are background.
+
+    `detector_id` is the PCU of RXTE events. Their energies follow from the PCA's channels and the
+    nominal table for epoch and PCU that stingray holds; they are good to a few per cent. Some RXTE
+    events lie after the good time: `events.apply_gtis()` leaves them out.
+
+    Args:
+        name: one of the above.
+
+    Returns:
+        The events, sorted by time.
+
+    Raises:
+        DataError: if there are no such events, or their file is missing or damaged.
+
+    Example:
+        >>> events = load_events("chandra_m82")
+        >>> len(events.time), sorted(set(events.grade.tolist()))
+        (4612, [0, 2, 3, 4, 6])
+    """
+    path = _stingray_file(_choose(name, _EVENTS, "event list"))
+
+    from stingray import EventList
+    from stingray.mission_support.rxte import pca_calibration_func
+
+    columns = ["x", "y", "grade"] if name == "chandra_m82" else []
+    with warnings.catch_warnings():
+        # stingray leaves its files open, which Python would report
+        warnings.simplefilter("ignore", ResourceWarning)
+        events = EventList.read(str(path), fmt="hea", additional_columns=columns)
+    events.notes = _EVENTS[name]
+    events.mjdref = float(events.mjdref)
+    events.gti = _native(events.gti)
+    if events.mission == "xte":
+        # stingray calibrates all events as if they came from PCU 0
+        to_energy = pca_calibration_func(float(events.t_start) / 86400 + events.mjdref)
+        events.energy = to_energy(events.pi, events.detector_id)
+    for key in ("time", *events.array_attrs()):
+        setattr(events, key, _native(getattr(events, key)))
+    return events
+
+
+def load_light_curve(name: str) -> "DataFrame":
+    """A light curve, from the data that stingray installs.
+
+    - ``"erosita"``: one source in the eROSITA field 300007 in November 2019; the file gives no
+      name. One row for each of the 24 bins of 100 s, of 3740, in which the source was in view at
+      all. Columns, with k = 1, 2, 3 for the bands 0.2-5, 0.2-2.3 and 2.3-5 keV: `time` [s] (middle
+      of the bin), `width` [s], `counts_k`, `background_k` (counts expected in the source region)
+      and `exposure_k` [s] (what the bin is worth after vignetting). Beware of rates from bins with
+      hardly any exposure: 17 bins have more than 10 s in band 1. And bands 2 and 3 do not add up to
+      band 1 (2653 counts against 2688), so the file cannot have counted the same events.
+    - ``"sample"``: `time` [s] and `rate` [1/s] of 22143 bins of 0.125 s without a gap. The file
+      says nothing about source or telescope. Two things can be read from it: rate x 0.125 s x 5 is
+      an integer, as for an average over five detectors, and the time stamps, if they were seconds
+      of the RXTE mission, would fall on 1997-07-07.
+
+    Args:
+        name: one of the above.
+
+    Returns:
+        One row per bin; `attrs["units"]` holds the unit of each column.
+
+    Raises:
+        DataError: if there is no such light curve, or its file is missing or damaged.
+
+    Example:
+        >>> load_light_curve("sample").rate.mean().round(1)
+        np.float64(2378.4)
+    """
+    import pandas as pd
+
+    path = _stingray_file(_choose(name, _LIGHT_CURVES, "light curve"))
+    if name == "erosita":
+        return _read_erosita(path)
+    table = pd.DataFrame(np.loadtxt(path), columns=["time", "rate"])
+    table.attrs["units"] = {"time": "s", "rate": "1/s"}
+    return table
+
+
+def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]":
+    """Cut rows into k folds of whole sources, each kind of source dealt evenly.
+
+    It is the list of sources that is stratified, not that of the rows, so that each seed is another
+    deal. (`StratifiedGroupKFold` balances rows: where a few large sources decide, it finds the same
+    folds with any seed.)
+
+    Args:
+        groups: the source of each row, (n,).
+        label: the kind of its source, (n,): one for each source.
+        k: the number of folds; each kind has at least as many sources.
+        seed: of the shuffling.
+
+    Returns:
+        k pairs, the positions of the rows inside and outside; each row is outside once.
+
+    Raises:
+        ValueError: if the rows of a source have two labels.
+
+    Example:
+        >>> groups, label = np.array(["A", "B", "B", "C", "D"]), np.array([1, 1, 1, 0, 0])
+        >>> for inside, outside in deal_sources(groups, label, 2, seed=0):
+        ...     print(groups[inside], groups[outside])
+        ['A' 'D'] ['B' 'B' 'C']
+        ['B' 'B' 'C'] ['A' 'D']
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    label = np.asarray(label)
+    names, first, which = np.unique(groups, return_index=True, return_inverse=True)
+    if (label != label[first][which]).any():
+        raise ValueError("label must be one per source: the rows of some source have two.")
+    cutter = StratifiedKFold(k, shuffle=True, random_state=seed)
+    held = [np.isin(which, out) for _, out in cutter.split(names, label[first])]
+    return [(np.flatnonzero(~out), np.flatnonzero(out)) for out in held]
+
+
+def load_split() -> "tuple[DataFrame, DataFrame]":
+    """The training and the validation set of the RXTE archive: lessons 04 to 11 know no other rows.
+
+    No source is in two parts. The archive is cut by `sklearn.model_selection.StratifiedGroupKFold`
+    into five folds of about equal numbers of pointings of each object in each state; three are for
+    training, one for validation, and one is the test set, which only `open_test_set` hands out.
+
+    Returns:
+        Train and validation, as `load_observations("rxte")` has their rows; `attrs` too.
+
+    Raises:
+        DataError: if the file of the archive is missing or damaged.
+
+    Example:
+        >>> train, validation = load_split()
+        >>> len(train), len(validation), set(train.source_id) & set(validation.source_id)
+        (3875, 1067, set())
+    """
+    table, fold = _folds()
+    train, validation = table[fold < _VALIDATION], table[fold == _VALIDATION]
+    return train.reset_index(drop=True), validation.reset_index(drop=True)
+
+
+def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
+    """The test set: sources that no lesson has trained, tuned or drawn on. It is handed out once.
+
+    A test set measures how well a *finished* choice does on sources that had no part in it. Whoever
+    looks, changes something and looks again has turned it into a validation set. So say first
+    what you are about to measure. The lock holds as long as this Python process does; it is a
+    promise, not a safe, for the rows lie in data/.
+
+    Args:
+        model: which model, in words; it is final.
+        metric: by which metric it will be judged.
+        expected: the value of it that you expect.
+
+    Returns:
+        The rows of the test set, as `load_observations("rxte")` has them.
+
+    Raises:
+        ValueError: if model or metric is empty, or the expectation is no finite number.
+        AlreadyOpenedError: if it was opened before; the message repeats what was written down then.
+
+    Example:
+        >>> test = open_test_set(model="always BH", metric="accuracy", expected=0.4)
+        >>> len(test), test.source_id.nunique()
+        (1058, 11)
+        >>> open_test_set(model="always NS", metric="accuracy", expected=0.6)
+        Traceback (most recent call last):
+        helpers.data.AlreadyOpenedError: You opened the test set for "always BH", and expected
+        accuracy = 0.4. A second look would make it a validation set: report that first score.
+    """
+    global _opened
+    for name, words in (("model", model), ("metric", metric)):
+        if not isinstance(words, str) or not words.strip():
+            raise ValueError(f"{name} is {words!r}: say in words what it is before you look.")
+    try:
+        known = math.isfinite(expected)
+    except TypeError:
+        known = False
+    if not known:
+        raise ValueError(f"expected is {expected!r}: write a number down before you look.")
+    if _opened:
+        raise AlreadyOpenedError(
+            f"You opened the test set for {_opened}. A second look would make it a validation "
+            "set: report that first score."
+        )
+    table, fold = _folds()
+    _opened = f'"{model}", and expected {metric} = {expected:g}'
+    return table[fold == _TEST].reset_index(drop=True)
+
+
+def read_file(name: str) -> bytes:
+    """Read a file of data/, once its SHA-256 is found to be that of data/SHA256SUMS.
+
+    Args:
+        name: of the file, as SHA256SUMS has it.
+
+    Returns:
+        Its content: the very bytes that were verified.
+
+    Raises:
+        DataError: if the file or SHA256SUMS is missing, unreadable or changed.
+
+    Example:
+        >>> read_file("columns.csv").splitlines()[0]
+        b'table,column,unit,meaning,missing'
+    """
+    sums = FOLDER / "SHA256SUMS"
+    lines = _read_bytes(sums, _REPAIR).decode(errors="replace").splitlines()
+    digests = [line.split()[0] for line in lines if line.split()[1:] == [name]]
+    if len(digests) != 1:
+        raise DataError(sums, f"holds no SHA-256 of {name}.", _REPAIR)
+    return _read_bytes(FOLDER / name, _REPAIR, digests[0])
+
+
+def _read_bytes(path, remedy, digest=None):
+    """The content of a file, verified where its SHA-256 is given."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(path, "there is no such file.", remedy) from None
+    except OSError as error:
+        raise DataError(path, f"cannot be read ({error}).", remedy) from error
+    if digest and hashlib.sha256(content).hexdigest() != digest:
+        raise DataError(path, "was changed: its SHA-256 is not what it should be.", remedy)
+    return content
+
+
+def _choose(name, names, kind):
+    if name not in list(names):
+        remedy = f"Choose from: {', '.join(names)}."
+        raise DataError(repr(name), f"there is no such {kind}.", remedy)
+    return name
+
+
+def _read_table(file, kind):
+    """A table of the archive, whose columns the dictionary lists."""
+    import pandas as pd
+
+    dictionary = pd.read_csv(io.BytesIO(read_file("columns.csv")), keep_default_na=False)
+    dictionary = dictionary[dictionary.table == kind].set_index("column")
+    types = {name: _OTHER_TYPES.get(name, float) for name in dictionary.index}
+    table = pd.read_csv(
+        io.BytesIO(read_file(file)),
+        dtype=types,
+        keep_default_na=False,  # a word that is empty stays "", a number becomes NaN
+        na_values={name: [""] for name, its_type in types.items() if its_type is float},
+    )
+    table.attrs.update(units=dictionary.unit.to_dict(), meaning=dictionary.meaning.to_dict())
+    return table
+
+
+def _read_arrays(file):
+    """{name: array} of an npz file, in this machine's types; single values as Python's own."""
+    with np.load(io.BytesIO(read_file(file))) as archive:
+        arrays = {name: _native(values) for name, values in archive.items()}
+    return {name: values if values.ndim else values.item() for name, values in arrays.items()}
+
+
+def _native(values):
+    """Numbers of any width and byte order as those of this machine, which torch takes as well."""
+    types = {"f": np.float64, "i": np.int64, "u": np.int64}
+    return np.asarray(values).astype(types.get(values.dtype.kind, values.dtype))
+
+
+def _stingray_file(name):
+    """The path of a file that stingray installs, found without importing stingray, and verified."""
+    found = find_spec("stingray")
+    if found is None:
+        raise DataError("stingray", "the package is not installed.", "pip install stingray")
+    path = Path(found.origin).parent / _FILES[name]
+    _read_bytes(path, _REINSTALL, _SHA256[name])
+    return path
+
+
+def _read_erosita(path):
+    import pandas as pd
+    from astropy.io import fits
+
+    names = ("TIME", "TIMEDEL", "COUNTS", "BACK_COUNTS", "BACKRATIO", "FRACEXP")
+    with fits.open(path) as hdus:
+        header, rows = hdus["RATE"].header, hdus["RATE"].data
+        in_view = (rows["FRACEXP"] > 0).all(axis=1)  # elsewhere the other columns hold no numbers
+        time, width, counts, background, ratio, share = (_native(rows[k][in_view]) for k in names)
+    table, units = pd.DataFrame({"time": time, "width": width}), {"time": "s", "width": "s"}
+    bands = {k: (float(header[f"E_MIN{k}"]), float(header[f"E_MAX{k}"])) for k in (1, 2, 3)}
+    for k in bands:
+        table[f"counts_{k}"] = counts[:, k - 1]
+        table[f"background_{k}"] = background[:, k - 1] * ratio
+        table[f"exposure_{k}"] = share[:, k - 1] * width
+        units |= {f"counts_{k}": "counts", f"background_{k}": "counts", f"exposure_{k}": "s"}
+    table.attrs.update(units=units, bands_keV=bands, mjdref=float(header["MJDREF"]))
+    return table
+
+
+def _folds():
+    """The RXTE archive, and the number of the fold of each row."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    table = load_observations("rxte")
+    kind = table.object_label + table.state_label
+    fold = np.empty(len(table), dtype=int)
+    folds = StratifiedGroupKFold(_FOLDS).split(table, kind, groups=table.source_id)
+    for number, (_, held_out) in enumerate(folds):
+        fold[held_out] = number
+    return table, fold
