@@ -444,7 +444,7 @@ for name, band, line in (("power colours", [1 / 256, 16], "--"), ("type-C QPOs",
     ax.plot(band, [name, name], color="black", linestyle=line, marker="|", markersize=9)
     for end in band:
         ax.axvline(end, color="black", linestyle=line, linewidth=0.5)
-ax.set(xscale="log", xlabel="frequency (Hz)")
+ax.set(xscale="log", xlabel="frequency (Hz)", ylim=(-0.6, 6.4))
 plotting.show(
     fig,
     alt=(
