@@ -177,8 +177,7 @@ def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
         >>> [text.get_text() for text in ax.get_legend().get_texts()]
         ['LHS (1 of 2)', 'HSS (1)']
     """
-    track = [] if outburst is None else ["mjd", "outburst_id"]
-    _need(table, ["rate", "n_det", colour, "state_label", *track])
+    _need(table, ["rate", "n_det", colour, "state_label"])
     telescopes = table.instrument.unique() if "instrument" in table else []
     if len(telescopes) > 1:
         raise ValueError(
@@ -189,6 +188,7 @@ def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
     ax.set(xscale="log", yscale="log")
     _points(ax, x, y, table.state_label, alpha=1.0 if outburst is None else 0.35)
     if outburst is not None:
+        _need(table, ["mjd", "outburst_id"])
         own = (table.outburst_id == outburst).to_numpy()
         if not own.any():
             raise ValueError(f"table has no pointing of outburst {outburst!r}.")
@@ -365,8 +365,8 @@ def pair_plot(table, columns, logarithmic=()):
         place = {"loc": f"outside upper {side}", "title": label, "ncols": 4, "handletextpad": 0.1}
         grid.figure.legend(handles=signs, **place)
     style = {"element": "step", "fill": False, "bins": 30, "legend": False, "linewidth": 1.2}
-    colours = {name: colour for name, (colour, _) in states.items()}
-    grid.map_diag(sns.histplot, hue=rows.state_label, hue_order=states, palette=colours, **style)
+    style["palette"] = {name: colour for name, (colour, _) in states.items()}
+    grid.map_diag(sns.histplot, hue=rows.state_label, hue_order=states, **style)
     for ax in grid.diag_axes:
         for number, line in enumerate(reversed(ax.lines)):
             line.set(ydata=line.get_ydata() / line.get_ydata().max(), ls=line_style(number))
@@ -457,18 +457,14 @@ def power_spectra(ax, frequency, power, errors=None):
     edges = [frequency[0] ** 2 / middle[0], *middle, frequency[-1] ** 2 / middle[-1]]
     ax.set(xscale="log", yscale="log")
     for number, (name, values) in enumerate(power.items()):
-        values, error = np.asarray(values, dtype=float), (errors or {}).get(name)
-        for what in (values, values if error is None else np.asarray(error)):
-            if what.shape != frequency.shape:
-                raise ValueError(
-                    f"power {name} and its errors must be {frequency.shape}, as frequency is, "
-                    f"not {what.shape}."
-                )
-        drawn = _have_logarithms(frequency, values)
+        if np.shape(values) != frequency.shape:
+            raise ValueError(
+                f"power {name} must be {frequency.shape}, as frequency is, not {np.shape(values)}."
+            )
+        drawn = _have_logarithms(frequency, np.asarray(values, dtype=float))
         lost = f" ({(~drawn).sum()} of {len(drawn)} bins not above 0)" if not drawn.all() else ""
-        height, bars = (
-            None if v is None else np.where(drawn, frequency * v, np.nan) for v in (values, error)
-        )
+        height = np.where(drawn, frequency, np.nan) * values
+        bars = frequency * errors[name] if name in (errors or {}) else None
         look = {"color": f"C{number}", "linestyle": line_style(number)}
         steps(ax, edges, height, bars, **look, label=f"{name}{lost}")
     ax.set(xlabel="frequency (Hz)", ylabel="frequency × power ((rms/mean)²)")
@@ -546,9 +542,9 @@ def corner(axes, samples, names, *, truth=None):
         else:
             ax.set_ylim(limits[i])
     axes[0, 0].figure.align_ylabels(axes[:, 0])
-    # Beside the first marginal, where nothing is drawn; a single one has no such place.
+    # Beside the first marginal, where nothing is drawn
     place = {"loc": "upper left", "bbox_to_anchor": (1.05, 1), "borderaxespad": 0}
-    axes[0, 0].legend(**(place if n > 1 else {})).set_in_layout(n == 1)
+    axes[0, 0].legend(**place).set_in_layout(False)
     return axes
 
 

@@ -70,6 +70,8 @@ def tracks(archive):
         for ax, chosen in zip(row, richest.head(4).itertuples(), strict=False):
             table = own[own.source_id == chosen.source_id]
             hardness_intensity(ax, table, outburst=chosen.outburst_id)
+            ax.set(xlabel="colour 6–10 / 3–6 keV (Crab)")
+            ax.set(ylabel="net rate per PCU, 3–25 keV (1/s)")
             ax.set_title(f"{kind} {chosen.source_id}")
     return figure
 
