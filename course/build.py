@@ -164,6 +164,9 @@ def solved_notebook(path):
     # and now and then wait for its own timeout (nbclient issue 312).
     client.widget_registry = {}
     with client.setup_kernel():
+        if any("plotting" in cell.source for cell in lesson.cells):
+            # Authors hear of legends that only colour explains; learners' kernels never do.
+            client.kc.execute("from course import legends; legends.watch()", silent=True)
         for index, cell in enumerate(lesson.cells):
             try:
                 client.execute_cell(cell, index)
@@ -177,6 +180,8 @@ def solved_notebook(path):
             except (CellTimeoutError, DeadKernelError) as error:
                 raise LessonError(f"{place(index)}: {str(error).splitlines()[0]}") from None
             for output in list(cell.get("outputs", [])):
+                if output.output_type == "error":  # of what a slider calls: it fails no cell
+                    raise LessonError(f"{place(index)}: {output.ename}: {output.evalue}")
                 data = output.get("data", {})
                 # A saved widget is dead, and its id is random.
                 if data.pop("application/vnd.jupyter.widget-view+json", None) is None:

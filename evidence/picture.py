@@ -53,6 +53,7 @@ def main():
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.1), width_ratios=(1, 1, 1))
     table = data.load_observations("rxte")
     plotting.hardness_intensity(left, table[table.source_id == "S02"], outburst="R008")
+    left.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="net rate per PCU, 3–25 keV (1/s)")
     left.legend(fontsize=9, loc=(0.3, 0.34))
     left.set_title("A black hole's outburst, and its states")
 

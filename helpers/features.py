@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 __all__ = [
+    "HUES",
     "HUE_CENTRE",
     "LIGHT_CURVE_FEATURES",
     "POWER_COLOUR_BANDS",
@@ -18,6 +19,7 @@ __all__ = [
     "band_rms",
     "band_variance",
     "hue",
+    "hue_states",
     "lags",
     "light_curve_features",
     "power_colours",
@@ -584,3 +586,33 @@ def _band_lag(frequency, cross, soft, hard, soft_noise, hard_noise, n_segments):
         coherence,
         coherence_err,
     )
+
+
+#: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
+#: Uttley & Klein-Wolt 2015, MNRAS 448, 3339.
+HUES = {"LHS": (-20, 140), "HIMS": (140, 220), "SIMS": (220, 300), "HSS": (300, 340)}
+
+
+def hue_states(hue):
+    """The state in whose sector of the power-colour wheel each hue lies.
+
+    The sectors are those of `HUES`: LHS from -20 to 140 deg, HIMS to 220, SIMS to 300, HSS to 340.
+    They cover the circle. A border belongs to the sector that begins there.
+
+    Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339: found with black holes. Neutron
+    stars vary several times faster, which moves their hues.
+
+    Args:
+        hue: angles in deg, of any shape; whole turns do not matter.
+
+    Returns:
+        Strings of the shape of `hue`; "" where a hue is missing.
+
+    Example:
+        >>> hue_states([10.0, 350.0, 160.0, 250.0, 320.0, float("nan")]).tolist()
+        ['LHS', 'LHS', 'HIMS', 'SIMS', 'HSS', '']
+    """
+    hue = np.asarray(hue, dtype=float)
+    with np.errstate(invalid="ignore"):  # a hue of infinity is as missing as NaN
+        sectors = [(hue - low) % 360 < high - low for low, high in HUES.values()]
+    return np.select(sectors, list(HUES), default="")

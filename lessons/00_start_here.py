@@ -11,6 +11,8 @@
 # This is the lesson before the first of twelve steps. It teaches you how the course works, and tries to talk you out of taking it.
 
 # %%
+import itertools
+
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -390,7 +392,15 @@ cautions = check.cautions(cautions)
 
 # %% tags=["slide-next"]
 fig, ax = plt.subplots(figsize=(5.2, 3.2))
-plotting.sketch_box_loop(ax)
+loop = {"build": (0, 1), "infer": (1, 0), "criticise": (0, -1), "revise": (-1, 0)}
+for word, place in {**loop, "data": (0, 0), "the paper": (2.1, -1)}.items():
+    ax.text(*place, word, ha="center", va="center", fontsize=13)
+curved = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=-0.35", "shrinkA": 34, "shrinkB": 34}
+for start, end in itertools.pairwise([*loop.values(), loop["build"]]):
+    ax.annotate("", end, start, arrowprops=curved)
+ax.annotate("", (1.5, -1), (0.5, -1), arrowprops={"arrowstyle": "-|>"})
+ax.set(xlim=(-1.6, 2.6), ylim=(-1.4, 1.4))
+ax.axis("off")
 plotting.show(
     fig,
     alt=(

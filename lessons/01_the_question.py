@@ -438,10 +438,13 @@ observations = {  # name: (seconds from first to last, time resolution in s)
 }
 
 fig, ax = plt.subplots(figsize=(7.2, 2.9))
-ranges = {name: (1 / length, 1 / (2 * step)) for name, (length, step) in observations.items()}
-plotting.frequency_ranges(
-    ax, ranges, wanted={"type-C QPOs": (0.1, 15), "power colours": (1 / 256, 16)}
-)
+for name, (length, step) in observations.items():
+    ax.plot([1 / length, 1 / (2 * step)], [name, name], color="C0", linewidth=6)
+for name, band, line in (("power colours", [1 / 256, 16], "--"), ("type-C QPOs", [0.1, 15], "-")):
+    ax.plot(band, [name, name], color="black", linestyle=line, marker="|", markersize=9)
+    for end in band:
+        ax.axvline(end, color="black", linestyle=line, linewidth=0.5)
+ax.set(xscale="log", xlabel="frequency (Hz)", ylim=(-0.6, 6.4))
 plotting.show(
     fig,
     alt=(
@@ -479,7 +482,11 @@ for name, photons in events.items():
     )
 
 fig, ax = plt.subplots(figsize=(4.2, 3.8))
-plotting.sky(ax, events["chandra_m82"].x, events["chandra_m82"].y, pixel=0.492, radius=45)
+image = events["chandra_m82"]
+x, y = (0.492 * (position - np.median(position)) for position in (image.x, image.y))  # arcsec
+ax.plot(x, y, ".", markersize=1.5)
+ax.set(aspect="equal", xlim=(-45, 45), ylim=(-45, 45))
+ax.set(xlabel="offset (arcsec)", ylabel="offset (arcsec)")
 ax.set_title("M82 as Chandra saw it")
 plotting.show(
     fig,

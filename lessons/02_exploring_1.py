@@ -598,6 +598,7 @@ my_guess = ...  # counts/s in one detector
 # %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(7.6, 4.6))
 plotting.hardness_intensity(ax, own, outburst="R008")
+ax.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="net rate per PCU, 3–25 keV (1/s)")
 plotting.mark_guess(ax, my_guess, axis="y")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plotting.show(

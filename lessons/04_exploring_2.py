@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from course.checks import lesson_04 as check
-from helpers import data, plotting
+from helpers import data, features, plotting
 from helpers.resampling import resample_sources
 from helpers.spectra import power_law
 
@@ -37,7 +37,7 @@ for kind, rows in train.groupby("object_label"):
     sizes = rows.source_id.value_counts()
     largest, share = " and ".join(sizes.index[:2]), sizes.iloc[:2].sum() / len(rows)
     print(f"{kind}: {len(rows)} pointings, {len(sizes)} sources; {largest} hold {share:.0%}")
-pd.crosstab(train.object_label, train.state_label)[list(plotting.HUES)]
+pd.crosstab(train.object_label, train.state_label)[list(features.HUES)]
 
 # %% [markdown]
 # Keep that in mind: the black holes of this lesson are two black holes and a few others.
@@ -86,12 +86,12 @@ sentences = check.sentences(sentences)
 # In each row black holes stand above the line, filled, and neutron stars hang below it, hatched. The grey boxes are the published ranges of black-hole states (`data/README.md` names the papers). Hue is an angle, so we cut the circle where no state lives, at 340° = −20°.
 
 # %%
-states = list(plotting.HUES)  # LHS, HIMS, SIMS, HSS
+states = list(features.HUES)  # LHS, HIMS, SIMS, HSS
 published = {
     "rms_0p1_64": [(0.25, 0.45), (0.10, 0.25), (0.04, 0.10), (0.005, 0.05)],
     "gamma": [(1.4, 2.1), (1.9, 2.5), (2.3, 2.7), (2.1, 3.5)],
     "disc_frac": [(0, 0.2), (0.1, 0.6), (0.4, 0.8), (0.75, 0.99)],
-    "hue": list(plotting.HUES.values()),
+    "hue": list(features.HUES.values()),
 }
 published = {name: dict(zip(states, ranges, strict=True)) for name, ranges in published.items()}
 train["hue"] = (train.hue + 20) % 360 - 20  # degrees, from -20 to 340
@@ -105,7 +105,7 @@ for ax, column in zip(axes.flat, columns, strict=True):
 plotting.show(
     fig,
     alt=(
-        "Histograms of six features in four states, black holes above the line and neutron stars "
+        "Distributions of six features in four states, black holes above the line and neutron stars "
         "below it. Hard states have high rms, colours near 1 and small photon index in both; in "
         "soft states black holes have far lower soft colours and higher disc shares than neutron "
         "stars. Hues of neutron stars in LHS reach from the grey box of LHS into that of HIMS."
@@ -181,7 +181,7 @@ for (name, (first, second)), column in itertools.product(pairs.items(), columns)
 # %%
 fig, ax = plt.subplots(figsize=(6.6, 7.4))
 plotting.heat_map(ax, separations, groups, limits=(0, 1), fontsize=9)
-ax.axvline(2.5, color="black", linewidth=2)
+ax.axvline(3, color="black", linewidth=2)
 ax.set_title("how often the second is larger (blank: fewer than 20 values)")
 plotting.show(
     fig,
@@ -376,8 +376,8 @@ complete = train.dropna(subset=["gamma", *twins])
 print("effect on gamma per standard deviation of each, and their sum")
 for seed in range(5):
     drawn = complete.sample(300, random_state=seed)
-    features = (drawn[twins] - drawn[twins].mean()) / drawn[twins].std()
-    (first, second), *_ = np.linalg.lstsq(features, drawn.gamma - drawn.gamma.mean())
+    scaled = (drawn[twins] - drawn[twins].mean()) / drawn[twins].std()
+    (first, second), *_ = np.linalg.lstsq(scaled, drawn.gamma - drawn.gamma.mean())
     print(f"  rms_0p1_64 {first:+.2f}   rms_3_10 {second:+.2f}   {first + second:+.2f}")
 
 # %% [markdown]
@@ -389,11 +389,10 @@ for seed in range(5):
 # A coefficient is one number for a picture. Here is the picture: states below the diagonal, objects above it.
 
 # %%
-fig, axes = plt.subplots(4, 4, figsize=(8, 8))
 columns = ["rms_0p1_64", "hr_soft", "gamma", "disc_frac"]
-plotting.pair_plot(axes, train, columns, logarithmic=["rms_0p1_64", "hr_soft"])
+grid = plotting.pair_plot(train, columns, logarithmic=["rms_0p1_64", "hr_soft"])
 plotting.show(
-    fig,
+    grid,
     alt=(
         "Four features over each other. Below the diagonal the four states form a sequence along "
         "curved tracks; above it, black holes and neutron stars share the track of hard states "
@@ -420,7 +419,7 @@ fig, axes = plt.subplots(1, 2, figsize=(9.6, 5.6))
 for ax, (kind, rows) in zip(
     axes, (("black holes", black), ("neutron stars", neutron)), strict=True
 ):
-    plotting.power_colour_wheel(ax, rows[rows.hue.notna()])
+    plotting.power_colour_wheel(ax, rows[rows.hue.notna()], features.HUES, features.HUE_CENTRE)
     ax.set_title(f"{kind}: {rows.hue.notna().sum()} of {len(rows)} pointings have a hue")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, fontsize=9)
 plotting.show(
@@ -434,7 +433,7 @@ plotting.show(
 )
 
 # %%
-edges, sectors = [-20, 140, 220, 300, 340], list(plotting.HUES)
+edges, sectors = [-20, 140, 220, 300, 340], list(features.HUES)
 seen = train.dropna(subset="hue")
 sector = pd.cut(seen.hue, edges, labels=sectors).rename("sector of the hue")
 shares = pd.crosstab([seen.object_label, seen.state_label], sector, normalize="index")
@@ -595,7 +594,7 @@ plotting.show(
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), sharey=True)
 for ax, (kind, rows) in zip(axes, (("BH", black), ("NS", neutron)), strict=True):
     known = rows.dropna(subset=["rms_0p1_64", "disc_frac"])
-    for state, marker, colour in zip(plotting.HUES, "o^sD", ("C0", "C2", "C3", "C1"), strict=True):
+    for state, marker, colour in zip(features.HUES, "o^sD", ("C0", "C2", "C3", "C1"), strict=True):
         own = known[known.state_label == state]
         style = {"color": colour, "markersize": 3, "markerfacecolor": "none", "alpha": 0.5}
         ax.plot(own.disc_frac, own.rms_0p1_64, marker, **style, label=state)
@@ -643,6 +642,7 @@ places = {"R008 S02 BH": (0.22, 0.4), "R096 S49 NS": "lower left"}
 for ax, (name, place) in zip(axes, places.items(), strict=True):
     rows = train[train.outburst_id == name[:4]]
     plotting.hardness_intensity(ax, rows, outburst=name[:4])
+    ax.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="net rate per PCU, 3–25 keV (1/s)")
     ax.set_title(f"{name}: up at {ratios[name]:.1f} times the luminosity of down")
     ax.legend(loc=place, fontsize=8.5)
 plotting.show(

@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 from course.checks import lesson_08 as check
 
 # %%
-from helpers import data, plotting
+from helpers import data, features, plotting
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
 from helpers.resampling import resample_sources
 
@@ -45,7 +45,7 @@ plotting.use_course_style()
 
 # %%
 train, validation = data.load_split()
-states = list(plotting.HUES)  # LHS, HIMS, SIMS, HSS: neighbours here are neighbours in the sky
+states = list(features.HUES)  # LHS, HIMS, SIMS, HSS: neighbours here are neighbours in the sky
 labels = train.state_label.to_numpy(str)
 sources = train.source_id.to_numpy(str)
 model = make_pipeline(preprocessor(), LogisticRegression(max_iter=2000))
@@ -448,8 +448,9 @@ look[["label", "trust", "model", "disc", "gamma", "rms", "hue"]].round(2).iloc[:
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.1), width_ratios=(5, 6))
 left.plot(train.hr_soft, train.rate / train.n_det, ".", color="0.85", markersize=2, zorder=0)
 plotting.hardness_intensity(left, first)
+left.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="net rate per PCU, 3–25 keV (1/s)")
 left.legend(title="human label", fontsize=8)
-plotting.power_colour_wheel(right, first[first.hue.notna()])
+plotting.power_colour_wheel(right, first[first.hue.notna()], features.HUES, features.HUE_CENTRE)
 right.legend(title="human label", fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
 right.set_title("those that have a hue")
 left.set_title("The 150 most suspicious labels")
@@ -632,7 +633,7 @@ print(f"share of flipped labels against rate: ρ = {rho.statistic:+.2f} (p = {rh
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.6 · The hue wheel as a classifier  ·  core · 10 min · ●●○
 #
-# `plotting.HUES` holds the published sectors in degrees. Give each hue the state in whose sector it lies, and `""` where the hue is missing. Mind how a circle ends.
+# `features.HUES` holds the published sectors in degrees. Give each hue the state in whose sector it lies, and `""` where the hue is missing. Mind how a circle ends.
 
 
 # %%
@@ -640,7 +641,7 @@ def hue_states(hue):
     """The state of each hue [deg] (n,), or "" where it is missing."""
     # solution: measure each hue from where a sector begins, modulo 360: is it less than its width?
     found = np.full(len(hue), "", dtype="U4")
-    for state, (low, high) in plotting.HUES.items():
+    for state, (low, high) in features.HUES.items():
         found[(hue - low) % 360 < high - low] = state
     return found
     # end solution
@@ -649,7 +650,7 @@ def hue_states(hue):
 hue_states = check.hue_states(hue_states)
 
 # %% [markdown]
-# The other is the table of lesson 1, after Remillard & McClintock (2006). It knows a "steep power law" state where we have HIMS and SIMS; the fair comparison has three states, with all between hard and soft called *intermediate*. Where the rms is missing and would decide, there is no answer. And we cheat a little, knowingly: their rms ends at 10 Hz, our column at 64. (`helpers.baselines` has both recipes.)
+# The other is the table of lesson 1, after Remillard & McClintock (2006). It knows a "steep power law" state where we have HIMS and SIMS; the fair comparison has three states, with all between hard and soft called *intermediate*. Where the rms is missing and would decide, there is no answer. And we cheat a little, knowingly: their rms ends at 10 Hz, our column at 64. (`features.hue_states` is the wheel's recipe, to keep.)
 
 # %%
 f, r, index = (train[name].to_numpy() for name in ("disc_frac", "rms_0p1_64", "gamma"))

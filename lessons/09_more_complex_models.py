@@ -32,7 +32,7 @@ from course.archive.observer import INSTRUMENTS
 from course.checks import lesson_09 as check
 
 # %%
-from helpers import data, plotting
+from helpers import data, features, plotting
 from helpers.networks import NetworkClassifier, convolutional, feed_forward, probabilities
 from helpers.networks import train as train_network
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
@@ -122,7 +122,7 @@ two = ["hr_hard", "rms_0p1_64"]
 rows = train.dropna(subset=two).query("hr_hard < 1.6 and 0.01 < rms_0p1_64 < 0.7")
 plane = np.log10(rows[two].to_numpy())
 called = rows.state_label.to_numpy(str)
-looks = dict(zip(plotting.HUES, (("C0", "o"), ("C2", "^"), ("C3", "s"), ("C1", "D")), strict=True))
+looks = dict(zip(features.HUES, (("C0", "o"), ("C2", "^"), ("C3", "s"), ("C1", "D")), strict=True))
 maps = {
     "1 neighbour": make_pipeline(StandardScaler(), KNeighborsClassifier(1)),
     "50 neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier(50)),
@@ -654,7 +654,7 @@ pd.DataFrame(prices).set_index(["task", "model"]).round({"validation": 3, "train
 # %%
 light = data.load_segments()
 learn, judge = (np.isin(light.source_id, table.source_id) for table in (train, validation))
-frequency, states = light.frequency, np.array(list(plotting.HUES))
+frequency, states = light.frequency, np.array(list(features.HUES))
 state = np.searchsorted(np.sort(states), light.state_label)  # 0 to 3, in alphabetical order
 for name, chosen in (("train", learn), ("validation", judge)):
     print(

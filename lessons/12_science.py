@@ -629,6 +629,7 @@ left.set(xlabel="assumed N$_H$ (10$^{22}$ cm$^{-2}$)", ylabel="probability", yli
 left.set_yticks(np.linspace(0, 1, 6))
 left.legend(fontsize=7.5, loc="upper left", ncols=2)
 plotting.hardness_intensity(right, nicer, colour="hr_low")
+right.set(xlabel="colour 1–2 / 0.5–1 keV (Crab)", ylabel="net rate per detector, 0.5–10 keV (1/s)")
 right.plot(real.hr_low[0], real.rate[0] / 50, "k*", markersize=15, label="MAXI J1820+070")
 right.legend(fontsize=7.5, loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
 plotting.show(

@@ -142,8 +142,9 @@ spoiled = {
     "shifted up": exact + 0.5 * exact.std(0),
 }
 fig, axes = plt.subplots(1, 4, figsize=(9, 2.6), sharey=True)
+tenth = uniform_band(500, torch.tensor([0.1]))  # of 500 ranks, what each of ten bins may hold
 for ax, (name, draws) in zip(axes, spoiled.items(), strict=True):
-    plotting.rank_histograms(ax, ranks(draws, theta)[:, 0]).set_title(name)
+    plotting.rank_histograms(ax, ranks(draws, theta)[:, 0], tenth).set_title(name)
 for ax in axes[1:]:
     ax.set_ylabel("")
 plotting.show(
@@ -178,7 +179,7 @@ my_guess = ...  # "flat", "U", "hump" or "slope"
 lazy = draw_prior(199 * 500, generator).reshape(199, 500, 2)
 fig, ax = plt.subplots(figsize=(4.2, 2.8))
 plotting.rank_histograms(
-    ax, {"exact": ranks(exact, theta)[:, 0], "prior": ranks(lazy, theta)[:, 0]}
+    ax, {"exact": ranks(exact, theta)[:, 0], "prior": ranks(lazy, theta)[:, 0]}, tenth
 )
 ax.set_ylim(0, 2)
 plotting.show(
@@ -227,10 +228,11 @@ bank = draw_prior(2000, generator)
 nearest = torch.cdist(see(counts), see(simulate(bank, generator))).argmin(1)
 references = {"at random": draw_prior(500, generator), "from the data": bank[nearest]}
 fig, axes = plt.subplots(1, 2, figsize=(7.6, 3.8), sharey=True)
+honest = uniform_band(500, torch.linspace(0, 1, 101))
 for ax, (name, points) in zip(axes, references.items(), strict=True):
     cases = {k: spoiled[k] for k in ("exact", "half as wide", "twice as wide")} | {"prior": lazy}
     shares = {k: tarp(unit(d), unit(theta), unit(points)) for k, d in cases.items()}
-    plotting.coverage(ax, shares).set_title(f"points {name}")
+    plotting.coverage(ax, shares, honest).set_title(f"points {name}")
 axes[1].set_ylabel("")
 plotting.show(
     fig,
@@ -342,7 +344,8 @@ print("sets in which all together say more than the best of one:",
 # %% tags=["nbval-ignore-output"]
 fig, ax = plt.subplots(figsize=(4.4, 4.2))
 labels = [f"flow {k}" for k in (1, 2, 3, 4)] + ["together"]
-plotting.coverage(ax, dict(zip(labels, found[0][1], strict=True)))
+band = uniform_band(len(theta_dead), torch.linspace(0, 1, 101))
+plotting.coverage(ax, dict(zip(labels, found[0][1], strict=True)), band)
 ax.lines[-1].set(linewidth=3, linestyle="-")
 ax.legend(loc="lower right")
 plotting.show(

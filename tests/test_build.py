@@ -256,6 +256,21 @@ def test_two_builds_are_equal_to_the_byte(course):
     assert not any(cell.get("outputs") for cell in exercises.cells)
 
 
+TWO_CURVES = (
+    "import ipywidgets\nimport matplotlib.pyplot as plt\n\nfrom helpers import plotting\n\n\n"
+    "def draw(x):\n    _, ax = plt.subplots()\n    ax.plot([1, 2], {look!r}, label='hard')\n"
+    "    ax.plot([2, 1], label='soft')\n    ax.legend()\n    plotting.show(ax, alt='Two lines.')"
+)
+
+
+@pytest.mark.parametrize("call", ["draw(1)", "ipywidgets.interactive(draw, x=1);"])
+def test_a_legend_that_only_colour_explains_fails_the_build(course, call):
+    said = r"cell [23], .*Colour alone tells 'hard' from 'soft'"
+    with pytest.raises(build.LessonError, match=said):
+        build.build(course(TWO_CURVES.format(look="-"), call))
+    build.build(course(TWO_CURVES.format(look="--"), call))
+
+
 def test_a_progress_bar_is_not_kept_where_nobody_compares(course):
     build.build(course(f'# %% tags=["nbval-ignore-output"]\n{BAR}\nprint("done")'))
     solved = files(course.root)["solutions/00_lesson.ipynb"].decode()

@@ -33,7 +33,7 @@ def verdict(monkeypatch):
     def ask(check, answer):
         shown = []
         monkeypatch.setattr(course.checks, "display", shown.append)
-        monkeypatch.setattr("helpers.plotting.figures.display", lambda figure: None)
+        monkeypatch.setattr("helpers.plotting.display", lambda figure: None)
         returned = check(answer)
         assert len(shown) == 1
         if shown[0].state == "right":

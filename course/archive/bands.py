@@ -17,7 +17,7 @@ from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from helpers.plotting import HUES
+from helpers.features import HUES
 from helpers.preprocessing import GROUPS, STATE_FEATURES, prepare, preprocessor
 
 BRIGHT = 300.0  # counts/s, where power colours are measured well

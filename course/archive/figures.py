@@ -17,6 +17,7 @@ from course.archive.observer import INSTRUMENTS
 from course.archive.simulate import Archive
 from course.archive.sources import STATES, photon_flux, power_spectrum
 from helpers.data import load_observations, load_response, load_segments, load_truth
+from helpers.features import HUE_CENTRE, HUES
 from helpers.plotting import (
     hardness_intensity,
     power_colour_wheel,
@@ -69,6 +70,8 @@ def tracks(archive):
         for ax, chosen in zip(row, richest.head(4).itertuples(), strict=False):
             table = own[own.source_id == chosen.source_id]
             hardness_intensity(ax, table, outburst=chosen.outburst_id)
+            ax.set(xlabel="colour 6–10 / 3–6 keV (Crab)")
+            ax.set(ylabel="net rate per PCU, 3–25 keV (1/s)")
             ax.set_title(f"{kind} {chosen.source_id}")
     return figure
 
@@ -79,7 +82,7 @@ def wheels(archive):
     figure, axes = plt.subplots(1, 2, figsize=(16, 7))
     for ax, kind in zip(axes, ("BH", "NS"), strict=True):
         own = rxte[(rxte.object_label == kind) & (rxte.rate > _BRIGHT)]
-        power_colour_wheel(ax, own)
+        power_colour_wheel(ax, own, HUES, HUE_CENTRE)
         ax.set_title(f"{kind}, RXTE, more than {_BRIGHT:g} counts/s")
     return figure
 
@@ -140,8 +143,8 @@ def noise(archive):
             # Of five segments that overlap by half, three are independent.
             error = power / np.sqrt(3 * segments["n_averaged"])
             name = "measured, noise off"
-            measured = {"errors": {name: error}, "noise": level}
-            power_spectra(ax, frequency, {name: power - level}, **measured)
+            power_spectra(ax, frequency, {name: power - level}, {name: error})
+            ax.plot(frequency, frequency * level, "k:", linewidth=0.8, label="photon noise")
             model = fine * power_spectrum(fine, row)[0]
             for share, style, label in (
                 (t.thermal_share, "--", "model, by flux share at 2–20 keV"),

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from helpers.baselines import hue_states as _hue_states
-from helpers.plotting import HUES
+from helpers.features import HUES
+from helpers.features import hue_states as _hue_states
 
 from . import Hint, array, exercise, explained, function, sorting
 
@@ -295,7 +295,7 @@ def hue_states(answer):
     wrong = found != right
     if wrong.any():
         raise Hint(
-            f"A hue of {hue[wrong][0]:.0f}° is {right[wrong][0]} in `plotting.HUES`, and yours {found[wrong][0]}."
+            f"A hue of {hue[wrong][0]:.0f}° is {right[wrong][0]} in `features.HUES`, and yours {found[wrong][0]}."
         )
     if len(set(list(answer(hue - 360))[:-1])) != 4:
         raise Hint("Hues below zero are angles too: take them modulo 360.")

@@ -10,13 +10,14 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, cro
 from sklearn.pipeline import make_pipeline
 
 from course.checks.lesson_08 import _best_recalls
-from helpers import data, plotting
-from helpers.baselines import hue_states, remillard_mcclintock
+from course.lesson_cells import run_cells
+from helpers import data
+from helpers.features import HUES, hue_states
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
 from helpers.resampling import resample_sources
 
 SEEDS = range(5)
-STATES = list(plotting.HUES)
+STATES = list(HUES)
 
 
 def balanced(right, said):
@@ -328,7 +329,8 @@ def test_on_black_holes_with_a_hue_the_wheel_is_as_good_and_on_neutron_stars_far
 
 
 def test_the_published_cuts_lose_faint_soft_states(archive, said, record_property):
-    cuts = remillard_mcclintock(archive.train)
+    scope = {"np": np, "train": archive.train, "hue_states": hue_states}
+    cuts = run_cells("08", "f, r, index =", scope)["by_cuts"]
     label = np.where(np.isin(archive.labels, ("HIMS", "SIMS")), "intermediate", archive.labels)
     gains = {"BH": [], "NS": []}
     for called in said:

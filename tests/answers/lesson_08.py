@@ -5,7 +5,7 @@ import pandas as pd
 
 from answers import changed
 from course.checks import lesson_08
-from helpers.plotting import HUES
+from helpers.features import HUES
 
 
 def folds_by_slices(n, k, generator):
@@ -230,7 +230,7 @@ WRONG = [
     (
         lesson_08.hue_states,
         lambda hue: np.array([*HUES, ""])[np.searchsorted([90, 180, 270, 360], hue)],
-        "in `plotting.HUES`",
+        "in `features.HUES`",
     ),
     (
         lesson_08.hue_states,

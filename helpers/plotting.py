@@ -1,0 +1,720 @@
+"""The look of the course's figures, and the plots that the field draws again and again.
+
+Plot functions take first the axes that they draw on, and return them. Colours are safe for the
+colour-blind (Okabe & Ito 2008), and never colour alone tells two things apart.
+"""
+
+import base64
+import html
+import io
+import itertools
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.lines import Line2D
+from PIL import Image  # matplotlib brings it along
+
+# seaborn, which brings pandas and scipy along, is imported by the functions that draw with it:
+# lessons that draw without it, such as the first one, start sooner.
+
+__all__ = [
+    "Figure",
+    "corner",
+    "coverage",
+    "distributions",
+    "draw_over",
+    "hardness_intensity",
+    "heat_map",
+    "line_style",
+    "mark_guess",
+    "pair_plot",
+    "power_colour_wheel",
+    "power_spectra",
+    "rank_histograms",
+    "show",
+    "sketch_outburst",
+    "steps",
+    "use_course_style",
+]
+
+_STYLE = Path(__file__).parent / "course.mplstyle"
+_LINE_STYLES = ("-", "--", "-.", ":")
+
+# What each label looks like, so that a state looks the same in all figures of the course
+_LOOKS = {
+    "LHS": ("#0072B2", "o"),
+    "HIMS": ("#009E73", "^"),
+    "SIMS": ("#CC79A7", "s"),
+    "HSS": ("#D55E00", "D"),
+    "BH": ("#000000", "o"),
+    "NS": ("#D55E00", "^"),
+}
+_MORE_LOOKS = (("C0", "v"), ("C1", "P"), ("C2", "<"), ("C3", "X"), ("C4", ">"), ("C5", "*"))
+
+
+class Figure:
+    """A rendered figure that carries its alternative text wherever the notebook goes.
+
+    It is shown as HTML: neither JupyterLab nor nbconvert hands on the text of an image in any
+    other form.
+    """
+
+    def __init__(self, png, alt):
+        self.png, self.alt = png, alt
+
+    def __repr__(self):
+        return f"Figure: {self.alt}"
+
+    def _repr_html_(self):
+        source = base64.b64encode(self.png).decode()
+        text = html.escape(self.alt)
+        return f'<img alt="{text}" src="data:image/png;base64,{source}" style="max-width: 100%">'
+
+
+def use_course_style():
+    """Draw all further figures in the style of the course."""
+    plt.style.use(_STYLE)
+
+
+def show(figure, alt, *, colours=None):
+    """Display a figure with its alternative text, and close it.
+
+    Args:
+        figure: a matplotlib figure, axes of it, or a grid of seaborn.
+        alt: one sentence that tells what is to be seen, for readers who cannot see it.
+        colours: keep so many colours, 2 to 256, which makes a crowded figure three times smaller,
+            or None for all.
+
+    Raises:
+        ValueError: if the text is missing.
+    """
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError(
+            "show(figure, alt): say in one sentence what is to be seen in this figure."
+        )
+    figure = getattr(figure, "figure", figure)
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    plt.close(figure)
+    if colours is not None:
+        image = Image.open(png).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        png = io.BytesIO()
+        image.save(png, format="png", optimize=True)
+    display(Figure(png.getvalue(), " ".join(alt.split())))
+
+
+def draw_over(right, yours, *, label, alt, **axes):
+    """Show a learner's curve thin over the right one, which is thick and grey.
+
+    Args:
+        right, yours: pairs of positions (n,) and values (n,).
+        label: whose the right curve is.
+        alt: what is to be seen, in words.
+        **axes: settings of the axes, such as xlabel, ylabel, xscale.
+    """
+    figure, ax = plt.subplots(figsize=(6, 2.6))
+    ax.plot(*right, color="0.7", linewidth=4, label=label)
+    ax.plot(*yours, linewidth=1, label="yours")
+    ax.set(**axes)
+    ax.legend()
+    show(figure, alt=alt)
+
+
+def mark_guess(ax, guess, axis="x"):
+    """Draw the reader's guess as a dashed line across the axes; nothing unless it is a number."""
+    if isinstance(guess, (int, float)):
+        line = ax.axvline if axis == "x" else ax.axhline
+        look = {"color": "black", "linestyle": "--", "linewidth": 1}
+        line(float(guess), **look, label=f"your guess: {guess:g}")
+        ax.legend()
+    return ax
+
+
+def line_style(number):
+    """The style of the curve of this number, so that not colour alone tells neighbours apart."""
+    return _LINE_STYLES[number % len(_LINE_STYLES)]
+
+
+def steps(ax, edges, values, errors=None, **style):
+    """Draw a binned quantity as a histogram line, with error bars at the middle of the bins.
+
+    Args:
+        edges: bin edges (n + 1,), in the unit of the x-axis.
+        values: (n,), in the unit of the y-axis.
+        errors: (n,), one standard deviation, or None.
+        style: handed to matplotlib's `stairs`.
+    """
+    edges = np.asarray(edges)
+    artist = ax.stairs(values, edges, **{"baseline": None, "linewidth": 1.2, **style})
+    if errors is not None:
+        middle = (edges[1:] + edges[:-1]) / 2
+        ax.errorbar(middle, values, errors, fmt="none", color=artist.get_edgecolor(), linewidth=0.8)
+    return ax
+
+
+def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
+    """Draw a hardness-intensity diagram: net rate of one detector over a colour, both logarithmic.
+
+    A pointing whose colour is missing or whose rate is not above zero cannot be drawn; the legend
+    tells how many of each state are. Bands differ between telescopes: name them on the axes.
+
+    Args:
+        table: rows of one telescope's table of observations, with `rate` [1/s], `n_det`,
+            `state_label`, the colour and, for an outburst, `mjd` and `outburst_id`.
+        colour: the column of the x-axis, in Crab units.
+        outburst: an `outburst_id`, whose pointings are joined in order of time, or None.
+
+    Raises:
+        ValueError: if a column is missing, the table mixes telescopes, or it lacks the outburst.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"rate": [50.0, 80.0, 9.0], "n_det": [1, 2, 3]})
+        >>> table = table.assign(hr_soft=[1.1, 0.4, np.nan], state_label=["LHS", "HSS", "LHS"])
+        >>> ax = hardness_intensity(plt.Figure().add_subplot(), table)
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['LHS (1 of 2)', 'HSS (1)']
+    """
+    _need(table, ["rate", "n_det", colour, "state_label"])
+    telescopes = table.instrument.unique() if "instrument" in table else []
+    if len(telescopes) > 1:
+        raise ValueError(
+            f"table holds {' and '.join(map(str, telescopes))}, whose rates and colours do not "
+            "compare: draw one telescope at a time."
+        )
+    x, y = table[colour].to_numpy(float), (table.rate / table.n_det).to_numpy(float)
+    ax.set(xscale="log", yscale="log")
+    _points(ax, x, y, table.state_label, alpha=1.0 if outburst is None else 0.35)
+    if outburst is not None:
+        _need(table, ["mjd", "outburst_id"])
+        own = (table.outburst_id == outburst).to_numpy()
+        if not own.any():
+            raise ValueError(f"table has no pointing of outburst {outburst!r}.")
+        rows = np.flatnonzero(own & _have_logarithms(x, y))
+        rows = rows[np.argsort(table.mjd.to_numpy()[rows], kind="stable")]
+        _track(ax, x[rows], y[rows], f"{outburst}, in order of time")
+    ax.set(xlabel=f"colour {colour} (Crab)", ylabel="net rate per detector (1/s)")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.legend()
+    return ax
+
+
+def distributions(ax, table, column, *, ranges=None, logarithmic=False):
+    """Draw how a feature is distributed in each state, black holes above a line, neutron stars below.
+
+    Halves of seaborn's violins, filled and hatched, each scaled to its own maximum, so that the few
+    are seen beside the many; the numbers on the right tell how many are drawn. Values that are
+    missing, or not above zero on a logarithmic axis, cannot be. Grey boxes are published ranges.
+
+    Args:
+        table: rows of observations, with `state_label` and `object_label`.
+        column: the feature of the x-axis.
+        ranges: {state: (from, to)} in the unit of the column, or None.
+        logarithmic: whether the x-axis is.
+
+    Raises:
+        ValueError: if a column is missing, or there are more than two objects.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"gamma": [1.6, 1.7], "state_label": "LHS", "object_label": "BH"})
+        >>> ax = distributions(plt.Figure().add_subplot(), table, "gamma")
+        >>> [text.get_text() for text in ax.texts]
+        ['BH 2']
+    """
+    import seaborn as sns
+
+    _need(table, [column, "state_label", "object_label"])
+    objects, states = _looks(table.object_label), _looks(table.state_label)
+    if len(objects) > 2:
+        raise ValueError(f"object_label holds {len(objects)} values: a row has two halves.")
+    values, scale = table[column].astype(float), np.log10 if logarithmic else np.asarray
+    rows = table[np.isfinite(values) & ((values > 0) | (not logarithmic))]
+    low, high = rows[column].quantile([0.005, 0.995])
+    # What lies far out is drawn at the edge, not lost; one width of kernel resolves all rows alike.
+    rows = rows.assign(**{column: rows[column].clip(low, high)})
+    width = (scale(high) - scale(low)) / 60
+    if logarithmic:
+        ax.set_xscale("log")
+    for number, (state, (colour, _)) in enumerate(states.items()):
+        if ranges and state in ranges:
+            box = {"facecolor": "0.88", "edgecolor": "0.55", "linewidth": 0.6, "zorder": 0}
+            ax.fill_between(ranges[state], number - 0.46, number + 0.46, **box)
+        ax.axhline(number, color=colour, linewidth=0.6)
+        for half, kind in enumerate(objects):
+            own = rows[(rows.state_label == state) & (rows.object_label == kind)]
+            if len(own):
+                spread = np.std(scale(own[column]))
+                sns.violinplot(
+                    own, x=column, y="state_label", order=list(states), hue="object_label",
+                    hue_order=(*objects, "")[:2], split=True, dodge=True, palette=[colour, "white"],
+                    linecolor=colour, linewidth=0.9, saturation=1, width=0.88, inner=None, cut=0,
+                    density_norm="width", bw_method=width / spread if spread else 1, legend=False, ax=ax,
+                    hatch="//////" if half else None, alpha=1 if half else 0.75,
+                )  # fmt: skip
+            note = {"fontsize": 7.5, "color": "0.3", "va": "center", "ha": "left"}
+            place = (1.01, number + (0.2 if half else -0.2))
+            ax.text(*place, f"{kind} {len(own)}", transform=ax.get_yaxis_transform(), **note)
+    if logarithmic:
+        ax.xaxis.set_major_formatter("{x:g}")
+    ax.set(ylim=(len(states) - 0.45, -0.55), xlabel=_with_unit(table, column), ylabel="")
+    ax.set_yticks(range(len(states)), states)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def heat_map(ax, matrix, groups=None, *, limits=(-1, 1), fontsize=8):
+    """Draw a matrix of numbers as coloured cells with the number in each, and lines between groups.
+
+    It is seaborn's `heatmap`. The colours run from orange over white, in the middle of the limits,
+    to violet, and are light enough for black numbers. The first cell is at (0.5, 0.5).
+
+    Args:
+        matrix: a DataFrame (n_rows, n_columns), NaN where there is nothing to tell.
+        groups: {name: row labels}, in the order of the rows: lines are drawn between the groups,
+            and also between columns where the columns are those of the rows.
+        limits: the numbers at the ends of the colours.
+        fontsize: of the numbers and labels.
+
+    Raises:
+        ValueError: if the groups do not hold the rows of the matrix in their order.
+
+    Example:
+        >>> import pandas as pd
+        >>> matrix = pd.DataFrame([[1.0, -0.5], [-0.5, 1.0]], ["a", "b"], ["a", "b"])
+        >>> ax = heat_map(plt.Figure().add_subplot(), matrix)
+        >>> [text.get_text() for text in ax.texts]
+        ['1', '−.50', '−.50', '1']
+    """
+    import seaborn as sns
+
+    if groups and [row for rows in groups.values() for row in rows] != list(matrix.index):
+        raise ValueError("groups must hold the rows of the matrix, in their order.")
+
+    def word(value):
+        text = f"{value:.2f}".replace("-", "−").replace("0.", ".")
+        return {"1.00": "1", "−1.00": "−1", ".00": "0", "−.00": "0"}.get(text, text)
+
+    sns.heatmap(
+        matrix, vmin=limits[0], vmax=limits[1], annot=matrix.map(word), fmt="", ax=ax, cbar=False,
+        cmap=plt.get_cmap("PuOr")(np.linspace(0.2, 0.8, 256)).tolist(),
+        annot_kws={"fontsize": fontsize, "color": "black"}, xticklabels=True, yticklabels=True,
+    )  # fmt: skip
+    ax.tick_params(length=0, labelsize=fontsize + 1)
+    ax.tick_params(axis="x", rotation=90)
+    ax.tick_params(axis="y", rotation=0)
+    ax.set(xlabel="", ylabel="")
+    if groups:
+        ends = np.cumsum([len(rows) for rows in groups.values()])[:-1]
+        ax.hlines(ends, 0, matrix.shape[1], color="black", linewidth=1)
+        if list(matrix.columns) == list(matrix.index):
+            ax.vlines(ends, 0, matrix.shape[0], color="black", linewidth=1)
+    return ax
+
+
+def pair_plot(table, columns, logarithmic=()):
+    """Draw every feature over every other, by state below the diagonal and by object above it.
+
+    It is seaborn's `PairGrid`, with histograms by state on the diagonal. Points that lack one of the
+    two values, or its logarithm, are not drawn. Axes show the middle 99.6 per cent.
+
+    Args:
+        table: rows of observations, with `state_label` and `object_label`.
+        columns: n features.
+        logarithmic: those of the columns whose axes are logarithmic.
+
+    Returns:
+        The grid of (n, n) axes; `show` takes it as a figure.
+
+    Raises:
+        ValueError: if a column is missing.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"gamma": [1.6, 1.7, 2.6, 2.7], "rms": [0.3, 0.2, 0.02, 0.03]})
+        >>> table = table.assign(state_label=["LHS", "LHS", "HSS", "HSS"], object_label="BH")
+        >>> axes = pair_plot(table, ["gamma", "rms"], logarithmic=["rms"]).axes
+        >>> axes[1, 0].get_ylabel(), axes[1, 0].get_yscale()
+        ('rms', 'log')
+        >>> plt.close(axes[0, 0].figure)
+    """
+    import seaborn as sns
+
+    _need(table, [*columns, "state_label", "object_label"])
+    # The fewer a state and object have, the later they are drawn, or nobody would see them.
+    size = table.groupby(["state_label", "object_label"])[columns[0]].transform("size")
+    rows = table.loc[size.sort_values(ascending=False, kind="stable").index]
+    with plt.rc_context({"figure.constrained_layout.use": False}):  # seaborn would warn of it
+        grid = sns.PairGrid(rows, vars=columns, height=2, diag_sharey=False)
+    for name in logarithmic:
+        plt.setp(grid.axes[:, columns.index(name)], xscale="log")
+        plt.setp(grid.axes[columns.index(name)], yscale="log")
+    states, objects = _looks(rows.state_label), _looks(rows.object_label)
+    for side, label, looks, draw in (
+        ("left", "below the diagonal: state_label", states, grid.map_lower),
+        ("right", "above the diagonal: object_label", objects, grid.map_upper),
+    ):
+        which, style = rows[label.split()[-1]], {"s": 7, "alpha": 0.5, "linewidth": 0}
+        colours, markers = ({k: look[i] for k, look in looks.items()} for i in (0, 1))
+        style |= {"palette": colours, "markers": markers, "legend": False}
+        draw(sns.scatterplot, hue=which, style=which, **style)
+        signs = [Line2D([], [], color=c, marker=m, ls="", label=k) for k, (c, m) in looks.items()]
+        place = {"loc": f"outside upper {side}", "title": label, "ncols": 4, "handletextpad": 0.1}
+        grid.figure.legend(handles=signs, **place)
+    style = {"element": "step", "fill": False, "bins": 30, "legend": False, "linewidth": 1.2}
+    style["palette"] = {name: colour for name, (colour, _) in states.items()}
+    grid.map_diag(sns.histplot, hue=rows.state_label, hue_order=states, **style)
+    for ax in grid.diag_axes:
+        for number, line in enumerate(reversed(ax.lines)):
+            line.set(ydata=line.get_ydata() / line.get_ydata().max(), ls=line_style(number))
+        ax.set_ylim(0, 1.1)
+    for name, column, row in zip(columns, grid.axes.T, grid.axes, strict=True):
+        limits = rows[name][(rows[name] > 0) | (name not in logarithmic)].quantile([0.002, 0.998])
+        plt.setp(column, xlim=limits, xlabel=_with_unit(table, name))
+        plt.setp(row, ylim=limits, ylabel=_with_unit(table, name))
+    grid.figure.set_layout_engine("constrained")
+    return grid
+
+
+def power_colour_wheel(ax, table, sectors, centre):
+    """Draw power colours on the wheel of Heil et al.: PC2 over PC1, with the hues of the states.
+
+    The hue, the angle about the centre, runs clockwise through the shaded sectors from LHS to HSS. A
+    pointing that lacks a power colour cannot be drawn; the legend tells how many of each state are.
+    Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339, Section 3.
+
+    Args:
+        table: rows of observations, with `pc1`, `pc2` and `state_label`.
+        sectors: {state: (from, to)} in degrees, such as `features.HUES`.
+        centre: PC1 and PC2 about which the hue turns, such as `features.HUE_CENTRE`.
+
+    Raises:
+        ValueError: if a column is missing.
+
+    Example:
+        >>> import pandas as pd
+        >>> table, ax = pd.DataFrame({"pc1": [], "pc2": [], "state_label": []}), plt.Figure().gca()
+        >>> power_colour_wheel(ax, table, {"LHS": (-20, 140)}, (4.5, 0.45)).get_xlabel()
+        'PC1: variance 0.25–2 Hz / 1/256–1/32 Hz'
+    """
+    _need(table, ["pc1", "pc2", "state_label"])
+    x, y = table.pc1.to_numpy(float), table.pc2.to_numpy(float)
+    drawn = _have_logarithms(x, y)
+    offsets = [np.log10(v[drawn] / c) for v, c in zip((x, y), centre, strict=True)]
+    radius = max([1.6, *(1.05 * np.abs(offset).max() for offset in offsets if len(offset))])
+
+    def at(hue, distance):
+        angle = np.radians(135 - np.asarray(hue, dtype=float))
+        ends = (distance * np.cos(angle), distance * np.sin(angle))
+        return [c * 10**end for c, end in zip(centre, ends, strict=True)]
+
+    ax.set(xscale="log", yscale="log")
+    for state, (low, high) in sectors.items():
+        rim = at(np.linspace(low, high, 50), 2 * radius)
+        corner = ([c, *edge] for c, edge in zip(centre, rim, strict=True))
+        ax.fill(*corner, color=_LOOKS[state][0], alpha=0.10, linewidth=0, zorder=0)
+        ax.plot(*zip(centre, at(low, 2 * radius), strict=True), "k:", linewidth=0.8, zorder=1)
+        ax.text(*at((low + high) / 2, 0.88 * radius), state, ha="center", va="center")
+    _points(ax, x, y, table.state_label)
+    ax.plot(*centre, "k+", markersize=12, markeredgewidth=1.6, label="centre")
+    limits = [(c / 10**radius, c * 10**radius) for c in centre]
+    ax.set(xlim=limits[0], ylim=limits[1], aspect="equal")  # so that angles are what they seem
+    ax.set(xlabel="PC1: variance 0.25–2 Hz / 1/256–1/32 Hz")
+    ax.set(ylabel="PC2: variance 1/32–0.25 Hz / 2–16 Hz")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def power_spectra(ax, frequency, power, errors=None):
+    """Draw power spectra as frequency times power, f P(f), both axes logarithmic.
+
+    Equal areas under f P(f) over log f are equal variances. Bins that are not above zero, as noise
+    subtraction leaves them, have no logarithm; the legend tells how many.
+
+    Args:
+        frequency: (n_bins,) middles of the bins, increasing, Hz.
+        power: {name: (n_bins,)}, (rms/mean)²/Hz.
+        errors: {name: (n_bins,)} one standard deviation each, or None.
+
+    Raises:
+        ValueError: if frequencies are not above zero and increasing, or a length does not fit.
+
+    Example:
+        >>> ax = plt.Figure().add_subplot()
+        >>> ax = power_spectra(ax, [0.1, 1.0, 10.0], {"hard": [0.1, 0.05, 0.001]})
+        >>> ax.get_ylabel()
+        'frequency × power ((rms/mean)²)'
+    """
+    frequency = np.asarray(frequency, dtype=float)
+    if frequency.ndim != 1 or len(frequency) < 2:
+        raise ValueError("frequency must be one row of two bins or more.")
+    if not (frequency[0] > 0 and (np.diff(frequency) > 0).all()):
+        raise ValueError("frequency must be above zero and increasing: leave out the zeroth bin.")
+    middle = np.sqrt(frequency[1:] * frequency[:-1])
+    edges = [frequency[0] ** 2 / middle[0], *middle, frequency[-1] ** 2 / middle[-1]]
+    ax.set(xscale="log", yscale="log")
+    for number, (name, values) in enumerate(power.items()):
+        if np.shape(values) != frequency.shape:
+            raise ValueError(
+                f"power {name} must be {frequency.shape}, as frequency is, not {np.shape(values)}."
+            )
+        drawn = _have_logarithms(frequency, np.asarray(values, dtype=float))
+        lost = f" ({(~drawn).sum()} of {len(drawn)} bins not above 0)" if not drawn.all() else ""
+        height = np.where(drawn, frequency, np.nan) * values
+        bars = frequency * errors[name] if name in (errors or {}) else None
+        look = {"color": f"C{number}", "linestyle": line_style(number)}
+        steps(ax, edges, height, bars, **look, label=f"{name}{lost}")
+    ax.set(xlabel="frequency (Hz)", ylabel="frequency × power ((rms/mean)²)")
+    ax.legend()
+    return ax
+
+
+def corner(axes, samples, names, *, truth=None):
+    """Draw samples of one or several posteriors: marginals on the diagonal, pairs below it.
+
+    Contours hold 68 and, thinner, 95 per cent of the samples, by seaborn's `kdeplot`, whose kernel
+    has the shape of the samples; beyond a hard edge it spills. (The usual corner.py blurs along the
+    axes: with a correlation of 0.99, its contour of 68 per cent holds 83 per cent.)
+
+    Args:
+        axes: (n, n) axes, as `plt.subplots(n, n)` makes them.
+        samples: {label: (n_samples, n)} arrays or tensors.
+        names: n names of the parameters, with their units.
+        truth: (n,) what the parameters are, drawn as thin lines, or None.
+
+    Raises:
+        ValueError: if a shape does not fit, or samples are not finite or do not vary.
+
+    Example:
+        >>> samples = {"exact": np.random.default_rng(1).normal(size=(500, 2))}
+        >>> axes = corner(plt.Figure().subplots(2, 2), samples, ["photon index", "lg K"])
+        >>> axes[1, 0].get_xlabel(), axes[1, 0].get_ylabel()
+        ('photon index', 'lg K')
+    """
+    import seaborn as sns
+
+    n, several = len(names), _arrays(samples)
+    for label, values in several.items():
+        if values.ndim != 2 or values.shape[1] != n or len(values) <= n:
+            raise ValueError(
+                f"samples {label} must be (n_samples, {n}), one column for each name and more "
+                f"samples than columns, not {values.shape}."
+            )
+        varies = np.isfinite(values).all() and (values.std(axis=0) > 0).all()
+        # Of correlations, for covariances of a flux are small in any unit
+        if not varies or np.linalg.matrix_rank(np.corrcoef(values.T)) < n:
+            raise ValueError(f"samples {label} must be finite, and vary in {n} dimensions.")
+    if truth is not None and np.shape(truth) != (n,):
+        raise ValueError(f"truth must be of shape ({n},), not {np.shape(truth)}.")
+    ends = [np.quantile(values, (0.001, 0.999), axis=0) for values in several.values()]
+    low, high = np.min(ends, axis=(0, 1)), np.max(ends, axis=(0, 1))
+    limits = np.transpose([low - 0.05 * (high - low), high + 0.05 * (high - low)])
+
+    for (i, j), ax in np.ndenumerate(axes):
+        if j > i:
+            ax.axis("off")
+            continue
+        for number, (label, values) in enumerate(several.items()):
+            colour, line = f"C{number}", line_style(number)
+            if i == j:
+                density, edges = np.histogram(values[:, i], 40, limits[i], density=True)
+                steps(ax, edges, density, color=colour, linestyle=line, linewidth=1.4, label=label)
+            else:
+                # No more samples and points than the eye can tell: they cost time
+                some = values[:: -(-len(values) // 2000)]
+                contours = {"levels": (0.05, 0.32), "linewidths": (0.8, 1.6), "linestyles": line}
+                look = {"color": colour, "gridsize": 60, **contours}
+                sns.kdeplot(x=some[:, j], y=some[:, i], ax=ax, **look)
+        if truth is not None:
+            line = {"color": "black", "linewidth": 0.7}
+            ax.axvline(truth[j], label="truth", **line)
+            if i != j:
+                ax.axhline(truth[i], **line)
+        ax.set_xlim(limits[j])
+        ax.locator_params(nbins=4)
+        ax.tick_params(labelbottom=i == n - 1, labelleft=j == 0 and i > 0)
+        ax.set(xlabel=names[j] if i == n - 1 else "", ylabel=names[i] if j == 0 and i > 0 else "")
+        if i == j:
+            ax.set(yticks=[], ylim=(0, None))
+        else:
+            ax.set_ylim(limits[i])
+    axes[0, 0].figure.align_ylabels(axes[:, 0])
+    # Beside the first marginal, where nothing is drawn
+    place = {"loc": "upper left", "bbox_to_anchor": (1.05, 1), "borderaxespad": 0}
+    axes[0, 0].legend(**place).set_in_layout(False)
+    return axes
+
+
+def rank_histograms(ax, ranks, band):
+    """Draw histograms of the ranks of truths among posterior draws, and where flat ones would lie.
+
+    Of posteriors that are too narrow they are a U, too wide a hump, biased a slope. Each of the ten
+    bins of uniform ranks lies inside the grey band with its probability: at 99 per cent, one in ten
+    times one peeks out.
+
+    Args:
+        ranks: {label: (n,)} shares from 0 to 1, as `diagnostics.ranks` gives for one parameter, or
+            those of a single one. Draws plus one should be a multiple of ten, or bins differ.
+        band: lowest and highest share of the ranks that a bin may hold, as
+            `diagnostics.uniform_band(n, torch.tensor([0.1]))` gives them.
+
+    Raises:
+        ValueError: if ranks are not one-dimensional shares from 0 to 1.
+
+    Example:
+        >>> ranks = np.random.default_rng(1).integers(0, 100, 500) / 99
+        >>> rank_histograms(plt.Figure().add_subplot(), ranks, (0.07, 0.13)).get_xlabel()
+        'rank of the truth'
+    """
+    several = _shares(ranks)
+    ax.axhspan(*(10 * float(bound) for bound in band), color="0.88", linewidth=0)
+    ax.axhline(1, color="0.6", linewidth=0.8)
+    for number, (label, values) in enumerate(several.items()):
+        counts, edges = np.histogram(values, 10, (0, 1))
+        height = counts / len(values) * 10
+        look = {"linestyle": line_style(number), "color": f"C{number}", "linewidth": 1.4}
+        steps(ax, edges, height, **look, label=label)
+        # Axes side by side may share this one.
+        ax.set_ylim(0, max(ax.get_ylim()[1], 1.08 * height.max()))
+    ax.set(xlim=(0, 1), xlabel="rank of the truth", ylabel="tests / expected")
+    ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
+    if list(several) != [""]:
+        ax.legend()
+    return ax
+
+
+def coverage(ax, shares, band):
+    """Draw how often regions of each credibility hold the truth, and where honest ones would lie.
+
+    Each region is just large enough for the truth; its credibility is the share of draws inside.
+    Above the diagonal posteriors are too wide, below it too narrow. Curves of honest ones lie inside
+    the grey band with its probability at each credibility by itself.
+
+    Args:
+        shares: {label: (n,)} from 0 to 1, as `diagnostics.credibility` or `diagnostics.coverage`
+            give.
+        band: (m,) lower and (m,) upper bounds at credibilities from 0 to 1 in equal steps, as
+            `diagnostics.uniform_band(n, torch.linspace(0, 1, m))` gives them.
+
+    Raises:
+        ValueError: if shares are not one-dimensional and from 0 to 1.
+
+    Example:
+        >>> shares, band = {"honest": np.linspace(0, 1, 500)}, ([0.0, 0.4, 1.0], [0.0, 0.6, 1.0])
+        >>> coverage(plt.Figure().add_subplot(), shares, band).get_ylabel()
+        'share of truths inside'
+    """
+    several = _shares(shares)
+    levels = np.linspace(0, 1, len(band[0]))
+    ax.fill_between(levels, *band, color="0.88", linewidth=0)
+    ax.plot((0, 1), (0, 1), color="0.6", linewidth=0.8)
+    for number, (label, values) in enumerate(several.items()):
+        held = np.searchsorted(np.sort(values), levels, side="right") / len(values)
+        ax.plot(levels, held, line_style(number), color=f"C{number}", label=label)
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    ax.set(xlabel="credibility of the region", ylabel="share of truths inside")
+    ax.legend()
+    return ax
+
+
+def sketch_outburst(ax):
+    """Sketch the path of a black-hole outburst in the hardness-intensity diagram. It is no data."""
+    angle = np.linspace(-0.9, 2 * np.pi - 0.9, 200)
+    hardness = 0.5 + 0.4 * np.sign(np.cos(angle)) * np.sqrt(np.abs(np.cos(angle)))
+    luminosity = 10 ** (0.62 * np.sin(angle) - 0.7)
+    ax.plot(hardness, luminosity)
+    for at in (25, 60, 100, 140, 175):
+        arrow = {"arrowstyle": "-|>", "color": ax.lines[-1].get_color(), "mutation_scale": 18}
+        end, start = ((hardness[i], luminosity[i]) for i in (at + 1, at))
+        ax.annotate("", end, start, arrowprops=arrow)
+    for x, y, text in (
+        (0.72, 0.2, "hard\nrms tens of per cent"),
+        (0.27, 0.2, "soft\nrms a few per cent"),
+        (0.5, 1.15, "intermediate, for days, at high luminosity"),
+        (0.5, 0.033, "back, at low luminosity"),
+    ):
+        ax.text(x, y, text, ha="center", va="center")
+    ax.set(yscale="log", xlim=(0, 1), ylim=(0.02, 2), xticks=[])
+    ax.set(xlabel="hardness: hard / soft counts  →", ylabel="luminosity (arbitrary units)")
+    ax.set_title("A sketch, not data: the path of an outburst")
+    return ax
+
+
+def _need(table, columns):
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"table lacks {', '.join(missing)}: give the rows of observations.")
+
+
+def _looks(labels):
+    """{label: (colour, marker)} of the labels that occur, those of the course first."""
+    names = set(labels.dropna())
+    others = sorted(names - set(_LOOKS), key=str)
+    known = {name: look for name, look in _LOOKS.items() if name in names}
+    return known | dict(zip(others, itertools.cycle(_MORE_LOOKS), strict=False))
+
+
+def _with_unit(table, column):
+    """What an axis says of a column: its name, and the unit where the table knows it."""
+    unit = table.attrs.get("units", {}).get(column, "")
+    return f"{column} ({unit})" if unit else column
+
+
+def _have_logarithms(x, y):
+    """(n,) whether a point has a place on two logarithmic axes."""
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
+
+
+def _points(ax, x, y, labels, alpha=1.0):
+    """Points by label, each with its own colour and shape, and how many there are in the legend."""
+    drawn = _have_logarithms(x, y)
+    labels = labels.astype(object).where(labels.notna(), "no label")
+    for name, (colour, marker) in _looks(labels).items():
+        own = (labels == name).to_numpy()
+        number, total = (own & drawn).sum(), own.sum()
+        look = {"color": colour, "markerfacecolor": "none", "markersize": 4, "alpha": alpha}
+        count = f"{name} ({number})" if number == total else f"{name} ({number} of {total})"
+        at = own & drawn
+        ax.plot(x[at], y[at], marker, **look, markeredgewidth=0.9, label=count)
+
+
+def _track(ax, x, y, label):
+    """A line through points of logarithmic axes, and nine arrows along its running mean.
+
+    From one pointing to the next, noise turns the line in any direction; its mean keeps the way.
+    """
+    ax.plot(x, y, "-", color="0.4", linewidth=0.7, label=label)
+    near = np.abs(np.subtract.outer(np.arange(len(x)), np.arange(len(x)))) <= 2
+    mean = (near / near.sum(1, keepdims=True)) @ np.log10(np.transpose([x, y]))
+    length = np.cumsum(np.hypot(*np.diff(mean, axis=0).T))
+    if not len(length) or length[-1] < 1e-9:
+        return
+    for k in np.unique(np.searchsorted(length, (np.arange(9) + 0.5) / 9 * length[-1])):
+        arrow = {"arrowstyle": "-|>", "mutation_scale": 14, "shrinkA": 0, "shrinkB": 0}
+        start, end = 10 ** mean[k], 10 ** mean[k + 1]
+        ax.annotate("", end, start, arrowprops={**arrow, "color": "black", "linewidth": 1.2})
+
+
+def _arrays(values):
+    """{label: array} of {label: array or tensor}, or of a single one, which then has no name."""
+    several = values if isinstance(values, dict) else {"": values}
+    return {
+        label: np.asarray(v.detach().cpu() if hasattr(v, "detach") else v, float)
+        for label, v in several.items()
+    }
+
+
+def _shares(values):
+    """{label: (n,)} numbers from 0 to 1."""
+    several = _arrays(values)
+    for label, v in several.items():
+        if v.ndim != 1 or len(v) == 0 or not ((v >= 0) & (v <= 1)).all():
+            raise ValueError(
+                f"{label or 'values'} must be (n,) numbers from 0 to 1, not of shape {v.shape}"
+                + (f" and up to {v.max():g}." if v.size else ".")
+            )
+    return several
