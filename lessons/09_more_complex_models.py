@@ -767,7 +767,7 @@ pd.DataFrame(duel, heads).T.round(2)
 # %% [markdown]
 # ## More data
 #
-# How much does it lack? A **learning curve**: train on some of the sources, score on the validation sources. And then, do what only someone with a simulator can: draw *new* sources from the very distributions that made the archive (`course/archive/sources.py`). Their power spectra are quickly made: a power is its expectation times a random number of known distribution.
+# How much does it lack? A **learning curve**: train on some of the sources, score on the validation sources. And then, do what only someone with a simulator can: draw *new* sources from the very distributions that made the archive. For this the lesson looks into the factory of the archive, `course/archive/`: `sources` draws the truth, and `INSTRUMENTS` says how a telescope sees it. Their power spectra are quickly made: a power is its expectation times a random number of known distribution.
 
 # %%
 pca = INSTRUMENTS["rxte"]
@@ -782,7 +782,7 @@ def new_pointings(n_sources, generator):
     drawn = simulator.draw_sources(generator, n_sources // 3, n_sources - n_sources // 3)
     outbursts = simulator.draw_outbursts(drawn, "rxte", 3 * n_sources, generator)
     each = np.full(n_sources, 12)
-    truth = simulator.draw_pointings(drawn, outbursts, each, "rxte", generator)
+    truth = simulator.draw_pointings(drawn, outbursts, each, generator)
     flux = simulator.photon_flux(pca.matrix.energy_lo, pca.matrix.energy_hi, truth)
     disc, layer, corona = pca.matrix.fold(flux).numpy()[..., inside].sum(axis=-1)
     total, on = disc + layer + corona, generator.integers(1, 6, len(truth))  # detectors switched on

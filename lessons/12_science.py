@@ -578,7 +578,7 @@ plotting.show(
 # %% [markdown]
 # ## The real thing
 #
-# Lesson 01 began with a real spectrum: NICER, MAXI J1820+070, 2018 July 3. Now the model may speak. The file holds no light curve, so only spectral features exist; only the colour at 3–10 keV is in a common band. The fit has the same names but other bands: 3–25 keV with RXTE, which hardly ever sees the disc of a hard state, and 0.5–10 keV with NICER. So trust what is trained on RXTE less. The fit also needs a column density: *our* input, so we vary it. And 50 of NICER's 52 detectors counted; the background we take as 0, for a source this bright.
+# Lesson 01 began with a real spectrum: NICER, MAXI J1820+070, 2018 July 3. Now the model may speak. To measure it as the archive was measured, the lesson looks into the factory of the archive: `spectral_features` in `course/archive/observer.py` made those columns too. The file holds no light curve, so only spectral features exist; only the colour at 3–10 keV is in a common band. The fit has the same names but other bands: 3–25 keV with RXTE, which hardly ever sees the disc of a hard state, and 0.5–10 keV with NICER. So trust what is trained on RXTE less. The fit also needs a column density: *our* input, so we vary it. And 50 of NICER's 52 detectors counted; the background we take as 0, for a source this bright.
 
 # %%
 spectrum = data.load_spectrum("nicer_maxi_j1820")

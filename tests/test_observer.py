@@ -51,15 +51,9 @@ def test_the_rate_of_a_real_observation_is_its_counts_over_its_exposure():
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"counts": np.ones((2, 128))}, r"\(n, 129\), the channels of rxte"),
-        ({"background": np.ones((1, 129))}, r"unlike \(2, 129\) and \(1, 129\)"),
-        ({"counts": np.full((2, 129), -1.0)}, "counts must be finite and not below zero"),
-        ({"background": np.full((2, 129), np.nan)}, "background must be finite"),
-        ({"exposure": [0.0, 1.0]}, "exposure must be"),
-        ({"exposure": [1.0]}, "exposure is of"),
-        ({"area": [-1.0, 1.0]}, "area must be"),
-        ({"n_h": -1.0}, "n_h must be"),
-        ({"n_h": np.nan}, "n_h must be"),
+        ({"counts": np.ones((2, 128))}, r"counts has shape \(2, 128\), not \(2, 129\)"),
+        ({"area": [0.0, 1.0]}, "area is 0 somewhere, and must be above zero"),
+        ({"n_h": -1.0}, "n_h must be 0 or more"),
     ],
 )
 def test_spectra_that_cannot_be_are_refused(changes, match):

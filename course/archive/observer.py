@@ -14,18 +14,16 @@ import pandas as pd
 import torch
 
 from course.archive.fits import fit_spectra
-from course.archive.qpos import break_frequency, fit_qpo
-from helpers.data import load_response
-from helpers.features import (
-    HUE_CENTRE,
+from course.archive.measurements import (
     POWER_COLOUR_BANDS,
     band_rms,
     band_variance,
-    hue,
     lags,
-    light_curve_features,
     power_colours,
 )
+from course.archive.qpos import break_frequency, fit_qpo
+from helpers.data import load_response
+from helpers.features import HUE_CENTRE, hue, light_curve_features
 from helpers.light_curves import averaged_periodogram, log_bin
 from helpers.spectra import absorption, power_law
 
@@ -160,7 +158,8 @@ def spectral_features(
         (n,) rows of `rate` to `red_chi2`.
 
     Raises:
-        ValueError: if shapes do not fit, or a number is negative or not finite; it names it.
+        ValueError: if shapes do not fit, or a number is negative or not finite; it names it, with
+            its place.
 
     Example:
         >>> from helpers.data import load_spectrum
@@ -173,9 +172,20 @@ def spectral_features(
            hr_3_10  gamma
         0      1.2    1.8
     """
-    counts, background, exposure, area = _checked(instrument, counts, background, exposure, area)
-    if not (np.isfinite(n_h) and n_h >= 0):
-        raise ValueError(f"n_h must be finite and at least 0, unlike {n_h:g}.")
+    counts, background, exposure, area = (
+        np.asarray(x, dtype=float) for x in (counts, background, exposure, area)
+    )
+    if not (area > 0).all():
+        raise ValueError(f"area is {area.min():g} somewhere, and must be above zero.")
+    fit = fit_spectra(
+        counts,
+        background,
+        exposure * area,
+        instrument.matrix,
+        n_h,
+        instrument.fit_band,
+        systematic=instrument.systematic,
+    )
     band = instrument.inside(instrument.fit_band)
     total, below = counts[:, band].sum(1), background[:, band].sum(1)
     # The estimate of the background is uncertain by more than its counts.
@@ -184,31 +194,16 @@ def spectral_features(
         "rate": (total - below) / exposure,
         "rate_err": sigma / exposure,
         "bkg_frac": below / np.maximum(total, 1),
+        "log_flux_2_10": fit.log_flux_2_10,
     }
-    fit = fit_spectra(
-        counts,
-        background,
-        exposure * area,
-        instrument.matrix,
-        float(n_h),
-        instrument.fit_band,
-        systematic=instrument.systematic,
-    )
-    features["log_flux_2_10"] = fit.log_flux_2_10
     for name in ("hr_soft", "hr_hard", "hr_low", "hr_3_10"):
         ratio = error = np.full(len(counts), np.nan)
         if name in instrument.colours:
             ratio, error = _colour(instrument, counts, background, *instrument.colours[name])
         features |= {name: ratio, f"{name}_err": error}
-    return pd.DataFrame(
-        features
-        | {
-            "gamma": fit.gamma,
-            "kt_in": fit.kt_in,
-            "disc_frac": fit.disc_frac,
-            "red_chi2": fit.red_chi2,
-        }
-    )
+    for name in ("gamma", "kt_in", "disc_frac", "red_chi2"):
+        features[name] = getattr(fit, name)
+    return pd.DataFrame(features)
 
 
 def timing_features(instrument: Instrument, low, high, background) -> dict:
@@ -244,7 +239,7 @@ def timing_features(instrument: Instrument, low, high, background) -> dict:
     columns["qpo_det"] = False
     total = low + high
     m = len(total) // _N_BINS
-    frequency, power, noise = source_power(total, background.sum())
+    frequency, power, noise = _source_power(total, background.sum())
     if noise is not None:
         columns["rms_0p1_64"] = band_rms(frequency, power, (0.1, 64), noise=noise, m=m)[0]
         columns["rms_hf"] = band_rms(frequency, power, (16, 64), noise=noise, m=m)[0]
@@ -265,9 +260,10 @@ def timing_features(instrument: Instrument, low, high, background) -> dict:
         f, p, number = (
             x.numpy() for x in log_bin(torch.from_numpy(frequency), torch.from_numpy(power), 0.03)
         )
-        binned = {"noise": noise, "m": m * number, "width": number / TIMING_SEGMENT}
+        binned = {"noise": noise, "m": m * number.astype(float)}
         columns["nu_break"] = break_frequency(f, p, **binned)[0]
-        qpo = fit_qpo(f, p, **binned, search=(0.1, 50.0), n_simulations=150)
+        width = number / TIMING_SEGMENT
+        qpo = fit_qpo(f, p, **binned, width=width, search=(0.1, 50.0), n_simulations=150)
         columns |= {
             "qpo_det": qpo.detected,
             "qpo_freq": qpo.frequency,
@@ -276,7 +272,7 @@ def timing_features(instrument: Instrument, low, high, background) -> dict:
             "qpo_sig": qpo.significance if qpo.detected else np.nan,
         }
     series = (low, high)
-    f, p, noise = source_power(series[common], background[common])
+    f, p, noise = _source_power(series[common], background[common])
     if noise is not None:
         columns["rms_3_10"] = band_rms(f, p, (0.1, 64), noise=noise, m=m)[0]
 
@@ -354,7 +350,7 @@ def _hue_error(colours):
     return float(np.degrees(np.hypot(*errors) / (x**2 + y**2)))
 
 
-def source_power(counts, background):
+def _source_power(counts, background):
     """Frequencies, power in (rms/mean of the source)^2/Hz and its noise level; None if too faint."""
     rate = counts.mean() / BIN
     net = rate - background
@@ -365,23 +361,3 @@ def source_power(counts, background):
     )
     source = (rate / net) ** 2
     return frequency.numpy(), power.numpy() * source, 2 / rate * source
-
-
-def _checked(instrument, counts, background, exposure, area):
-    """The input of `spectral_features` as arrays of floats."""
-    n_channels = len(instrument.channels[0])
-    counts, background = (np.asarray(x, dtype=float) for x in (counts, background))
-    if counts.ndim != 2 or counts.shape[1] != n_channels or background.shape != counts.shape:
-        raise ValueError(
-            f"counts and background must be (n, {n_channels}), the channels of "
-            f"{instrument.name}, unlike {counts.shape} and {background.shape}."
-        )
-    exposure, area = (np.asarray(x, dtype=float) for x in (exposure, area))
-    each = {"counts": counts, "background": background, "exposure": exposure, "area": area}
-    for name, values in each.items():
-        if values.shape[:1] != counts.shape[:1]:
-            raise ValueError(f"{name} is of {values.shape[:1]} pointings, counts of {len(counts)}.")
-        lowest = np.finfo(float).tiny if name in ("exposure", "area") else 0
-        if not (np.isfinite(values) & (values >= lowest)).all():
-            raise ValueError(f"{name} must be finite and not below zero, exposure and area above.")
-    return counts, background, exposure, area

@@ -14,13 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from course.archive.observer import (
-    BIN,
-    TIMING_SEGMENT,
-    Instrument,
-    spectral_features,
-    timing_features,
-)
+from course.archive.observer import BIN, Instrument, spectral_features, timing_features
 from course.archive.sources import photon_flux, power_spectrum
 from helpers.light_curves import averaged_periodogram, log_bin
 from helpers.spectra import blackbody
@@ -47,11 +41,7 @@ def observe(
     Returns:
         (n,) rows of features, in the order of the archive; and one dict per segment with `row`,
         `start` [s], `counts`, and the log-binned `power` with its `noise`.
-
-    Raises:
-        ValueError: if a column is missing, NaN or out of range; it names it.
     """
-    _check_truth(truth)
     spectra = _expose(truth, instrument, generator)
     features = spectral_features(
         instrument,
@@ -68,7 +58,7 @@ def observe(
         background = spectra.series_background[row]
         rows[row] = timing_features(instrument, low, high, background)
         pieces = _segments(low + high, background.sum(), int(truth.segments.iloc[row]))
-        segments += [{"row": row, **segment} for segment in pieces]
+        segments += [{"row": truth.index[row], **segment} for segment in pieces]
     timing = pd.DataFrame([rows[row] for row in range(len(truth))], index=features.index)
     return pd.concat([features, timing], axis=1), segments
 
@@ -221,32 +211,3 @@ def _segments(counts, background, number):
             }
         )
     return pieces
-
-
-_TRUTH_COLUMNS = (
-    "exposure",
-    "n_det",
-    "gain",
-    "n_h_literature",
-    "outlier",
-    "segments",
-    "coherence",
-    "delay",
-)
-
-
-def _check_truth(truth):
-    missing = [name for name in _TRUTH_COLUMNS if name not in truth]
-    if missing:
-        raise ValueError(f"truth lacks the columns {', '.join(missing)}: see `observe`.")
-    if truth.n_h_literature.nunique() != 1:
-        raise ValueError("truth holds several column densities: observe one source at a time.")
-    for name in ("exposure", "n_det", "gain"):
-        values = truth[name].to_numpy(dtype=float)
-        if not (np.isfinite(values) & (values > 0)).all():
-            raise ValueError(f"{name} must be above zero and finite, unlike {values.min():g}.")
-    if (truth.exposure % TIMING_SEGMENT != 0).any():
-        raise ValueError(f"exposure must be a multiple of {TIMING_SEGMENT:g} s.")
-    unknown = set(truth.outlier) - {"", "slew", "burst", "flare"}
-    if unknown:
-        raise ValueError(f"outlier must be slew, burst, flare or empty, not {sorted(unknown)}.")

@@ -1,6 +1,7 @@
 """What is fitted to a power spectrum by maximum likelihood: a QPO, and the break of its noise.
 
-The power spectrum is as in `helpers.features`: fractional, (rms/mean)²/Hz, noise included.
+The power spectrum is as in `measurements`, but for its bins, which may have any widths: fractional,
+(rms/mean)²/Hz, noise included, not below zero.
 """
 
 from dataclasses import dataclass
@@ -10,12 +11,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.optimize import nnls
 
-from helpers.features import _band, _spectrum
-
 __all__ = ["Qpo", "break_frequency", "fit_qpo"]
 
 _LOWEST_Q, _HIGHEST_Q = 2.0, 30.0
 _SCAN_Q = (2.0, 4.0, 8.0, 16.0)
+_FALSE_ALARM = 0.01  # the largest probability that is called a detection
 
 _BREAK_SLOPES = np.arange(0.5, 2.6, 0.25)
 _POWER_LAW_SLOPES = np.arange(0.0, 2.6, 0.25)
@@ -28,8 +28,7 @@ class Qpo:
     """The result of a search for a quasi-periodic oscillation.
 
     Attributes:
-        detected: whether `false_alarm` is at most what the search allowed. If not, the six fields
-            of the peak are NaN.
+        detected: whether `false_alarm` is at most 0.01. If not, the six fields of the peak are NaN.
         false_alarm: the probability that the highest peak anywhere in the searched range is at
             least as significant as this one when the spectrum is continuum and noise alone.
         significance: √(2 ln(L_with / L_without)), the square root of the likelihood ratio; in
@@ -50,18 +49,7 @@ class Qpo:
     rms_err: float = np.nan
 
 
-def fit_qpo(
-    frequency,
-    power,
-    *,
-    noise,
-    m,
-    width=None,
-    search=(0.1, 30.0),
-    max_false_alarm=0.01,
-    n_simulations=1000,
-    generator=None,
-):
+def fit_qpo(frequency, power, *, noise, m, width, search=(0.1, 30.0), n_simulations=1000):
     """Search a power spectrum for one QPO and fit it: P = noise + Σ broad + r² Lorentzian(ν₀, Q).
 
     The mean of m periodograms of expectation M follows a Gamma law with ln L = -Σ m (P/M + ln M)
@@ -86,23 +74,16 @@ def fit_qpo(
 
     Args:
         frequency: (n,) middles of the bins, Hz, rising.
-        power: (n,) (rms/mean)²/Hz, noise included, not below zero.
-        noise: known noise level, a number or (n,), >= 0.
-        m: periodograms averaged in each bin, a number or (n,).
-        width: (n,) widths of the bins, Hz; may be left out if all are the same.
-        search: (lowest, highest) centroid, Hz.
-        max_false_alarm: the largest false-alarm probability called a detection; 1 returns the best
-            peak whatever it is.
-        n_simulations: no false-alarm probability below 1/(n_simulations + 1) can be told apart.
-        generator: numpy random generator of the simulations. Left out, every call uses the same
-            stream: the same spectrum gives the same answer.
+        power: (n,) (rms/mean)²/Hz, noise included.
+        noise: known noise level, >= 0.
+        m: (n,) periodograms averaged in each bin.
+        width: (n,) widths of the bins, Hz.
+        search: (lowest, highest) centroid, Hz, inside the spectrum.
+        n_simulations: no false-alarm probability below 1/(n_simulations + 1) can be told apart. All
+            calls use the same random stream: the same spectrum gives the same answer.
 
     Returns:
         The QPO, or that there is none.
-
-    Raises:
-        ValueError: as for `band_variance`; if the power is no single spectrum or is below zero; if
-            the search range lies outside the spectrum.
 
     Example:
         >>> edges = np.geomspace(0.05, 50, 601)
@@ -116,20 +97,8 @@ def fit_qpo(
         >>> fit_qpo(frequency, continuum, noise=0.02, m=m, width=width).detected
         False
     """
-    frequency, power, noise, m, width = _one_spectrum(frequency, power, noise, m, width)
-    lowest, highest = _band(search, "search")
     low, high = frequency - width / 2, frequency + width / 2
-    if lowest < low[0] or highest > high[-1]:
-        raise ValueError(
-            f"The search range {lowest:g}-{highest:g} Hz reaches beyond the spectrum, "
-            f"{low[0]:g}-{high[-1]:g} Hz: give a narrower `search`."
-        )
-    if not 0 < max_false_alarm <= 1:
-        raise ValueError(f"max_false_alarm is a probability, not {max_false_alarm}.")
-    if int(n_simulations) < 1:
-        raise ValueError(f"n_simulations must be at least 1, not {n_simulations}.")
-
-    broad, peaks, centroid, q = _grid(low.tobytes(), high.tobytes(), lowest, highest)
+    broad, peaks, centroid, q = _grid(low.tobytes(), high.tobytes(), *search)
     weights, model, log_l_without = _fit_weights(broad, power, noise, m)
 
     # In units where every bin of a pure continuum scatters by one
@@ -139,23 +108,20 @@ def fit_qpo(
     peaks = peaks - (peaks @ basis) @ basis.T
     peaks /= np.sqrt((peaks**2).sum(-1, keepdims=True))
     score = peaks @ ((power - model) * scale)
-    if generator is None:
-        simulated = _same_simulations(m.tobytes(), int(n_simulations))
-    else:
-        simulated = _simulations(m, int(n_simulations), generator)
+    simulated = _simulations(m.tobytes(), n_simulations)
     highest_simulated = (simulated @ peaks.astype(np.float32).T).max(-1)
     false_alarm = (1 + np.sum(highest_simulated >= score.max())) / (1 + len(simulated))
 
     best = score.argmax()
     start = centroid[best], q[best]
-    peak, log_l_with = _refine(low, high, broad, power, noise, m, start, (lowest, highest))
+    peak, log_l_with = _refine(low, high, broad, power, noise, m, start, search)
     significance = np.sqrt(2 * max(log_l_with - log_l_without, 0.0))
-    detected = bool(peak is not None and false_alarm <= max_false_alarm)
+    detected = bool(peak is not None and false_alarm <= _FALSE_ALARM)
     found = map(float, peak) if detected else ()
     return Qpo(detected, float(false_alarm), float(significance), *found)
 
 
-def break_frequency(frequency, power, *, noise, m, width=None):
+def break_frequency(frequency, power, *, noise, m):
     """Frequency ν_b where the flat top of broad noise ends: P = noise + A / (1 + (f/ν_b)^s).
 
     For s = 2 this is a Lorentzian centred at zero and ν_b its half width. A >= 0 and
@@ -180,39 +146,29 @@ def break_frequency(frequency, power, *, noise, m, width=None):
     Psaltis & van der Klis 2002, ApJ 572, 392, for the zero-centred Lorentzian.
 
     Args:
-        frequency: (n,) middles of the bins, Hz, rising.
-        power: (n,) (rms/mean)²/Hz, noise included, not below zero.
-        noise: known noise level, a number or (n,), >= 0.
-        m: periodograms averaged in each bin, a number or (n,).
-        width: (n,) widths of the bins, Hz; may be left out if all are the same.
+        frequency: (n,) middles of the bins, Hz, rising; twelve or more that are a tenth apart.
+        power: (n,) (rms/mean)²/Hz, noise included.
+        noise: known noise level, >= 0.
+        m: (n,) periodograms averaged in each bin.
 
     Returns:
         ν_b and its error, Hz; both NaN if there is no break to be seen.
-
-    Raises:
-        ValueError: as for `fit_qpo`, and if fewer than 12 bins are more than 10 per cent apart.
 
     Example:
         >>> edges = np.geomspace(0.01, 50, 301)
         >>> frequency, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
         >>> power = 0.02 + 0.1 / (1 + (frequency / 0.5) ** 2)
         >>> m = np.maximum(1, 2000 * width)
-        >>> nu_break, error = break_frequency(frequency, power, noise=0.02, m=m, width=width)
+        >>> nu_break, error = break_frequency(frequency, power, noise=0.02, m=m)
         >>> print(f"{nu_break:.1f} +- {error:.2f} Hz")
         0.5 +- 0.04 Hz
-        >>> break_frequency(frequency, 0.02 + 0.01 / frequency, noise=0.02, m=m, width=width)
+        >>> break_frequency(frequency, 0.02 + 0.01 / frequency, noise=0.02, m=m)
         (nan, nan)
     """
-    frequency, power, noise, m, _ = _one_spectrum(frequency, power, noise, m, width)
     lowest, highest = np.log(2 * frequency[0]), np.log(frequency[-1] / 2)
     # Steps of a tenth in ln f are narrow enough for broad noise and save time
     step = np.floor(np.log(frequency) / 0.1)
     first = np.flatnonzero(np.append(True, np.diff(step) > 0))
-    if len(first) < 12:
-        raise ValueError(
-            f"{len(first)} bins are more than 10 per cent apart; a break needs 12: take finer bins "
-            "or a wider range of frequencies."
-        )
     merged = np.add.reduceat(np.stack([frequency * m, power * m, noise * m, m]), first, axis=-1)
     frequency, power, noise = merged[:3] / merged[3]
     m = merged[3]
@@ -260,17 +216,7 @@ def break_frequency(frequency, power, *, noise, m, width=None):
     return float(np.exp(nu)), float(np.exp(nu) * (upper - lower) / 2)
 
 
-def _one_spectrum(frequency, power, noise, m, width):
-    """As `_spectrum`, for a fit of a single one; noise and m of the shape of the power."""
-    frequency, power, noise, m, width = _spectrum(frequency, power, noise, m, width)
-    if power.ndim != 1:
-        raise ValueError(f"power must be one spectrum, not of shape {power.shape}: loop.")
-    if np.any(power < 0) or np.any(noise < 0):
-        raise ValueError("power and noise must not be below zero: leave the noise in the power.")
-    return frequency, power, *np.broadcast_arrays(noise, m, power)[:2], width
-
-
-def _profile_amplitude(shapes, power, noise, m, guess, n_steps=6):
+def _profile_amplitude(shapes, power, noise, m, guess):
     """(...) highest ln L over A >= 0 of P = noise + A shape, for (..., n) shapes; Fisher scoring.
 
     guess: (n,) powers about the expected ones, for the first step.
@@ -280,7 +226,7 @@ def _profile_amplitude(shapes, power, noise, m, guess, n_steps=6):
     with np.errstate(divide="ignore", invalid="ignore"):  # a shape of zeros has no amplitude
         start = (shapes @ (weight * (power - noise))) / (shapes**2 @ weight)
     amplitude = np.fmax(start, floor)
-    for _ in range(n_steps):
+    for _ in range(6):
         inverse = 1 / np.maximum(noise + amplitude[..., None] * shapes, floor)
         slope = shapes * inverse
         move = (((power * inverse - 1) * slope) @ m) / np.maximum(slope**2 @ m, 1e-300)
@@ -298,20 +244,16 @@ def _vertex(values):
     return k + shift, b + shift * (slope + shift * curvature / 2)
 
 
-def _simulations(m, n, generator):
+@lru_cache(maxsize=4)
+def _simulations(m, n):
     """(n, len(m)) spectra of a continuum alone, as deviations of variance one.
 
-    Single precision makes their product with the peaks twice as fast; its 1e-6 is far below the
-    distance between two simulations.
+    They depend on m alone, here as bytes, and take a third of the time. Single precision makes their
+    product with the peaks twice as fast; its 1e-6 is far below the distance between two simulations.
     """
-    simulated = (generator.standard_gamma(m, (n, len(m))) / m - 1) * np.sqrt(m)
-    return simulated.astype(np.float32)
-
-
-@lru_cache(maxsize=4)
-def _same_simulations(m, n):
-    """The simulations of the default stream; they depend on m alone, and take a third of the time."""
-    return _simulations(np.frombuffer(m), n, np.random.default_rng(0))
+    m = np.frombuffer(m)
+    simulated = np.random.default_rng(0).standard_gamma(m, (n, len(m)))
+    return ((simulated / m - 1) * np.sqrt(m)).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -342,7 +284,7 @@ def _log_likelihood(power, model, m):
     return -np.sum(m * (power / model + np.log(model)))
 
 
-def _fit_weights(components, power, noise, m, n_steps=50):
+def _fit_weights(components, power, noise, m):
     """Weights >= 0 of the components at maximum likelihood, the model, its log likelihood.
 
     Fisher scoring: each step is a weighted least-squares problem with weights >= 0; steps that
@@ -353,7 +295,7 @@ def _fit_weights(components, power, noise, m, n_steps=50):
     weights = np.full(len(components), excess / components.mean(1).sum())
     model = noise + weights @ components
     log_l = _log_likelihood(power, model, m)
-    for _ in range(n_steps):
+    for _ in range(50):
         scale = np.sqrt(m) / model
         columns = (components * scale).T
         length = np.sqrt((columns**2).sum(0))
@@ -399,7 +341,8 @@ def _refine(low, high, broad, power, noise, m, start, search):
         centroid, q = np.exp(np.moveaxis(shape, -1, 0))
         return _lorentzian(low, high, centroid, centroid / q / 2)
 
-    def by_shape(shape, h=1e-5):
+    def by_shape(shape):
+        h = 1e-5
         steps = h * np.eye(2)
         ahead, behind = peak_at(np.stack([shape + steps, shape - steps]))
         return (ahead - behind) / (2 * h)

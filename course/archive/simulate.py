@@ -6,7 +6,7 @@ files, habits - and the flaws that real archives have.
 """
 
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -122,11 +122,11 @@ COLUMNS = {
         ("", "of the net light curve in bins of 1 s; see light_curve_features", "not defined"),
     ),
 }
-_RATES = ("amplitude", "median_absolute_deviation", "std")
-for _name in _RATES:
-    COLUMNS[_name] = ("1/s", *COLUMNS[_name][1:])
-for _name in ("linear_trend", "max_slope"):
-    COLUMNS[_name] = ("1/s^2", *COLUMNS[_name][1:])
+for _unit, _names in (
+    ("1/s", ("amplitude", "median_absolute_deviation", "std")),
+    ("1/s^2", ("linear_trend", "max_slope")),
+):
+    COLUMNS |= {name: (_unit, *COLUMNS[name][1:]) for name in _names}
 
 #: {column: (unit, meaning)} of the truth, in its order; what is empty does not exist there.
 TRUTH_COLUMNS = {
@@ -183,10 +183,8 @@ TRUTH_COLUMNS = {
     "gamma_width": ("Hz", "how sharply, D"),
 }
 
-# What `_file` fills in; the rest is measured, but for lum_edd_est
-_FILED = tuple(COLUMNS)[: tuple(COLUMNS).index("label_trust") + 1]
-
 _CHUNK = 40  # pointings per task; part of what the seed means
+_LEAST, _MOST = 5, 700  # pointings of a source
 _N_MISFILED = 5
 _BRIGHT = 3e-9  # erg/cm^2/s at 0.5-100 keV
 _OVERLAPPING = 5  # segments cut from one light curve
@@ -238,22 +236,22 @@ def simulate_archive(
         n_rxte, n_nicer: pointings of each telescope.
         n_black_holes, n_neutron_stars: sources.
         n_outbursts: of all sources and both telescopes.
-        n_segments: light-curve segments, five of each chosen pointing.
+        n_segments: light-curve segments, five of each chosen pointing, if so many are bright.
         processes: how many run side by side; all processors if not given, this one alone if 1.
 
     Returns:
         The tables, the truth and the segments.
 
     Raises:
-        ValueError: if a number is too small or too large for the others.
+        ValueError: if there are too few or too many pointings for the sources.
 
     Example:
         >>> archive = simulate_archive(
-        ...     1, n_rxte=60, n_nicer=20, n_black_holes=2, n_neutron_stars=2, n_outbursts=8,
+        ...     1, n_rxte=12, n_nicer=20, n_black_holes=2, n_neutron_stars=2, n_outbursts=8,
         ...     n_segments=0, processes=1,
         ... )
-        >>> archive.rxte.shape, archive.truth.obs_id[60]
-        ((60, 65), 'N00001')
+        >>> archive.rxte.shape, archive.truth.obs_id[12]
+        ((12, 65), 'N00001')
     """
     generator = np.random.default_rng(seed)
     sources = draw_sources(generator, n_black_holes, n_neutron_stars)
@@ -261,26 +259,25 @@ def simulate_archive(
     parts = []
     for instrument, n in (("rxte", n_rxte), ("nicer", n_nicer)):
         own = sources[seen_by[instrument]].reset_index(drop=True)
-        if n < 5 * len(own):
+        if not _LEAST * len(own) <= n <= _MOST * len(own):
             raise ValueError(
-                f"{n} pointings of {instrument} are too few for its {len(own)} sources: 5 each."
+                f"{n} pointings of {instrument} do not fit its {len(own)} sources: each is "
+                f"observed {_LEAST} to {_MOST} times."
             )
         n_own = max(round(n_outbursts * (0.8 if instrument == "rxte" else 0.2)), len(own))
         numbers = _numbers_of_pointings(n, len(own), generator)
         outbursts = draw_outbursts(own, instrument, n_own, generator, weights=np.sqrt(numbers))
-        truth = draw_pointings(own, outbursts, numbers, instrument, generator)
+        truth = draw_pointings(own, outbursts, numbers, generator)
         parts.append(_schedule(truth, instrument, generator))
     truth = pd.concat(parts, ignore_index=True)
     literature = {s: np.exp(0.15 * generator.standard_normal(2)) for s in sources.source_id}
     n_h, distance = np.array([literature[s] for s in truth.source_id]).T
-    truth["n_h_literature"], truth["distance_literature"] = (
-        n_h * truth.n_h,
-        distance * truth.distance,
-    )
+    truth["n_h_literature"] = n_h * truth.n_h
+    truth["distance_literature"] = distance * truth.distance
     truth["segments"] = _choose_segments(truth, n_segments, generator)
 
     features, segments = _observe_all(truth, seed, processes)
-    table = pd.concat([_file(truth, features, generator), features], axis=1)
+    table = pd.concat([_file(truth, generator), features], axis=1)
     misfiled = _misfile(table, truth, generator)
     distance = dict(zip(truth.source_id, truth.distance_literature, strict=True))
     area = sphere(table.source_id.map(distance))
@@ -307,20 +304,17 @@ def _share_out(sources, generator):
     return {"rxte": ~new, "nicer": nicer}
 
 
-def _numbers_of_pointings(total, n, generator, least=5, most=700):
+def _numbers_of_pointings(total, n, generator):
     """n log-normal whole numbers between two limits, with a given sum."""
     weight = np.exp(1.1 * generator.standard_normal(n))
-    numbers = np.full(n, least)
+    numbers = np.full(n, _LEAST)
     while numbers.sum() < total:
-        open_ = numbers < most
-        if not open_.any():
-            raise ValueError(f"{total} pointings are too many for {n} sources: {most} each.")
-        share = np.where(open_, weight, 0)
+        share = np.where(numbers < _MOST, weight, 0)
         left = total - numbers.sum()
         more = np.floor(left * share / share.sum()).astype(int)
         if not more.any():
             more[np.argsort(-share)[:left]] = 1
-        numbers = np.minimum(numbers + more, most)
+        numbers = np.minimum(numbers + more, _MOST)
     return numbers
 
 
@@ -357,85 +351,66 @@ def _choose_segments(truth, n_segments, generator):
 
     Only sources well above the background, for a segment is normalised by its own net rate.
     """
-    wanted = n_segments // _OVERLAPPING
     flux = truth.luminosity * truth.mass * EDDINGTON / sphere(truth.distance)
     bright = (truth.instrument == "rxte") & (flux > _BRIGHT) & (truth.outlier == "")
-    usable = truth.index[bright].to_numpy()
-    if wanted > len(usable):
-        raise ValueError(
-            f"{n_segments} segments need {wanted} bright pointings of rxte, and {len(usable)} are "
-            "there: ask for fewer."
-        )
-    order = generator.permutation(usable)
+    order = generator.permutation(truth.index[bright].to_numpy())
     turn = truth.source_id[order].groupby(truth.source_id[order]).cumcount().to_numpy()
-    chosen = order[np.argsort(turn, kind="stable")[:wanted]]
+    chosen = order[np.argsort(turn, kind="stable")[: n_segments // _OVERLAPPING]]
     return np.where(truth.index.isin(chosen), _OVERLAPPING, 0)
 
 
 def _observe_all(truth, seed, processes):
     """Features of all pointings, and the segments, whose `row` is that of the truth."""
-    tasks = _tasks(truth)
-    numbered = [(seed, k, task) for k, task in enumerate(tasks)]
-    processes = processes or os.cpu_count() or 1
-    results = {}
-    with tqdm(total=len(truth), desc="pointings", unit="") as bar:
-        if processes == 1:
-            with _one_thread():
-                for task in numbered:
-                    results[task[1]] = _observe_task(task)
-                    bar.update(len(task[2]))
-        else:
-            # A fresh interpreter each: torch's threads do not survive a fork.
-            with ProcessPoolExecutor(
-                processes, mp_context=get_context("spawn"), initializer=_be_alone
-            ) as pool:
-                waiting = {pool.submit(_observe_task, task): task for task in numbered}
-                for done in as_completed(waiting):
-                    task = waiting[done]
-                    results[task[1]] = done.result()
-                    bar.update(len(task[2]))
-    features = pd.concat([results[k][0] for k in range(len(tasks))]).loc[truth.index]
-    segments = [
-        {**segment, "row": tasks[k].index[segment["row"]]}
-        for k in range(len(tasks))
-        for segment in results[k][1]
-    ]
-    return features, segments
-
-
-def _tasks(truth):
-    """The pointings in pieces, each of one source and telescope, each with its own random stream."""
     tasks = []
+    # Each of one source and telescope, and each with its own random stream
     for _, own in truth.groupby(["instrument", "source_id"], sort=True):
-        tasks += [own.iloc[i : i + _CHUNK] for i in range(0, len(own), _CHUNK)]
-    return tasks
+        for i in range(0, len(own), _CHUNK):
+            tasks.append((own.iloc[i : i + _CHUNK], [seed, 1 + len(tasks)]))
+    features, segments = [], []
+    with (
+        _workers(processes or os.cpu_count() or 1) as run,
+        tqdm(total=len(truth), desc="pointings") as bar,
+    ):
+        for measured, pieces in run(_observe_task, tasks):
+            features.append(measured)
+            segments += pieces
+            bar.update(len(measured))
+    return pd.concat(features).loc[truth.index], segments
 
 
-def _observe_task(task):
-    seed, number, truth = task
-    generator = np.random.default_rng([seed, 1 + number])
-    return observe(truth, INSTRUMENTS[truth.instrument.iloc[0]], generator)
+@contextmanager
+def _workers(processes):
+    """A `map` that runs in so many processes, or here; with one thread each, on two cores or twenty.
+
+    Sums are then made in the same order whatever the machine.
+    """
+    if processes > 1:
+        # A fresh interpreter each: torch's threads do not survive a fork.
+        context = get_context("spawn")
+        with ProcessPoolExecutor(processes, context, initializer=_be_alone) as pool:
+            yield pool.map
+        return
+    before = torch.get_num_threads()
+    with threadpool_limits(1):
+        torch.set_num_threads(1)
+        try:
+            yield map
+        finally:
+            torch.set_num_threads(before)
 
 
 def _be_alone():
-    """In a worker: one thread, so that two workers do not fight for two cores."""
     torch.set_num_threads(1)
     threadpool_limits(1)
 
 
-@contextmanager
-def _one_thread():
-    """Sums in the order in which the workers make them, whatever the machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
+def _observe_task(task):
+    truth, stream = task
+    instrument = INSTRUMENTS[truth.instrument.iloc[0]]
+    return observe(truth, instrument, np.random.default_rng(stream))
 
 
-def _file(truth, features, generator):
+def _file(truth, generator):
     """The columns that a human fills in."""
     n = len(truth)
     trust = generator.choice(list("ABC"), n, p=(0.6, 0.25, 0.15))
@@ -446,41 +421,25 @@ def _file(truth, features, generator):
     label = np.array(STATES)[np.where(wrong, state + step, state)]
     order = truth.groupby("instrument").mjd.rank(method="first").astype(int)
     initial = truth.instrument.str[0].str.upper()
-    return pd.DataFrame(
-        {
-            "obs_id": [f"{i}{k:05d}" for i, k in zip(initial, order, strict=True)],
-            "source_id": truth.source_id,
-            "outburst_id": truth.outburst_id,
-            "instrument": truth.instrument,
-            "mjd": truth.mjd,
-            "exposure": truth.exposure,
-            "n_det": truth.n_det,
-            "state_label": label,
-            "object_label": truth.object,
-            "label_trust": trust,
-        },
-        index=features.index,
+    names = ["source_id", "outburst_id", "instrument", "mjd", "exposure", "n_det"]
+    return truth[names].assign(
+        obs_id=[f"{i}{k:05d}" for i, k in zip(initial, order, strict=True)],
+        state_label=label,
+        object_label=truth.object,
+        label_trust=trust,
     )
 
 
 def _misfile(table, truth, generator):
     """Put a few bright RXTE pointings under a source of the other kind; (n,) which they are."""
     rxte = (truth.instrument == "rxte") & (table.rate > 50)
-    if rxte.sum() < _N_MISFILED or truth.object[rxte].nunique() < 2:
-        raise ValueError(
-            f"{int(rxte.sum())} pointings of rxte are bright, of {truth.object[rxte].nunique()} "
-            f"kinds of source; filing {_N_MISFILED} wrongly needs more: ask for more pointings."
-        )
     misfiled = np.zeros(len(table), dtype=bool)
     for row in generator.choice(np.flatnonzero(rxte), _N_MISFILED, replace=False):
         others = rxte & (truth.object != truth.object[row])
         other = generator.choice(np.flatnonzero(others))
-        columns = ["source_id", "outburst_id", "object_label"]
-        table.loc[row, columns] = [
-            truth.source_id[other],
-            truth.outburst_id[other],
-            truth.object[other],
-        ]
+        table.loc[row, ["source_id", "outburst_id", "object_label"]] = truth.loc[
+            other, ["source_id", "outburst_id", "object"]
+        ].to_numpy()
         misfiled[row] = True
     return misfiled
 
@@ -490,11 +449,9 @@ def _pack(segments, table, truth):
     if not segments:
         return {}
     rows = [segment["row"] for segment in segments]
+    names = ("obs_id", "source_id", "state_label", "object_label")
     return {
-        **{
-            name: table.loc[rows, name].to_numpy(dtype=str)
-            for name in ("obs_id", "source_id", "state_label", "object_label")
-        },
+        **{name: table.loc[rows, name].to_numpy(dtype=str) for name in names},
         "start": np.array([segment["start"] for segment in segments]),
         "counts": np.array([segment["counts"] for segment in segments]),
         "power": np.array([segment["power"] for segment in segments], dtype=np.float32),

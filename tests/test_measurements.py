@@ -1,0 +1,293 @@
+"""The measurements in bands: closed forms, stingray, and scatter against quoted errors.
+
+Every tolerance of a simulated mean is five times its own Monte Carlo error.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stingray import fourier, power_colors
+
+from course.archive.measurements import (
+    POWER_COLOUR_BANDS,
+    band_rms,
+    band_variance,
+    lags,
+    power_colours,
+)
+from helpers.features import hue
+
+
+def unbiased(samples, truth):
+    """Whether the mean of independent samples is the truth, within five Monte Carlo errors."""
+    samples = np.asarray(samples)
+    return np.all(np.abs(samples.mean(0) - truth) < 5 * samples.std(0) / np.sqrt(len(samples)))
+
+
+def right_errors(samples, errors):
+    """Whether the mean squared error is the variance, within five Monte Carlo errors."""
+    samples, errors = np.asarray(samples), np.asarray(errors)
+    return unbiased((samples - samples.mean(0)) ** 2 - errors**2, 0)
+
+
+def zero_centred(low, high, hwhm, rms):
+    """Mean power in bins of a Lorentzian at zero; the integral over positive frequencies is rms²."""
+    return rms**2 * 2 / np.pi * (np.arctan(high / hwhm) - np.arctan(low / hwhm)) / (high - low)
+
+
+def peaked(low, high, centroid, q, rms):
+    hwhm = centroid / (2 * q)
+    part = np.arctan((high - centroid) / hwhm) - np.arctan((low - centroid) / hwhm)
+    return rms**2 * part / (np.pi / 2 + np.arctan(2 * q)) / (high - low)
+
+
+def one_over_f(low, high, rms):
+    """Mean power in bins of noise ∝ 1/f that has rms² between 0.1 and 64 Hz."""
+    return rms**2 * np.log(high / low) / np.log(640) / (high - low)
+
+
+# -- rms -------------------------------------------------------------------------------------
+
+
+def test_rms_of_a_sine_wave_is_amplitude_over_root_two():
+    time = np.arange(1024) / 64
+    rate = 100 * (1 + 0.2 * np.sin(2 * np.pi * 3 * time))
+    power = 2 * np.abs(np.fft.rfft(rate))[1:] ** 2 / 64 / rate.sum() / rate.mean()
+    frequency = np.fft.rfftfreq(1024, 1 / 64)[1:]
+    rms, _ = band_rms(frequency, power, (2, 4), noise=0, m=1)
+    assert rms == pytest.approx(0.2 / np.sqrt(2), rel=1e-12)
+
+
+@given(st.floats(0.3, 5), st.floats(0.5, 20))
+def test_variance_of_a_flat_spectrum_is_power_times_width_wherever_the_band_ends(low, width):
+    frequency = np.arange(1, 401) / 10
+    variance, _ = band_variance(frequency, np.full(400, 3.0), (low, low + width), noise=1, m=7)
+    assert variance == pytest.approx(2 * width, rel=1e-9)
+
+
+def test_variance_agrees_with_stingray():
+    rng = np.random.default_rng(1)
+    frequency = np.arange(1, 401) / 10
+    power = rng.gamma(20, 1 / 20, 400)
+    variance, error = band_variance(frequency, power, (1.23, 17.77), noise=0.3, m=20)
+    theirs = fourier.integrate_power_in_frequency_range(
+        frequency, power, (1.23, 17.77), df=0.1, m=20, poisson_power=0.3
+    )
+    # They divide P² by m where m + 1 makes the error right on average.
+    assert (variance, error) == pytest.approx((theirs[0], theirs[1] * np.sqrt(20 / 21)), rel=1e-9)
+
+
+@pytest.mark.parametrize("m", [1, 4, 50])
+def test_variance_is_unbiased_and_its_error_is_the_scatter(m):
+    rng = np.random.default_rng(2)
+    frequency = np.arange(1, 201) / 10
+    signal, noise = 0.3 / frequency, 0.1
+    power = (signal + noise) * rng.gamma(m, 1 / m, (4000, 200))
+    variance, error = band_variance(frequency, power, (0.05, 20.05), noise=noise, m=m)
+    assert unbiased(variance, signal.sum() / 10)
+    assert right_errors(variance, error)
+
+
+def test_rms_error_is_the_scatter_where_the_band_is_strong():
+    rng = np.random.default_rng(3)
+    frequency = np.arange(1, 201) / 10
+    m = 400
+    power = rng.gamma(m, 1 / m, (4000, 200))
+    rms, error = band_rms(frequency, power, (1, 20), noise=0.2, m=m)
+    assert right_errors(rms, error)
+
+
+def test_negative_excess_keeps_its_sign_as_variance_and_has_no_rms():
+    frequency = np.arange(1, 11.0)
+    power = np.array([[1.0] * 10, [3.0] * 10])
+    variance, _ = band_variance(frequency, power, (1, 3), noise=2.0, m=4)
+    rms, error = band_rms(frequency, power, (1, 3), noise=2.0, m=4)
+    assert variance == pytest.approx([-2, 2])
+    assert np.isnan(rms).tolist() == np.isnan(error).tolist() == [True, False]
+
+
+# -- power colours and hue -------------------------------------------------------------------
+
+
+def noisy_spectra(m, size, seed):
+    frequency = np.arange(1, 4110) / 256
+    low, high = frequency - 1 / 512, frequency + 1 / 512
+    power = sum(zero_centred(low, high, *p) for p in [(0.05, 0.2), (0.5, 0.2), (4, 0.15)])
+    rng = np.random.default_rng(seed)
+    return frequency, power, (power + 1e-4) * rng.gamma(m, 1 / m, (size, len(power)))
+
+
+def test_power_colours_are_stingrays_with_the_first_inverted():
+    frequency, _, power = noisy_spectra(40, 1, 5)
+    ours = power_colours(frequency, power[0], noise=1e-4, m=40)
+    first, _, second, _ = power_colors.power_color(frequency, power[0], m=40, poisson_power=1e-4)
+    assert ours.pc1 == pytest.approx(1 / first, rel=1e-9)
+    assert ours.pc2 == pytest.approx(second, rel=1e-9)
+    theirs = np.degrees(power_colors.hue_from_power_color(1 / first, second)) % 360
+    assert hue(ours.pc1, ours.pc2) == pytest.approx(theirs, abs=1e-3)
+    uninverted = np.degrees(power_colors.hue_from_power_color(first, second)) % 360
+    assert abs(uninverted - theirs) > 30
+
+
+def test_power_colour_errors_are_the_scatter():
+    m = 2000  # many, for the error of a ratio is the linear one
+    frequency, truth, power = noisy_spectra(m, 500, 6)
+    colours = power_colours(frequency, power, noise=1e-4, m=m)
+    exact = power_colours(frequency, truth, noise=0, m=m)
+    for name in ("pc1", "pc2"):
+        samples, errors = getattr(colours, name), getattr(colours, name + "_err")
+        assert right_errors(samples, errors)
+        assert unbiased(samples, getattr(exact, name))
+
+
+@given(st.floats(1e-6, 1e6))
+def test_colours_do_not_know_the_rms(scale):
+    frequency = np.arange(1, 4110) / 256
+    power = 1 / frequency**1.2
+    first = power_colours(frequency, power, noise=0, m=9)
+    second = power_colours(frequency, scale * power, noise=0, m=9)
+    for name in vars(first):
+        assert getattr(second, name) == pytest.approx(getattr(first, name), rel=1e-9)
+
+
+def test_a_band_below_the_noise_has_no_colour_and_no_hue():
+    frequency = np.arange(1, 4110) / 256
+    colours = power_colours(frequency, 1e-3 / frequency, noise=4e-4, m=16)
+    assert np.isnan([colours.pc2, colours.pc2_err]).all()
+    assert np.isfinite(colours.pc1)
+    assert np.isnan(hue(colours.pc1, colours.pc2))
+
+
+def exact_hue(*components):
+    """Hue of a sum of bin-averaged powers, on bins that end where the bands do."""
+    low = np.arange(10, 45000) / 2560
+    high = low + 1 / 2560
+    power = sum(function(low, high, *arguments) for function, *arguments in components)
+    colours = power_colours((low + high) / 2, power, noise=0, m=1)
+    return hue(colours.pc1, colours.pc2)
+
+
+def test_hue_of_one_over_f_noise_is_the_closed_form():
+    # Each band spans a factor 8, so both colours are 1.
+    assert all(high / low == 8 for low, high in POWER_COLOUR_BANDS)
+    angle = 135 - np.degrees(np.arctan2(-np.log(0.453724), -np.log(4.51920)))
+    assert exact_hue((one_over_f, 0.02)) == pytest.approx(angle % 360, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("components", "published", "expected"),
+    [
+        (
+            [(zero_centred, 0.05, 0.2), (zero_centred, 0.5, 0.15), (zero_centred, 4, 0.1)],
+            (-20, 140),
+            14,
+        ),
+        (
+            [(zero_centred, 1, 0.1), (zero_centred, 4, 0.1), (peaked, 2, 10, 0.1)],
+            (140, 220),
+            160,
+        ),
+        ([(one_over_f, 0.03), (peaked, 6, 6, 0.04)], (220, 300), 279),
+        ([(one_over_f, 0.02)], (300, 345), 343),
+    ],
+    ids=["LHS", "HIMS", "SIMS", "HSS"],
+)
+def test_hue_of_the_four_states(components, published, expected):
+    angle = exact_hue(*components)
+    assert angle == pytest.approx(expected, abs=1)
+    assert published[0] <= angle <= published[1]
+
+
+# -- lags ------------------------------------------------------------------------------------
+
+DT, DELAY = 1 / 64, 1
+
+
+def two_bands(rate, size, seed, common=1.0):
+    """Soft and hard light curves of white variability, the hard one a time step later."""
+    rng = np.random.default_rng(seed)
+    shape = (size, 64 * 128 + DELAY)
+    signal, other = rng.normal(size=(2, *shape)) * 0.2
+    late = common * signal + np.sqrt(1 - common**2) * other
+    soft, hard = 1 + signal[:, DELAY:], 1 + late[:, :-DELAY]
+    return (
+        rng.poisson(np.clip(k * x, 0, None) * DT) / DT for k, x in ((rate, soft), (rate / 2, hard))
+    )
+
+
+LAG_BANDS = [(0.5, 2), (2, 8)]
+N_AVERAGED = 16 * np.array([12, 48])  # segments of 8 s times frequencies
+
+
+def test_a_known_delay_comes_back_with_right_errors():
+    soft, hard = two_bands(4000, 300, 11)
+    result = lags(soft, hard, DT, LAG_BANDS, segment=8)
+    assert unbiased(result.time_lag, DELAY * DT)
+    assert right_errors(result.time_lag, result.time_lag_err)
+
+
+@pytest.mark.parametrize("common", [1.0, 0.7])
+def test_coherence_is_free_of_poisson_noise(common):
+    soft, hard = two_bands(4000, 300, 12, common)
+    result = lags(soft, hard, DT, [(2, 4)], segment=8)
+    # A delay of one step in segments of 512 shares 511/512 of each; first order in 1/M of a ratio
+    bias = 2 / (16 * 16) + 2 * DELAY / 512
+    low, high = common**2 - bias, common**2 + bias
+    error = 5 * result.coherence.std(0) / np.sqrt(300)
+    assert np.all(
+        (result.coherence.mean(0) > low - error) & (result.coherence.mean(0) < high + error)
+    )
+
+
+@pytest.mark.parametrize("common", [1.0, 0.7])
+def test_coherence_errors_are_the_scatter(common):
+    soft, hard = two_bands(20_000, 400, 13, common)
+    result = lags(soft, hard, DT, LAG_BANDS, segment=8)
+    ratio = result.coherence.std(0) ** 2 / (result.coherence_err**2).mean(0)
+    # First-order propagation, so up to a few over M besides the Monte Carlo error of a variance
+    assert np.all(np.abs(ratio - 1) < 5 * np.sqrt(2 / 400) + 4 / N_AVERAGED)
+
+
+def test_independent_light_curves_are_incoherent():
+    soft, hard = two_bands(20_000, 300, 14, common=0.0)
+    result = lags(soft, hard, DT, LAG_BANDS, segment=8)
+    # |C|² of independent variability is |S|²|H|²/M, which no noise level takes away
+    assert unbiased(result.coherence * N_AVERAGED, 1)
+
+
+def test_swapping_the_bands_turns_the_lag_round():
+    soft, hard = two_bands(20_000, 2, 15)
+    forward, back = (lags(*pair, DT, LAG_BANDS, segment=8) for pair in ((soft, hard), (hard, soft)))
+    assert back.time_lag == pytest.approx(-forward.time_lag)
+    assert back.coherence == pytest.approx(forward.coherence)
+    assert np.all(forward.time_lag > 0)
+
+
+def test_phase_and_coherence_agree_with_stingray_at_one_frequency():
+    n = 512  # segments of 8 s; equal counts in each, for stingray scales by the mean of them all
+    soft, hard = (x[0, : 16 * n].reshape(16, n) for x in two_bands(20_000, 1, 16, common=0.9))
+    soft, hard = (20_000 * (x / x.mean(-1, keepdims=True)).ravel() for x in (soft, hard))
+    result = lags(soft, hard, DT, [(2.99, 3.01)], segment=8)
+    time = np.arange(16 * n) * DT
+    span, counts = [[-DT / 2, 128 - DT / 2]], {"fluxes1": hard * DT, "fluxes2": soft * DT}
+    # Its lags are above zero where the first of the two comes later.
+    table = fourier.avg_cs_from_timeseries(
+        time, time, span, 8, DT, **counts, norm="leahy", return_auxil=True, silent=True
+    )
+    row = table[np.argmin(np.abs(table["freq"] - 3))]
+    assert result.phase_lag[0] == pytest.approx(np.angle(row["power"]), rel=1e-9)
+    theirs = fourier.intrinsic_coherence(
+        row["power"], row["pds1"], row["pds2"], 2, 2, 16, return_uncertainty=False
+    )
+    assert result.coherence[0] == pytest.approx(float(theirs), rel=1e-9)
+
+
+def test_a_constant_source_has_no_coherence_to_speak_of():
+    rng = np.random.default_rng(17)
+    soft, hard = rng.poisson(20, (2, 200, 8192)) / DT
+    result = lags(soft, hard, DT, [(1, 10)], segment=8)
+    # Each noise-subtracted power is above zero in half of the trials, both in a quarter
+    missing = np.isnan(result.coherence).mean()
+    assert abs(missing - 3 / 4) < 5 * np.sqrt(3 / 16 / 200)
+    assert np.isfinite(result.time_lag).all()
