@@ -50,6 +50,8 @@ _MEMORY = {"cpu": 2**25, "cuda": 2**32}
 _MOST_PHOTONS = 1e8
 # Dead times that a detector runs before its light curve begins, to have forgotten how it started.
 _RUN_UP = 20
+# How much longer than what is observed a light curve is that does not repeat.
+_LONGER = 1.5
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,7 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
     Non-paralyzable: a photon counts if it comes τ or more after the last one that counted.
     Paralyzable: if it comes after the dead times of all photons before it.
 
-    On a CPU a compiled loop visits the photons in turn. On other devices, where that would be slow,
-    i → next(i), the first photon at or after t_i + τ_i, is followed from the first photon on, with
-    twice as many steps in each round.
+    A compiled loop visits the photons in turn, on the CPU wherever they are.
 
     Args:
         times: (n,) arrival times, sorted, s. A tensor, or a numpy array of any byte order, such as
@@ -196,9 +196,7 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
         keep = torch.ones_like(times, dtype=torch.bool)
         torch.ge(times[1:], blind_until[:-1], out=keep[1:])
         return keep
-    if times.device.type == "cpu":
-        return torch.from_numpy(_registered(times.numpy(), ends.numpy()))
-    return registered_by_doubling(times, ends)
+    return torch.from_numpy(_registered(times.cpu().numpy(), ends.cpu().numpy())).to(times.device)
 
 
 def count_detected(
@@ -209,8 +207,7 @@ def count_detected(
     Exact for a rate that is constant inside each bin. At the start of the first bin the detector
     is live.
 
-    Every row of rates has a detector of its own. Rows draw their random numbers in groups of 32,
-    from seeds that `generator` gives: the same rates and generator give the same counts.
+    Every row of rates has a detector of its own.
 
     Args:
         rate: (..., n_bins) incident rate, 1/s, finite and not negative.
@@ -284,14 +281,11 @@ class DeadTimeSimulator:
     below a sixteenth of a bin), and there has the mean that the model's continuous rate has: at
     40 Hz and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
 
-    Called on the parameters it returns a summary; `light_curves` returns the counts themselves,
-    `summarise` the summary of any counts of this shape.
-    `theta` decides on dtype and device. Simulations draw their random numbers in groups of 32, from
-    seeds that `generator` gives, so that results do not depend on `memory`.
+    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`).
 
     Unlike the simulator of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278), whose
     set-up is the default, this one lets the variance scatter between realisations, as in nature,
-    and the light curve be a piece of one `longer` times as long.
+    and the light curve be a piece of one that is half as long again, so that it does not repeat.
 
     Args:
         exposure: length of the light curve, s.
@@ -306,8 +300,6 @@ class DeadTimeSimulator:
         summary: "periodogram" of the summed light curve, or "cospectrum" of two detectors, both in
             fractional rms normalisation.
         log_f: growth of the bins of frequency, see `log_bin`; None to keep each frequency.
-        longer: how many times longer than what is observed the simulated light curve is, 1 or more;
-            at 1 it is periodic.
         memory: bytes that the work may take beside the result; None for 32 MB, or 4 GB on a GPU.
 
     Attributes:
@@ -317,9 +309,8 @@ class DeadTimeSimulator:
         step: for how long the rate is constant, s.
 
     Raises:
-        ValueError: if an argument is not as above; when called, if theta is not (..., P) with
-            positive rates at its end, or a light curve has no count; by `summarise`, if counts are
-            not (..., n_detectors, n_bins).
+        ValueError: if an argument is not as above; when called, if the last of theta, the rate, is
+            not positive, or a light curve has no count.
 
     Example:
         A QPO with 40 per cent rms at 20 Hz, of whose power dead time leaves about an eighth:
@@ -346,11 +337,8 @@ class DeadTimeSimulator:
         power_spectrum: Callable[[Tensor, Tensor], Tensor] = qpo,
         summary: str = "periodogram",
         log_f: float | None = None,
-        longer: float = 1.5,
         memory: int | None = None,
     ):
-        if not 1 <= longer < math.inf:
-            raise ValueError(f"longer must be 1 or more, not {longer}.")
         one_of("summary", summary, ("periodogram", "cospectrum"))
         if summary == "cospectrum" and n_detectors != 2:
             raise ValueError(
@@ -361,7 +349,7 @@ class DeadTimeSimulator:
         self.n_detectors = whole("n_detectors", n_detectors, at_least=1)
         self.dead_time = dead_time = _check_dead_time(dead_time)
         self.power_spectrum, self.summary = power_spectrum, summary
-        self.log_f, self.longer, self.memory = log_f, longer, memory
+        self.log_f, self.memory = log_f, memory
 
         self.n_bins = round(self.exposure / self.bin_size)
         if self.n_bins < 3 or abs(self.exposure / self.bin_size - self.n_bins) > 1e-3:
@@ -377,11 +365,8 @@ class DeadTimeSimulator:
         self._detector = _Detector(self.step, self._per_bin, dead_time, paralyzable)
         run_up = math.ceil(_RUN_UP * _mean(dead_time) / self.bin_size)
         self._n_steps = (self.n_bins + run_up) * self._per_bin
-        # A length that the Fourier transform likes, best a multiple of 64; periodic, no longer than it is.
-        unit = 64 if longer > 1 else 1
-        self._n_simulated = unit * next_fast_len(
-            math.ceil(longer * self._n_steps / unit), real=True
-        )
+        # A length that the Fourier transform likes, best a multiple of 64.
+        self._n_simulated = 64 * next_fast_len(math.ceil(_LONGER * self._n_steps / 64), real=True)
 
         self.frequencies, _, self.n_averaged = self._summarise(
             torch.ones(self.n_bins, n_detectors, 1, dtype=torch.float64)
@@ -682,17 +667,3 @@ def _registered(times, ends):
             keep[i] = True
             live_from = ends[i]
     return keep
-
-
-def registered_by_doubling(times, ends):
-    n = len(times)
-    jump = torch.searchsorted(times, ends)
-    # A dead time of zero, too, must lead on.
-    jump = torch.maximum(jump, torch.arange(1, n + 1, device=times.device))
-    jump = torch.cat([jump, jump.new_tensor([n])])
-    keep = torch.zeros(n + 1, dtype=torch.bool, device=times.device)
-    keep[0] = True
-    for _ in range(n.bit_length()):
-        keep[jump[keep]] = True
-        jump = jump[jump]
-    return keep[:n]

@@ -221,11 +221,8 @@ def davis_spectrum(
 class PileUpSimulator:
     """Event lists and spectra of a point source that a CCD with pile-up sees.
 
-    Called on parameters it returns the spectra of accepted events in annuli around the source;
-    `events` returns every event with its true number of photons. `theta` decides on dtype and
-    device. Simulations draw their random numbers in groups of 32, from seeds that `generator` gives,
-    so that results do not depend on `memory`. On a GPU sums of charges may differ in their last
-    digit from one run to the next.
+    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). On a GPU
+    sums of charges may differ in their last digit from one run to the next.
 
     The source stands still, at a point of a pixel that each simulation draws anew, uniformly.
     Photons that fall two or three pixels or more beyond the outermost annulus are not recorded.
@@ -326,7 +323,7 @@ class PileUpSimulator:
         self.kept = 1 - (1 + (self._cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(..., n_annuli, n_channels) counts of accepted events for theta (..., P)."""
+        """(..., n_annuli, n_channels) counts of accepted events around the source, for theta (..., P)."""
         shape = (len(self.annuli) - 1, len(self.channels) - 1)
         counts = theta.new_zeros(math.prod(theta.shape[:-1]), *shape)
         for events in self._events(theta, generator):
@@ -336,8 +333,7 @@ class PileUpSimulator:
     def events(self, theta: Tensor, generator: torch.Generator | None = None) -> Events:
         """Every event for theta (..., P), of which `self(theta, generator)` are the spectra.
 
-        x and y are where the centre of the brightest pixel lies from the source, arcsec; simulation
-        counts along the flattened dimensions before the last of theta. Sorted by simulation and frame.
+        Simulation counts along the flattened dimensions before the last of theta. Sorted by it and frame.
         """
         parts = list(self._events(theta, generator))
         if not parts:

