@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from helpers.arguments import one_of
+
 __all__ = [
     "ACIS",
     "ACIS_SUBARRAY",
@@ -23,13 +25,13 @@ __all__ = [
     "PN",
     "XRT_PC",
     "Events",
-    "find_events",
+    "grade_pixels",
 ]
 
 
 @dataclass(frozen=True)
 class CCD:
-    """An X-ray CCD behind its telescope. `dataclasses.replace(ACIS, frame_time=0.4)` makes another.
+    """An X-ray CCD behind its telescope.
 
     Charge: a Gaussian cloud of σ = `cloud` whose shares fall on the sides of the nearest pixel
     edges; or, with `cloud_scale`, weights exp(-(d/scale)²), d the distance in pixels to the centres
@@ -71,8 +73,10 @@ class CCD:
         ValueError: if a number is outside its range.
 
     Example:
-        >>> ACIS.frame_time, round(ACIS.half_power_diameter, 1)
-        (3.2, 1.0)
+        >>> from dataclasses import replace
+        >>> faster = replace(ACIS, frame_time=0.4)
+        >>> faster.frame_time, faster.pixel
+        (0.4, 0.492)
     """
 
     name: str
@@ -94,16 +98,12 @@ class CCD:
     pair_energy: float = 3.65e-3
 
     def __post_init__(self):
-        for name in ("frame_time", "pixel", "pixel_size", "psf_core", "upper_limit"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"{name} of {self.name} must be positive, not {getattr(self, name)}."
-                )
-        for name in ("cloud", "cloud_scale", "readout_noise", "fano", "pair_energy"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(
-                    f"{name} of {self.name} must be 0 or more, not {getattr(self, name)}."
-                )
+        positive = "frame_time", "pixel", "pixel_size", "psf_core", "upper_limit"
+        for name in (*positive, "cloud", "cloud_scale", "readout_noise", "fano", "pair_energy"):
+            value = getattr(self, name)
+            if not (value > 0 if name in positive else 0 <= value < math.inf):
+                wanted = "positive" if name in positive else "0 or more"
+                raise ValueError(f"{name} of {self.name} must be {wanted}, not {value}.")
         if not self.psf_slope > 1:
             raise ValueError(f"psf_slope={self.psf_slope}: up to 1, the King profile has no end.")
         if not 0 <= self.split_threshold <= self.event_threshold:
@@ -111,18 +111,12 @@ class CCD:
                 f"split_threshold={self.split_threshold} keV must be 0 or more, and no more than "
                 f"event_threshold={self.event_threshold} keV."
             )
-        if self.rule not in ("islands", "acis"):
-            raise ValueError(f'rule must be "islands" or "acis", not {self.rule!r}.')
+        one_of("rule", self.rule, ("islands", "acis"))
         if self.cloud > 0.25 * self.pixel_size:
             raise ValueError(
                 f"cloud={self.cloud} µm would spill over more than 2 × 2 pixels of "
                 f"{self.pixel_size} µm: use at most a quarter of a pixel."
             )
-
-    @property
-    def half_power_diameter(self) -> float:
-        """Of the circle that holds half of the photons, arcsec: 2 r_c √(2^(1/(b - 1)) - 1)."""
-        return 2 * self.psf_core * math.sqrt(2 ** (1 / (self.psf_slope - 1)) - 1)
 
     def upper_share(self, distance: Tensor) -> Tensor:
         """The share of the charge beyond a pixel edge, of a photon this far beyond it, pixels."""
@@ -233,12 +227,11 @@ class Events(NamedTuple):
     Attributes:
         simulation: (n_events,) which simulation.
         frame: (n_events,) which frame of it.
-        x, y: (n_events,) the brightest pixel: its column and row (`find_events`), or where its centre
-            lies from the source, arcsec (`PileUpSimulator`).
+        x, y: (n_events,) where the centre of the brightest pixel lies from the source, arcsec.
         energy: (n_events,) keV.
         grade: (n_events,) as `CCD` says.
         n_photons: (n_events,) how many photons truly hit its pixels.
-        valid: (n_events,) whether grade and energy are accepted, and no pixel lies at the border.
+        valid: (n_events,) whether grade and energy are accepted.
     """
 
     simulation: Tensor
@@ -251,58 +244,6 @@ class Events(NamedTuple):
     valid: Tensor
 
 
-def find_events(charge: Tensor, detector: CCD, photons: Tensor | None = None) -> Events:
-    """The events in images of charge, as the detector's rule finds them.
-
-    Events with a pixel in the outermost rows and columns are found, but not valid: what is beyond
-    could belong to them.
-
-    Args:
-        charge: (n_frames, height, width) keV in each pixel, noise included.
-        detector: its thresholds, rule and grades.
-        photons: (n_frames, height, width) how many photons hit each pixel, if it is known.
-
-    Returns:
-        The events. All belong to simulation 0, and without `photons` n_photons is 0.
-
-    Raises:
-        ValueError: if the shapes are not as above.
-
-    Example:
-        One photon split over two pixels, and what two photons side by side can look like:
-
-        >>> frames = torch.zeros(2, 5, 6)
-        >>> frames[0, 2, 2:4] = torch.tensor([1.0, 0.5])
-        >>> frames[1, 2, 1:5] = torch.tensor([0.5, 1.0, 0.9, 0.5])
-        >>> events = find_events(frames, EROSITA)
-        >>> events.energy.tolist(), events.grade.tolist(), events.valid.tolist()
-        ([1.5, 2.9000000953674316], [2, 0], [True, False])
-    """
-    if charge.ndim != 3 or (photons is not None and photons.shape != charge.shape):
-        raise ValueError(
-            "find_events needs charge (n_frames, height, width), and photons of the same shape or "
-            f"None: not {tuple(charge.shape)}"
-            + ("." if photons is None else f" and {tuple(photons.shape)}.")
-        )
-    height, width = charge.shape[1:]
-    # A dark ring around each frame, so that every pixel has neighbours in its own frame.
-    ringed = torch.nn.functional.pad(charge, (1, 1, 1, 1), value=-math.inf)
-    pixels = where_true(ringed.flatten() > detector.split_threshold)
-    slot = torch.full((ringed.numel(),), -1, device=charge.device)
-    slot[pixels] = torch.arange(len(pixels), device=charge.device)
-    frame = pixels // ((height + 2) * (width + 2))
-    row = pixels // (width + 2) % (height + 2) - 1
-    column = pixels % (width + 2) - 1
-    hits = torch.zeros_like(pixels) if photons is None else photons[frame, row, column].long()
-    border = (row == 0) | (row == height - 1) | (column == 0) | (column == width - 1)
-    peak, energy, grade, n_photons, valid = grade_pixels(
-        pixels, ringed.flatten()[pixels], hits, slot, 1, width + 2, detector, border
-    )
-    simulation = torch.zeros_like(peak)
-    place = (part[peak] for part in (frame, column, row))
-    return Events(simulation, *place, energy, grade, n_photons, valid)
-
-
 def where_true(mask):
     """(n,) at which places a mask is true, ascending.
 
@@ -313,7 +254,7 @@ def where_true(mask):
     return torch.nonzero(mask).flatten()
 
 
-def grade_pixels(pixels, charge, photons, slot, right, down, detector, border=None):
+def grade_pixels(pixels, charge, photons, slot, right, down, detector):
     """Events among the pixels above the split threshold, wherever these lie in memory.
 
     Args:
@@ -323,23 +264,20 @@ def grade_pixels(pixels, charge, photons, slot, right, down, detector, border=No
         slot: at each place the number of its pixel, or -1. All neighbours of pixels must have places.
         right, down: how many places a neighbour is away.
         detector: thresholds, rule and grades.
-        border: (n,) whether the pixel lies at the border, if any does.
 
     Returns:
         Of each event: the number of the brightest pixel, energy, grade, photons, validity.
     """
     rule = _islands if detector.rule == "islands" else _neighbourhoods
-    peak, energy, grade, n_photons, at_border = rule(
-        pixels, charge, photons, slot, right, down, detector.event_threshold, border
+    peak, energy, grade, n_photons = rule(
+        pixels, charge, photons, slot, right, down, detector.event_threshold
     )
     accepted = torch.tensor([g in detector.grades for g in range(8)], device=pixels.device)
     valid = accepted.index_select(0, grade) & (energy <= detector.upper_limit)
-    if border is not None:
-        valid &= ~at_border
     return peak, energy, grade, n_photons, valid
 
 
-def _islands(pixels, charge, photons, slot, right, down, threshold, border):
+def _islands(pixels, charge, photons, slot, right, down, threshold):
     """Neighbours by a side belong together, and so do the neighbours of neighbours."""
     n, numbers = len(pixels), torch.arange(len(pixels), device=pixels.device)
     pairs = []
@@ -360,11 +298,6 @@ def _islands(pixels, charge, photons, slot, right, down, threshold, border):
     brightest = where_true(charge == highest.index_select(0, island))
     peak = torch.full(shape, n, device=pixels.device)
     peak.scatter_reduce_(0, island.index_select(0, brightest), brightest, "amin")
-    at_border = None
-    if border is not None:
-        at_border = torch.zeros(shape, dtype=torch.bool, device=pixels.device)
-        at_border[island[border]] = True
-        at_border = at_border[highest > threshold]
 
     kept = where_true(highest > threshold)
     peak, energy, size, n_photons = (
@@ -388,7 +321,7 @@ def _islands(pixels, charge, photons, slot, right, down, threshold, border):
     three = size.index_select(0, large) == 3
     good = corner & (three | ((fourth >= 0) & fainter))
     grade[large] = torch.where(good, size.index_select(0, large), 0)
-    return peak, energy, grade, n_photons, at_border
+    return peak, energy, grade, n_photons
 
 
 def _connected(n, one, other):
@@ -405,7 +338,7 @@ def _connected(n, one, other):
     return label
 
 
-def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold, border):
+def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold):
     """The 3 × 3 pixels around each that none of its 8 neighbours outshines."""
     candidate = where_true(charge > threshold)
     centre, at_centre = pixels.index_select(0, candidate), charge.index_select(0, candidate)
@@ -428,7 +361,7 @@ def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold, borde
         x.index_select(0, kept) for x in (candidate, energy, n_photons, bits)
     )
     grade = torch.tensor(_asca_grades(), device=pixels.device)[bits]
-    return peak, energy, grade, n_photons, None if border is None else border[peak]
+    return peak, energy, grade, n_photons
 
 
 # What each neighbour above the split threshold adds to ACIS' flight grade, by its (right, down).

@@ -6,14 +6,13 @@ makes it blind for another τ, it is paralyzable.
 
 Two exact algorithms. `filter_events` takes the photons one by one. `count_detected` never makes the
 photons: bins shorter than τ hold at most one event of a detector, whose time follows from one
-exponential random number, so that all detectors walk through time together, bin by bin. `renewal`
-has the formulae that both are tested against.
+exponential random number, so that all detectors walk through time together, bin by bin.
+`dead_time_theory` has the formulae that both are tested against.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numba
 import numpy as np
@@ -21,6 +20,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from helpers.arguments import one_of, rows_of, seconds, whole
 from helpers.light_curves import (
     averaged_cospectrum,
     averaged_periodogram,
@@ -50,6 +50,8 @@ _MEMORY = {"cpu": 2**25, "cuda": 2**32}
 _MOST_PHOTONS = 1e8
 # Dead times that a detector runs before its light curve begins, to have forgotten how it started.
 _RUN_UP = 20
+# How much longer than what is observed a light curve is that does not repeat.
+_LONGER = 1.5
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,7 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
     Non-paralyzable: a photon counts if it comes τ or more after the last one that counted.
     Paralyzable: if it comes after the dead times of all photons before it.
 
-    On a CPU a compiled loop visits the photons in turn. On other devices, where that would be slow,
-    i → next(i), the first photon at or after t_i + τ_i, is followed from the first photon on, with
-    twice as many steps in each round.
+    A compiled loop visits the photons in turn, on the CPU wherever they are.
 
     Args:
         times: (n,) arrival times, sorted, s. A tensor, or a numpy array of any byte order, such as
@@ -196,9 +196,7 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
         keep = torch.ones_like(times, dtype=torch.bool)
         torch.ge(times[1:], blind_until[:-1], out=keep[1:])
         return keep
-    if times.device.type == "cpu":
-        return torch.from_numpy(_registered(times.numpy(), ends.numpy()))
-    return _registered_by_doubling(times, ends)
+    return torch.from_numpy(_registered(times.cpu().numpy(), ends.cpu().numpy())).to(times.device)
 
 
 def count_detected(
@@ -209,8 +207,7 @@ def count_detected(
     Exact for a rate that is constant inside each bin. At the start of the first bin the detector
     is live.
 
-    Every row of rates has a detector of its own. Rows draw their random numbers in groups of 32,
-    from seeds that `generator` gives: the same rates and generator give the same counts.
+    Every row of rates has a detector of its own.
 
     Args:
         rate: (..., n_bins) incident rate, 1/s, finite and not negative.
@@ -234,9 +231,7 @@ def count_detected(
         >>> print(f"{counts.mean() / 2.5e-3:.0f}")
         286
     """
-    dead_time = _check_dead_time(dead_time)
-    if not (0 < dt < math.inf):
-        raise ValueError(f"dt must be a positive number of seconds, not {dt}.")
+    dead_time, dt = _check_dead_time(dead_time), seconds("dt", dt)
     if rate.ndim == 0 or not rate.dtype.is_floating_point:
         raise ValueError("rate must be a tensor of real numbers with time as its last dimension.")
     rows = rate.reshape(math.prod(rate.shape[:-1]), rate.shape[-1])
@@ -252,9 +247,7 @@ def count_detected(
     detector = _Detector(dt, 1, dead_time, paralyzable)
     bytes_of_cell = detector.bytes(CELL, rate.shape[-1], 1, rate.element_size())
     memory = _MEMORY.get(rate.device.type, _MEMORY["cpu"])
-    for chunk in chunks(len(rows), bytes_of_cell, memory, generator, rate.device):
-        here = slice(chunk[0][0].start, chunk[-1][0].stop)
-        cells = [(slice(s.start - here.start, s.stop - here.start), g) for s, g in chunk]
+    for here, cells in chunks(len(rows), bytes_of_cell, memory, generator, rate.device):
         counts[here] = detector.count(rows[here].T.contiguous(), 1, cells)[:, 0].T.to(rate.dtype)
     return counts.reshape(rate.shape)
 
@@ -288,14 +281,11 @@ class DeadTimeSimulator:
     below a sixteenth of a bin), and there has the mean that the model's continuous rate has: at
     40 Hz and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
 
-    Called on the parameters it returns a summary; `light_curves` returns the counts themselves,
-    `summarise` the summary of any counts of this shape.
-    `theta` decides on dtype and device. Simulations draw their random numbers in groups of 32, from
-    seeds that `generator` gives, so that results do not depend on `memory`.
+    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`).
 
     Unlike the simulator of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278), whose
     set-up is the default, this one lets the variance scatter between realisations, as in nature,
-    and the light curve be a piece of one `longer` times as long.
+    and the light curve be a piece of one that is half as long again, so that it does not repeat.
 
     Args:
         exposure: length of the light curve, s.
@@ -310,19 +300,17 @@ class DeadTimeSimulator:
         summary: "periodogram" of the summed light curve, or "cospectrum" of two detectors, both in
             fractional rms normalisation.
         log_f: growth of the bins of frequency, see `log_bin`; None to keep each frequency.
-        longer: how many times longer than what is observed the simulated light curve is, 1 or more;
-            at 1 it is periodic.
         memory: bytes that the work may take beside the result; None for 32 MB, or 4 GB on a GPU.
 
     Attributes:
         frequencies: (n_frequencies,) of the summary, Hz, float64.
         n_averaged: (n_frequencies,) periodogram values in each of them, over segments and bins of
             frequency.
+        step: for how long the rate is constant, s.
 
     Raises:
-        ValueError: if an argument is not as above; when called, if theta is not (..., P) with
-            positive rates at its end, or a light curve has no count; by `summarise`, if counts are
-            not (..., n_detectors, n_bins).
+        ValueError: if an argument is not as above; when called, if the last of theta, the rate, is
+            not positive, or a light curve has no count.
 
     Example:
         A QPO with 40 per cent rms at 20 Hz, of whose power dead time leaves about an eighth:
@@ -349,29 +337,19 @@ class DeadTimeSimulator:
         power_spectrum: Callable[[Tensor, Tensor], Tensor] = qpo,
         summary: str = "periodogram",
         log_f: float | None = None,
-        longer: float = 1.5,
         memory: int | None = None,
     ):
-        dead_time = _check_dead_time(dead_time)
-        for name, value in (("exposure", exposure), ("bin_size", bin_size)):
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be a positive number of seconds, not {value}.")
-        if not 1 <= longer < math.inf:
-            raise ValueError(f"longer must be 1 or more, not {longer}.")
-        if summary not in ("periodogram", "cospectrum"):
-            raise ValueError(f'summary must be "periodogram" or "cospectrum", not {summary!r}.')
-        if not isinstance(n_detectors, Integral) or n_detectors < 1:
-            raise ValueError(f"n_detectors must be a whole number, 1 or more, not {n_detectors!r}.")
+        one_of("summary", summary, ("periodogram", "cospectrum"))
         if summary == "cospectrum" and n_detectors != 2:
             raise ValueError(
                 f"A cospectrum is that of exactly two detectors: use n_detectors=2, not {n_detectors}."
             )
-        self.exposure, self.bin_size = float(exposure), float(bin_size)
+        self.exposure, self.bin_size = seconds("exposure", exposure), seconds("bin_size", bin_size)
         self.segment = self.exposure if segment is None else float(segment)
-        self.n_detectors = int(n_detectors)
-        self.dead_time, self.paralyzable = dead_time, paralyzable
+        self.n_detectors = whole("n_detectors", n_detectors, at_least=1)
+        self.dead_time = dead_time = _check_dead_time(dead_time)
         self.power_spectrum, self.summary = power_spectrum, summary
-        self.log_f, self.longer, self.memory = log_f, longer, memory
+        self.log_f, self.memory = log_f, memory
 
         self.n_bins = round(self.exposure / self.bin_size)
         if self.n_bins < 3 or abs(self.exposure / self.bin_size - self.n_bins) > 1e-3:
@@ -383,15 +361,12 @@ class DeadTimeSimulator:
         # below it, and dead time, which spares 1/τ, would give these their power back.
         steps = _steps(self.bin_size, _shortest(dead_time) / 2)
         self._per_bin = max(2, steps or 0)
-        self._step = self.bin_size / self._per_bin
-        self._detector = _Detector(self._step, self._per_bin, dead_time, paralyzable)
+        self.step = self.bin_size / self._per_bin
+        self._detector = _Detector(self.step, self._per_bin, dead_time, paralyzable)
         run_up = math.ceil(_RUN_UP * _mean(dead_time) / self.bin_size)
         self._n_steps = (self.n_bins + run_up) * self._per_bin
-        # A length that the Fourier transform likes, best a multiple of 64; periodic, no longer than it is.
-        unit = 64 if longer > 1 else 1
-        self._n_simulated = unit * next_fast_len(
-            math.ceil(longer * self._n_steps / unit), real=True
-        )
+        # A length that the Fourier transform likes, best a multiple of 64.
+        self._n_simulated = 64 * next_fast_len(math.ceil(_LONGER * self._n_steps / 64), real=True)
 
         self.frequencies, _, self.n_averaged = self._summarise(
             torch.ones(self.n_bins, n_detectors, 1, dtype=torch.float64)
@@ -399,11 +374,13 @@ class DeadTimeSimulator:
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(..., n_frequencies) summaries of the simulations of theta (..., P)."""
-        return self._in_chunks(theta, generator, lambda counts: self._summarise(counts)[1])
+        shape = self.frequencies.shape
+        return self._in_chunks(theta, generator, lambda counts: self._summarise(counts)[1], shape)
 
     def light_curves(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(..., n_detectors, n_bins) counts, of which `self(theta, generator)` is the summary."""
-        return self._in_chunks(theta, generator, lambda counts: counts.permute(2, 1, 0))
+        shape = (self.n_detectors, self.n_bins)
+        return self._in_chunks(theta, generator, lambda counts: counts.permute(2, 1, 0), shape)
 
     def summarise(self, counts: Tensor) -> Tensor:
         """(..., n_frequencies) summaries of counts (..., n_detectors, n_bins), observed or simulated."""
@@ -417,48 +394,42 @@ class DeadTimeSimulator:
         flat = counts.reshape(-1, *own).permute(2, 1, 0)
         return self._summarise(flat)[1].reshape(*counts.shape[:-2], -1)
 
-    def _in_chunks(self, theta, generator, summarise):
-        if theta.ndim == 0 or not theta.dtype.is_floating_point:
-            raise ValueError("theta must be a tensor (..., P) of real numbers.")
-        rows = theta.reshape(-1, theta.shape[-1])
+    def _in_chunks(self, theta, generator, summarise, shape):
+        rows = rows_of(theta)
         mean_rate = rows[:, -1]
         if not bool(((mean_rate > 0) & (mean_rate < math.inf)).all()):
             raise ValueError(
                 "The last column of theta is the incident rate of each detector in 1/s: it must be "
                 f"positive and finite, and goes from {mean_rate.min():g} to {mean_rate.max():g}."
             )
+        result = rows.new_empty(len(rows), *shape)
         bytes_of_cell = self._detector.bytes(
             CELL, self._n_steps, self.n_detectors, theta.element_size()
         )
         memory = self.memory or _MEMORY.get(theta.device.type, _MEMORY["cpu"])
-        results = [
-            summarise(self._counts(rows, chunk))
-            for chunk in chunks(len(rows), bytes_of_cell, memory, generator, theta.device)
-        ]
-        if not results:
-            shape = summarise(theta.new_ones(self.n_bins, self.n_detectors, 1)).shape[1:]
-            return theta.new_empty(*theta.shape[:-1], *shape)
-        return torch.cat(results).reshape(*theta.shape[:-1], *results[0].shape[1:])
+        for here, cells in chunks(len(rows), bytes_of_cell, memory, generator, theta.device):
+            result[here] = summarise(self._counts(rows[here], cells))
+        return result.reshape(*theta.shape[:-1], *shape)
 
-    def _counts(self, rows, chunk):
+    def _counts(self, rows, cells):
         """(n_bins, n_detectors, n) counts of the simulations of one chunk."""
-        first, last = chunk[0][0].start, chunk[-1][0].stop
-        rate = torch.empty(self._n_steps, last - first, dtype=rows.dtype, device=rows.device)
-        cells = []
-        for cell, generator in chunk:
-            theta = rows[cell]
-
-            def in_steps(f, theta=theta):
-                return self.power_spectrum(f, theta) * torch.sinc(f * self._step).square()
-
-            relative = simulate_light_curves(
-                in_steps, self._n_simulated, self._step, generator=generator,
-                dtype=rows.dtype, device=rows.device,
-            )[..., : self._n_steps]  # fmt: skip
-            here = slice(cell.start - first, cell.stop - first)
-            rate[:, here] = relative.clamp_(min=0).mul_(theta[:, -1:]).T
-            cells.append((here, generator))
+        rate = rows.new_empty(self._n_steps, len(rows))
+        for here, generator in cells:
+            rate[:, here] = self._rates(rows[here], generator).T
         return self._detector.count(rate, self.n_detectors, cells)[-self.n_bins :]
+
+    def _rates(self, theta, generator):
+        """(n, n_steps) incident rates, 1/s."""
+
+        def in_steps(frequency):
+            power = self.power_spectrum(frequency, theta)
+            return power * torch.sinc(frequency * self.step).square()
+
+        relative = simulate_light_curves(
+            in_steps, self._n_simulated, self.step, generator=generator,
+            dtype=theta.dtype, device=theta.device,
+        )[..., : self._n_steps]  # fmt: skip
+        return relative.clamp_(min=0).mul_(theta[:, -1:])
 
     def _summarise(self, counts):
         """Frequencies, powers and their numbers, of counts (n_bins, n_detectors, n)."""
@@ -534,9 +505,9 @@ class _Detector:
         edges = (torch.arange(n_steps + 1, dtype=torch.float64) * step).to(rate)
         arrays = counts, blind_until, wait, rate, tau, edges
         if rate.device.type == "cpu":
-            _walk_compiled(*(array.numpy() for array in arrays), per_draw)
+            walk_compiled(*(array.numpy() for array in arrays), per_draw)
         else:
-            _walk_abreast(*arrays, per_draw)
+            walk_abreast(*arrays, per_draw)
 
     def _walk_paralyzable(self, counts, rate, cells, blind_until):
         step = self.dt / self.walked
@@ -630,17 +601,19 @@ def _check_dead_time(dead_time):
     """A distribution as it is, and any real number, of numpy or torch too, as a float."""
     if isinstance(dead_time, DeadTimeDistribution):
         return dead_time
-    number = dead_time.item() if getattr(dead_time, "ndim", None) == 0 else dead_time
-    real = isinstance(number, Real) and not isinstance(number, bool)
-    if not (real and 0 <= number < math.inf):
+    try:
+        number = float(dead_time)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
         raise ValueError(
             "dead_time must be a number of seconds, zero or more and finite, or a "
             f"DeadTimeDistribution such as NUSTAR, not {dead_time!r}."
         )
-    return float(number)
+    return number
 
 
-def _walk_abreast(counts, blind_until, wait, rate, tau, edges, per_draw):
+def walk_abreast(counts, blind_until, wait, rate, tau, edges, per_draw):
     """One step after the other, all detectors abreast: if live, blind again from the first photon on.
 
     Args:
@@ -666,8 +639,8 @@ def _walk_abreast(counts, blind_until, wait, rate, tau, edges, per_draw):
 
 
 @numba.njit(error_model="numpy")
-def _walk_compiled(counts, blind_until, wait, rate, tau, edges, per_draw):
-    """What `_walk_abreast` does, without arrays in between that a CPU would have to store."""
+def walk_compiled(counts, blind_until, wait, rate, tau, edges, per_draw):
+    """What `walk_abreast` does, without arrays in between that a CPU would have to store."""
     n_steps = len(edges) - 1
     per_rate, per_bin = n_steps // len(rate), n_steps // len(counts)
     for j in range(n_steps):
@@ -694,17 +667,3 @@ def _registered(times, ends):
             keep[i] = True
             live_from = ends[i]
     return keep
-
-
-def _registered_by_doubling(times, ends):
-    n = len(times)
-    jump = torch.searchsorted(times, ends)
-    # A dead time of zero, too, must lead on.
-    jump = torch.maximum(jump, torch.arange(1, n + 1, device=times.device))
-    jump = torch.cat([jump, jump.new_tensor([n])])
-    keep = torch.zeros(n + 1, dtype=torch.bool, device=times.device)
-    keep[0] = True
-    for _ in range(n.bit_length()):
-        keep[jump[keep]] = True
-        jump = jump[jump]
-    return keep[:n]

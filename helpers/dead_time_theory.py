@@ -1,7 +1,7 @@
 """What theory says of a detector with dead time: its rate, its noise, and the signal that is left.
 
 Between two events that a detector registers lies one dead time and one waiting time: a renewal
-process, whose statistics have closed forms. `simulators.dead_time` is tested against them.
+process, whose statistics have closed forms. `dead_time` is tested against them.
 """
 
 import math

@@ -202,7 +202,7 @@ def predictive_p(
     return (replicas >= statistic(observed[None])).double().mean(dim=0)
 
 
-def anomaly_p(features: Tensor, known: Tensor, n_neighbours: int = 10) -> Tensor:
+def anomaly_p(features: Tensor, known: Tensor) -> Tensor:
     """(n,) share of the known data that lie as far or farther from their neighbours than these.
 
     The distance is that to the tenth neighbour, in units in which each feature of the known data
@@ -220,7 +220,7 @@ def anomaly_p(features: Tensor, known: Tensor, n_neighbours: int = 10) -> Tensor
     """
     mean, scale = known.mean(dim=0), known.std(dim=0).clamp(min=1e-12)
     known, new = (((t - mean) / scale).cpu().numpy() for t in (known, features))
-    neighbours = NearestNeighbors(n_neighbors=n_neighbours).fit(known)
+    neighbours = NearestNeighbors(n_neighbors=10).fit(known)
     # The nearest neighbour of a known one is itself; kneighbors() without data leaves it out.
     typical = np.sort(neighbours.kneighbors()[0][:, -1])
     distance = neighbours.kneighbors(new)[0][:, -1]

@@ -6,11 +6,11 @@ variance, relative to the squared mean, that the band contributes. Components ad
 
 import math
 from collections.abc import Callable
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
+from helpers.arguments import one_of, seconds, whole
 from helpers.spectra import power_law
 
 __all__ = [
@@ -18,8 +18,6 @@ __all__ = [
     "averaged_periodogram",
     "log_bin",
     "lorentzian",
-    "periodogram",
-    "poisson_counts",
     "power_law_noise",
     "simulate_light_curves",
 ]
@@ -110,9 +108,6 @@ def simulate_light_curves(
     n_bins: int,
     bin_size: float,
     *,
-    rms: str = "expected",
-    longer: int = 1,
-    sample_shape: tuple[int, ...] = (),
     generator: torch.Generator | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
@@ -121,25 +116,18 @@ def simulate_light_curves(
 
     The sum runs over f_k = k Δf, Δf = 1/(n bin_size), for positive and negative k, with
     C_{-k} = C_k*. Element k = 0 is the mean, 1 exactly; for even n the amplitude at the Nyquist
-    frequency is real. Multiply by a mean rate to get a rate.
+    frequency is real. Multiply by a mean rate to get a rate. As in nature, the variance scatters
+    from one realisation to the next; its expectation is Σ_k P(f_k) Δf (the Nyquist term counts half).
 
     **Binning.** P describes the series of bin values itself: without leakage, the mean periodogram
     of the light curve is P at each Fourier frequency, not P sinc². If P is meant for the
     instantaneous rate, whose bin averages have Σ_k P(|f + k/bin_size|) sinc²(f bin_size + k),
     simulate in finer bins and average them. Power above the Nyquist frequency is not simulated.
 
-    **Leakage.** With longer=1 the light curve is periodic: its last bin is followed by its first,
-    it has no trend, and its periodogram has no leakage. Real observations are pieces of something
-    longer. With longer=m a series m times as long is simulated, with power down to
-    1/(m n_bins bin_size), and its first n_bins are returned: their mean scatters around 1, and a
-    steep spectrum leaks to higher frequencies. Where the piece starts makes no difference, because
-    independent Gaussian amplitudes make the series stationary.
-
-    **rms.** "expected": the variance scatters from one realisation to the next, as it does in
-    nature, and has the expectation Σ_k P(f_k) Δf (the Nyquist term counts half).
-    "exact": each realisation is scaled to have just this variance. That is the variance of the
-    sampled frequencies only, below the rms² of a model with power outside them; and the
-    amplitudes are then no longer independent. For the whole series only: it needs longer=1.
+    **Leakage.** The light curve is periodic: its last bin is followed by its first, it has no trend,
+    and its periodogram has no leakage. Real observations are pieces of something longer: simulate
+    more bins and keep some, `[..., :n]`. Their mean scatters around 1, and a steep spectrum leaks to
+    higher frequencies. Any piece will do, because independent amplitudes make the series stationary.
 
     **Negative rates** are returned as they are: x is Gaussian, and falls below -1 in 0.6 per cent
     of the bins for an rms σ of 0.4, in 2.3 per cent for 0.5. Clipping, `.clamp(min=0)`, changes
@@ -155,19 +143,16 @@ def simulate_light_curves(
             rms)²/Hz. The light curves have the dtype and device of what it returns.
         n_bins: number of bins of each light curve, at least 2.
         bin_size: width of a bin, s.
-        rms: "expected" or "exact".
-        longer: how many times longer than the result the simulated series is.
-        sample_shape: leading dimensions of independent realisations of every model.
         generator: the source of randomness, on the device of the powers.
         dtype: of the frequencies that the model gets, torch's default if not given.
         device: where these frequencies live.
 
     Returns:
-        (*sample_shape, ..., n_bins) light curves with an expected mean of 1.
+        (..., n_bins) light curves with an expected mean of 1.
 
     Raises:
-        ValueError: if a number or a choice is not one of the above, or if the model returns the
-            wrong shape or a power that is negative, NaN or infinite.
+        ValueError: if a number is not one of the above, or if the model returns the wrong shape or a
+            power that is negative, NaN or infinite.
 
     Example:
         1000 light curves of 10 s, each with a QPO of its own centroid:
@@ -176,27 +161,16 @@ def simulate_light_curves(
         >>> centroid = torch.linspace(5.0, 40.0, 1000)
         >>> def qpo(frequency):
         ...     return lorentzian(frequency, rms=0.2, centroid=centroid, fwhm=centroid / 10)
-        >>> light_curves = simulate_light_curves(qpo, 2000, 0.005, longer=2, generator=generator)
-        >>> light_curves.shape
+        >>> simulate_light_curves(qpo, 2000, 0.005, generator=generator).shape
         torch.Size([1000, 2000])
     """
-    n_bins = _whole("n_bins", n_bins, at_least=2)
-    longer = _whole("longer", longer, at_least=1)
-    bin_size = _seconds("bin_size", bin_size)
-    _choice("rms", rms, ("expected", "exact"))
-    if rms == "exact" and longer > 1:
-        raise ValueError(
-            f'rms="exact" fixes the variance of a whole series; a piece of one longer={longer} times '
-            'as long varies. Use longer=1, or rms="expected".'
-        )
-    n = longer * n_bins
+    n, bin_size = whole("n_bins", n_bins, at_least=2), seconds("bin_size", bin_size)
     frequency = _frequencies(n // 2, n * bin_size, dtype or torch.get_default_dtype(), device)
     power = power_spectrum(frequency)
     _check_power(power, frequency)
 
-    spacing = 1 / (n * bin_size)
     amplitudes = torch.randn(
-        (*sample_shape, *power.shape[:-1], n // 2 + 1),
+        (*power.shape[:-1], n // 2 + 1),
         generator=generator,
         dtype=power.dtype.to_complex(),
         device=power.device,
@@ -204,131 +178,61 @@ def simulate_light_curves(
     if n % 2 == 0:
         # A complex normal number has variance 1/2 in its real part.
         amplitudes[..., -1] = amplitudes[..., -1].real * math.sqrt(2)
+    spacing = 1 / (n * bin_size)
     scale = (power * (spacing / 2)).sqrt()
     # As real numbers: a complex product would first copy the scale into a complex tensor.
     torch.view_as_real(amplitudes)[..., 1:, :].mul_(scale[..., None])
-    amplitudes[..., 0] = 0 if rms == "exact" else 1
-    light_curves = torch.fft.irfft(amplitudes, n, norm="forward")
-
-    if rms == "exact":
-        variance = power.sum(dim=-1, keepdim=True)
-        if n % 2 == 0:
-            variance = variance - power[..., -1:] / 2
-        length = torch.linalg.vector_norm(light_curves, dim=-1, keepdim=True)
-        smallest = torch.finfo(power.dtype).tiny  # where the model is zero, so is the light curve
-        return light_curves * ((variance * spacing * n).sqrt() / length.clamp(min=smallest)) + 1
-    # A copy, so that the long series can be forgotten.
-    return light_curves if longer == 1 else light_curves[..., :n_bins].clone()
+    amplitudes[..., 0] = 1
+    if not amplitudes.numel():  # of which a Fourier transform may not be asked for
+        return power.new_zeros(*power.shape[:-1], n)
+    return torch.fft.irfft(amplitudes, n, norm="forward")
 
 
-def poisson_counts(
-    rate: Tensor, bin_size: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Counts of an ideal detector: each bin is Poisson with expectation rate × bin_size.
-
-    The rate is taken as constant inside a bin. The counts have the rate's power spectrum plus the
-    Poisson level: 2 in Leahy normalisation, 2/(mean rate) in fractional normalisation.
-
-    Args:
-        rate: (..., n_bins) 1/s, not negative.
-        bin_size: width of a bin, s.
-        generator: the source of randomness, on the rate's device.
-
-    Returns:
-        (..., n_bins) counts, whole numbers in the rate's dtype.
-
-    Raises:
-        ValueError: if a rate is negative, NaN or infinite, or the bin size is not positive.
-
-    Example:
-        >>> rate = torch.full((10_000,), 100.0)
-        >>> counts = poisson_counts(rate, 0.1, torch.Generator().manual_seed(1))
-        >>> bool((counts.mean() - 10).abs() < 5 * (10 / 10_000) ** 0.5)
-        True
-    """
-    bin_size = _seconds("bin_size", bin_size)
-    if rate.numel():
-        lowest, highest = torch.aminmax(rate)
-        if not (bool(lowest >= 0) and bool(highest < math.inf)):
-            raise ValueError(
-                f"poisson_counts needs finite rates of 0/s or more, not {lowest:g} to {highest:g}. "
-                "Simulated light curves of large rms fall below zero: clip them with "
-                ".clamp(min=0), and mind what that does to the rms (see simulate_light_curves)."
-            )
-    return torch.poisson(rate * bin_size, generator=generator)
-
-
-def periodogram(
-    light_curve: Tensor, bin_size: float, normalisation: str = "leahy"
+def averaged_periodogram(
+    light_curve: Tensor, bin_size: float, segment: float, normalisation: str = "leahy"
 ) -> tuple[Tensor, Tensor]:
-    """The periodogram P_k = A |Σ_j c_j e^{-2πi jk/n}|² at f_k = k/(n bin_size).
+    """The mean over consecutive segments of P_k = A |Σ_j c_j e^{-2πi jk/n}|² at f_k = k/(n bin_size).
 
-    A = 2/N for "leahy", with N = Σ c_j the number of counts: constant Poisson counts have a mean
-    power of 2. A = 2 n bin_size/N² for "fractional": the sum of P_k/(n bin_size) is the variance
-    relative to the squared mean; constant Poisson counts of mean rate r have a mean power of 2/r.
+    A = 2/N for "leahy", with N the mean number of counts in a segment: constant Poisson counts have
+    a mean power of 2. A = 2 n bin_size/N² for "fractional": the sum of P_k/(n bin_size) is the
+    variance relative to the squared mean; constant Poisson counts of mean rate r have a mean power
+    of 2/r.
 
     Neither f = 0 nor, for even n, the Nyquist frequency is returned, as in stingray: the amplitude
-    there is real, so that its power does not follow the same distribution as the others.
+    there is real, so that its power does not follow the same distribution as the others. Bins after
+    the last whole segment are left out, of N too. Unlike in stingray, a segment without a single
+    count enters the average, because leaving it out would favour bright segments.
 
     Reference: Leahy et al. 1983, ApJ 266, 160; Belloni & Hasinger 1990, A&A 230, 103.
 
     Args:
         light_curve: (..., n_bins) counts per bin; for "fractional" in any unit, for example a rate.
         bin_size: width of a bin, s.
+        segment: length of a segment, s, a whole number of bins; that of the light curve for one
+            periodogram of all of it.
         normalisation: "leahy" or "fractional".
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, with
-        n_frequencies = (n_bins - 1) // 2.
+        n_frequencies = (n - 1) // 2 for segments of n bins.
 
     Raises:
-        ValueError: if there are fewer than 3 bins, the sum of a light curve is not positive or not
-            finite, the bin size is not positive or the normalisation unknown.
+        ValueError: if a segment has fewer than 3 bins, more than the light curve or no whole number
+            of them, the sum of a light curve is not positive or not finite, the bin size is not
+            positive or the normalisation unknown.
 
     Example:
         A sine of amplitude 0.1 has rms² = 0.1²/2 = 0.005, all at its own frequency:
 
-        >>> time = torch.arange(100, dtype=torch.float64) * 0.1
+        >>> time = torch.arange(200, dtype=torch.float64) * 0.1
         >>> sine = 1 + 0.1 * torch.sin(2 * torch.pi * 0.5 * time)
-        >>> frequency, power = periodogram(sine, 0.1, "fractional")
+        >>> frequency, power = averaged_periodogram(sine, 0.1, 10.0, "fractional")
         >>> frequency[:5]
         tensor([0.1000, 0.2000, 0.3000, 0.4000, 0.5000], dtype=torch.float64)
         >>> print(f"{power[4] * 0.1:.4f} of {power.sum() * 0.1:.4f}")
         0.0050 of 0.0050
     """
-    n_bins = light_curve.shape[-1] if light_curve.ndim else 0
-    return _periodogram(light_curve, bin_size, max(n_bins, 1), normalisation)
-
-
-def averaged_periodogram(
-    light_curve: Tensor, bin_size: float, segment: float, normalisation: str = "leahy"
-) -> tuple[Tensor, Tensor]:
-    """The mean of the periodograms of consecutive segments, normalised by their common mean rate.
-
-    Bins after the last whole segment are left out, of the mean rate too. As in stingray, whose
-    `use_common_mean` is on unless asked otherwise; unlike there, a segment without a single count
-    enters the average, because leaving it out would favour bright segments.
-
-    Args:
-        light_curve: (..., n_bins) counts per bin; for "fractional" in any unit, for example a rate.
-        bin_size: width of a bin, s.
-        segment: length of a segment, s, a whole number of bins.
-        normalisation: "leahy" or "fractional", see `periodogram`.
-
-    Returns:
-        (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers.
-
-    Raises:
-        ValueError: as `periodogram`; and if the segment is longer than the light curve or no whole
-            number of bins.
-
-    Example:
-        >>> light_curve = torch.rand(7, 1000, generator=torch.Generator().manual_seed(1))
-        >>> frequency, power = averaged_periodogram(light_curve, bin_size=0.01, segment=2.0)
-        >>> frequency[0], power.shape
-        (tensor(0.5000), torch.Size([7, 99]))
-    """
-    return _periodogram(light_curve, bin_size, _segment_bins(bin_size, segment), normalisation)
+    return _periodogram(light_curve, bin_size, segment, normalisation)
 
 
 def averaged_cospectrum(
@@ -346,7 +250,7 @@ def averaged_cospectrum(
         first, second: (..., n_bins) counts per bin of the two light curves.
         bin_size: width of a bin, s.
         segment: length of a segment, s, a whole number of bins.
-        normalisation: "leahy" or "fractional", see `periodogram`.
+        normalisation: "leahy" or "fractional", see `averaged_periodogram`.
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, which can be negative.
@@ -357,8 +261,8 @@ def averaged_cospectrum(
     Example:
         Of two Poisson light curves nothing remains, but for scatter:
 
-        >>> rate = torch.full((2, 100_000), 500.0)
-        >>> counts = poisson_counts(rate, 0.01, torch.Generator().manual_seed(1))
+        >>> expected = torch.full((2, 100_000), 5.0)
+        >>> counts = torch.poisson(expected, torch.Generator().manual_seed(1))
         >>> _, power = averaged_cospectrum(*counts, bin_size=0.01, segment=1.0)
         >>> bool(power.mean().abs() < 5 * 2**0.5 / (1000 * 49) ** 0.5)
         True
@@ -368,8 +272,7 @@ def averaged_cospectrum(
             f"Light curves of shapes {tuple(first.shape)} and {tuple(second.shape)}: both need the "
             "same bins."
         )
-    n_bins = _segment_bins(bin_size, segment)
-    return _periodogram(first, bin_size, n_bins, normalisation, second)
+    return _periodogram(first, bin_size, segment, normalisation, second)
 
 
 def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -380,7 +283,7 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     rules of stingray's `rebin_log`, except that a bin without a frequency, NaN there, is left out.
 
     Args:
-        frequency: (n_frequencies,) evenly spaced, ascending, as `periodogram` returns them, Hz.
+        frequency: (n_frequencies,) evenly spaced, ascending, as `averaged_periodogram` returns them, Hz.
         power: (..., n_frequencies).
         f: the growth, 0 or more; 0.01 is usual. With 0 nothing is averaged.
 
@@ -413,8 +316,8 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
         exact[0] > 0 and spacing > 0 and bool(((steps - spacing).abs() < 0.01 * spacing).all())
     ):
         raise ValueError(
-            "log_bin needs evenly spaced frequencies, ascending from above 0 Hz, as periodogram "
-            "returns them. Bin once, with the f that you want in the end."
+            "log_bin needs evenly spaced frequencies, ascending from above 0 Hz, as those of "
+            "averaged_periodogram. Bin once, with the f that you want in the end."
         )
     # In units of the spacing, so that float32 and float64 frequencies fall into the same bins.
     first = float(exact[0] / spacing)
@@ -437,10 +340,17 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     return mean(exact).to(frequency), mean(power), number.to(frequency.device)
 
 
-def _periodogram(light_curve, bin_size, n_bins, normalisation, other=None):
-    """The mean periodogram, or cospectrum with another, of as many segments of n_bins as there are."""
-    bin_size = _seconds("bin_size", bin_size)
-    _choice("normalisation", normalisation, ("leahy", "fractional"))
+def _periodogram(light_curve, bin_size, segment, normalisation, other=None):
+    """The mean periodogram, or cospectrum with another, of as many segments as there are."""
+    bin_size, segment = seconds("bin_size", bin_size), seconds("segment", segment)
+    one_of("normalisation", normalisation, ("leahy", "fractional"))
+    n_bins = round(segment / bin_size)
+    # A thousandth of a bin over the segment leaves every Fourier frequency where it is said to be.
+    if abs(segment / bin_size - n_bins) > 1e-3:
+        raise ValueError(
+            f"segment={segment:g} s is no whole number of bins of {bin_size:g} s. "
+            f"Use segment={max(n_bins, 3) * bin_size:.9g}."
+        )
     n_total = light_curve.shape[-1] if light_curve.ndim else 0
     if not 3 <= n_bins <= n_total:
         raise ValueError(
@@ -478,19 +388,6 @@ def _amplitudes(light_curve, n_bins, n_frequencies):
             "their power has no normalisation. Leave them out, or fill their gaps."
         )
     return total, torch.fft.rfft(segments)[..., 1 : n_frequencies + 1]
-
-
-def _segment_bins(bin_size, segment):
-    """The number of bins of a segment, which must be a whole one."""
-    bin_size, segment = _seconds("bin_size", bin_size), _seconds("segment", segment)
-    n_bins = round(segment / bin_size)
-    # A thousandth of a bin over the segment leaves every Fourier frequency where it is said to be.
-    if abs(segment / bin_size - n_bins) > 1e-3:
-        raise ValueError(
-            f"segment={segment:g} s is no whole number of bins of {bin_size:g} s. "
-            f"Use segment={max(n_bins, 3) * bin_size:.9g}."
-        )
-    return n_bins
 
 
 def _frequencies(number, duration, dtype, device):
@@ -531,22 +428,3 @@ def _check_power(power, frequency):
                 f"The power spectrum must be finite and not negative; it goes from {lowest:g} to "
                 f"{highest:g}. Check the parameters of the model."
             )
-
-
-def _whole(name, value, at_least):
-    if not isinstance(value, Integral) or value < at_least:
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}.")
-    return int(value)
-
-
-def _seconds(name, value):
-    value = float(value)
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a positive number of seconds, not {value:g}.")
-    return value
-
-
-def _choice(name, value, choices):
-    if value not in choices:
-        expected = " or ".join(f'"{choice}"' for choice in choices)
-        raise ValueError(f"{name} must be {expected}, not {value!r}.")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from helpers import spectra
+from helpers.arguments import rows_of
 from helpers.ccd import CCD, Events, grade_pixels, where_true
 from helpers.streams import chunks
 
@@ -172,6 +173,8 @@ def davis_spectrum(
             f"shape {tuple(photons.shape)}, {len(energy_lo)} bins are {float(width.min()):.4g} to "
             f"{float(width.max()):.4g} keV wide. PileUpSimulator.photons(theta) gives such."
         )
+    if photons.numel() == 0:  # of which a Fourier transform may not be asked for
+        return photons.clone()
     n = photons.shape[-1]
     alpha, fraction, regions, exposed = (
         torch.as_tensor(x, dtype=torch.float64, device=photons.device)[..., None]
@@ -186,7 +189,7 @@ def davis_spectrum(
     whole = math.floor(offset + 1e-3)
     between = max(0.0, offset - whole)
     # Long enough that the sums of as many photons as ever come do not return at low energies.
-    most = float(load.detach().max()) if load.numel() else 0.0
+    most = float(load.detach().max())
     if not most <= _MOST_PER_REGION:
         raise ValueError(
             f"{most:.3g} photons per frame in one region, of which nothing would be left: "
@@ -218,11 +221,8 @@ def davis_spectrum(
 class PileUpSimulator:
     """Event lists and spectra of a point source that a CCD with pile-up sees.
 
-    Called on parameters it returns the spectra of accepted events in annuli around the source;
-    `events` returns every event with its true number of photons. `theta` decides on dtype and
-    device. Simulations draw their random numbers in groups of 32, from seeds that `generator` gives,
-    so that results do not depend on `memory`. On a GPU sums of charges may differ in their last
-    digit from one run to the next.
+    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). On a GPU
+    sums of charges may differ in their last digit from one run to the next.
 
     The source stands still, at a point of a pixel that each simulation draws anew, uniformly.
     Photons that fall two or three pixels or more beyond the outermost annulus are not recorded.
@@ -251,6 +251,8 @@ class PileUpSimulator:
         effective_area: (n_energies,) cm², float64.
         annuli: (n_annuli + 1,) arcsec, float64.
         channels: (n_channels + 1,) keV, float64.
+        side: pixels to a side of the square image, in whose middle the source is.
+        kept: share of the photons that are drawn: those that fall into the image, but for its edge.
 
     Raises:
         ValueError: if an argument is not as above; when called, if theta is not (..., P) of real
@@ -315,13 +317,13 @@ class PileUpSimulator:
 
         # Images: the source in the middle of a square of pixels, in a dark ring.
         self._half = math.ceil(float(self.annuli[-1]) / detector.pixel) + 4
-        self._side = 2 * self._half + 1
+        self.side = 2 * self._half + 1
         self._cut = (self._half - 2) * detector.pixel
         slope, core = detector.psf_slope, detector.psf_core
-        self._kept = 1 - (1 + (self._cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
+        self.kept = 1 - (1 + (self._cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(..., n_annuli, n_channels) counts of accepted events for theta (..., P)."""
+        """(..., n_annuli, n_channels) counts of accepted events around the source, for theta (..., P)."""
         shape = (len(self.annuli) - 1, len(self.channels) - 1)
         counts = theta.new_zeros(math.prod(theta.shape[:-1]), *shape)
         for events in self._events(theta, generator):
@@ -331,8 +333,7 @@ class PileUpSimulator:
     def events(self, theta: Tensor, generator: torch.Generator | None = None) -> Events:
         """Every event for theta (..., P), of which `self(theta, generator)` are the spectra.
 
-        x and y are where the centre of the brightest pixel lies from the source, arcsec; simulation
-        counts along the flattened dimensions before the last of theta. Sorted by simulation and frame.
+        Simulation counts along the flattened dimensions before the last of theta. Sorted by it and frame.
         """
         parts = list(self._events(theta, generator))
         if not parts:
@@ -400,7 +401,7 @@ class PileUpSimulator:
                           for p, s in zip((x, y), source.unbind(1), strict=True)))  # fmt: skip
         annulus, inside = _bins(r, self.annuli)
         number = torch.bincount(annulus[inside], minlength=len(self.annuli) - 1)
-        return number / len(r) * self._kept
+        return number / len(r) * self.kept
 
     def _source(self, uniform):
         """(n, 2) places of the source in its pixel, from uniform numbers."""
@@ -413,10 +414,10 @@ class PileUpSimulator:
         detector = self.detector
         middle = self._half + 0.5
         if detector.psf_core == math.inf:
-            side = self._side - 4
+            side = self.side - 4
             return 2 + u * side, 2 + v * side
         # The inverse of the King profile's share within r, cut off at the edge of the image.
-        r = (1 - self._kept * u) ** (1 / (1 - detector.psf_slope)) - 1
+        r = (1 - self.kept * u) ** (1 / (1 - detector.psf_slope)) - 1
         r = r.clamp_(min=0).sqrt_() * (detector.psf_core / detector.pixel)
         angle = v * (2 * math.pi)
         x, y = (source + middle).unbind(1)
@@ -424,16 +425,14 @@ class PileUpSimulator:
 
     def _events(self, theta, generator):
         """The events of theta, part by part."""
-        if theta.ndim == 0 or not theta.dtype.is_floating_point:
-            raise ValueError("theta must be a tensor (..., P) of real numbers.")
-        rows = theta.detach().reshape(-1, theta.shape[-1])
+        rows = rows_of(theta)
         draw = dict(dtype=theta.dtype, device=theta.device)
         memory = self.memory or _MEMORY.get(theta.device.type, _MEMORY["cpu"])
-        images = tuple(_Images(side, memory, **draw) for side in (_CUT_OUT, self._side))
+        images = tuple(_Images(side, memory, **draw) for side in (_CUT_OUT, self.side))
         limit = _PHOTONS.get(theta.device.type, _PHOTONS["cpu"])
-        for [(cell, draw["generator"])] in chunks(len(rows), 1, 0, generator, theta.device):
+        for cell, [(_, draw["generator"])] in chunks(len(rows), 1, 0, generator, theta.device):
             photons = self.photons(rows[cell]).double()
-            rates = photons.sum(dim=-1) * self._kept
+            rates = photons.sum(dim=-1) * self.kept
             if not bool(((photons >= 0).all(dim=-1) & (rates < math.inf)).all()):
                 raise ValueError(
                     f"The spectra of simulations {cell.start} to {cell.stop - 1} are not all finite "

@@ -12,7 +12,6 @@ import torch
 import zuko
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
 
 from helpers.networks import seeded
 
@@ -36,12 +35,12 @@ class PosteriorFileError(ValueError):
     """A file that does not hold a posterior this course can read."""
 
 
-def weighted_sums(shape, n_features: int = 16) -> nn.Module:
-    """An embedding: weighted sums of all data, for spectra whose logarithms carry the information."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), n_features))
+def weighted_sums(shape) -> nn.Module:
+    """An embedding: 16 weighted sums of all data, for spectra whose logarithms carry the information."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 16))
 
 
-def convolution(shape, n_features: int = 32) -> nn.Module:
+def convolution(shape) -> nn.Module:
     """An embedding for spectra side by side, (n_spectra, n_channels): two convolutions with pooling.
 
     Reference: after König et al. 2025, arXiv:2511.11863, with fewer features.
@@ -50,7 +49,7 @@ def convolution(shape, n_features: int = 32) -> nn.Module:
     return nn.Sequential(
         nn.Conv1d(n_spectra, 16, 7, padding=3), nn.ReLU(), nn.MaxPool1d(4),
         nn.Conv1d(16, 32, 7, padding=3), nn.ReLU(), nn.MaxPool1d(4),
-        nn.Flatten(), nn.Linear(32 * (n_channels // 16), n_features),
+        nn.Flatten(), nn.Linear(32 * (n_channels // 16), 32),
     )  # fmt: skip
 
 
@@ -199,8 +198,7 @@ def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxP
     estimators = []
     for state in content["estimators"]:
         estimator = _Estimator(
-            tuple(settings["shape"]), settings["n_parameters"], make,
-            tuple(settings["hidden"]), settings["n_splines"],
+            tuple(settings["shape"]), settings["n_parameters"], make
         ).to(content["low"])  # fmt: skip
         try:
             estimator.load_state_dict(state)
@@ -223,14 +221,11 @@ def train_posterior(
     generator: torch.Generator,
     n_flows: int = 2,
     embedding: Callable[[tuple], nn.Module] = weighted_sums,
-    n_splines: int = 1,
-    hidden: tuple[int, ...] = (64, 64),
     batch_size: int = 500,
     learning_rate: float = 3e-3,
     patience: int = 8,
     max_epochs: int = 300,
     summary: str = "",
-    progress: bool = False,
 ) -> BoxPosterior:
     """Neural posterior estimation: θ ~ U(low, high), x its simulations; maximises mean ln q(θ|x).
 
@@ -252,13 +247,10 @@ def train_posterior(
         n_flows: how many flows share the posterior.
         embedding: makes the network that comes before a flow, from the shape of one data set: from
             (n, *shape) to (n, M), trained along.
-        n_splines: how many spline transforms follow the affine one.
-        hidden: widths of the hidden layers of each transform.
         batch_size, learning_rate: of the steps of Adam.
         patience: epochs without a gain after which the steps become short, and then training ends.
         max_epochs: epochs after which it ends anyway.
         summary: what x is, in words, to be saved along.
-        progress: whether to show a bar that counts the epochs.
 
     Returns:
         The posterior.
@@ -298,40 +290,35 @@ def train_posterior(
     # A uniform prior draws its edge now and then: once in ten million times, by rounding.
     logits = torch.logit(((theta - low) / (high - low)).clamp(_EDGE, 1 - _EDGE))
     estimators = []
-    bar = tqdm(total=n_flows * max_epochs, desc="epochs", disable=not progress, leave=False)
     for _ in range(n_flows):
         with seeded(generator):
-            estimator = _Estimator(
-                tuple(x.shape[1:]), theta.shape[1], embedding, hidden, n_splines
-            ).to(theta)
+            estimator = _Estimator(tuple(x.shape[1:]), theta.shape[1], embedding).to(theta)
             estimator.standardise(logits, x)
             estimators.append(
-                _fit(estimator, logits, x, batch_size, learning_rate, patience, max_epochs, bar)
+                _fit(estimator, logits, x, batch_size, learning_rate, patience, max_epochs)
             )
-    bar.close()
     return BoxPosterior(estimators, low, high, summary)
 
 
 class _Estimator(nn.Module):
     """ln q(z|x) of unbounded parameters z: scales, an embedding of x, and a flow that it steers."""
 
-    def __init__(self, shape, n_parameters, embedding, hidden, n_splines):
+    def __init__(self, shape, n_parameters, embedding):
         super().__init__()
         self.shape = shape
         name = getattr(embedding, "__name__", repr(embedding))
         self.settings = {
             "shape": shape, "n_parameters": n_parameters, "embedding": name,
             "own_embedding": _EMBEDDINGS.get(name) is not embedding,
-            "hidden": hidden, "n_splines": n_splines,
         }  # fmt: skip
         for name, size in (("x", shape), ("z", (n_parameters,))):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_scale", torch.ones(size))
         self.embedding = embedding(shape)
         n_features = self.embedding(torch.zeros(2, *shape)).shape[1]
-        layers = {"context": n_features, "hidden_features": hidden}
+        layers = {"context": n_features, "hidden_features": (64, 64)}
         affine = zuko.flows.MAF(n_parameters, transforms=1, **layers)
-        splines = zuko.flows.NSF(n_parameters, transforms=n_splines + 1, **layers)
+        splines = zuko.flows.NSF(n_parameters, transforms=2, **layers)
         # The second of the splines, so that its order of the parameters is not the affine one's.
         steps = [*affine.transform.transforms, *splines.transform.transforms[1:]]
         self.flow = zuko.flows.Flow(steps, splines.base)
@@ -355,7 +342,7 @@ class _Estimator(nn.Module):
         return self.flow(self.features(x)).sample((n,)) * self.z_scale + self.z_mean
 
 
-def _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs, bar):
+def _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs):
     held_out, kept = torch.randperm(len(z)).to(z.device).tensor_split([max(2, len(z) // 10)])
     # Steps as long as these make the weights jitter around where they belong; their mean is there.
     mean = AveragedModel(estimator, multi_avg_fn=get_ema_multi_avg_fn(0.99))
@@ -374,7 +361,6 @@ def _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs, bar):
                 mean.update_parameters(estimator)
             with torch.no_grad():
                 loss = -mean.module.log_prob(z[held_out], x[held_out]).mean().item()
-            bar.update()
             waited += 1
             if loss < best_loss:
                 best, best_loss, waited = copy.deepcopy(mean.module.state_dict()), loss, 0

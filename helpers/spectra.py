@@ -2,6 +2,10 @@
 
 A spectral model gives the photon flux in each energy bin, absorption the share of it that gets
 through; `Response.fold` turns it into the count rate that the detector reports in each channel.
+
+Parameters of models are numbers or tensors (...) that broadcast with each other; results have the
+energies' device, and gradients. Energies and parameters that cannot be used are refused by name, with
+a ValueError.
 """
 
 from dataclasses import dataclass, fields
@@ -75,9 +79,6 @@ class Response:
         channel_lo: (n_channels,) lower edges of the channels, nominal keV.
         channel_hi: (n_channels,) upper edges, nominal keV.
 
-    Raises:
-        ValueError: if the shapes do not fit together.
-
     Example:
         A detector with two channels that sees half of the photons one channel too low:
 
@@ -106,20 +107,14 @@ class Response:
                 f"redistribution must be a matrix (n_energies, n_channels), "
                 f"not of shape {tuple(self.redistribution.shape)}."
             )
-        n_energies, n_channels = self.redistribution.shape
-        expected = {
-            "energy_lo": n_energies,
-            "energy_hi": n_energies,
-            "effective_area": n_energies,
-            "channel_lo": n_channels,
-            "channel_hi": n_channels,
-        }
-        for name, length in expected.items():
-            shape = tuple(getattr(self, name).shape)
-            if shape != (length,):
+        shape = tuple(self.redistribution.shape)
+        for field in fields(self):
+            array = getattr(self, field.name)
+            length = shape[1] if field.name.startswith("channel") else shape[0]
+            if array is not self.redistribution and tuple(array.shape) != (length,):
                 raise ValueError(
-                    f"{name} has shape {shape}, but the redistribution matrix of shape "
-                    f"{(n_energies, n_channels)} needs ({length},)."
+                    f"{field.name} has shape {tuple(array.shape)}, but the redistribution matrix of "
+                    f"shape {shape} needs ({length},)."
                 )
 
     def fold(self, flux: Tensor) -> Tensor:
@@ -131,9 +126,6 @@ class Response:
 
         Returns:
             (..., n_channels) counts/s in each channel.
-
-        Raises:
-            ValueError: if the last dimension of the flux is not the number of energy bins.
         """
         n_energies = len(self.effective_area)
         if flux.ndim == 0 or flux.shape[-1] != n_energies:
@@ -156,17 +148,12 @@ def power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, norm) -> Tenso
     For Γ = 1 the integral is K ln(hi/lo); value and gradient are smooth there.
 
     Args:
-        energy_lo: (n_energies,) lower edges of the bins, keV, above zero.
-        energy_hi: (n_energies,) upper edges, keV.
-        photon_index: (...) Γ, a number or a tensor.
-        norm: (...) K, photons/keV/cm^2/s at 1 keV, a number or a tensor that broadcasts with Γ.
+        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
+        photon_index: (...) Γ.
+        norm: (...) K, photons/keV/cm^2/s at 1 keV.
 
     Returns:
         (..., n_energies) photons/cm^2/s in each bin.
-
-    Raises:
-        ValueError: if energies or parameters are not usable; the energy zero is not, for a power law
-            has no finite integral from there.
 
     Example:
         >>> edges = torch.tensor([1.0, 2.0, 10.0])
@@ -194,17 +181,13 @@ def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff,
     Reference: Rybicki & Lightman 1979, sect. 7.5, for thermal Comptonisation, which this imitates.
 
     Args:
-        energy_lo: (n_energies,) lower edges of the bins, keV, above zero, increasing.
-        energy_hi: (n_energies,) upper edges, keV.
-        photon_index: (...) Γ, a number or a tensor.
+        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
+        photon_index: (...) Γ.
         cutoff: (...) E_c, keV, above zero; infinity gives the power law without a cut-off.
-        norm: (...) K, photons/keV/cm^2/s at 1 keV if there were no cut-off. The parameters broadcast.
+        norm: (...) K, photons/keV/cm^2/s at 1 keV if there were no cut-off.
 
     Returns:
         (..., n_energies) photons/cm^2/s in each bin.
-
-    Raises:
-        ValueError: if energies or parameters are not usable; it names the one.
 
     Example:
         >>> edges = torch.tensor([1.0, 1.1, 1.2])
@@ -229,16 +212,12 @@ def blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> Tensor
     Reference: Arnaud 1996, ASP Conf. 101, 17 (XSPEC); the manual, model bbody.
 
     Args:
-        energy_lo: (n_energies,) lower edges of the bins, keV, above zero, increasing.
-        energy_hi: (n_energies,) upper edges, keV.
+        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         temperature: (...) kT, keV, above zero.
-        norm: (...) K, (L / 1e39 erg/s) / (distance / 10 kpc)^2. The parameters broadcast.
+        norm: (...) K, (L / 1e39 erg/s) / (distance / 10 kpc)^2.
 
     Returns:
         (..., n_energies) photons/cm^2/s in each bin.
-
-    Raises:
-        ValueError: if energies or parameters are not usable; it names the one.
 
     Example:
         The same luminosity, from a hotter body, is fewer photons:
@@ -268,17 +247,13 @@ def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> T
     Reference: Mitsuda et al. 1984, PASJ 36, 741, eq. 4; Makishima et al. 1986, ApJ 308, 635.
 
     Args:
-        energy_lo: (n_energies,) lower edges of the bins, keV, above zero, increasing.
-        energy_hi: (n_energies,) upper edges, keV.
+        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         temperature: (...) kT_in, keV, above zero.
         norm: (...) K = (R_in / km)^2 / (distance / 10 kpc)^2 cos(inclination), R_in the apparent
-            inner radius. The parameters broadcast.
+            inner radius.
 
     Returns:
         (..., n_energies) photons/cm^2/s in each bin.
-
-    Raises:
-        ValueError: if energies or parameters are not usable; it names the one.
 
     Example:
         A disc of 0.1 keV, as in a hard state, is out of sight of a detector from 3 keV on:
@@ -321,15 +296,11 @@ def absorption(energy_lo: Tensor, energy_hi: Tensor, n_h) -> Tensor:
     Reference: Morrison & McCammon 1983, ApJ 270, 119, Table 2.
 
     Args:
-        energy_lo: (n_energies,) lower edges of the bins, keV, above zero, increasing.
-        energy_hi: (n_energies,) upper edges, keV.
+        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         n_h: (...) N_H, the column density in 1e22 hydrogen atoms/cm^2, not negative.
 
     Returns:
         (..., n_energies) the transmitted share, 0 to 1: multiply a flux per bin with it.
-
-    Raises:
-        ValueError: if energies or n_h are not usable.
 
     Example:
         >>> edges = torch.tensor([0.5, 0.52, 2.0, 2.1, 6.4, 6.5])
@@ -363,8 +334,7 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
     between 2 and 10 keV on the RXTE grid with Γ = 3.
 
     Args:
-        energy_lo: (n_energies,) lower edges of the bins, keV, above zero, increasing.
-        energy_hi: (n_energies,) upper edges, keV.
+        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         flux: (..., n_energies) photons/cm^2/s in each bin, as a spectral model returns it.
         low: lower end of the band, keV, a number.
         high: upper end, keV, a number.

@@ -1,4 +1,7 @@
-"""Streams of random numbers that make results independent of how much memory the work may take."""
+"""Streams of random numbers that make results independent of how much memory the work may take.
+
+Simulations draw their random numbers in groups of 32, each from a seed that the generator gives.
+"""
 
 from collections.abc import Iterator
 
@@ -11,28 +14,36 @@ __all__ = ["CELL", "chunks"]
 CELL = 32
 
 
-def chunks(n, bytes_of_cell, memory, generator, device) -> Iterator[list]:
-    """Lists of cells, pairs of a slice of n simulations and its generator, that fit into memory.
+def chunks(n, bytes_of_cell, memory, generator, device) -> Iterator[tuple[slice, list]]:
+    """Chunks of n simulations that fit into memory, each with its cells and their generators.
 
     Args:
         n: how many simulations.
         bytes_of_cell: what the work on a cell of 32 of them takes.
-        memory: bytes for all that a list holds; one cell is in it however small this is.
+        memory: bytes for all cells of a chunk; one is in it however small this is.
         generator: gives the seeds of all cells, on any device.
         device: of the cells' generators.
 
+    Yields:
+        A slice of the n simulations, and pairs of a slice of this slice and its generator.
+
     Example:
-        >>> [[cell for cell, _ in chunk] for chunk in chunks(70, 1, 2, None, "cpu")]
-        [[slice(0, 32, None), slice(32, 64, None)], [slice(64, 70, None)]]
+        >>> [(chunk, [cell for cell, _ in cells]) for chunk, cells in chunks(70, 1, 2, None, "cpu")]
+        [(slice(0, 64, None), [slice(0, 32, None), slice(32, 64, None)]),
+         (slice(64, 70, None), [slice(0, 6, None)])]
     """
-    starts = range(0, n, CELL)
     seeds = torch.randint(
-        2**62, (len(starts),), generator=generator,
+        2**62, (-(-n // CELL),), generator=generator,
         device=generator.device if generator is not None else None,
     ).tolist()  # fmt: skip
-    per_chunk = max(1, int(memory // bytes_of_cell))
-    for i in range(0, len(starts), per_chunk):
-        yield [
-            (slice(start, min(start + CELL, n)), torch.Generator(device).manual_seed(seed))
-            for start, seed in zip(starts[i : i + per_chunk], seeds[i : i + per_chunk], strict=True)
-        ]
+    size = CELL * max(1, int(memory // bytes_of_cell))
+    for first in range(0, n, size):
+        number = min(size, n - first)
+        own = zip(range(0, number, CELL), seeds[first // CELL :], strict=False)
+        yield (
+            slice(first, first + number),
+            [
+                (slice(k, min(k + CELL, number)), torch.Generator(device).manual_seed(seed))
+                for k, seed in own
+            ],
+        )

@@ -124,5 +124,5 @@ def test_bad_input_is_named(clouds):
         train(network, x, y[1:], generator=seeded())
     with pytest.raises(ValueError, match=r"class \[1\]"):
         train(network, x, 2 * y, generator=seeded())
-    with pytest.raises(ValueError, match="halved 2 times"):
+    with pytest.raises(ValueError, match="four or more"):
         convolutional(3, 2, generator=seeded())

@@ -40,12 +40,7 @@ def posterior(generator, tmp_path_factory):
     state = torch.random.get_rng_state()
     with chdir(folder):  # in which nothing may be left
         made = posteriors.train_posterior(
-            *problem(3000, generator),
-            LOW,
-            HIGH,
-            generator=generator,
-            embedding=as_it_is,
-            summary="two numbers",
+            *problem(3000, generator), LOW, HIGH, generator=generator, embedding=as_it_is
         )
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not list(folder.iterdir())
@@ -65,10 +60,10 @@ def test_the_posterior_is_the_truncated_normal(posterior, generator):
     information = float(log_exact.mean()) + box
     assert -0.02 < missing < 0.1 * information
 
-    draws = posterior.sample(400, x, generator=generator)
+    draws = posterior.sample(400, x[:300], generator=generator)
     assert bool(((draws > LOW) & (draws < HIGH)).all())
     unit = ((draws.mean(dim=0) - LOW) / (HIGH - LOW)).numpy()
-    assert abs(unit - exact.mean()).mean() < 0.2 * exact.std().mean()
+    assert abs(unit - exact.mean()[:300]).mean() < 0.2 * exact.std()[:300].mean()
 
 
 def test_the_density_is_one_and_that_of_the_draws(posterior, generator):
@@ -156,32 +151,29 @@ def test_all_work_is_done_where_the_simulations_are(device, generator, tmp_path)
     assert 0 <= diagnostics.misspecification_p(features[:50], features[50:], generator) <= 1
 
 
-def test_the_jitter_of_training_does_not_make_posteriors_wide():
-    """Over four seeds the scatter is 0.77 to 0.84 with steps of one length, 0.91 to 0.98 with short ones at the end."""
-    generator = torch.Generator().manual_seed(0)
+def test_training_ends_with_short_steps(generator, monkeypatch):
+    """What they are good for is a claim of evidence/claims/test_methods.py."""
+    rates, adam = [], torch.optim.Adam
 
-    def see(theta):
-        x = torch.cat([torch.sin(9 * theta), torch.cos(5 * theta), theta.exp()], dim=1)
-        return x + 0.03 * torch.randn(x.shape, generator=generator)
+    def spy(parameters, rate):
+        rates.append(rate)
+        return adam(parameters, rate)
 
-    theta, tests = torch.rand(2, 3000, 1, generator=generator).clamp(1e-6, 1 - 1e-6)
-    box = torch.zeros(1), torch.ones(1)
-    made = posteriors.train_posterior(theta, see(theta), *box, generator=generator, n_flows=1)
-    draws = made.sample(400, see(tests), generator=generator)
-    found = diagnostics.calibration(draws, tests, *box, generator)
-    assert 0.88 < found.scatter < 1.1
-    assert found.sbc_p > 1e-3
+    monkeypatch.setattr(torch.optim, "Adam", spy)
+    theta, x = problem(60, generator)
+    options = dict(generator=generator, n_flows=2, patience=1, learning_rate=0.02)
+    posteriors.train_posterior(theta, x, LOW, HIGH, embedding=as_it_is, **options)
+    assert rates == 2 * [0.02, pytest.approx(0.002)]
 
 
-@pytest.mark.parametrize("n_draws", [100, 400])
-def test_p_values_of_perfect_posteriors_are_uniform(n_draws):
-    """Without the last digits of the ranks, 100 draws make one p-value in four less than 0.05 (5000 tests)."""
+def test_p_values_of_perfect_posteriors_are_uniform():
+    """Without the last digits of the ranks, 100 draws make one p-value in four less than 0.05."""
     generator = torch.Generator().manual_seed(1)
     box = torch.zeros(2), torch.ones(2)
     found = []
     for _ in range(60):
         theta = torch.rand(3000, 2, generator=generator)
-        draws = torch.rand(n_draws, 3000, 2, generator=generator)
+        draws = torch.rand(100, 3000, 2, generator=generator)
         result = diagnostics.calibration(draws, theta, *box, generator)
         found.append([*result.sbc_p.tolist(), result.tarp_p])
     found = torch.tensor(found)
@@ -258,6 +250,13 @@ def test_a_calibration_carries_its_estimate_if_it_is_refused(generator):
 
 
 class TestFiles:
+    @pytest.fixture(scope="class")
+    def posterior(self, generator):
+        return posteriors.train_posterior(
+            *problem(60, generator), LOW, HIGH, generator=generator, embedding=as_it_is,
+            summary="two numbers", max_epochs=1,
+        )  # fmt: skip
+
     @pytest.fixture
     def path(self, posterior, tmp_path):
         posterior.save(tmp_path / "posterior.pt")
@@ -320,11 +319,7 @@ class TestFiles:
         def weighted_sums(shape):
             return nn.Sequential(nn.Flatten(), nn.Linear(2, 16), nn.Tanh())
 
-        own = (
-            weighted_sums
-            if way == "the same name"
-            else partial(posteriors.weighted_sums, n_features=4)
-        )
+        own = weighted_sums if way == "the same name" else partial(posteriors.weighted_sums)
         made = posteriors.train_posterior(
             *problem(60, generator), LOW, HIGH, generator=generator, embedding=own, max_epochs=1
         )

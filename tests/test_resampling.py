@@ -29,7 +29,7 @@ def test_a_source_comes_whole_as_often_as_it_is_drawn(table):
 
 def test_every_source_has_the_same_chance(table):
     generator = np.random.default_rng(1)
-    n, seen = 2000, pd.Series(0.0, sorted(table.source_id.unique()))
+    n, seen = 500, pd.Series(0.0, sorted(table.source_id.unique()))
     for _ in range(n):
         seen[resample_sources(table, generator).source_id.unique()] += 1
     chance = 1 - (1 - 1 / 40) ** 40

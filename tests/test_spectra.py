@@ -69,21 +69,9 @@ def test_fold_is_linear(response):
     )
 
 
-def test_a_batch_gives_what_a_loop_gives(response):
-    flux = flux_like(response, 2, 3)
-    looped = torch.stack([torch.stack([response.fold(f) for f in row]) for row in flux])
-    assert response.fold(flux).shape == (2, 3, N_CHANNELS)
-    torch.testing.assert_close(response.fold(flux), looped)
-
-
-def test_dtype_and_device_follow_the_response(response):
-    dtype, device = response.effective_area.dtype, response.effective_area.device
-    counts = response.fold(flux_like(response))
-    assert (counts.dtype, counts.device) == (dtype, device)
+def test_a_response_can_be_moved(response):
     assert response.to(dtype=torch.float64).energy_lo.dtype == torch.float64
-    assert response.to("cpu").energy_lo.dtype == dtype
-    flux = power_law(response.energy_lo, response.energy_hi, 1.7, 1.0)
-    assert (flux.dtype, flux.device) == (dtype, device)
+    assert response.to("cpu").energy_lo.dtype == response.energy_lo.dtype
 
 
 def test_fold_has_the_right_gradient(response):
@@ -132,14 +120,6 @@ def test_power_law_is_the_integral(index):
     np.testing.assert_allclose(single[[0, 2, 3, 4, 6]], np.array(expected)[[0, 2, 3, 4, 6]], 3e-6)
 
 
-def test_power_law_broadcasts_index_and_norm():
-    index = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
-    norm = torch.tensor([1.0, 10.0, 100.0], dtype=torch.float64)
-    flux = power_law(EDGES[:-1], EDGES[1:], index, norm)
-    assert flux.shape == (2, 3, len(EDGES) - 1)
-    torch.testing.assert_close(flux[1, 2], power_law(EDGES[:-1], EDGES[1:], 2.0, 100.0))
-
-
 @pytest.mark.parametrize("index", [1.0, 1.0 + 1e-7, 1.7, 4.0])
 def test_power_law_has_the_right_gradient(index):
     parameters = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (index, 2.0)]
@@ -149,11 +129,6 @@ def test_power_law_has_the_right_gradient(index):
     gradient = torch.autograd.grad(flux.sum(), parameters[0])[0]
     expected = quad(lambda energy: -2 * np.log(energy) * energy**-index, 1, 2, epsrel=1e-12)[0]
     assert gradient.item() == pytest.approx(expected, rel=1e-9)
-
-
-def test_power_law_refuses_the_energy_zero():
-    with pytest.raises(ValueError, match="above 0 keV"):
-        power_law(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]), 1.4, 1.0)
 
 
 def binned(density, lo, hi, **options):
@@ -198,6 +173,7 @@ RXTE, NICER = (edges_of(load_response(name)) for name in ("rxte_pca", "nicer"))
 FINE = torch.logspace(-2, 2, 501, dtype=torch.float64)
 
 MODELS = {
+    power_law: (1.7, 0.3),
     cutoff_power_law: (1.7, 20.0, 0.3),
     blackbody: (1.1, 0.3),
     disc_blackbody: (0.6, 300.0),
@@ -417,34 +393,25 @@ def test_energy_flux_adds_up_over_bands_that_cut_bins():
 
 
 @models
-def test_a_batch_of_parameters_gives_what_a_loop_gives(model, device):
+def test_parameters_broadcast(model, device):
     first, *rest = (torch.tensor(x, dtype=torch.float64, device=device) for x in MODELS[model])
-    edges = FINE.to(device)
-    several = first * torch.tensor([[0.5], [1.0], [1.5]], dtype=torch.float64, device=device)
-    scale = torch.tensor([1.0, 2.0], dtype=torch.float64, device=device)
-    if rest:
-        rest[-1] = rest[-1] * scale
-    else:
-        several = several * scale
-    batch = call(model, edges, several, *rest)
-    assert batch.shape == (3, 2, len(edges) - 1)
-    every = torch.broadcast_tensors(several, *rest)
-    for i in range(3):
-        for j in range(2):
-            single = call(model, edges, *(x[i, j].item() for x in every))
-            torch.testing.assert_close(batch[i, j], single)
+    edges, scale = FINE.to(device), torch.tensor([0.5, 1.0, 2.0], device=device).double()
+    rest[-1:] = [x * scale for x in rest[-1:]]
+    batch = call(model, edges, first * scale[:2, None], *rest)
+    assert batch.shape == (2, 3 if rest else 1, len(edges) - 1)
+    single = call(model, edges, float(first), *(float(x.flatten()[-1]) for x in rest))
+    torch.testing.assert_close(batch[1, -1], single)
 
 
 @models
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_dtype_and_device_follow_the_energies(model, dtype, device):
-    flux = call(model, FINE.to(device, dtype), *MODELS[model])
+def test_numbers_of_numpy_take_the_energies_dtype(model, dtype, device):
+    edges = FINE.to(device, dtype)
+    flux = call(model, edges, *map(np.float64, MODELS[model]))
     assert (flux.dtype, flux.device.type) == (dtype, device.type)
-    from_numpy = call(model, FINE.to(device, dtype), *map(np.float64, MODELS[model]))
-    torch.testing.assert_close(flux, from_numpy)
-    if model is not absorption:
-        total = energy_flux(FINE[:-1].to(device, dtype), FINE[1:].to(device, dtype), flux, 2, 10)
-        assert (total.dtype, total.device.type) == (dtype, device.type)
+    torch.testing.assert_close(flux, call(model, edges, *MODELS[model]))
+    total = energy_flux(edges[:-1], edges[1:], flux, 2, 10)
+    assert (total.dtype, total.device.type) == (dtype, device.type)
 
 
 @models
@@ -466,6 +433,7 @@ def test_gradients_are_right(model):
 
 
 RANGES = {
+    power_law: ((-2.0, 5.0), (0.0, 1e3)),
     cutoff_power_law: ((-2.0, 5.0), (0.01, 1e6), (0.0, 1e3)),
     blackbody: ((1e-3, 100.0), (0.0, 1e6)),
     disc_blackbody: ((1e-3, 100.0), (0.0, 1e9)),
@@ -513,7 +481,7 @@ def test_a_temperature_of_zero_or_infinity_is_refused(model, wrong):
         call(model, FINE, wrong, 1.0)
 
 
-@pytest.mark.parametrize("model", [power_law, *MODELS])
+@models
 @pytest.mark.parametrize(
     ("edges", "says"),
     [
@@ -528,7 +496,7 @@ def test_a_temperature_of_zero_or_infinity_is_refused(model, wrong):
 )
 def test_energies_that_are_no_grid_are_refused(model, edges, says):
     with pytest.raises(ValueError, match=says):
-        call(model, torch.tensor(edges), *MODELS.get(model, (1.7, 1.0)))
+        call(model, torch.tensor(edges), *MODELS[model])
 
 
 def test_wrong_shapes_are_refused():
