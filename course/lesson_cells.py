@@ -2,8 +2,9 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
-__all__ = ["run_cells"]
+__all__ = ["lesson_names", "run_cells"]
 
 LESSONS = Path(__file__).resolve().parents[1] / "lessons"
 
@@ -37,3 +38,13 @@ def run_cells(number, starts, scope=None, change=None):
             cell = cell.replace(old, new)
         exec(compile(cell, path.name, "exec"), scope)
     return scope
+
+
+def lesson_names(number, *starts, given=None, change=None, **names):
+    """Run cells as `run_cells` does, and return their names as attributes.
+
+    The cells may use the names of an earlier call, `given`, and further `names`; `given` stays as it
+    is, so that one can go on from there again and again.
+    """
+    scope = {**({} if given is None else vars(given)), **names}
+    return SimpleNamespace(**run_cells(number, starts, scope, change))

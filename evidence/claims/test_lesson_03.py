@@ -1,261 +1,200 @@
 """What lesson 03 says of its numbers, over seeds that the lesson does not use."""
 
-from functools import cache
 from math import comb
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import (
-    GroupKFold,
-    GroupShuffleSplit,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    cross_val_predict,
-)
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.model_selection import GroupKFold
 
-from course.checks import lesson_03
+from course.checks import lesson_03 as check
+from course.lesson_cells import lesson_names
 from helpers import data
-from helpers.asm import load_asm
 
-split_rows = lesson_03.split_rows.reference()
-split_sources = lesson_03.split_sources.reference()
-shuffle_labels = lesson_03.shuffle_labels.reference()
 SEEDS = range(101, 109)
-COLUMNS = ["hr_soft", "hr_hard", "gamma", "kt_in", "disc_frac", "rms_0p1_64", "rms_2_16", "hue"]
+OTHER_SEEDS = {"range(8)": "range(101, 109)"}
 
 
-@cache
-def archive():
-    return data.load_observations("rxte")
+@pytest.fixture(scope="module")
+def lesson():
+    """The lesson with other seeds, and fewer trees, for time: it costs a few tenths of a per cent."""
+    exercises = ("best_of_many", "split_rows", "split_sources", "shuffle_labels")
+    exercises += ("sources_needed", "split_time")
+    written = {name: getattr(check, name).reference() for name in exercises}
+    change = {
+        "RandomForestClassifier(30": "RandomForestClassifier(25",
+        "range(5)": "range(2)",
+        "enumerate(tqdm(labels, delay=20, leave=False))": "enumerate(labels, 101)",
+    }
+    cells = ("import", "table =", "def forest", "def score")
+    return lesson_names("03", *cells, change=change, **written)
 
 
-def column(name):
-    return archive()[name].to_numpy()
+@pytest.fixture(scope="module")
+def true(lesson):
+    return lesson_names("03", "true =", given=lesson).true
 
 
-def forest(seed):
-    # Fewer trees than in the lesson, for time: it costs a few tenths of a per cent.
-    return RandomForestClassifier(25, min_samples_leaf=5, random_state=seed)
-
-
-def score(features, label, parts, seed):
-    train, test = parts
-    model = forest(seed).fit(features.iloc[train], label[train])
-    return balanced_accuracy_score(label[test], model.predict(features.iloc[test]))
-
-
-def compare(features, labels, group):
-    """Scores on random rows and on held-out groups, one seed for each of the labels."""
-    scores = []
-    for seed, label in zip(SEEDS, labels, strict=False):
-        rng = np.random.default_rng(seed)
-        parts = split_rows(len(label), 0.25, rng), split_sources(group, 0.25, rng)
-        scores.append([score(features, label, part, seed) for part in parts])
-    return np.transpose(scores)
-
-
-@cache
-def compared(label, shuffled=False):
-    label, source = column(label), column("source_id")
-    labels = [label] * len(SEEDS)
-    if shuffled:
-        labels = [shuffle_labels(label, source, np.random.default_rng(seed)) for seed in SEEDS]
-    return compare(archive()[COLUMNS], labels, source)
+@pytest.fixture(scope="module")
+def dates(lesson):
+    """Past and future, and whole outbursts."""
+    change = OTHER_SEEDS | {
+        "default_rng(cut)": "default_rng(cut + 101)",
+        "future, 0)": "future, 101)",
+        "like_it, 0)": "like_it, 101)",
+    }
+    mjd = lesson.table.mjd.to_numpy()
+    return lesson_names("03", "dates = []", given=lesson, change=change, mjd=mjd)
 
 
 def standard_error(values):
     return np.std(values, ddof=1) / np.sqrt(len(values))
 
 
+def both(scores, what, record_property, held_out="sources"):
+    """The scores on random rows and on held-out groups, recorded."""
+    rows, groups = scores["random rows"].to_numpy(), scores["held-out groups"].to_numpy()
+    record_property(f"{what}, random rows", rows)
+    record_property(f"{what}, {held_out} held out", groups)
+    return rows, groups
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_of_many_useless_models_looks_good_to_whoever_chose_it(seed, record_property):
-    generator = np.random.default_rng(seed)
-    best_of_many = lesson_03.best_of_many.reference()
+def test_the_best_of_many_useless_models_looks_good_to_whoever_chose_it(
+    lesson, seed, record_property
+):
+    change = {"default_rng(31)": f"default_rng({seed})", "(1, 3, 10, 30, 100)": "(100,)"}
+    cell = "generator = np.random.default_rng(31)"
+    chosen = lesson_names("03", cell, given=lesson, change=change).chosen
     for n_answers, at_least, at_most in ((13, 0.80, 0.90), (1000, 0.53, 0.56)):
-        scores = np.array(
-            [best_of_many(*(generator.random((2, 100, n_answers)) < 0.5)) for _ in range(200)]
-        )
+        scores = chosen[n_answers, 100]
         for column, where in enumerate(("that chose it", "that it never saw")):
             name = f"best of 100 useless models, accuracy on the {n_answers} answers {where}"
-            record_property(name, float(scores[:, column].mean()))
+            record_property(name, scores[:, column].mean())
         assert at_least < scores[:, 0].mean() < at_most
         assert abs(scores[:, 1].mean() - 0.5) < 5 * np.sqrt(0.25 / n_answers / 200)
 
 
-def test_a_forest_recognises_most_pointings(record_property):
-    source, features, recognised = column("source_id"), archive()[COLUMNS], []
-    for seed in SEEDS[:5]:
-        train, test = split_rows(len(source), 0.25, np.random.default_rng(seed))
-        model = forest(seed).fit(features.iloc[train], source[train])
-        recognised.append(float(np.mean(model.predict(features.iloc[test]) == source[test])))
-    record_property("share of pointings whose source is named", recognised)
-    assert min(recognised) > 0.5
-    assert archive().source_id.value_counts(normalize=True).iloc[0] < 0.13
+def test_a_forest_recognises_most_pointings(lesson, record_property):
+    change = {"range(5)": "range(101, 106)", "Classifier(30": "Classifier(25"}
+    named = lesson_names("03", "def forest", given=lesson, change=change).named
+    record_property("share of pointings whose source is named", named)
+    assert min(named) > 0.5
+    assert lesson.rows_per_source.iloc[0] / len(lesson.table) < 0.13
 
 
-def test_random_rows_promise_more_and_scatter_less(record_property):
-    rows, sources = compared("object_label")
-    record_property("balanced accuracy, object, random rows", rows.tolist())
-    record_property("balanced accuracy, object, sources held out", sources.tolist())
+def test_random_rows_promise_more_and_scatter_less(true, record_property):
+    rows, sources = both(true, "balanced accuracy, object", record_property)
     assert np.mean(rows - sources) > 0.02
     assert np.mean(rows - sources) > 2 * standard_error(rows - sources)
     assert np.std(sources) > 3 * np.std(rows)
 
 
-def test_meaningless_labels_are_remembered_on_rows_and_not_on_sources(record_property):
-    rows, sources = compared("object_label", shuffled=True)
-    record_property("balanced accuracy, shuffled labels, random rows", rows.tolist())
-    record_property("balanced accuracy, shuffled labels, sources held out", sources.tolist())
+@pytest.mark.quick
+def test_meaningless_labels_are_remembered_on_rows_and_not_on_sources(lesson, record_property):
+    control = lesson_names("03", "meaningless =", given=lesson, change=OTHER_SEEDS).control
+    rows, sources = both(control, "balanced accuracy, shuffled labels", record_property)
     assert rows.min() > 0.6
     assert abs(np.mean(sources) - 0.5) < 3 * standard_error(sources)
 
 
-def test_the_state_leaks_less(record_property):
-    rows, sources = compared("state_label")
-    record_property("balanced accuracy, state, random rows", rows.tolist())
-    record_property("balanced accuracy, state, sources held out", sources.tolist())
-    of_object = np.subtract(*compared("object_label"))
-    assert np.mean(rows - sources) < np.mean(of_object)
+def test_the_state_leaks_less(lesson, true, record_property):
+    state = lesson_names("03", "state =", given=lesson, change={"* 5": "* 8"}).state
+    rows, sources = both(state, "balanced accuracy, state", record_property)
+    assert np.mean(rows - sources) < np.mean(true["random rows"] - true["held-out groups"])
     assert np.mean(sources) > 0.6  # where chance is 0.25
 
 
-def test_a_score_has_the_error_bar_of_its_sources(record_property):
-    table, label, found = archive(), column("object_label"), []
+def test_a_score_has_the_error_bar_of_its_sources(lesson, record_property):
+    found = []
     for seed in SEEDS[:5]:
-        folds = GroupKFold(5, shuffle=True, random_state=seed)
-        predicted = cross_val_predict(
-            forest(seed), table[COLUMNS], label, groups=column("source_id"), cv=folds
-        )
-        own = pd.Series(predicted == label).groupby(column("source_id")).agg(["size", "sum"])
-        n, right = own.to_numpy().T
-        accuracy = right.sum() / n.sum()
-        drawn = np.random.default_rng(seed).integers(len(n), size=(2000, len(n)))
-        error = np.std(right[drawn].sum(1) / n[drawn].sum(1))
-        worst = np.sqrt(accuracy * (1 - accuracy) * np.sum(n**2)) / n.sum()
-        found.append((n, right, accuracy * (1 - accuracy) / error**2, error / worst))
-    record_property("independent rows that the score is worth", [float(f[2]) for f in found])
-    record_property(
-        "error / error if sources are all right or all wrong", [float(f[3]) for f in found]
-    )
-    for n, right, independent, of_worst in found:
-        assert independent < 100
-        assert 0.25 < of_worst < 0.9
-        wrong = np.sort(n - right)[::-1]
-        assert wrong[:5].sum() > wrong.sum() / 2
-        assert np.median(right / n) > 0.9
-        worst = (n - right).argmax()
-        assert n[worst] == 700
-        assert right[worst] / n[worst] < 0.7
+        change = {
+            "StratifiedGroupKFold(5)": f"GroupKFold(5, shuffle=True, random_state={seed})",
+            "forest(1)": f"forest({seed})",
+            "default_rng(35)": f"default_rng({seed})",
+        }
+        cells = ("folds =", "rows, right =", "for error in (0.1")
+        found.append(lesson_names("03", *cells, given=lesson, change=change, GroupKFold=GroupKFold))
+    independent = [each.accuracy * (1 - each.accuracy) / each.by_source**2 for each in found]
+    of_worst = [each.by_source / each.worst for each in found]
+    record_property("independent rows that the score is worth", independent)
+    record_property("error / error if sources are all right or all wrong", of_worst)
+    assert max(independent) < 100
+    assert min(of_worst) > 0.25
+    assert max(of_worst) < 0.9
+    for each in found:
+        assert each.wrong[:5].sum() > each.wrong.sum() / 2
+        assert np.median(each.share) > 0.9
+        worst = (each.rows - each.right).argmax()
+        assert each.rows[worst] == 700
+        assert each.share.iloc[worst] < 0.7
 
 
-def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state(record_property):
-    curves = data.load_segments()
-    spectra, states = np.log10(curves.power), curves.state_label
-    units = (np.arange(len(spectra)), curves.obs_id, curves.source_id)
-    shares = []
-    for seed in SEEDS:
-        shares.append([])
-        for unit in units:
-            train, test = split_sources(unit, 0.2, np.random.default_rng(seed))
-            nearest = KNeighborsClassifier(1).fit(spectra[train], states[train])
-            shares[-1].append(np.mean(nearest.predict(spectra[test]) == states[test]))
-    segments, pointings, sources = np.transpose(shares)
-    record_property("accuracy, random segments", segments.tolist())
-    record_property("accuracy, pointings held out", pointings.tolist())
-    record_property("accuracy, sources held out", sources.tolist())
+def test_overlapping_segments_leak_and_pointings_are_enough_for_the_state(lesson, record_property):
+    change = {"range(6)": "range(101, 109)"}
+    shares = lesson_names("03", "curves =", given=lesson, change=change).shares
+    segments, pointings, sources = shares.to_numpy().T
+    record_property("accuracy, random segments", segments)
+    record_property("accuracy, pointings held out", pointings)
+    record_property("accuracy, sources held out", sources)
     assert np.mean(segments - pointings) > 0.04
     assert (segments > pointings).mean() > 0.8
     assert abs(np.mean(pointings - sources)) < np.mean(segments - pointings)
     assert np.std(segments) < np.std(sources)
 
 
-def test_most_photons_of_random_test_segments_have_been_seen(record_property):
+def test_most_photons_of_random_test_segments_have_been_seen(lesson, record_property):
     curves, shares = data.load_segments(), []
+    halves = [
+        {(name, start), (name, start + curves.length / 2)}
+        for name, start in zip(curves.obs_id, curves.start, strict=True)
+    ]
     for seed in SEEDS[:5]:
-        train, test = split_rows(len(curves.start), 0.2, np.random.default_rng(seed))
-        halves = {
-            (curves.obs_id[row], curves.start[row] + half)
-            for row in train
-            for half in (0, curves.length / 2)
-        }
-        seen = [
-            (curves.obs_id[row], curves.start[row] + half) in halves
-            for row in test
-            for half in (0, curves.length / 2)
-        ]
-        shares.append(float(np.mean(seen)))
+        train, test = lesson.split_rows(len(halves), 0.2, np.random.default_rng(seed))
+        known = set().union(*(halves[row] for row in train))
+        shares.append(np.mean([len(halves[row] & known) / 2 for row in test]))
     record_property("share of the test photons that were in training segments", shares)
     assert min(shares) > 0.5
 
 
-def test_the_future_is_harder_than_random_rows_at_every_cut(record_property):
-    mjd, label, features = column("mjd"), column("object_label"), archive()[COLUMNS]
-    split_time, losses = lesson_03.split_time.reference(), []
-    for seed, cut in zip(SEEDS, (52000, 52500, 53000, 53500, 54000), strict=False):
-        past, future = split_time(mjd, cut, 300)
-        order = np.random.default_rng(seed).permutation(len(mjd))
-        random = score(features, label, (order[: len(past)], order[len(past) :]), seed)
-        losses.append(float(random - score(features, label, (past, future), seed)))
+def test_the_future_is_harder_than_random_rows_at_every_cut(dates, record_property):
+    losses = dates.dates["random rows"] - dates.dates["future"]
     record_property("balanced accuracy of the object, random rows − future", losses)
     assert min(losses) > 0.005
 
 
-def test_whole_outbursts_are_harder_than_random_rows(record_property):
-    rows, outbursts = compare(
-        archive()[COLUMNS], [column("object_label")] * 8, column("outburst_id")
-    )
-    record_property("balanced accuracy, object, random rows", rows.tolist())
-    record_property("balanced accuracy, object, outbursts held out", outbursts.tolist())
+def test_whole_outbursts_are_harder_than_random_rows(dates, true, record_property):
+    rows, outbursts = true["random rows"].to_numpy(), np.array(dates.by_outburst)
+    record_property("balanced accuracy, object, random rows", rows)
+    record_property("balanced accuracy, object, outbursts held out", outbursts)
     assert np.mean(rows - outbursts) > 2 * standard_error(rows - outbursts)
 
 
-def test_outbursts_of_years_are_pointings_filed_under_the_wrong_source():
-    dates = archive().groupby("outburst_id").mjd.agg(np.ptp)
-    truth = data.load_truth()
+def test_outbursts_of_years_are_pointings_filed_under_the_wrong_source(lesson):
+    table, truth = lesson.table, data.load_truth()
+    lasted = table.groupby("outburst_id").mjd.agg(np.ptp)
     filed = truth.obs_id[truth.filed_under != ""]
-    suspects = set(archive().outburst_id[archive().obs_id.isin(filed)])
-    assert set(dates.index[dates > 400]) <= suspects
-    assert (dates > 400).sum() == 4
-    assert dates[~dates.index.isin(suspects)].max() < 350
+    suspects = set(table.outburst_id[table.obs_id.isin(filed)])
+    assert set(lasted.index[lasted > 400]) <= suspects
+    assert (lasted > 400).sum() == 4
+    assert lasted[~lasted.index.isin(suspects)].max() < 350
 
 
-def test_what_stratification_balances(record_property):
-    table, source, label = archive(), column("source_id"), column("object_label")
-    kind, of_source = label + column("state_label"), archive().groupby("source_id").object_label
-    of_source = of_source.first()
-    random = [
-        test
-        for _, test in GroupShuffleSplit(100, test_size=0.2, random_state=7).split(
-            table, groups=source
-        )
-    ]
-    # No chance in these: lesson 08 shows that the seed of its shuffle changes nothing here.
-    rows = [test for _, test in StratifiedGroupKFold(5).split(table, kind, groups=source)]
-    sources = []
-    for seed in SEEDS:
-        folds = StratifiedKFold(5, shuffle=True, random_state=seed).split(of_source, of_source)
-        sources += [np.flatnonzero(np.isin(source, of_source.index[test])) for _, test in folds]
-
-    def black_holes(parts):
-        return [len(set(source[part][label[part] == "BH"])) for part in parts]
-
-    def share(parts):
-        return [np.mean(label[part] == "BH") for part in parts]
-
-    for name, parts in (("rows", rows), ("sources", sources), ("nothing", random)):
-        record_property(f"sd of the share of BH, stratified by {name}", float(np.std(share(parts))))
-    assert set(black_holes(sources)) == {3, 4}
-    assert min(black_holes(rows)) == 1
-    assert min(black_holes(random)) <= 1
-    assert max(black_holes(random)) >= 6
+def test_what_stratification_balances(lesson, record_property):
+    # No chance in StratifiedGroupKFold: lesson 08 shows that the seed changes nothing here.
+    change = {"random_state=0": "random_state=7", "range(20)": "range(101, 109)"}
+    drawn = lesson_names("03", "labels =", "black_hole, sims", given=lesson, change=change).drawn
+    ways = dict(zip(("nothing", "rows", "sources"), drawn.values(), strict=True))
+    holes = {name: found["black holes"] for name, found in ways.items()}
+    spread = {name: np.std(found["share of BH rows"], ddof=0) for name, found in ways.items()}
+    for name, width in spread.items():
+        record_property(f"sd of the share of BH, stratified by {name}", width)
+    assert set(holes["sources"]) == {3, 4}
+    assert min(holes["rows"]) == 1
+    assert min(holes["nothing"]) <= 1
+    assert max(holes["nothing"]) >= 6
     # "Rarely": 10 of 48 sources, and none of them among the 16 black holes.
     assert 0.001 < comb(32, 10) / comb(48, 10) < 0.05
-    assert np.std(share(rows)) < np.std(share(sources))
-    assert np.std(share(rows)) < np.std(share(random))
+    assert spread["rows"] < min(spread["sources"], spread["nothing"])
 
 
 def test_the_split_of_the_course_has_the_sources_the_lesson_speaks_of():
@@ -266,46 +205,28 @@ def test_the_split_of_the_course_has_the_sources_the_lesson_speaks_of():
     assert size[0] > size[1]  # the largest sources fill the first folds
 
 
-@cache
-def sky_monitor():
-    """The real ASM set, capped as in the lesson, where it is on this machine."""
-    try:
-        asm = load_asm(fetch=False)
-    except data.DataError:
-        pytest.skip("needs the real files: call load_asm() once")
-    kinds = {"LMBH": "BH", "HMBH": "BH"}
-    kinds |= dict.fromkeys(("Pulsar", "Zsource", "Atoll", "Burster"), "NS")
-    asm = asm.assign(kind=asm.type.map(kinds)).dropna(subset="kind")
-    return asm.sample(frac=1, random_state=103).groupby("system").head(200)
+@pytest.fixture(scope="module")
+def sky_monitor(lesson):
+    """The real ASM set, with and without its intensity, where it is on this machine."""
+    asm = lesson_names("03", "try:\n    asm", given=lesson)
+    if asm.asm is None:
+        pytest.skip("needs the real files: call asm.load_asm() once")
+    cells = ("def draw_scores", "KINDS", *(f"if asm is not None:\n    {x}" for x in ("m", "c")))
+    change = OTHER_SEEDS | {"random_state=3": "random_state=103"}
+    return lesson_names("03", *cells, given=asm, change=change)
 
 
-def test_the_real_archive_leaks(record_property):
-    asm = sky_monitor()
-    kind, system = asm.kind.to_numpy(), asm.system.to_numpy()
-    features = asm[["colour_1", "colour_2", "intensity"]]
-    rows, systems = compare(features, [kind] * 8, system)
-    record_property("balanced accuracy, ASM, random rows", rows.tolist())
-    record_property("balanced accuracy, ASM, systems held out", systems.tolist())
+def test_the_real_archive_leaks(sky_monitor, record_property):
+    rows, systems = both(sky_monitor.asm_true, "balanced accuracy, ASM", record_property, "systems")
     assert np.mean(rows - systems) > 2 * standard_error(rows - systems)
-    shuffled = [shuffle_labels(kind, system, np.random.default_rng(seed)) for seed in SEEDS]
-    rows, systems = compare(features, shuffled, system)
-    record_property("balanced accuracy, ASM with shuffled labels, random rows", rows.tolist())
-    record_property(
-        "balanced accuracy, ASM with shuffled labels, systems held out", systems.tolist()
-    )
+    what = "balanced accuracy, ASM with shuffled labels"
+    rows, systems = both(sky_monitor.asm_control, what, record_property, "systems")
     assert rows.min() > 0.58
     assert abs(np.mean(systems) - 0.5) < 3 * standard_error(systems)
 
 
-def test_the_intensity_of_the_real_archive_is_a_name_tag(record_property):
-    asm = sky_monitor()
-    kind, system = asm.kind.to_numpy(), asm.system.to_numpy()
-    with_it, without = (
-        compare(asm[columns], [kind] * 8, system)
-        for columns in (["colour_1", "colour_2", "intensity"], ["colour_1", "colour_2"])
-    )
-    rows, systems = with_it - without
-    record_property("gain by the intensity, ASM, random rows", rows.tolist())
-    record_property("gain by the intensity, ASM, systems held out", systems.tolist())
+def test_the_intensity_of_the_real_archive_is_a_name_tag(sky_monitor, record_property):
+    what = "gain by the intensity, ASM"
+    rows, systems = both(sky_monitor.gained, what, record_property, "systems")
     assert rows.min() > 0.02
     assert np.mean(systems) < np.mean(rows) / 2

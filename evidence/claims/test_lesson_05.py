@@ -2,166 +2,123 @@
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
-from sklearn.feature_selection import SelectKBest
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupShuffleSplit, StratifiedKFold, cross_val_score
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import RobustScaler, StandardScaler
-from sklearn.tree import DecisionTreeClassifier
 
-from course.checks import lesson_05
-from helpers import data
-from helpers.preprocessing import GROUPS, STATE_FEATURES, prepare, preprocessor
+from course.checks import lesson_05 as check
+from course.lesson_cells import lesson_names
 
 SEEDS = range(5)  # the lesson uses 0 for its ten splits: these are five other sets of them
-NAMES = list(STATE_FEATURES)
 
 
 @pytest.fixture(scope="module")
-def train():
-    return data.load_split()[0]
+def lesson():
+    """The lesson's data, models and ways to fill gaps."""
+    written = {"pca": check.pca.reference(), "features_from": check.features_from.reference()}
+    few = {"GroupShuffleSplit(10": "GroupShuffleSplit(2", "np.full(10": "np.full(2"}
+    cells = ("import", "train, validation =", "five =", "fillings =")
+    return lesson_names("05", *cells, change=few, my_guess=..., label=None, **written)
 
 
-def splits(seed, number=8):
-    return GroupShuffleSplit(number, test_size=0.25, random_state=100 + seed)
+@pytest.fixture(scope="module")
+def train(lesson):
+    return lesson.train
 
 
-def right(model, features, train, label="state_label", seed=0, number=8, **more):
-    target, groups = train[label], train.source_id
-    return cross_val_score(model, features, target, groups=groups, cv=splits(seed, number), **more)
+def dealt(lesson, seed, number=8):
+    """The lesson with splits of its sources that it does not show."""
+    change = {
+        "train, validation = data.load_split()": "",
+        "GroupShuffleSplit(10": f"GroupShuffleSplit({number}",
+        "random_state=0": f"random_state={100 + seed}",
+    }
+    label = lesson.train.state_label
+    return lesson_names("05", "train, validation =", given=lesson, change=change, label=label)
 
 
-def low():
-    return make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=-2.0))
+def test_the_pipeline_of_the_lesson_gives_the_features_of_the_helper(lesson):
+    change = {'"disc_frac"]': '"disc_frac", *GROUPS["lags"]]'}
+    cells = lesson_names("05", "logarithmic =", given=lesson, change=change)
+    for table in (lesson.train, lesson.validation):
+        mine, course = cells.mine.transform(table), cells.course.transform(table)
+        np.testing.assert_allclose(mine, course, atol=1e-9)
 
 
-def median(mark=False):
-    return make_pipeline(SimpleImputer(strategy="median", add_indicator=mark), StandardScaler())
-
-
-def logistic():
-    return LogisticRegression(max_iter=1000)
-
-
-def test_the_pipeline_of_the_lesson_gives_the_features_of_the_helper():
-    train, validation = data.load_split()
-    logarithmic = [*GROUPS["rms"], "nu_break", "qpo_freq"]
-    others = ["hr_soft", "hr_hard", "gamma", "kt_in", "disc_frac", *GROUPS["lags"]]
-    mine = lesson_05.features_from.reference()(logarithmic, "hue", others).fit(train)
-    course = preprocessor([*logarithmic, "hue", *others]).fit(train)
-    for table in (train, validation):
-        np.testing.assert_allclose(mine.transform(table), course.transform(table), atol=1e-9)
-
-
-def test_logarithms_pull_in_the_outliers(train, record_property):
-    ratios = {name: [] for name in ("rate", "red_chi2", "rms_0p004_0p03")}
-    for seed in SEEDS:
-        some = train.sample(frac=0.5, random_state=seed)
-        for name, found in ratios.items():
-            values = some[name].dropna()
-            far = [(v.max() - v.mean()) / v.std() for v in (values, np.log10(values))]
-            found.append(float(far[0] / far[1]))
-    for name, found in ratios.items():
+def test_logarithms_pull_in_the_outliers(lesson, train, record_property):
+    names = ("rate", "red_chi2", "rms_0p004_0p03")
+    for name in names:
+        found, one = [], {f"for name in {names}".replace("'", '"'): f'for name in ("{name}",)'}
+        for seed in SEEDS:
+            some = train.sample(frac=0.5, random_state=seed)
+            cell = 'for name in ("rate"'
+            far = lesson_names("05", cell, given=lesson, train=some, change=one).far
+            found.append(far[0] / far[1])
         record_property(f"distance of the farthest {name} in sd, linear / log", found)
         assert min(found) > 2, name
     assert (train[["lag_0p1_1", "lag_1_10"]] < 0).mean().min() > 0.05
 
 
-def test_neighbours_suffer_without_a_scale_and_trees_do_not(train, record_property):
-    table = train[["hr_soft", "hr_hard", "disc_frac", "rms_0p1_64", "rate"]]
-    table = table.fillna(table.median())
-    assert table.rate.var() / table.var().sum() > 0.9999
-    neighbours = KNeighborsClassifier(15)
-    tree = DecisionTreeClassifier(min_samples_leaf=10, random_state=0)
-    gains = {"15 neighbours": [], "a tree": []}
+def test_neighbours_suffer_without_a_scale_and_trees_do_not(lesson, record_property):
+    assert lesson.five.rate.var() / lesson.five.var().sum() > 0.9999
+    gains = {"neighbours": [], "tree": []}
     for seed in SEEDS:
-        for found, model, number in zip(gains.values(), (neighbours, tree), (5, 3), strict=True):
-            raw = right(model, table, train, seed=seed, number=number)
-            scaled = make_pipeline(StandardScaler(), model)
-            found.append(right(scaled, table, train, seed=seed, number=number) - raw)
-    for name, found in gains.items():
-        gain = np.mean(found, axis=1)
-        record_property(f"accuracy gained by a scaler, {name}", gain.tolist())
-    assert np.min(gains["15 neighbours"]) > 0
-    assert np.mean(gains["15 neighbours"], axis=1).min() > 0.15
+        given = dealt(lesson, seed, 5)
+        found = lesson_names("05", "five =", given=given, change={"np.full(10": "np.full(5"}).found
+        for name, gain in gains.items():
+            gain.append((found[f"{name}, scaled"] - found[f"{name}, raw"]) / 100)
+    neighbours, tree = np.mean(gains["neighbours"], axis=1), np.mean(gains["tree"], axis=1)
+    record_property("accuracy gained by a scaler, 15 neighbours", neighbours)
+    record_property("accuracy gained by a scaler, a tree", tree)
+    assert np.min(gains["neighbours"]) > 0
+    assert neighbours.min() > 0.15
     # A threshold may fall on the other side of a value when it is rounded.
-    np.testing.assert_allclose(gains["a tree"], 0, atol=2e-3)
+    np.testing.assert_allclose(gains["tree"], 0, atol=2e-3)
 
 
-def test_a_robust_scaler_helps_one_set_of_columns_and_not_another(train, record_property):
-    few = train[["hr_hard", "red_chi2"]]
-    more = train[["hr_soft", "hr_hard", "rms_0p1_64", "red_chi2", "skew"]]
-    gains, by_logs = [], []
+def test_a_robust_scaler_helps_one_set_of_columns_and_not_another(lesson, record_property):
+    gains = {"few": [], "more": []}
     for seed in SEEDS:
-        gain = []
-        for table in (few, more):
-            filled = table.fillna(table.median())
-            robust, standard = (
-                right(
-                    make_pipeline(scaler, KNeighborsClassifier(15)),
-                    filled,
-                    train,
-                    "object_label",
-                    seed,
-                )
-                for scaler in (RobustScaler(), StandardScaler())
-            )
-            gain.append(np.mean(robust - standard))
-        logs = few.fillna(few.median()).assign(red_chi2=np.log10(few.red_chi2))
-        model = make_pipeline(StandardScaler(), KNeighborsClassifier(15))
-        logged = right(model, logs, train, "object_label", seed)
-        plain = right(model, few.fillna(few.median()), train, "object_label", seed)
-        by_logs.append(float(np.mean(logged - plain)))
-        gains.append(gain)
-    of_few, of_more = np.transpose(gains)
-    record_property("accuracy gained by a robust scaler, two columns", of_few.tolist())
-    record_property("accuracy gained by a robust scaler, five columns", of_more.tolist())
+        for name, gain in gains.items():
+            change = {"(few, more)": f"({name},)", "GroupShuffleSplit(40": "GroupShuffleSplit(8"}
+            change["random_state=1"] = f"random_state={100 + seed}"
+            cells = lesson_names("05", "few =", given=lesson, change=change)
+            others = np.array([cells.robust, cells.logged])
+            gain.append((others - cells.standard).mean(axis=1) / 100)
+    of_few, by_logs = np.transpose(gains["few"])
+    of_more, _ = np.transpose(gains["more"])
+    record_property("accuracy gained by a robust scaler, two columns", of_few)
+    record_property("accuracy gained by a robust scaler, five columns", of_more)
     record_property("accuracy gained by a logarithm, two columns", by_logs)
     assert of_few.min() > 0.02
     assert of_more.max() < 0.01
-    assert min(by_logs) > 0.02
+    assert by_logs.min() > 0.02
     assert of_more.mean() < 0
 
 
-def test_one_per_cent_of_outliers_decides_a_deviation_and_no_quartile(train, record_property):
-    names = ("red_chi2", "skew")
-    ratios = {(what, name): [] for what in ("sd", "interquartile range") for name in names}
-    for seed in SEEDS:
-        some = train.sample(frac=0.5, random_state=seed)
-        for name in names:
-            values = some[name].dropna()
-            rest = values[values < values.quantile(0.99)]
-            quartiles = [np.subtract(*np.percentile(v, (75, 25))) for v in (values, rest)]
-            ratios["sd", name].append(float(values.std() / rest.std()))
-            ratios["interquartile range", name].append(float(quartiles[0] / quartiles[1]))
-    for (what, name), found in ratios.items():
-        record_property(f"{what} of {name}, with / without the highest 1 %", found)
-    for name in names:
-        assert min(ratios["sd", name]) > 3
-        assert max(ratios["interquartile range", name]) < 1.2
+def test_one_per_cent_of_outliers_decides_a_deviation_and_no_quartile(
+    lesson, train, record_property
+):
+    for name in ("red_chi2", "skew"):
+        ratios, one = [], {'("red_chi2", "skew", "hr_soft")': f'("{name}",)'}
+        for seed in SEEDS:
+            some = train.sample(frac=0.5, random_state=seed)
+            cell = 'for name in ("red_chi2"'
+            ratios.append(lesson_names("05", cell, given=lesson, train=some, change=one).ratio)
+        deviation, quartiles = np.transpose(ratios)
+        record_property(f"sd of {name}, with / without the highest 1 %", deviation)
+        record_property(f"interquartile range of {name}, with / without the highest 1 %", quartiles)
+        assert deviation.min() > 3
+        assert quartiles.max() < 1.2
 
 
-def test_a_hue_in_degrees_depends_on_the_cut_and_a_direction_does_not(train, record_property):
-    seen = train[train.hue.notna()]
-    angle = np.radians(seen.hue.to_numpy())
-    arrows = np.column_stack([np.sin(angle), np.cos(angle)])
-    model = make_pipeline(StandardScaler(), LogisticRegression())
-    found = []
+def test_a_hue_in_degrees_depends_on_the_cut_and_a_direction_does_not(lesson, record_property):
+    cuts, found = (0, 80, 160, 340), []
     for seed in SEEDS:
-        by_cut = [
-            right(model, (seen[["hue"]] - cut) % 360, seen, seed=seed).mean()
-            for cut in (0, 80, 160, 340)
-        ]
-        direction = right(model, arrows, seen, seed=seed).mean()
-        turned = right(model, arrows @ [[0.6, -0.8], [0.8, 0.6]], seen, seed=seed).mean()
-        found.append([*by_cut, direction, turned])
+        change = {"np.arange(0, 360, 20)": f"np.array({cuts})"}
+        cells = lesson_names("05", "seen =", given=dealt(lesson, seed), change=change)
+        found.append(np.mean([*cells.by_cut, *cells.turned], axis=1) / 100)
     *by_cut, direction, turned = np.transpose(found)
-    for cut, values in zip((0, 80, 160, 340), by_cut, strict=True):
-        record_property(f"accuracy from a hue in degrees, cut at {cut}", values.tolist())
-    record_property("accuracy from a direction", direction.tolist())
+    for cut, values in zip(cuts, by_cut, strict=True):
+        record_property(f"accuracy from a hue in degrees, cut at {cut}", values)
+    record_property("accuracy from a direction", direction)
     assert (np.ptp(by_cut, axis=0) > 0.1).all()
     assert (abs(direction - turned) < 0.01).all()
     assert (direction > by_cut[1:3]).all()  # cuts through the hard and intermediate hues
@@ -169,130 +126,114 @@ def test_a_hue_in_degrees_depends_on_the_cut_and_a_direction_does_not(train, rec
     assert (abs(direction - by_cut[3]) < 0.1).all()  # the cut in the empty part does as well
 
 
-def test_the_soft_state_has_its_rms_below_the_median(train, record_property):
-    complete = train[NAMES].notna().all(axis=1)
+def test_the_soft_state_has_its_rms_below_the_median(lesson, train, record_property):
+    complete = train[list(lesson.STATE_FEATURES)].notna().all(axis=1)
     below = []
     for seed in SEEDS:
         some = train.sample(frac=0.3, random_state=seed)
         soft = some[(some.state_label == "HSS") & some.rms_0p1_64.notna()]
-        below.append(float((soft.rms_0p1_64 < some.rms_0p1_64.median()).mean()))
-    record_property("share of complete rows", float(complete.mean()))
+        below.append((soft.rms_0p1_64 < some.rms_0p1_64.median()).mean())
+    record_property("share of complete rows", complete.mean())
     record_property("HSS with an rms below the median of all", below)
     assert complete.mean() < 0.05
     assert not (train.state_label[complete] == "HSS").any()
     assert min(below) > 0.95
 
 
-@pytest.mark.parametrize("model", [logistic(), KNeighborsClassifier(15)], ids=["linear", "near"])
-def test_fillings_differ_where_the_gaps_are(train, model, record_property):
-    three = prepare(train, ["hr_soft", "hr_hard", "rms_0p1_64"])
-    gap, label = three.isna().any(axis=1).to_numpy(), train.state_label
-    found = []
+FILLINGS = ("median", "low", "median + mark")
+
+
+@pytest.mark.parametrize("model", ["logistic", "neighbours"], ids=["linear", "near"])
+def test_fillings_differ_where_the_gaps_are(lesson, model, record_property):
+    models = {model: lesson.models[model]}
+    fillings, found = {name: lesson.fillings[name] for name in FILLINGS}, []
     for seed in SEEDS:
-        scores = {name: [] for name in ("median", "low", "mark")}
-        for fit, held_out in splits(seed).split(three, groups=train.source_id):
-            for name, filling in (("median", median()), ("low", low()), ("mark", median(True))):
-                pipeline = make_pipeline(filling, model).fit(three.iloc[fit], label.iloc[fit])
-                hit = pipeline.predict(three.iloc[held_out]) == label.iloc[held_out]
-                scores[name].append([hit.mean(), hit[gap[held_out]].mean()])
-        found.append({name: np.array(values) for name, values in scores.items()})
-    gains = {
-        name: np.array([(scores[name] - scores["median"]).mean(axis=0) for scores in found])
-        for name in ("low", "mark")
-    }
-    kind = type(model).__name__
-    for name, filling in (("low", "a low value"), ("mark", "marks")):
+        more = {"given": dealt(lesson, seed), "models": models, "fillings": fillings}
+        filled = lesson_names("05", "label, filled =", **more).filled
+        # For each filling: all rows and those with gaps, of each split.
+        found.append(np.array([filled[model, name] for name in FILLINGS]) / 100)
+    plain, *others = np.moveaxis(found, 1, 0)
+    gains = [(other - plain).mean(axis=2) for other in others]
+    kind = type(lesson.models[model]).__name__
+    for gain, filling in zip(gains, ("a low value", "marks"), strict=True):
         for column, where in enumerate(("all rows", "rows with gaps")):
             what = f"accuracy gained over the median by {filling}, {where}, {kind}"
-            record_property(what, gains[name][:, column].tolist())
-    for name in ("low", "mark"):
-        for scores, gain in zip(found, gains[name], strict=True):
-            assert 0 < gain[0] < 0.07
-            assert gain[1] > 2 * gain[0]
-            assert scores[name][:, 1].std() < scores["median"][:, 1].std()
-            assert scores[name][:, 1].min() > scores["median"][:, 1].min() + 0.1
-    assert 0.1 < np.mean([gain[:, 1] for gain in gains.values()]) < 0.25
+            record_property(what, gain[:, column])
+    for other, (every, gaps) in zip(others, (gain.T for gain in gains), strict=True):
+        assert every.min() > 0
+        assert every.max() < 0.07
+        assert (gaps > 2 * every).all()
+        assert (other[:, 1].std(axis=1) < plain[:, 1].std(axis=1)).all()
+        assert (other[:, 1].min(axis=1) > plain[:, 1].min(axis=1) + 0.1).all()
+    assert 0.1 < np.mean([gain[:, 1] for gain in gains]) < 0.25
 
 
-def test_marks_help_the_linear_model_and_not_the_neighbours(train, record_property):
-    table = prepare(train, NAMES)
-    gains = {}
+def test_marks_help_the_linear_model_and_not_the_neighbours(lesson, record_property):
+    fillings = {name: lesson.fillings[name] for name in ("median", "median + mark")}
+    gains, names = {}, {"logistic": "logistic regression", "neighbours": "15 neighbours"}
+    for label, kind in (
+        ("state_label", "logistic"), ("state_label", "neighbours"), ("object_label", "logistic"),
+    ):  # fmt: skip
+        change = {'("state_label", "object_label")': f'("{label}",)'}
+        change['("low", "median + mark")'] = '("median + mark",)'
+        more = {"models": {kind: lesson.models[kind]}, "fillings": fillings, "change": change}
+        cells = [
+            lesson_names("05", "features = prepare", given=dealt(lesson, seed, 4), **more)
+            for seed in SEEDS
+        ]
+        gains[label, kind] = np.array([each.gain.mean() / 100 for each in cells])
+        record_property(f"accuracy gained by marks, {label}, {names[kind]}", gains[label, kind])
+    linear, of_object = gains["state_label", "logistic"], gains["object_label", "logistic"]
+    near = gains["state_label", "neighbours"]
+    assert linear.min() > 0
+    assert of_object.min() > 0
+    assert near.mean() < 0
+    assert near.max() < min(0.01, of_object.mean())
+    assert linear.max() < 0.03
+    assert of_object.mean() > linear.mean()
+
+
+def test_gaps_alone_tell_the_state_and_do_not_carry_to_nicer(lesson, train, record_property):
+    found, shares = [], []
+    hard = train[train.state_label == "LHS"]
+    thirds = hard.rate < train.rate.quantile(1 / 3), hard.rate > train.rate.quantile(2 / 3)
     for seed in SEEDS:
-        for label in ("state_label", "object_label"):
-            for name, model in (("linear", logistic()), ("near", KNeighborsClassifier(15))):
-                if (label, name) == ("object_label", "near"):
-                    continue  # the lesson says nothing of it
-                marked, plain = (
-                    right(make_pipeline(median(mark), model), table, train, label, seed, 4)
-                    for mark in (True, False)
-                )
-                gains.setdefault((label, name), []).append(float(np.mean(marked - plain)))
-    for (label, name), gain in gains.items():
-        model = {"linear": "logistic regression", "near": "15 neighbours"}[name]
-        record_property(f"accuracy gained by marks, {label}, {model}", gain)
-    assert min(gains["state_label", "linear"]) > 0
-    assert min(gains["object_label", "linear"]) > 0
-    assert np.mean(gains["state_label", "near"]) < 0
-    assert max(gains["state_label", "near"]) < min(0.01, np.mean(gains["object_label", "linear"]))
-    assert np.abs(gains["state_label", "linear"]).max() < 0.03
-    assert np.mean(gains["object_label", "linear"]) > np.mean(gains["state_label", "linear"])
-
-
-def test_gaps_alone_tell_the_state_and_do_not_carry_to_nicer(train, record_property):
-    nicer, known = data.load_observations("nicer"), data.load_observations("rxte").source_id
-    nicer = nicer[~nicer.source_id.isin(known)]
-    empty, new = (table[NAMES].isna().astype(float) for table in (train, nicer))
-    found = []
-    for seed in SEEDS:
-        same, other = [], []
-        for fit, held_out in splits(seed, 5).split(train, groups=train.source_id):
-            model = logistic().fit(empty.iloc[fit], train.state_label.iloc[fit])
-            same.append(model.score(empty.iloc[held_out], train.state_label.iloc[held_out]))
-            other.append(model.score(new, nicer.state_label))
-        faint, bright = (
-            train.hue[train.state_label.eq("LHS") & chosen]
-            .sample(100, random_state=seed)
-            .isna()
-            .mean()
-            for chosen in (
-                train.rate < train.rate.quantile(1 / 3),
-                train.rate > train.rate.quantile(2 / 3),
-            )
+        cells = lesson_names("05", "names = list", given=dealt(lesson, seed, 5))
+        found.append((np.mean(cells.same) / 100, np.mean(cells.other) / 100))
+        shares.append(
+            [hard.hue[third].sample(100, random_state=seed).isna().mean() for third in thirds]
         )
-        found.append((np.mean(same), np.mean(other), faint, bright))
-    same, other, faint, bright = np.transpose(found)
-    record_property("accuracy from gaps alone, RXTE", same.tolist())
-    record_property("accuracy from gaps alone, NICER", other.tolist())
+    same, other = np.transpose(found)
+    record_property("accuracy from gaps alone, RXTE", same)
+    record_property("accuracy from gaps alone, NICER", other)
     assert train.kt_in.isna().mean() > 0.4
-    assert nicer.kt_in.isna().mean() < 0.05
+    assert cells.nicer.kt_in.isna().mean() < 0.05
     assert same.min() > 0.78
     assert other.max() < 0.65
-    assert (faint > 2 * bright).all()
+    assert all(faint > 2 * bright for faint, bright in shares)
 
 
-def test_variance_is_not_relevance(train, record_property):
-    table = prepare(train, ["hr_soft", "hr_hard", "disc_frac", *GROUPS["rms"]])
-    sources, found = train.source_id.unique(), []
+def test_variance_is_not_relevance(lesson, train, record_property):
+    sources, found, signs = train.source_id.unique(), [], []
     for seed in SEEDS:
         chosen = np.random.default_rng(seed).choice(sources, 20, replace=False)
-        own = train.source_id.isin(chosen).to_numpy()
-        steps = make_pipeline(low(), PCA()).fit(table[own])
-        pca, score = steps[-1], steps.transform(table[own])
-        soft = train[own].state_label.eq("HSS").to_numpy()
-        rows = train[own][soft]
+        rows = train[train.source_id.isin(chosen)]
+        nine = lesson_names("05", "nine =", given=dealt(lesson, seed), train=rows)
+        pca, in_soft = nine.reference, rows.state_label.eq("HSS").to_numpy()
+        more = {"score": pca.transform(nine.scaled), "in_soft": in_soft}
         first, second = (
-            right(
-                LogisticRegression(class_weight="balanced"), score[soft, k : k + 1], rows, "object_label",
-                seed, scoring="balanced_accuracy",
-            ).mean()
+            lesson_names(
+                "05", "soft_rows =", given=nine, change={"range(3)": f"[{k}]"}, **more
+            ).hits
             for k in (0, 1)
-        )  # fmt: skip
-        signs = np.sign(pca.components_[0])
-        found.append((*pca.explained_variance_ratio_[:2], first, second, signs))
-    ratio_1, ratio_2, first, second, signs = map(np.array, zip(*found, strict=True))
-    record_property("share of the variance in the first component", ratio_1.tolist())
-    record_property("balanced accuracy, object in HSS from the first component", first.tolist())
-    record_property("balanced accuracy, object in HSS from the second component", second.tolist())
+        )
+        found.append((*pca.explained_variance_ratio_[:2], first.mean(), second.mean()))
+        signs.append(np.sign(pca.components_[0]))
+    ratio_1, ratio_2, first, second = np.transpose(found)
+    signs = np.array(signs)
+    record_property("share of the variance in the first component", ratio_1)
+    record_property("balanced accuracy, object in HSS from the first component", first)
+    record_property("balanced accuracy, object in HSS from the second component", second)
     assert ratio_1.min() > 0.65
     assert ratio_1.max() < 0.85
     assert ratio_2.max() < 0.15
@@ -301,79 +242,64 @@ def test_variance_is_not_relevance(train, record_property):
     assert (second > first + 0.1).all()
 
 
-def test_raw_variances_are_those_of_the_rate_and_rms_bands_are_collinear(train, record_property):
-    table = train[["rate", "hr_soft", "hr_hard", "disc_frac", "rms_0p1_64"]].dropna()
-    bands, found = prepare(train, GROUPS["rms"]), []
+def test_raw_variances_are_those_of_the_rate_and_rms_bands_are_collinear(
+    lesson, train, record_property
+):
+    found = []
     for seed in SEEDS:
-        raw = PCA().fit(table.sample(frac=0.5, random_state=seed))
-        some = low().fit_transform(bands.sample(frac=0.5, random_state=seed))
-        of_bands = PCA().fit(some).explained_variance_ratio_[0]
-        found.append((raw.explained_variance_ratio_[0], abs(raw.components_[0, 0]), of_bands))
+        some = train.sample(frac=0.5, random_state=seed)
+        cells = lesson_names("05", "nine =", "with_rate =", given=lesson, train=some)
+        raw = cells.raw
+        found.append((raw.explained_variance_ratio_[0], abs(raw.components_[0, 0]), cells.ratio[0]))
     of_raw, rate, of_bands = np.transpose(found)
-    record_property("variance outside the first of five raw components", (1 - of_raw).tolist())
-    record_property("share of the variance of rms bands in one component", of_bands.tolist())
+    record_property("variance outside the first of five raw components", 1 - of_raw)
+    record_property("share of the variance of rms bands in one component", of_bands)
     assert of_raw.min() > 0.9999
     assert rate.min() > 0.999
     assert of_bands.min() > 0.75
     assert of_bands.max() < 0.9
 
 
-def test_the_state_needs_three_components_and_the_object_more(train, record_property):
-    found = []
-    for seed in SEEDS:
-        scores = {
-            (label, n): right(
-                make_pipeline(preprocessor(), PCA(n), logistic()), train, train, label, seed, 3
-            ).mean()
-            for label, n in (
-                *(("state_label", n) for n in (3, 28)),
-                *(("object_label", n) for n in (2, 6, 28)),
-            )
-        }
-        found.append(scores)
-    scores = {key: np.array([each[key] for each in found]) for key in found[0]}
-    for (label, n), values in scores.items():
-        record_property(f"accuracy, {label} from {n} components", values.tolist())
+def test_the_state_needs_three_components_and_the_object_more(lesson, record_property):
+    scores = {}
+    for label, numbers in (("state_label", (3, 28)), ("object_label", (2, 6, 28))):
+        change = {"numbers = (1, 2, 3, 4, 6, 10, 28)": f"numbers = {numbers}"}
+        change['{"state_label": "o-", "object_label": "^--"}'] = f'{{"{label}": "o-"}}'
+        found = [
+            lesson_names("05", "numbers =", given=dealt(lesson, seed, 3), change=change).scores
+            for seed in SEEDS
+        ]
+        for number, values in zip(numbers, np.mean(found, axis=2).T / 100, strict=True):
+            scores[label, number] = values
+            record_property(f"accuracy, {label} from {number} components", values)
     assert (abs(scores["state_label", 28] - scores["state_label", 3]) < 0.04).all()
     assert (scores["object_label", 6] > scores["object_label", 2] + 0.1).all()
     assert (scores["object_label", 28] > scores["object_label", 2] + 0.15).all()
 
 
-def test_the_leak_of_a_scaler_is_tiny(train, record_property):
-    label, model = train.state_label, KNeighborsClassifier(15)
-    leaked = preprocessor().fit_transform(train)
-    gains, spread = [], []
+def test_the_leak_of_a_scaler_is_tiny(lesson, train, record_property):
+    found = []
     for seed in SEEDS:
-        sealed, leaky = [], []
-        for fit, held_out in splits(seed, 6).split(train, groups=train.source_id):
-            pipeline = make_pipeline(preprocessor(), model).fit(train.iloc[fit], label.iloc[fit])
-            sealed.append(pipeline.score(train.iloc[held_out], label.iloc[held_out]))
-            model.fit(leaked.iloc[fit], label.iloc[fit])
-            leaky.append(model.score(leaked.iloc[held_out], label.iloc[held_out]))
-        gains.append(np.subtract(leaky, sealed))
-        spread.append(np.std(sealed, ddof=1))
-    gain = np.mean(gains, axis=1)
-    record_property("accuracy gained by the leak", gain.tolist())
-    record_property("sd of the accuracy over splits", list(map(float, spread)))
-    assert (abs(gain) < 0.3 * np.array(spread)).all()
-    assert np.max(gains) > 0
-    assert np.min(gains) < 0
+        change = {"GroupShuffleSplit(20": "GroupShuffleSplit(6"}
+        change["random_state=1"] = f"random_state={100 + seed}"
+        label = train.state_label
+        found.append(lesson_names("05", "leaked =", given=lesson, change=change, label=label))
+    gain = np.array([each.gain.mean() for each in found]) / 100
+    spread = np.array([np.std(each.sealed, ddof=1) for each in found]) / 100
+    record_property("accuracy gained by the leak", gain)
+    record_property("sd of the accuracy over splits", spread)
+    assert (abs(gain) < 0.3 * spread).all()
+    assert max(each.gain.max() for each in found) > 0
+    assert min(each.gain.min() for each in found) < 0
 
 
-def test_the_leak_of_a_choice_is_not(train, record_property):
-    hole = train.groupby("source_id").object_label.first().eq("BH").to_numpy()
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
-    inside, before = [], []
-    for seed in range(100, 110):
-        noise = np.random.default_rng(seed).standard_normal((len(hole), 1000))
-        inside.append(lesson_05.honest_score.reference()(noise, hole, seed))
-        best = SelectKBest(k=10).fit_transform(noise, hole)
-        folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-        before.append(
-            cross_val_score(model, best, hole, cv=folds, scoring="balanced_accuracy").mean()
-        )
-    record_property("balanced accuracy on noise, chosen before the folds", list(map(float, before)))
-    record_property("balanced accuracy on noise, chosen inside the folds", list(map(float, inside)))
+@pytest.mark.quick
+def test_the_leak_of_a_choice_is_not(lesson, record_property):
+    change = {"range(20)": "range(100, 110)", "honest_score = check.honest_score(honest_score)": ""}
+    cells = lesson_names("05", "classifier =", "hole =", given=lesson, change=change)
+    before, inside = np.array(cells.outside) / 100, np.array(cells.inside) / 100
+    record_property("balanced accuracy on noise, chosen before the folds", before)
+    record_property("balanced accuracy on noise, chosen inside the folds", inside)
     assert min(before) > 0.75
     error = np.std(inside, ddof=1) / np.sqrt(len(inside))
     assert abs(np.mean(inside) - 0.5) < 3 * error

@@ -3,21 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, recall_score
-from sklearn.model_selection import GroupKFold
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.model_selection import cross_val_predict
 
-from course.checks.lesson_07 import loss, objective, one_epoch, two_gaussians
+from course.checks import lesson_07 as check
+from course.lesson_cells import lesson_names
 from helpers import data
 from helpers.preprocessing import preprocessor
 from helpers.resampling import resample_sources
 
 SEEDS = range(5)
-loss, one_epoch = loss.reference(), one_epoch.reference()
-objective, two_gaussians = objective.reference(), two_gaussians.reference()
+DESCENT = ('rows = two.dropna(subset=["rms', "def descend")  # two features, and the way down
 
 
 def resampled(table, seed):
@@ -25,141 +23,102 @@ def resampled(table, seed):
 
 
 @pytest.fixture(scope="module")
-def train():
-    return data.load_split()[0]
+def lesson():
+    """The lesson's pointings in the hard and the soft state."""
+    exercises = ("two_gaussians", "loss", "gradient", "one_epoch", "objective", "softmax")
+    written = {name: getattr(check, name).reference() for name in exercises}
+    return lesson_names("07", "import", "two =", **written)
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def sky(lesson, request):
+    """The same with its sources drawn again."""
+    train = resampled(lesson.train, request.param)
+    return lesson_names("07", "two =", *DESCENT, given=lesson, train=train)
 
 
 @pytest.fixture(scope="module")
-def two(train):
-    return train[train.state_label.isin(["LHS", "HSS"])]
+def descent(lesson):
+    return lesson_names("07", *DESCENT, given=lesson)
 
 
-def two_features(table):
-    table = table.dropna(subset=["rms_0p1_64", "hr_hard"])
-    raw = np.column_stack([100 * table.rms_0p1_64, table.hr_hard])
-    return table, raw - raw.mean(axis=0), raw.std(axis=0)
-
-
-def descend(X, y, rate, size, n_epochs, seed=0, falling=False):
-    generator = np.random.default_rng(seed)
-    path = [np.zeros(X.shape[1])]
-    for epoch in range(1, n_epochs + 1):
-        now = rate / epoch if falling else rate
-        path.append(one_epoch(path[-1], X, y, now, size, generator))
-    return np.array(path)
-
-
-def problem(table):
-    """Scaled features with a column of ones, labels, the exact minimum and its loss per pointing."""
-    table, centred, scale = two_features(table)
-    y = (table.state_label == "HSS").to_numpy(float)
-    X = np.column_stack([np.ones(len(y)), centred / scale])
-    m = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(X[:, 1:], y)
-    best = np.append(m.intercept_, m.coef_)
-    return X, y, best, loss(X @ best, y) / len(y)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
 def test_all_three_curves_decide_about_equally_well_but_the_line_leaves_the_range(
-    two, seed, record_property
+    sky, record_property
 ):
-    rows = resampled(two.dropna(subset="hr_hard"), seed)
-    x, y = rows.hr_hard.to_numpy(), (rows.state_label == "HSS").to_numpy()
-    step = max(np.mean((x < t) == y) for t in np.linspace(0.5, 1.2, 71))
-    line = np.polyval(np.polyfit(x, y, 1), x)
-    curve = LogisticRegression(C=np.inf).fit(x[:, None], y).score(x[:, None], y)
-    right = {"step": step, "line": np.mean((line > 0.5) == y), "logistic": curve}
-    outside = np.mean((line < 0) | (line > 1))
+    cells = lesson_names("07", "two =", "thresholds =", "outside =", given=sky)
+    x, curve = cells.x, expit(cells.b0 + cells.b1 * cells.x)
+    said = {"step": x < cells.step, "line": cells.line(x) > 0.5, "logistic": curve > 0.5}
+    right = {name: np.mean(soft == cells.y) for name, soft in said.items()}
     for name, accuracy in right.items():
-        record_property(f"accuracy, {name}", float(accuracy))
-    record_property("share of the line outside 0 to 1", float(outside))
+        record_property(f"accuracy, {name}", accuracy)
+    record_property("share of the line outside 0 to 1", cells.outside)
     assert np.ptp(list(right.values())) < 0.01
-    assert outside > 0.1
+    assert cells.outside > 0.1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_few_flares_flatten_the_slope(two, seed, record_property):
-    rows = two.dropna(subset="hr_hard")
-    flare = (rows.red_chi2 > 50) & rows["skew"].between(0.6, 2)
-    assert flare[(rows.state_label == "HSS") & (rows.hr_hard > 1.2)].all()
+def test_a_few_flares_flatten_the_slope(lesson, seed, record_property):
+    cells = ("thresholds =", "far =")
+    all_rows = lesson_names("07", *cells, given=lesson)
+    assert all_rows.flare[all_rows.far.index].all()
     # Sources are resampled, but the four flares are there each time.
-    far = rows[flare & (rows.state_label == "HSS") & (rows.hr_hard > 1.2)]
-    quiet = resampled(rows[~flare], seed)
-    slopes = [
-        LogisticRegression(C=np.inf).fit(t[["hr_hard"]].to_numpy(), t.state_label == "HSS").coef_
-        for t in (pd.concat([quiet, far]), quiet)
-    ]
-    ratio = slopes[1].item() / slopes[0].item()
+    rows = pd.concat([all_rows.far, resampled(all_rows.quiet, seed)], ignore_index=True)
+    found = lesson_names("07", "two =", *cells, given=lesson, train=rows)
+    ratio = found.calm.coef_.item() / found.b1
     record_property("slope without the flares / with them", ratio)
     assert 1.5 < ratio < 2.5  # "about half"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_two_gaussians_are_fitted_by_their_posterior(seed, record_property):
-    generator = np.random.default_rng(100 + seed)
-    y = generator.random(20_000) < 0.3
-    x = generator.normal(np.where(y, 0.5, 1.2), 0.25)
-    X = np.column_stack([np.ones(len(x)), x])
-    m = LogisticRegression(C=np.inf).fit(x[:, None], y)
-    found = np.array([m.intercept_[0], m.coef_[0, 0]])
+def test_two_gaussians_are_fitted_by_their_posterior(lesson, seed, record_property):
+    other = {"range(5)": f"[{100 + seed}]"}
+    cells = lesson_names("07", "thresholds =", "far =", "fits = []", given=lesson, change=other)
+    found, X = cells.fits[0], np.column_stack([np.ones(len(cells.draw_x)), cells.draw_x])
     p = expit(X @ found)
     error = np.sqrt(np.diag(np.linalg.inv(X.T @ (X * (p * (1 - p))[:, None]))))
-    off = (found - two_gaussians(1.2, 0.5, 0.25, 0.3)) / error
-    record_property("intercept, fitted − closed form, in its error", float(off[0]))
-    record_property("slope, fitted − closed form, in its error", float(off[1]))
+    off = (found - np.array(lesson.two_gaussians(1.2, 0.5, 0.25, 0.3))) / error
+    record_property("intercept, fitted − closed form, in its error", off[0])
+    record_property("slope, fitted − closed form, in its error", off[1])
     assert (np.abs(off) < 4).all()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_learning_rates_too_small_good_and_too_large(two, seed, record_property):
-    X, y, _, least = problem(resampled(two, seed))
-    final = {}
-    for rate in (0.03, 3, 1000):
-        path = descend(X, y, rate, len(y), 1000)
-        final[rate] = np.array([loss(X @ b, y) / len(y) for b in path[[1, *range(500, 1001, 5)]]])
+def test_learning_rates_too_small_good_and_too_large(sky, record_property):
+    cells = lesson_names("07", "curvature =", given=sky)
+    losses, least = cells.losses, cells.mean_loss(cells.best)
     for rate in (0.03, 3):
-        record_property(
-            f"loss after 1000 steps / least, rate {rate}", float(final[rate][-1] / least)
-        )
-    late = final[1000][1:].max() / least
-    record_property("highest loss in steps 500 to 1000 / least, rate 1000", float(late))
-    assert final[3][-1] < 1.03 * least
-    assert final[0.03][-1] > 1.5 * least
-    assert final[1000][0] > 3 * final[3][0]  # thrown away by the first step
-    assert final[1000][1:].max() > 3 * least  # not settled
+        record_property(f"loss after 1000 steps / least, rate {rate}", losses[rate][-1] / least)
+    late = losses[1000][500::5].max() / least
+    record_property("highest loss in steps 500 to 1000 / least, rate 1000", late)
+    assert losses[3][-1] < 1.03 * least
+    assert losses[0.03][-1] > 1.5 * least
+    assert losses[1000][1] > 3 * losses[3][1]  # thrown away by the first step
+    assert late > 3  # not settled
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_unscaled_features_make_a_narrow_valley(two, seed, record_property):
-    table = resampled(two, seed)
-    X, y, _, least = problem(table)
-    _, centred, _ = two_features(table)
-    excess, ratio = [], []
-    for features in (X, np.column_stack([np.ones(len(y)), centred])):
-        curvature = np.linalg.eigvalsh(features.T @ features / (4 * len(y)))
-        end = descend(features, y, 0.9 * 2 / curvature[-1], len(y), 1000)[-1]
-        excess.append(loss(features @ end, y) / len(y) - least)
-        ratio.append(curvature[-1] / curvature[0])
-    record_property("excess loss after 1000 steps, unscaled / scaled", float(excess[1] / excess[0]))
-    record_property("ratio of curvatures, unscaled / scaled", float(ratio[1] / ratio[0]))
+def test_unscaled_features_make_a_narrow_valley(sky, record_property):
+    cells = lesson_names("07", "centred =", given=sky)
+    least, excess, ratio = cells.mean_loss(cells.best), [], []
+    for features, path in cells.walks.values():
+        excess.append(cells.mean_loss(path[-1], features) - least)
+        ratio.append(np.linalg.cond(features) ** 2)
+    record_property("excess loss after 1000 steps, unscaled / scaled", excess[1] / excess[0])
+    record_property("ratio of curvatures, unscaled / scaled", ratio[1] / ratio[0])
     assert excess[1] > 10 * excess[0]
     assert ratio[1] > 100 * ratio[0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_batches(two, seed, record_property):
-    X, y, best, least = problem(two)
+def test_batches(descent, seed, record_property):
+    X, y, best, descend = descent.X, descent.y, descent.best, descent.descend
 
-    def excess(path):
-        return np.array([loss(X @ b, y) / len(y) for b in path]) - least
+    def excess(size, **more):
+        path = descend(X, y, 1.0, size, 20, seed, **more)
+        return np.array([descent.mean_loss(b) for b in path]) - descent.mean_loss(best)
 
-    everything = excess(descend(X, y, 1.0, len(y), 20, seed))
-    some = excess(descend(X, y, 1.0, 32, 20, seed))
-    one = excess(descend(X, y, 1.0, 1, 20, seed))
-    falling = excess(descend(X, y, 1.0, 1, 20, seed, falling=True))
+    everything, some, one, falling = *map(excess, (len(y), 32, 1)), excess(1, falling=True)
     singles = np.median(one[10:]) / np.median(falling[10:])
-    record_property("excess loss, batches of 32 / all pointings", float(some[-1] / everything[-1]))
-    record_property("excess loss of single pointings, constant / falling rate", float(singles))
+    record_property("excess loss, batches of 32 / all pointings", some[-1] / everything[-1])
+    record_property("excess loss of single pointings, constant / falling rate", singles)
     assert some[-1] < everything[-1] / 10
     assert singles > 5
     # "constant steps with single pointings never settle"
@@ -168,40 +127,37 @@ def test_batches(two, seed, record_property):
     np.testing.assert_allclose(near, best, atol=0.2)
 
 
-def test_full_descent_agrees_with_scikit_learn(two):
-    X, y, best, _ = problem(two)
-    np.testing.assert_allclose(descend(X, y, 10.0, len(y), 2000)[-1], best, atol=1e-3)
+@pytest.mark.quick
+def test_full_descent_agrees_with_scikit_learn(descent):
+    path = descent.descend(descent.X, descent.y, 10.0, len(descent.y), 2000)
+    np.testing.assert_allclose(path[-1], descent.best, atol=1e-3)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_where_the_untaught_states_fall(train, seed, record_property):
-    table, _, scale = two_features(resampled(train, seed))
-    both = np.column_stack([100 * table.rms_0p1_64, table.hr_hard]) / scale
-    taught = table.state_label.isin(["LHS", "HSS"]).to_numpy()
-    m = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
-    m.fit(both[taught], table.state_label[taught] == "HSS")
-    p = pd.Series(m.predict_proba(both)[:, 1]).groupby(table.state_label.to_numpy())
+def test_where_the_untaught_states_fall(sky, record_property):
+    everyone = lesson_names("07", "everyone =", given=sky).everyone
+    p = everyone.groupby("state_label").p
     doubt = p.apply(lambda values: values.between(0.1, 0.9).mean())
     for state in ("HIMS", "SIMS"):
-        record_property(f"median probability of HSS, {state}", float(p.median()[state]))
-        record_property(f"share with a probability of 0.1 to 0.9, {state}", float(doubt[state]))
+        record_property(f"median probability of HSS, {state}", p.median()[state])
+        record_property(f"share with a probability of 0.1 to 0.9, {state}", doubt[state])
     assert p.median()["SIMS"] > 0.95
     assert p.median()["HIMS"] < 0.5
     assert 0.2 < doubt["HIMS"] < 0.5  # "about a third"
     assert doubt["SIMS"] < 0.15
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_separable_coefficients_run_away(two, seed, record_property):
-    some = resampled(two, seed)
-    Z, y = preprocessor().fit_transform(some), some.state_label == "HSS"
-    assert Z.shape[1] in (27, 28)
+TOLERANCES = "(1e-3, 1e-4, 1e-6, 1e-8, 1e-10)"
+
+
+def test_separable_coefficients_run_away(sky, record_property):
     fits = [
-        LogisticRegression(C=np.inf, tol=tol, max_iter=10_000).fit(Z, y) for tol in (1e-4, 1e-8)
+        lesson_names("07", "labels =", given=sky, change={TOLERANCES: f"({tol},)"})
+        for tol in (1e-4, 1e-8)
     ]
-    growth = np.linalg.norm(fits[1].coef_) / np.linalg.norm(fits[0].coef_)
-    record_property("length of the coefficients, tolerance 1e-8 / 1e-4", float(growth))
-    assert fits[1].score(Z, y) == 1
+    assert fits[0].Z.shape[1] in (27, 28)
+    growth = fits[1].size / fits[0].size
+    record_property("length of the coefficients, tolerance 1e-8 / 1e-4", growth)
+    assert fits[1].right == 1
     assert growth > 1.5
 
 
@@ -212,18 +168,18 @@ def penalised(ratio, C):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_l1_makes_zeros_and_chooses_a_twin_l2_shares(two, seed, record_property):
+def test_l1_makes_zeros_and_chooses_a_twin_l2_shares(lesson, seed, record_property):
     shares, zeros = {0: [], 1: []}, {0: [], 1: []}
     for draw in range(8):
-        some = resampled(two, 100 * seed + draw)
+        some = resampled(lesson.two, 100 * seed + draw)
         Z, y = preprocessor().fit_transform(some), some.state_label == "HSS"
         for ratio, values in shares.items():
             coefficients = penalised(ratio, 0.002).fit(Z, y).coef_[0]
             values.append(np.abs(coefficients[0]) / np.abs(coefficients[:2]).sum())
             zeros[ratio].append(np.sum(coefficients == 0))
     for ratio, name in ((0, "L2"), (1, "L1")):
-        record_property(f"coefficients at zero, {name}", float(np.mean(zeros[ratio])))
-        record_property(f"sd of the first twin's share, {name}", float(np.std(shares[ratio])))
+        record_property(f"coefficients at zero, {name}", np.mean(zeros[ratio]))
+        record_property(f"sd of the first twin's share, {name}", np.std(shares[ratio]))
     assert max(zeros[0]) <= 14 < min(zeros[1])
     assert min(shares[0]) > 0.45
     assert max(shares[0]) < 0.62
@@ -231,105 +187,75 @@ def test_l1_makes_zeros_and_chooses_a_twin_l2_shares(two, seed, record_property)
     assert min(shares[1]) < 0.5 < max(shares[1])  # the larger one changes
 
 
-def test_exact_twins_get_equal_shares_by_l2_alone(two, record_property):
-    Z, y = preprocessor().fit_transform(two), two.state_label == "HSS"
-    pair = Z[["missingindicator_hue_sin", "missingindicator_hue_cos"]]
-    assert (pair.iloc[:, 0] == pair.iloc[:, 1]).all()
-    where = [Z.columns.get_loc(name) for name in pair]
-    found = {0: [], 1: []}
+def test_exact_twins_get_equal_shares_by_l2_alone(lesson, record_property):
+    given = lesson_names("07", "labels =", given=lesson, change={TOLERANCES: "(1e-3,)"})
+    pairs = []
     for seed in SEEDS:
-        for ratio, values in found.items():
-            m = LogisticRegression(C=0.1, l1_ratio=ratio, solver="liblinear", random_state=seed)
-            values.append(m.fit(Z, y).coef_[0][where])
-    gaps = {ratio: np.abs(np.subtract(*np.transpose(found[ratio]))) for ratio in found}
-    record_property("difference of exact twins, L2", gaps[0].tolist())
-    record_property("difference of exact twins, L1", gaps[1].tolist())
-    np.testing.assert_allclose(*np.transpose(found[0]), atol=1e-3)
-    assert gaps[1].max() > 0.01
+        cells = lesson_names("07", "pair = [", given=given, change={"range(5)": f"[{seed}]"})
+        pairs.append(cells.both)
+    first, second = (given.Z[name] for name in cells.pair)
+    assert (first == second).all()
+    l1, l2 = np.abs(np.diff(pairs, axis=2))[:, :, 0].T
+    record_property("difference of exact twins, L2", l2)
+    record_property("difference of exact twins, L1", l1)
+    assert l2.max() < 1e-3
+    assert l1.max() > 0.01
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_p_below_one_has_several_minima(two, seed, record_property):
-    some = resampled(two.dropna(subset=["hr_soft", "hr_hard"]), seed)
-    pairs = some[["hr_soft", "hr_hard"]].to_numpy()
-    pairs = (pairs - pairs.mean(axis=0)) / pairs.std(axis=0)
-    X = torch.as_tensor(np.column_stack([np.ones(len(pairs)), pairs]))
-    y = torch.as_tensor((some.state_label == "HSS").to_numpy(float))
-    ends = {}
+def test_p_below_one_has_several_minima(sky, record_property):
+    starts, ends = ([0, -4, -0.5], [0, -0.5, -4]), {}
     for p in (1.5, 0.5):
-        for start in ([0, -4, -0.5], [0, -0.5, -4]):
-            b = torch.tensor(start, dtype=torch.float64, requires_grad=True)
-            optimiser = torch.optim.SGD([b], lr=1.0)
-            schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.99)
-            for _ in range(600):
-                optimiser.zero_grad()
-                objective(b, X, y, 0.1, p).backward()
-                torch.nn.utils.clip_grad_value_([b], 0.3)
-                optimiser.step()
-                schedule.step()
-            ends.setdefault(p, []).append(b.detach().numpy())
+        for start in starts:
+            change = {"(1.5, 0.5)": f"({p},)", f"({starts[0]}, {starts[1]})": f"({start},)"}
+            cells = lesson_names("07", "colours =", given=sky, change=change)
+            ends.setdefault(p, []).append(cells.b.detach().numpy())
     apart = {p: np.abs(np.subtract(*pair)).max() for p, pair in ends.items()}
     for p, value in apart.items():
-        record_property(f"distance of two ends of the descent, p = {p}", float(value))
-    np.testing.assert_allclose(*ends[1.5], atol=0.05)
+        record_property(f"distance of two ends of the descent, p = {p}", value)
+    assert apart[1.5] < 0.05
     assert apart[0.5] > 1
     assert all(np.abs(end[1:]).min() < 0.05 for end in ends[0.5])  # near an axis
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_held_out_scores(train, seed, record_property):
+def test_held_out_scores(lesson, seed, record_property):
     """Flat in C for all pointings, overfitted for 100; softmax, one-vs-rest and class weights."""
-    labels, generator = train.state_label.to_numpy(), np.random.default_rng(seed)
-    scores, recalls = [], []
-    for inside, outside in GroupKFold(5, shuffle=True, random_state=seed).split(
-        train, groups=train.source_id
-    ):
-        steps = preprocessor().fit(train.iloc[inside])
-        Z, H = steps.transform(train.iloc[inside]), steps.transform(train.iloc[outside])
-        few = generator.choice(len(inside), 100, replace=False)
-        row, y, held_out = {}, labels[inside], labels[outside]
-
-        def score(m, Z, y, H=H, held_out=held_out):
-            m.fit(Z, y)
-            return [balanced_accuracy_score(held_out, m.predict(H)), m]
-
-        for C in (1e-3, 0.1, 1, 1e3):
-            row[C], m = score(LogisticRegression(C=C, max_iter=2000), Z, y)
-            if C == 1:
-                plain = m
-            if C >= 1:
-                row["few", C], m = score(
-                    LogisticRegression(C=C, max_iter=2000), Z.iloc[few], y[few]
-                )
-                row["seen", C] = balanced_accuracy_score(y[few], m.predict(Z.iloc[few]))
-        row["balanced"], weighted = score(
-            LogisticRegression(max_iter=2000, class_weight="balanced"), Z, y
-        )
-        row["rest"], _ = score(OneVsRestClassifier(LogisticRegression(max_iter=2000)), Z, y)
-        scores.append(row)
-        by_state = {"average": None, "labels": ["LHS", "HIMS", "SIMS", "HSS"], "zero_division": 0}
-        recalls.append(
-            [recall_score(held_out, m.predict(H), **by_state) for m in (plain, weighted)]
-        )
-    mean = pd.DataFrame(scores).mean()
-    change = np.subtract(*np.mean(recalls, axis=0)[::-1])
-    for name, key in (
-        ("C = 0.001", 1e-3),
-        ("C = 1", 1),
-        ("C = 1000", 1e3),
-        ("C = 1, 100 pointings", ("few", 1)),
-        ("C = 1000, 100 pointings", ("few", 1e3)),
-        ("one against the rest", "rest"),
-        ("class weights", "balanced"),
-    ):
-        record_property(f"balanced accuracy, {name}", float(mean[key]))
-    record_property("recall of SIMS gained by class weights", float(change[2]))
-    assert np.ptp(mean[[0.1, 1, 1e3]]) < 0.025
-    assert mean[1] - mean[1e-3] > 0.1
-    assert mean["seen", 1e3] - mean["few", 1e3] > 0.25
-    assert mean["few", 1e3] < mean["few", 1]
-    assert abs(mean["rest"] - mean[1]) < 0.02
-    assert mean["balanced"] < mean[1] + 0.01
+    change = {
+        "np.logspace(-3, 3, 13)": "np.array([1e-3, 0.1, 1, 1e3])",
+        "random_state=7": f"random_state={seed}",
+        "default_rng(73)": f"default_rng({seed})",
+        "range(100)": "range(2)",
+    }
+    states, label = ["LHS", "HIMS", "SIMS", "HSS"], lesson.train.state_label
+    cells = ("strengths = np.logspace(-3, 3", "models =")
+    cells = lesson_names("07", *cells, given=lesson, change=change, looks=states)
+    held_out = cells.curves["all pointings"][1].mean(axis=1)
+    few_seen, few = (scores.mean(axis=1) for scores in cells.curves["100 pointings"])
+    scores, recalls = {}, {}
+    for name, model in cells.models.items():
+        said = cross_val_predict(model, lesson.train, label, cv=cells.folds)
+        parts = [(label.iloc[own], said[own]) for _, own in cells.folds]
+        scores[name] = np.mean([balanced_accuracy_score(*part) for part in parts])
+        by_state = {"average": None, "labels": states, "zero_division": 0}
+        recalls[name] = np.mean([recall_score(*part, **by_state) for part in parts], axis=0)
+    change = recalls["balanced"] - recalls["softmax"]
+    for name, value in {
+        "C = 0.001": held_out[0],
+        "C = 1": held_out[2],
+        "C = 1000": held_out[3],
+        "C = 1, 100 pointings": few[2],
+        "C = 1000, 100 pointings": few[3],
+        "one against the rest": scores["one-vs-rest"],
+        "class weights": scores["balanced"],
+    }.items():
+        record_property(f"balanced accuracy, {name}", value)
+    record_property("recall of SIMS gained by class weights", change[2])
+    assert np.ptp(held_out[1:]) < 0.025
+    assert held_out[2] - held_out[0] > 0.1
+    assert few_seen[3] - few[3] > 0.25
+    assert few[3] < few[2]
+    assert abs(scores["one-vs-rest"] - held_out[2]) < 0.02
+    assert scores["balanced"] < held_out[2] + 0.01
     assert change[2] > 0  # SIMS
     assert change[0] < 0  # LHS
     assert change[3] < 0  # HSS
@@ -347,25 +273,20 @@ SIGNS = {
 }
 
 
-def test_signs_of_the_coefficients_that_are_read(train, record_property):
-    counts = dict.fromkeys(SIGNS, 0)
-    for seed in range(10):
-        some = resampled(train, 50 + seed)
-        Z = preprocessor().fit_transform(some)
-        m = LogisticRegression(max_iter=2000).fit(Z, some.state_label)
-        found = pd.DataFrame(m.coef_.T, Z.columns, m.classes_)
-        np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-6)
-        for key, sign in SIGNS.items():
-            counts[key] += found.loc[key] * sign > 0
-    record_property(
-        "skies of ten with the sign that is read, least of eight", int(min(counts.values()))
-    )
-    assert min(counts.values()) >= 9, counts
+def test_signs_of_the_coefficients_that_are_read(lesson, record_property):
+    change = {"default_rng(75)": "default_rng(50)", "range(20)": "range(10)"}
+    cell, states = "rng = np.random.default_rng(75)", ["LHS", "HIMS", "SIMS", "HSS"]
+    tables = lesson_names("07", cell, given=lesson, change=change, looks=states).tables
+    for table in tables:
+        np.testing.assert_allclose(table.sum(axis=1), 0, atol=1e-6)
+    counts = {key: sum(t.loc[key] * sign > 0 for t in tables) for key, sign in SIGNS.items()}
+    least = min(counts.values())
+    record_property("skies of ten with the sign that is read, least of eight", least)
+    assert least >= 9, counts
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_what_the_coefficients_hide(train, seed, record_property):
-    some = resampled(train, seed)
+def test_what_the_coefficients_hide(sky, record_property):
+    some = sky.train
     slow = some.groupby("state_label").rms_0p004_0p03.median()
     few = (some.state_label == "LHS") & some.kt_in.notna()
     pulls = []
@@ -376,10 +297,10 @@ def test_what_the_coefficients_hide(train, seed, record_property):
     truth = data.load_truth().set_index("obs_id").state
     rare = some[some.state_label.isin(["HIMS", "SIMS"])]
     false = truth[rare.obs_id].isin(["LHS", "HSS"]).mean()
-    record_property("slow rms, LHS / HSS", float(slow["LHS"] / slow["HSS"]))
-    record_property("coefficient of kT in LHS, all pointings", float(pulls[0]))
-    record_property("coefficient of kT in LHS, without the LHS that have one", float(pulls[1]))
-    record_property("labelled HIMS and SIMS that are LHS or HSS", float(false))
+    record_property("slow rms, LHS / HSS", slow["LHS"] / slow["HSS"])
+    record_property("coefficient of kT in LHS, all pointings", pulls[0])
+    record_property("coefficient of kT in LHS, without the LHS that have one", pulls[1])
+    record_property("labelled HIMS and SIMS that are LHS or HSS", false)
     assert slow["LHS"] > 3 * slow["HSS"]
     assert few.sum() < 0.15 * (some.state_label == "LHS").sum()
     assert pulls[0] > 0.15
