@@ -21,8 +21,8 @@ def lesson():
     return run_cells(
         "15",
         (
-            "import time", "m82 = ", "def n_close", "n_close = ", "def cell", "def detected_and",
-            "one_pixel = ", "def draw(n", "def piled_spectrum", "channels = ", "LIMITS = ", "def inner_radius",
+            "import time", "m82 = ", "def n_close", "def cell", "def detected_and",
+            "one_pixel = ", "def piled_spectrum", "channels = ", "LIMITS = ", "def inner_radius",
             "def king", "cell_area = ", "truth = ", "def rejected_share", "def central_share",
         ),
     )  # fmt: skip
