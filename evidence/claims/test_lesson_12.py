@@ -67,7 +67,10 @@ def nicer():
 
 @pytest.fixture(scope="module")
 def real(nicer):
-    return again("spectrum = ", nicer)
+    """What the lesson measures of the real spectrum, and what six skies say of it."""
+    cells = "spectrum = ", "SPECTRAL = ", "def strangeness", "def values"
+    names = {"generator": np.random.default_rng(0), "truth": data.load_truth().set_index("obs_id")}
+    return again(cells, nicer, {"range(20)": "range(6)"}, **names)
 
 
 def test_the_error_of_the_expectation_is_neither_too_small_nor_idle(record_property):
@@ -240,9 +243,7 @@ def test_the_shift_is_seen_without_labels(nicer, record_property):
 
 
 def test_the_real_source_is_hard_or_nearly_and_the_fit_jumps(real, record_property):
-    change, generator = {"range(20)": "range(6)"}, np.random.default_rng(0)
-    said = again("SPECTRAL = ", real, change, generator=generator)["said"]
-    for name, chances in said.items():  # (6 skies, 6 densities, 4 states)
+    for name, chances in real["said"].items():  # (6 skies, 6 densities, 4 states)
         least = chances[:, :5, 0].min(axis=1)
         where = name.removeprefix("trained on ")
         record_property(f"least probability of LHS over five N_H, model of {where}", least)
@@ -255,13 +256,10 @@ def test_the_real_source_is_hard_or_nearly_and_the_fit_jumps(real, record_proper
 
 
 def test_the_alarm_rings_where_the_model_does_not_look(real, record_property):
-    everywhere, fits, truth = real["nicer"], real["real"], data.load_truth().set_index("obs_id")
-    cells = "def strangeness", "def values", "SPECTRAL = ", "hard = "
-    change, stranger = {"range(20)": "range(2)"}, []
+    everywhere, fits, stranger = real["nicer"], real["real"], []
     for seed in SEEDS:
         sky = resample_sources(everywhere, np.random.default_rng(seed))
-        names = {"nicer": sky, "truth": truth}
-        stranger.append(float(again(cells, real, change, **names)["below"]))
+        stranger.append(float(again("hard = ", real, nicer=sky)["below"]))
     record_property("share of rows less strange than the real one, in four numbers", stranger)
     hard = everywhere[everywhere.state_label == "LHS"]
     worse = (hard.red_chi2 < fits.red_chi2[2]).mean()
