@@ -49,8 +49,8 @@ bench: .venv/.ready  ## how fast the simulators are, beside their peers; about t
 	@$(bin)/python evidence/speed_dead_time.py
 	@$(bin)/python evidence/speed_pile_up.py
 
-evidence: .venv/.ready  ## rerun what the course claims, into docs/evidence.md; seven minutes on two quiet cores (FULL=1: half an hour)
-	@$(bin)/python evidence/report.py $(if $(FULL),--full)
+evidence: .venv/.ready  ## rerun what the course claims, into docs/evidence.md; seven minutes on two quiet cores (FULL=1: half an hour; LESSON=07: only print that lesson's)
+	@$(bin)/python evidence/report.py $(if $(FULL),--full) $(if $(LESSON),--lesson $(LESSON))
 
 check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy
 	@$(bin)/python -m course.check_env
