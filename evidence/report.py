@@ -1,10 +1,14 @@
 """What the course claims of its methods, run anew and written down: docs/evidence.md.
 
-    python evidence/report.py [--full]     (make evidence; make evidence FULL=1)
+    python evidence/report.py [--full]          (make evidence; make evidence FULL=1)
+    python evidence/report.py --lesson 07       (make evidence LESSON=07)
 
 Runs the ensembles of lessons 14 and 15 and the tests of what each lesson says in words, two at a time, and writes one
 report. Whatever is finished is kept in build/evidence until its code changes, so that an interrupted run goes on where
 it stopped. Seven minutes on two quiet cores; --full takes more mocks, three seeds, and the curves: half an hour.
+
+--lesson tries the claims of one lesson, some seconds to two minutes, and prints them; it writes no report, and its exit
+status is 1 if a claim does not hold.
 """
 
 import argparse
@@ -29,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 KEPT = Path("build/evidence")
 REPORT = Path("docs/evidence.md")
 FIGURES = Path("docs/evidence")
+CLAIMS = Path("evidence/claims")
+PYTEST = ("-m", "pytest", "-q", "--every-claim", "-o", "junit_family=xunit1")
 PACKAGES = ("torch", "zuko", "sbi", "stingray", "scikit-learn", "numpy", "scipy")
 ENSEMBLES = {
     "dead_time_ensemble": (
@@ -85,50 +91,60 @@ def studies(full):
             for set_up in (s for s in set_ups if s in ("LF averaged", "HF", "eROSITA")):
                 command = [f"evidence/{script}.py", "--set-up", set_up, "--curve", *size]
                 yield script, f"{script}-{set_up}-curve", command
-    for path in sorted((ROOT / "evidence/claims").glob("test_lesson_*.py")):
-        command = [
-            "-m",
-            "pytest",
-            "-q",
-            "-o",
-            "junit_family=xunit1",
-            f"evidence/claims/{path.name}",
-        ]
-        yield "claims", path.stem, command
+    for path in sorted((ROOT / CLAIMS).glob("test_*.py")):
+        yield "claims", path.stem, [*PYTEST, str(CLAIMS / path.name)]
+
+
+def title(name):
+    """What the report calls a file of claims.
+
+    >>> title("test_lesson_07"), title("test_archive"), title("test_methods")
+    ('Lesson 07', 'The archive', 'Methods')
+    """
+    subject = name.removeprefix("test_").replace("_", " ")
+    return {"archive": "The archive"}.get(subject, subject.capitalize())
 
 
 def _slug(name):
     return "".join(c if c.isalnum() else "-" for c in name.lower())
 
 
-def run(name, command):
+def sources(section, name):
+    """The files that a study's results follow from."""
+    for path in ROOT.glob("helpers/**/*.py"):
+        if not path.relative_to(ROOT / "helpers").parts[0].startswith(("plotting", "campaign")):
+            yield path
+    if section == "claims":
+        # What is not of one lesson may run any.
+        lesson = name.removeprefix("test_") if name.startswith("test_lesson_") else "lesson_*"
+        patterns = (
+            f"{CLAIMS}/{name}.py", f"course/checks/{lesson}.py", "course/checks/__init__.py",
+            f"lessons/{lesson.removeprefix('lesson_')}_*.py", "course/lesson_cells.py",
+            "course/archive/*.py", "conftest.py", "data/SHA256SUMS",
+        )  # fmt: skip
+    else:
+        patterns = ("evidence/*ensemble*.py",)
+    for pattern in patterns:
+        yield from ROOT.glob(pattern)
+
+
+def run(section, name, command):
     """What a study prints, or the XML that pytest writes, from memory if it has run before with the same code."""
-    is_test = "pytest" in command
     code = hashlib.sha256(repr(command).encode())
-    patterns = ["evidence/*ensemble*.py", "helpers/*.py"]
-    if is_test:
-        lesson = name[-2:]
-        patterns = [
-            *("helpers/*.py", "course/archive/*.py"),  # not the plots, nor campaigns
-            *(
-                f"course/checks/lesson_{lesson}.py",
-                f"lessons/{lesson}_*.py",
-                f"evidence/claims/{name}.py",
-            ),
-        ]
-    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
+    for path in sorted(sources(section, name)):
         lines = path.read_bytes().splitlines(keepends=True)
         code.update(b"".join(line for line in lines if not line.startswith(b"#")))  # prose
     kept = ROOT / KEPT / f"{_slug(name)}-{code.hexdigest()[:12]}"
     if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(".tmp")
+        is_test = section == "claims"
         done = subprocess.run(
             [sys.executable, *command, *([f"--junitxml={unfinished}"] if is_test else [])],
             cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
         )  # fmt: skip
-        if done.returncode not in (
-            (0, 1) if is_test else (0,)
-        ):  # pytest's 1: a claim does not hold
+        # pytest's 1: a claim does not hold
+        if done.returncode not in ((0, 1) if is_test else (0,)):
             raise RuntimeError(f"{name} failed: {(done.stderr or done.stdout)[-2000:]}")
         if not is_test:
             unfinished.write_text(done.stdout, encoding="utf-8")
@@ -136,16 +152,20 @@ def run(name, command):
     return kept.read_text(encoding="utf-8")
 
 
+def cases(text):
+    """(test, None or why it fell) of all tests that ran, from the XML that pytest wrote."""
+    for case in xml.fromstring(text).iter("testcase"):
+        if case.find("skipped") is None:
+            trouble = [*case.iter("failure"), *case.iter("error")]
+            yield case, trouble[0].get("message") if trouble else None
+
+
 def claims(text):
     """The table of what a lesson claims, from the XML that pytest wrote."""
     held, numbers = {}, {}
-    for case in xml.fromstring(text).iter("testcase"):
+    for case, trouble in cases(text):
         name = case.get("name").partition("[")[0]
-        if case.find("skipped") is not None:
-            continue
-        held.setdefault(name, []).append(
-            case.find("failure") is None and case.find("error") is None
-        )
+        held.setdefault(name, []).append(trouble is None)
         for recorded in case.iter("property"):
             value = ast.literal_eval(recorded.get("value"))
             values = numbers.setdefault(name, {}).setdefault(recorded.get("name"), [])
@@ -232,26 +252,40 @@ def report(results, full):
     for section, studies_ in sections.items():
         parts.append(INTRODUCTIONS[section])
         if section == "claims":
-            parts.extend(f"### Lesson {name[-2:]}\n\n{claims(text)}" for name, text in studies_)
+            parts.extend(f"### {title(name)}\n\n{claims(text)}" for name, text in studies_)
             continue
         parts.append(summary(studies_))
         for name, text in studies_:
             seed = name.rpartition("-")[2]
-            title = "" if seed == "curve" else f", seed {seed}"
+            which = "" if seed == "curve" else f", seed {seed}"
             heading, _, rest = text.strip().partition("\n")
-            parts.append(f"{heading}{title}\n{rest}")
+            parts.append(f"{heading}{which}\n{rest}")
             if (ROOT / FIGURES / f"{_slug(name)}.png").exists():
                 alt = "Ranks of the truths, for each parameter: how far their distribution is from uniform."
                 parts.append(f"![{alt}](evidence/{_slug(name)}.png)")
     return "\n\n".join(parts) + "\n"
 
 
-def main(full):
-    for folder in (KEPT, FIGURES):
-        (ROOT / folder).mkdir(parents=True, exist_ok=True)
+def one_lesson(number):
+    """Print what a lesson claims, and why if a claim does not hold; the number of tests that fell."""
+    found = {name: command for section, name, command in studies(False) if section == "claims"}
+    name = f"test_lesson_{number.zfill(2)}"
+    if name not in found:
+        raise SystemExit(f"No claims of lesson {number}: there are {', '.join(map(title, found))}.")
+    text = run("claims", name, found[name])
+    fallen = [(case.get("name"), why) for case, why in cases(text) if why is not None]
+    print(f"{title(name)}\n\n{claims(text)}")
+    for test, why in fallen:
+        print(f"\nDoes not hold: {test}\n{why}")
+    return len(fallen)
+
+
+def everything(full):
+    """Write the report."""
+    (ROOT / FIGURES).mkdir(parents=True, exist_ok=True)
     todo = list(studies(full))
     with ThreadPoolExecutor(2) as pool:
-        texts = pool.map(lambda study: run(*study[1:]), todo)
+        texts = pool.map(lambda study: run(*study), todo)
         results = [
             (section, name, text)
             for (section, name, _), text in zip(todo, tqdm(texts, total=len(todo)), strict=True)
@@ -265,4 +299,8 @@ def main(full):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="half an hour instead of seven minutes")
-    main(parser.parse_args().full)
+    parser.add_argument("--lesson", metavar="NN", help="only print what this lesson claims")
+    options = parser.parse_args()
+    if options.lesson:
+        sys.exit(min(one_lesson(options.lesson), 1))
+    everything(options.full)

@@ -14,8 +14,19 @@ def evidence(tmp_path, monkeypatch):
     module = script("evidence/report.py")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "evidence/claims").mkdir(parents=True)
-    (tmp_path / module.KEPT).mkdir(parents=True)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     return module
+
+
+# As the course's own, without what takes time
+CONFTEST = """
+def pytest_addoption(parser):
+    parser.addoption("--every-claim", action="store_true")
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--every-claim"):
+        items.clear()
+"""
 
 
 CLAIMS = """
@@ -33,32 +44,86 @@ def test_a_claim_that_falls(record_property):
     record_property("too low", [0.1, 0.1])
     assert False
 
+def test_a_claim_that_nobody_could_try(missing_fixture):
+    pass
+
 def test_yes_or_no():
     pass
 """
+
+
+TABLE = [
+    "| claim | holds | numbers |",
+    "|---|---|---|",
+    "| a claim over seeds | yes | its number: 2.0 ± 1.0 (3) |",
+    "| a claim in one go | yes | first: 0.50 ± 0.35 (2); \\|second\\|: 7 |",
+    "| a claim that falls | **in 0 of 1 tests** | too low: 0.100 ± 0.000 (2) |",
+    "| a claim that nobody could try | **in 0 of 1 tests** |  |",
+    "| yes or no | yes |  |",
+]
 
 
 def test_claims_are_read_with_their_numbers_and_kept_until_their_code_changes(evidence, tmp_path):
     path = tmp_path / "evidence/claims/test_lesson_07.py"
     path.write_text(CLAIMS)
     ((section, name, command),) = (s for s in evidence.studies(False) if s[0] == "claims")
-    text = evidence.run(name, command)
-    assert evidence.claims(text).splitlines() == [
-        "| claim | holds | numbers |",
-        "|---|---|---|",
-        "| a claim over seeds | yes | its number: 2.0 ± 1.0 (3) |",
-        "| a claim in one go | yes | first: 0.50 ± 0.35 (2); \\|second\\|: 7 |",
-        "| a claim that falls | **in 0 of 1 tests** | too low: 0.100 ± 0.000 (2) |",
-        "| yes or no | yes |  |",
-    ]
-    (kept,) = (tmp_path / evidence.KEPT).iterdir()
-    kept.write_text(text.replace("its number", "remembered"))
-    assert "remembered" in evidence.run(name, command)
-    path.write_text(CLAIMS + "\n")
-    assert "remembered" not in evidence.run(name, command)
+    text = evidence.run(section, name, command)
+    assert evidence.claims(text).splitlines() == TABLE
     report = evidence.report([(section, name, text)], full=False)
     assert "### Lesson 07" in report
     assert "1.0 (3)" in report
+    (kept,) = (tmp_path / evidence.KEPT).iterdir()
+    kept.write_text(text.replace("its number", "remembered"))
+    assert "remembered" in evidence.run(section, name, command)
+    path.write_text("import nothing_of_this_name")
+    with pytest.raises(RuntimeError, match="nothing_of_this_name"):
+        evidence.run(section, name, command)
+
+
+@pytest.mark.parametrize(
+    ("path", "matters"),
+    [
+        ("lessons/07_logistic_regression.py", True),
+        ("lessons/08_results.py", False),
+        ("course/checks/lesson_07.py", True),
+        ("course/checks/lesson_08.py", False),
+        ("course/lesson_cells.py", True),
+        ("course/archive/sources.py", True),
+        ("helpers/data.py", True),
+        ("helpers/data/loading.py", True),
+        ("helpers/plotting.py", False),
+        ("helpers/plotting/style.py", False),
+        ("helpers/campaign/store.py", False),
+        ("evidence/claims/test_lesson_07.py", True),
+        ("evidence/claims/test_lesson_08.py", False),
+    ],
+)
+def test_what_is_kept_belongs_to_the_code_that_a_claim_runs(evidence, tmp_path, path, matters):
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).touch()
+    assert (tmp_path / path in evidence.sources("claims", "test_lesson_07")) == matters
+
+
+def test_one_lesson_is_printed_and_counted_and_leaves_the_report_alone(evidence, tmp_path, capsys):
+    path = tmp_path / "evidence/claims/test_lesson_07.py"
+    path.write_text(CLAIMS)
+    assert evidence.one_lesson("7") == 2
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[:9] == ["Lesson 07", "", *TABLE]
+    assert "Does not hold: test_a_claim_that_falls\nassert False" in printed
+    assert "Does not hold: test_a_claim_that_nobody_could_try" in printed
+    path.write_text("def test_yes_or_no(): pass")
+    assert evidence.one_lesson("07") == 0
+    assert not (tmp_path / "docs").exists()
+    with pytest.raises(SystemExit, match="there are Lesson 07"):
+        evidence.one_lesson("70")
+
+
+def test_claims_of_the_archive_and_of_methods_have_sections_of_their_own(evidence, tmp_path):
+    for name in ("lesson_07", "archive", "methods"):
+        (tmp_path / f"evidence/claims/test_{name}.py").touch()
+    names = [name for section, name, _ in evidence.studies(False) if section == "claims"]
+    assert list(map(evidence.title, names)) == ["The archive", "Lesson 07", "Methods"]
 
 
 ENSEMBLE = """
@@ -96,12 +161,9 @@ def test_a_study_that_fails_is_an_error_and_leaves_nothing(evidence, tmp_path):
     script = tmp_path / "broken.py"
     script.write_text("print('half of it'); raise SystemExit('no more')")
     with pytest.raises(RuntimeError, match="a study failed: no more"):
-        evidence.run("a study", ["broken.py"])
+        evidence.run("dead_time_ensemble", "a study", ["broken.py"])
     script.write_text("print('all of it')")
-    assert evidence.run("a study", ["broken.py"]) == "all of it\n"
-    (tmp_path / "evidence/claims/test_lesson_01.py").write_text("import nothing_of_this_name")
-    with pytest.raises(RuntimeError, match="nothing_of_this_name"):
-        evidence.run("test_claims_01", ["-m", "pytest", "evidence/claims/test_lesson_01.py"])
+    assert evidence.run("dead_time_ensemble", "a study", ["broken.py"]) == "all of it\n"
 
 
 def test_the_report_in_docs_names_every_study():
@@ -109,5 +171,5 @@ def test_the_report_in_docs_names_every_study():
     report = (ROOT / module.REPORT).read_text(encoding="utf-8")
     for section, name, _ in module.studies(full=False):
         set_up, seed = name.split("-")[1:] if section != "claims" else ("", "")
-        heading = f"Lesson {name[-2:]}" if section == "claims" else f"{set_up}, seed {seed}"
+        heading = module.title(name) if section == "claims" else f"{set_up}, seed {seed}"
         assert f"\n### {heading}\n" in report, name

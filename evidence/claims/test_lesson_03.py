@@ -210,7 +210,7 @@ def sky_monitor(lesson):
     """The real ASM set, with and without its intensity, where it is on this machine."""
     asm = lesson_names("03", "try:\n    asm", given=lesson)
     if asm.asm is None:
-        pytest.skip("needs the real files: call asm.load_asm() once")
+        pytest.skip("needs the real files: call helpers.asm.load_asm() once")
     cells = ("def draw_scores", "KINDS", *(f"if asm is not None:\n    {x}" for x in ("m", "c")))
     change = OTHER_SEEDS | {"random_state=3": "random_state=103"}
     return lesson_names("03", *cells, given=asm, change=change)

@@ -1,31 +1,31 @@
 """What lesson 15 says in words holds for at least five seeds of photons or mocks."""
 
-from dataclasses import replace
+import functools
 
 import numpy as np
 import pytest
 import torch
 
 from course.lesson_cells import run_cells
-from helpers.ccd import ACIS, Events
-from helpers.pile_up import PileUpSimulator
-from helpers.posteriors import convolution, train_posterior
+from helpers.ccd import Events
 
 SEEDS = range(5)
-SETTINGS = dict(exposure=10_000.0, annuli=[0, 1, 2, 4], energies=(0.1, 12.1, 0.04))
+QUICK = [pytest.param(0, marks=pytest.mark.quick), *SEEDS[1:]]
+
+
+def seeded(seed):
+    return seeded(seed)
 
 
 @pytest.fixture(scope="module")
 def lesson():
-    """The names of the lesson: data, functions and simulators, without its mocks and its training."""
-    return run_cells(
-        "15",
-        (
-            "import time", "m82 = ", "def n_close", "n_close = ", "def cell", "def detected_and",
-            "one_pixel = ", "def draw(n", "def piled_spectrum", "channels = ", "LIMITS = ", "def inner_radius",
-            "def king", "cell_area = ", "truth = ", "def rejected_share", "def central_share",
-        ),
+    """The names of the lesson: data, functions and simulators, without its fits and its training."""
+    starts = (
+        "import time", "m82 = ", "def n_close", "def cell", "def detected_and", "one_pixel = ",
+        "def piled_spectrum", "channels = ", "LIMITS = ", "def inner_radius", "def king", "cell_area = ",
+        "truth = ", "def rejected_share", "def central_share",
     )  # fmt: skip
+    return run_cells("15", starts)
 
 
 def test_neighbours_are_missing_in_the_same_frame_and_only_there(lesson, record_property):
@@ -78,7 +78,7 @@ def test_ten_lines_the_formula_and_the_simulator_agree(lesson, seed, record_prop
         detected, piled = lesson["detected_and_piled"](load)
         own = np.random.default_rng(seed)
         energies, photons = lesson["cell"](load, 20_000, lesson["draw"], own)
-        events = lesson["machine"].events(theta, torch.Generator().manual_seed(seed))
+        events = lesson["machine"].events(theta, seeded(seed))
         for name, n, share in (
             ("ten lines", len(energies), np.mean(photons > 1)),
             ("simulator", len(events.energy), (events.n_photons > 1).double().mean().item()),
@@ -91,79 +91,55 @@ def test_ten_lines_the_formula_and_the_simulator_agree(lesson, seed, record_prop
         assert abs(share - piled) < 5 * (piled * (1 - piled) / n) ** 0.5
 
 
-def values_of(lesson, way, counts, f=None):
-    """(n, 3) best parameters of counts (n, 3, 64) by a fit of the lesson."""
-    fit, unpiled, share = lesson["fit"], lesson["unpiled"], lesson["share"]
-    inner = counts[:, :2].sum(1)
-    if way == "plain":
-        results = [fit(c, lambda p: unpiled(p, share[:2].sum()), [-12.0, 1.8, 0.3]) for c in inner]
-    elif way == "Davis":
-        results = [
-            min(
-                (
-                    fit(c, lambda p: lesson["davis"](p, f), [start, 1.8, 0.3, 0.5])
-                    for start in (-12.0, -11.0)
-                ),
-                key=lambda result: result[1],
-            )
-            for c in inner
-        ]
-    else:
-        ring = slice(way, None)
-        results = [
-            fit(c, lambda p: unpiled(p, share[ring].sum()), [-12.0, 1.8, 0.3])
-            for c in counts[:, ring].sum(1)
-        ]
-    return np.array([p[:3] for p, _ in results])
-
-
 @pytest.fixture(scope="module")
 def fitted(lesson):
-    """{(case, way): (5 seeds, 6 mocks, 3)}, with 3 mocks for Davis' model, which takes its time."""
-    found = {}
-    f = lesson["cell_share"]
-    for case, ring in (("mild", 1), ("heavy", 2)):
-        for seed in SEEDS:
-            theta = lesson["truth"][case].expand(6, 3)
-            counts = lesson["acis"](theta, torch.Generator().manual_seed(seed)).double()
-            ways = {"plain": ("plain",), "Davis": ("Davis", f), "ring": (ring,)}
-            if case == "heavy":
-                ways["Davis .95"] = ("Davis", 0.95)
-            for name, (way, *extra) in ways.items():
-                found.setdefault((case, name), []).append(
-                    values_of(lesson, way, counts[: 3 if extra else 6], *extra)
-                )
-    return {key: np.array(values) for key, values in found.items()}
+    """The fits of a seed: {(case, way): (6 mocks, 3)}, with 3 mocks for Davis' model, which takes its time."""
+
+    @functools.cache
+    def fits(seed):
+        change = {
+            "expand(20, 3)": "expand(6, 3)",
+            "manual_seed(7)": f"manual_seed({seed})",
+            "for c in inner\n": "for c in inner[:3]\n",
+            "for f in (0.95, cell_share)": 'for f in (0.95, cell_share)[name == "mild" :]',
+        }
+        found = run_cells("15", ("truth = ", "found = {name"), {**lesson}, change)["found"]
+        titles = ("a plain fit", "Davis' model", "an outer ring")
+        wide = ("a plain fit", "Davis' model with a share of 0.95", *titles[1:])
+        return {
+            (case, title): np.array([p[:3] for p in values])
+            for case, ways in found.items()
+            for title, values in zip(titles if case == "mild" else wide, ways.values(), strict=True)
+        }
+
+    return fits
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_plain_fit_is_too_hard_and_the_others_are_not(fitted, seed, record_property):
-    gamma = {key: values[seed, :, 1] for key, values in fitted.items()}
-    titles = {
-        "plain": "a plain fit",
-        "Davis": "Davis' model",
-        "ring": "an outer ring",
-        "Davis .95": "Davis' model with a share of 0.95",
-    }
-    for (case, name), values in gamma.items():
-        record_property(f"Γ from {titles[name]}, {case}, truth 2.00", float(values.mean()))
-    assert 1.65 < gamma["mild", "plain"].mean() < 1.92
-    assert 1.1 < gamma["heavy", "plain"].mean() < 1.3
+    gamma = {key: values[:, 1] for key, values in fitted(seed).items()}
+    for (case, title), values in gamma.items():
+        record_property(f"Γ from {title}, {case}, truth 2.00", float(values.mean()))
+    plain = gamma["heavy", "a plain fit"]
+    assert 1.65 < gamma["mild", "a plain fit"].mean() < 1.92
+    assert 1.1 < plain.mean() < 1.3
     # "Wrong by many times its scatter"
-    assert 2 - gamma["heavy", "plain"].mean() > 5 * gamma["heavy", "plain"].std(ddof=1)
+    assert 2 - plain.mean() > 5 * plain.std(ddof=1)
     # "As far as the plain fit, in the other direction"
-    assert gamma["heavy", "Davis .95"].mean() > 2.7
-    for key in (("mild", "Davis"), ("heavy", "Davis"), ("mild", "ring"), ("heavy", "ring")):
-        # The scatter of one mock, from all seeds.
-        error = fitted[key][..., 1].std(ddof=1) / len(gamma[key]) ** 0.5
-        assert abs(gamma[key].mean() - 2) < 0.1 + 3 * error
+    assert gamma["heavy", "Davis' model with a share of 0.95"].mean() > 2.7
+    for case in ("mild", "heavy"):
+        for way in ("Davis' model", "an outer ring"):
+            # The scatter of one mock, from all seeds.
+            scatter = np.std([fitted(k)[case, way][:, 1] for k in SEEDS], ddof=1)
+            error = scatter / len(gamma[case, way]) ** 0.5
+            assert abs(gamma[case, way].mean() - 2) < 0.1 + 3 * error
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_cell_formula_errs_on_the_safe_side(lesson, seed, record_property):
     found = {}
     for case, theta in lesson["truth"].items():
-        events = lesson["acis"].events(theta.expand(10, 3), torch.Generator().manual_seed(seed))
+        events = lesson["acis"].events(theta.expand(10, 3), seeded(seed))
         distance = torch.hypot(events.x, events.y)
         n = lesson["acis"].photons(theta).sum().item()
         start = lesson["inner_radius"](
@@ -185,35 +161,26 @@ def test_the_cell_formula_errs_on_the_safe_side(lesson, seed, record_property):
 
 @pytest.fixture(scope="module")
 def npe(lesson):
-    """A network trained on part of the lesson's simulations."""
-    low, high = torch.tensor([-12.7, 1.0, 0.05]), torch.tensor([-11.0, 3.0, 1.0])
-    generator = torch.Generator().manual_seed(1)
-    theta = low + (high - low) * torch.rand(3000, 3, generator=generator).clamp(1e-6, 1 - 1e-6)
-    x = lesson["acis"](theta, generator).sqrt()
-    return train_posterior(
-        theta, x, low, high, generator=generator, embedding=convolution, n_flows=1, patience=5
-    )
-
-
-def observed(lesson, case, detector, seed, n):
-    real = PileUpSimulator(detector, channels=lesson["channels"], **SETTINGS)
-    theta = lesson["truth"][case].expand(n, 3)
-    events = real.events(theta, torch.Generator().manual_seed(seed))
-    return events, real(theta, torch.Generator().manual_seed(seed))
+    """The lesson's network, trained on part of its simulations."""
+    change = {"draw_prior(5000": "draw_prior(3000", "n_flows=1": "n_flows=1, patience=5"}
+    return run_cells("15", "low, high = ", {**lesson}, change)["npe"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_network_is_right_and_narrow_where_pile_up_is_heavy(
     lesson, fitted, npe, seed, record_property
 ):
-    _, counts = observed(lesson, "heavy", ACIS, seed, 30)
-    draws = npe.sample(300, counts.sqrt(), generator=torch.Generator().manual_seed(seed))
+    counts = lesson["acis"](lesson["truth"]["heavy"].expand(30, 3), seeded(seed))
+    draws = npe.sample(300, counts.sqrt(), generator=seeded(seed))
     mean, sd = draws.mean(0), draws.std(0).mean(0)
     off = mean.mean(0) - lesson["truth"]["heavy"]
     for k, name in enumerate(("log flux", "Γ", "N_H [1e22/cm²]")):
         record_property(f"{name}, posterior mean − truth", off[k].item())
     # "The flux several times better than Davis, the index clearly better than the ring"
-    davis, ring = (fitted["heavy", way].reshape(-1, 3).std(0, ddof=1) for way in ("Davis", "ring"))
+    davis, ring = (
+        np.concatenate([fitted(k)["heavy", way] for k in SEEDS]).std(0, ddof=1)
+        for way in ("Davis' model", "an outer ring")
+    )
     flux, gamma = (max(mean[:, k].std(), sd[k]) for k in (0, 1))
     record_property("scatter of the flux, Davis' model / network", float(davis[0] / flux))
     record_property("scatter of Γ, outer ring / network", float(ring[1] / gamma))
@@ -226,25 +193,25 @@ def test_a_network_is_right_and_narrow_where_pile_up_is_heavy(
 def test_the_rejected_see_a_wider_telescope_that_the_network_explains_away(
     lesson, npe, seed, record_property
 ):
-    wider = replace(ACIS, psf_core=1.2 * ACIS.psf_core)
+    change = {"ACIS, absorbed": "replace(ACIS, psf_core=1.2 * ACIS.psf_core), absorbed"}
+    wider = run_cells("15", "channels = ", {**lesson}, change)["acis"]
     n, n_draws, odd, bias = 8, 41, {}, {}
     statistics = lesson["central_share"], lambda events, k: lesson["rejected_share"](events, k, 2.0)
-    for case, detector in (("heavy", ACIS), ("heavy", wider), ("mild", wider)):
+    for case, real in (("heavy", lesson["acis"]), ("heavy", wider), ("mild", wider)):
         # The bias of many mocks, and a look at some of them.
-        events, counts = observed(lesson, case, detector, 10 + seed, 24)
-        draws = npe.sample(n_draws, counts.sqrt(), generator=torch.Generator().manual_seed(seed))
+        theta = lesson["truth"][case].expand(24, 3)
+        events, counts = (see(theta, seeded(10 + seed)) for see in (real.events, real))
+        draws = npe.sample(n_draws, counts.sqrt(), generator=seeded(seed))
         z = ((draws.mean(0) - lesson["truth"][case]) / draws.std(0)).mean(0)
         seen = Events(*(part[events.simulation < n] for part in events))
         some = draws[:, :n].reshape(-1, 3)
-        again = lesson["acis"].events(some, torch.Generator().manual_seed(seed))
+        again = lesson["acis"].events(some, seeded(seed))
         p = [
             (s(again, n_draws * n).reshape(n_draws, n) >= s(seen, n)).double().mean(0)
             for s in statistics
         ]
-        odd[case, detector is wider] = [
-            ((q < 0.025) | (q > 0.975)).double().mean().item() for q in p
-        ]
-        bias[case, detector is wider] = z[1].item()
+        odd[case, real is wider] = [((q < 0.025) | (q > 0.975)).double().mean().item() for q in p]
+        bias[case, real is wider] = z[1].item()
     for (case, is_wider), objects in odd.items():
         where = f"{case}, {'wider' if is_wider else 'as believed'}"
         record_property(f"Γ, estimate − truth in sd, {where}", bias[case, is_wider])
