@@ -58,8 +58,7 @@ def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> T
     """Photon flux per bin of a power law behind gas, of given absorbed flux from 0.5 to 10 keV.
 
     Args:
-        energy_lo: (n_energies,) lower edges, keV; bins must cover 0.5 to 10 keV.
-        energy_hi: (n_energies,) upper edges, keV.
+        energy_lo, energy_hi: (n_energies,) edges of bins that cover 0.5 to 10 keV, keV.
         theta: (..., 3) log10 of the absorbed energy flux from 0.5 to 10 keV [erg/cm²/s], photon index
             Γ, N_H [1e22/cm²].
 
@@ -82,8 +81,7 @@ def absorbed_blackbody(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> T
     """Photon flux per bin of a blackbody behind gas, of given absorbed flux from 0.2 to 2 keV.
 
     Args:
-        energy_lo: (n_energies,) lower edges, keV; bins must cover 0.2 to 2 keV.
-        energy_hi: (n_energies,) upper edges, keV.
+        energy_lo, energy_hi: (n_energies,) edges of bins that cover 0.2 to 2 keV, keV.
         theta: (..., 3) log10 of the absorbed energy flux from 0.2 to 2 keV [erg/cm²/s], kT [keV],
             N_H [1e22/cm²].
 
@@ -135,8 +133,7 @@ def davis_spectrum(
 
     Args:
         photons: (..., n_energies) expected photons in a frame and bin, before the redistribution.
-        energy_lo: (n_energies,) lower edges of bins of equal width, keV.
-        energy_hi: (n_energies,) upper edges, keV.
+        energy_lo, energy_hi: (n_energies,) edges of bins of equal width, keV.
         n_frames: how many frames are added.
         alpha: (...) α, the grade migration parameter, above 0 and up to 1, a number or a tensor.
         psf_fraction: (...) f, 0 to 1.
@@ -148,8 +145,8 @@ def davis_spectrum(
         last bin are left out.
 
     Raises:
-        ValueError: if bins are not of equal width, or do not fit the photons, or there are more than
-            10,000 of these per frame in one region.
+        ValueError: if bins do not fit the photons, or there are more than 10,000 of these per frame
+            in one region.
 
     Example:
         Of one region with one photon per frame, 1 - 1/e = 63 per cent of the frames have an event:

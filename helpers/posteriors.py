@@ -74,12 +74,11 @@ class BoxPosterior:
         """(n, ..., P) draws for data x (..., *shape), each inside the box."""
         data = self._flat(x)
         shares = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
+        parts = data.split(max(1, _DRAWS // n))
         with seeded(generator), torch.no_grad():
             draws = torch.cat(
                 [
-                    torch.cat(
-                        [e.sample(m, some) for some in data.split(max(1, _DRAWS // n))], dim=1
-                    )
+                    torch.cat([e.sample(m, part) for part in parts], dim=1)
                     for e, m in zip(self._estimators, shares, strict=True)
                 ]
             )

@@ -1,6 +1,17 @@
 """What everything that simulates promises, whatever it simulates: one test for all of it."""
 
+import numpy as np
 import torch
+
+
+def seeded(device="cpu", seed=1):
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+def z_score(sample, expected):
+    """How many standard errors the mean over the first dimension is from what it should be."""
+    sample = np.asarray(sample.cpu() if isinstance(sample, torch.Tensor) else sample, dtype=float)
+    return (sample.mean(axis=0) - expected) / (sample.std(axis=0, ddof=1) / len(sample) ** 0.5)
 
 
 def check_simulator(simulate, theta, *, shapes=((), (0,), (3, 4)), random=True, other_memory=()):
@@ -15,8 +26,7 @@ def check_simulator(simulate, theta, *, shapes=((), (0,), (3, 4)), random=True, 
     """
 
     def run(theta, seed=1, simulate=simulate):
-        generator = torch.Generator(device=theta.device).manual_seed(seed)
-        return simulate(theta, generator)
+        return simulate(theta, seeded(theta.device, seed))
 
     before = theta.clone()
     first = run(theta)

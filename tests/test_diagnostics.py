@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from contract import seeded
 from scipy import stats
 from torch import nn
 
@@ -13,13 +14,9 @@ from helpers import diagnostics, posteriors
 SIGMA = 0.5
 
 
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
 @pytest.fixture
 def generator():
-    return seeded(17)
+    return seeded(seed=17)
 
 
 def normal_log_prob(draws, mean, sd):
@@ -88,7 +85,7 @@ def test_the_band_holds_uniform_numbers_as_often_as_it_says(n, probability):
     levels = torch.tensor([0.1, 0.5, 0.9])
     low, high = diagnostics.uniform_band(n, levels, probability)
     counts = [np.rint(n * bound.numpy()) for bound in (low, high)]
-    numbers = torch.rand(4000, n, generator=torch.Generator().manual_seed(n))
+    numbers = torch.rand(4000, n, generator=seeded(seed=n))
     shares = (numbers[..., None] < levels).double().mean(dim=1)
     inside = ((shares >= low - 1e-9) & (shares <= high + 1e-9)).double().mean(dim=0)
     # The bounds themselves are inside, so that a few whole numbers more may be.
@@ -176,7 +173,7 @@ class TestAnomalies:
 
 def test_misspecification_is_found_where_there_is_one():
     """That p-values are uniform if there is none is a claim of evidence/claims/test_methods.py."""
-    generator = torch.Generator().manual_seed(1)
+    generator = seeded(seed=1)
     known = torch.randn(450, 2, generator=generator) * torch.tensor([1.0, 1e-3])
     state = torch.random.get_rng_state()
     shifted = known[:50] + torch.tensor([0.0, 1e-3])
@@ -200,7 +197,7 @@ LOW, HIGH = torch.tensor([-1.0]), torch.tensor([3.0])
 @pytest.fixture(scope="module")
 def posterior():
     """Of a number in a box, seen with an error of 0.1; a poor one: 200 simulations, few epochs."""
-    generator = torch.Generator().manual_seed(3)
+    generator = seeded(seed=3)
     theta = LOW + (HIGH - LOW) * torch.rand(200, 1, generator=generator)
     x = theta + 0.1 * torch.randn(200, 1, generator=generator)
     return posteriors.train_posterior(
@@ -218,7 +215,7 @@ class TestImportanceSampling:
             return -(((theta[:, 0] - x) / 0.1) ** 2) / 2
 
         draws, weights = diagnostics.importance_sample(
-            posterior, torch.tensor([x]), log_likelihood, 20_000, seeded(1)
+            posterior, torch.tensor([x]), log_likelihood, 20_000, seeded(seed=1)
         )
         assert float(weights.sum()) == pytest.approx(1)
         worth = float(1 / weights.square().sum())
@@ -238,7 +235,7 @@ class TestImportanceSampling:
 
         with pytest.raises(diagnostics.TooFewError, match="speak of different data") as refused:
             diagnostics.importance_sample(
-                posterior, torch.tensor([2.0]), log_likelihood, 1000, seeded(1)
+                posterior, torch.tensor([2.0]), log_likelihood, 1000, seeded(seed=1)
             )
         draws, weights = refused.value.estimate
         assert draws.shape == (1000, 1)
@@ -250,5 +247,5 @@ class TestImportanceSampling:
 
         with pytest.raises(diagnostics.TooFewError):
             diagnostics.importance_sample(
-                posterior, torch.tensor([2.0]), log_likelihood, 500, seeded(1)
+                posterior, torch.tensor([2.0]), log_likelihood, 500, seeded(seed=1)
             )

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from contract import seeded, z_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -29,7 +30,7 @@ NORMALISATIONS = {"leahy": "leahy", "fractional": "frac"}  # ours: stingray's
 
 @pytest.fixture
 def generator(device):
-    return torch.Generator(device=device).manual_seed(1)
+    return seeded(device)
 
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
@@ -40,10 +41,6 @@ def dtype(request):
 def broad(frequency):
     """A model with power far above the Nyquist frequency, like that of a real source."""
     return lorentzian(frequency, 0.2, 3.0, 4.0) + power_law_noise(frequency, 0.1, 1.2, 0.1, 10.0)
-
-
-def steep(frequency):
-    return power_law_noise(frequency, 0.05, 3.0, 1.0, 50.0)
 
 
 def flat(frequency):
@@ -67,13 +64,6 @@ def realisations(model, rows, n, generator, device, dtype=torch.float64, bin_siz
 
 def grid(n, **options):
     return torch.arange(1, n // 2 + 1, **options) / (n * BIN)
-
-
-def z_scores(sample, expected):
-    """How many standard errors the mean over the first dimension is from what it should be."""
-    sample = np.asarray(sample)
-    error = sample.std(axis=0, ddof=1) / math.sqrt(len(sample))
-    return (sample.mean(axis=0) - np.asarray(expected)) / error
 
 
 # ---- models
@@ -129,25 +119,13 @@ def test_the_mean_periodogram_is_the_model(device, dtype, generator, n):
     curves = realisations(broad, 20_000, n, generator, device, dtype)
     model = broad(grid(n, dtype=torch.float64)).numpy()
     ratio = raw_powers(curves) / model
-    assert np.abs(z_scores(ratio, 1.0)).max() < 5
+    assert np.abs(z_score(ratio, 1.0)).max() < 5
 
     inner = ratio[:, : (n - 1) // 2]
     assert stats.kstest(2 * inner.ravel(), stats.chi2(2).cdf).pvalue > 1e-4
     if n % 2 == 0:
         assert stats.kstest(ratio[:, -1], stats.chi2(1).cdf).pvalue > 1e-4
     torch.testing.assert_close(curves.mean(dim=-1), torch.ones_like(curves[:, 0]))
-
-
-@pytest.mark.parametrize("n", [64, 65])
-def test_a_line_appears_at_its_own_frequency(device, n):
-    for k in (1, 2, (n - 1) // 2):
-        line = grid(n, device=device, dtype=torch.float64)[k - 1]
-        curve = simulate_light_curves(
-            lambda f, line=line: (f == line).double(), n, BIN, device=device, dtype=torch.float64
-        )
-        frequency, power = averaged_periodogram(curve, BIN, n * BIN, "fractional")
-        assert frequency[power.argmax()] == line
-        torch.testing.assert_close(power.sum(), power.max())
 
 
 @pytest.mark.parametrize("n", [64, 65])
@@ -159,7 +137,7 @@ def test_the_rms_scatters_around_the_model(device, generator, n):
 
     curves = realisations(broad, 4000, n, generator, device)
     variances = curves.var(dim=-1, correction=0).cpu().numpy()
-    assert abs(z_scores(variances, expected)) < 5
+    assert abs(z_score(variances, expected)) < 5
     # Σ w² of independent χ²₂ powers: the scatter that nature has.
     scatter = math.sqrt(
         (weights[:-1] @ model[:-1] ** 2 + model[-1] ** 2 / (2 - n % 2)) / (n * BIN) ** 2
@@ -167,33 +145,6 @@ def test_the_rms_scatters_around_the_model(device, generator, n):
     kurtosis = stats.kurtosis(variances, fisher=False)
     error = scatter * math.sqrt((kurtosis - 1) / (4 * 4000))
     assert abs(variances.std() - scatter) < 5 * error
-
-
-def expected_raw_powers(model, n, longer):
-    """E of the periodogram of n bins of a series with this spectrum on the longer grid: the
-    autocovariance, seen through the triangle of pairs that a window of n bins holds."""
-    long = longer * n
-    frequency = grid(long, dtype=torch.float64)
-    variance = model(frequency).numpy() / (long * BIN)
-    variance[-1] *= 0.5 if long % 2 == 0 else 1.0
-    lags = np.arange(1 - n, n)
-    covariance = np.cos(2 * np.pi * np.outer(lags, frequency.numpy()) * BIN) @ variance
-    pairs = (n - np.abs(lags)) * covariance
-    k = np.arange(1, n // 2 + 1)
-    return np.cos(2 * np.pi * np.outer(k, lags) / n) @ pairs * 2 * BIN / n
-
-
-@pytest.mark.parametrize("n", [64, 65])
-def test_steep_noise_leaks_from_a_piece_of_a_longer_series(device, generator, n):
-    longer = 16
-    curves = realisations(steep, 10_000, longer * n, generator, device)[:, :n]
-    powers, expected = raw_powers(curves), expected_raw_powers(steep, n, longer)
-    assert np.abs(z_scores(powers, expected)).max() < 5
-    # Slope 3 is hidden below the slope 2 of the window's side lobes.
-    frequency, middle = grid(n, dtype=torch.float64), slice(1, n // 8)
-    slope = np.polyfit(np.log(frequency.numpy()[middle]), np.log(expected[middle]), 1)[0]
-    assert -2.2 < slope < -1.8
-    assert expected[-1] > 10 * steep(frequency[-1:])
 
 
 def test_bin_averages_of_a_finer_light_curve_have_the_documented_spectrum(device, generator):
@@ -212,7 +163,7 @@ def test_bin_averages_of_a_finer_light_curve_have_the_documented_spectrum(device
         inside = np.abs(at) * BIN < fine / 2
         kernel = np.sinc(at * BIN) / np.sinc(at * BIN / fine)
         expected += np.where(inside, hard(torch.as_tensor(np.abs(at))).numpy() * kernel**2, 0.0)
-    assert np.abs(z_scores(powers, expected)).max() < 5
+    assert np.abs(z_score(powers, expected)).max() < 5
 
 
 @pytest.mark.parametrize(("sigma", "loss"), [(0.3, 0.0004), (0.4, 0.006), (0.5, 0.024)])
@@ -226,8 +177,8 @@ def test_clipping_costs_the_rms_that_the_docstring_says(device, generator, sigma
     cdf, density = stats.norm.cdf(1 / sigma), stats.norm.pdf(1 / sigma)
     mean, square = cdf + sigma * density, (1 + sigma**2) * cdf + sigma * density
     rms = math.sqrt(square / mean**2 - 1)
-    assert abs(z_scores(clipped.mean(dim=-1).cpu(), mean)) < 5
-    assert abs(z_scores(clipped.square().mean(dim=-1).cpu(), square)) < 5
+    assert abs(z_score(clipped.mean(dim=-1).cpu(), mean)) < 5
+    assert abs(z_score(clipped.square().mean(dim=-1).cpu(), square)) < 5
     assert round(1 - rms / sigma, len(str(loss)) - 2) == loss
 
 
@@ -237,7 +188,7 @@ def test_a_row_of_a_batch_depends_on_its_own_parameters_only(device):
     def simulate(rms):
         return simulate_light_curves(
             lambda f: lorentzian(f, rms, 20.0, 5.0), 33, BIN,
-            generator=torch.Generator(device=device).manual_seed(1), device=device,
+            generator=seeded(device), device=device,
         )  # fmt: skip
 
     batch = simulate(rms)
@@ -267,7 +218,7 @@ def test_constant_poisson_counts_have_the_poisson_level(device, dtype, generator
     # zero: 2 in Leahy normalisation exactly, and 2T E[1/N] in fractional normalisation.
     n_counts = 101 * rate * BIN
     level = 2 if normalisation == "leahy" else 2 / rate * (1 + 1 / n_counts)
-    assert abs(z_scores(power.cpu().double(), level)) < 5
+    assert abs(z_score(power.cpu().double(), level)) < 5
 
 
 @pytest.fixture
@@ -287,17 +238,7 @@ def stingray_light_curve(counts):
 
 
 @pytest.mark.parametrize(("ours", "theirs"), NORMALISATIONS.items())
-@pytest.mark.parametrize("n", [1002, 1003])
-def test_a_periodogram_of_the_whole_is_stingrays(counts, n, ours, theirs):
-    frequency, power = averaged_periodogram(counts[..., :n], BIN, n * BIN, ours)
-    for i in np.ndindex(2, 3):
-        peer = Powerspectrum(stingray_light_curve(counts[i][:n]), norm=theirs)
-        np.testing.assert_allclose(frequency.cpu(), peer.freq, rtol=1e-12)
-        np.testing.assert_allclose(power[i].cpu(), peer.power, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("ours", "theirs"), NORMALISATIONS.items())
-@pytest.mark.parametrize("segment", [0.5, 1.24])
+@pytest.mark.parametrize("segment", [0.5, 1.25, 10.02, 10.03])
 def test_averaged_periodogram_is_stingrays(counts, segment, ours, theirs):
     frequency, power = averaged_periodogram(counts, BIN, segment, ours)
     for i in np.ndindex(2, 3):

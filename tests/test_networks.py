@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from contract import seeded
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
@@ -15,14 +16,10 @@ from helpers.networks import (
 )
 
 
-def seeded(seed=1):
-    return torch.Generator().manual_seed(seed)
-
-
 @pytest.fixture
 def clouds():
     """Two overlapping clouds in three dimensions, one four times as common."""
-    generator = seeded(3)
+    generator = seeded(seed=3)
     y = (torch.rand(1000, generator=generator) < 0.2).long()
     x = torch.randn(1000, 3, generator=generator) + y[:, None] * torch.tensor([1.0, -0.5, 0.0])
     return x, y
@@ -47,7 +44,7 @@ def test_without_hidden_layers_it_is_the_logistic_regression_of_scikit_learn(
 @pytest.mark.parametrize("make", [feed_forward, convolutional])
 def test_it_learns_what_no_straight_line_can(make, device):
     """Whether a bump is narrow or broad, wherever it stands."""
-    generator = seeded(5)
+    generator = seeded(seed=5)
     place = 8 + 24 * torch.rand(600, 1, generator=generator)
     y = (torch.rand(600, generator=generator) < 0.5).long()
     width = torch.where(y == 1, 1.0, 3.0)[:, None]
@@ -79,8 +76,8 @@ def test_the_generator_decides_and_the_global_one_is_left_alone(clouds):
     before = torch.random.get_rng_state()
     outputs = []
     for seed in (1, 1, 2):
-        network = feed_forward(3, 2, generator=seeded(seed))
-        train(network, x, y, generator=seeded(seed), n_epochs=2)
+        network = feed_forward(3, 2, generator=seeded(seed=seed))
+        train(network, x, y, generator=seeded(seed=seed), n_epochs=2)
         outputs.append(probabilities(network, x))
     assert torch.equal(outputs[0], outputs[1])
     assert not torch.equal(outputs[0], outputs[2])
@@ -107,7 +104,7 @@ def test_in_a_pipeline_it_is_the_same_network(clouds, device):
     names = np.array(["one", "other"])[y]
     model = NetworkClassifier(seed=4, device=device, training={"n_epochs": 3, "balanced": False})
     found = clone(model).fit(x.numpy(), names).predict_proba(x.numpy())
-    generator = seeded(4)
+    generator = seeded(seed=4)
     network = feed_forward(3, 2, generator=generator).to(device)
     train(network, x.to(device), y.to(device), generator=generator, n_epochs=3, balanced=False)
     np.testing.assert_array_equal(found, probabilities(network, x.to(device)).cpu())

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from contract import seeded, z_score
 from scipy import stats
 
 from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
@@ -47,18 +48,8 @@ def counting(detector, n_frames, **options):
     return PileUpSimulator(detector, flat, float(n_frames), **options)
 
 
-def seeded(device, seed=1):
-    return torch.Generator(device=device).manual_seed(seed)
-
-
 def load(value, n, device, dtype=torch.float32):
     return torch.full((n, 1), value, device=device, dtype=dtype)
-
-
-def z_score(sample, expected):
-    """How many standard errors the mean over the first dimension is from what it should be."""
-    sample = np.asarray(sample.cpu() if isinstance(sample, torch.Tensor) else sample, dtype=float)
-    return (sample.mean(axis=0) - expected) / (sample.std(axis=0, ddof=1) / len(sample) ** 0.5)
 
 
 def per_simulation(events, mask, n):
