@@ -1,6 +1,8 @@
 """Figures show what they are given, and carry alternative text; tests/test_accessibility.py has their colours."""
 
 import io
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,6 +34,17 @@ def test_show_displays_and_closes(capsys):
 def test_alternative_text_is_in_the_html():
     figure = plotting.Figure(b"png", 'rate > 3, "hard"')
     assert 'alt="rate &gt; 3, &quot;hard&quot;"' in figure._repr_html_()
+
+
+def test_drawing_brings_neither_torch_nor_another_helper():
+    code = "import sys, helpers.plotting; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(run.stdout.split())
+    assert not modules & {"torch", "seaborn", "pandas"}
+    assert {m for m in modules if m.startswith(("helpers", "course"))} == {
+        "helpers",
+        "helpers.plotting",
+    }
 
 
 def test_the_style_is_opted_into():
