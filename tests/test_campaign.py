@@ -2,29 +2,32 @@
 
 import contextlib
 import functools
+import gc
 import itertools
 import json
 import os
 import re
 import resource
-import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import dask
 import numpy as np
 import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 import pytest
 import torch
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client, LocalCluster, Worker
+from distributed.utils import get_mp_context
 
 from helpers import campaign
 from helpers.campaign import CampaignError, coordinator, settings, shards, store
-from helpers.campaign.__main__ import _parser, main
+from helpers.campaign.__main__ import main, parser
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = """
@@ -95,12 +98,6 @@ def start(*arguments, **options):
     return subprocess.Popen(command(*arguments), **pipes | options)
 
 
-def finish(*arguments, **options):
-    process = start(*arguments, **options)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
-
-
 def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
@@ -115,20 +112,12 @@ def shards_of(folder):
 # What a shard is ------------------------------------------------------------------------------
 
 
-def stream(seed, *key):
-    """A torch generator whose Mersenne twister numpy has seeded."""
-    key = np.random.MT19937(np.random.SeedSequence(seed, spawn_key=key)).state["state"]["key"]
-    generator = torch.Generator().manual_seed(0)
-    state = generator.get_state()
-    state[24:5016] = torch.from_numpy(key.astype(np.uint64).view(np.uint8))
-    return generator.set_state(state)
-
-
 def test_shards_are_those_of_a_loop_written_by_hand(run, tmp_path):
     run(text=FRAGILE, shard=40, seed=5)
     for k in range(5):
-        torch.random.set_rng_state(stream(5, k, 0).get_state())
-        theta = torch.rand(40, 2) * torch.tensor([1.0, 2.0]) + torch.tensor([0.0, -1.0])
+        theta = torch.rand(40, 2, generator=shards.stream("cpu", 5, k, 0)) * torch.tensor(
+            [1.0, 2.0]
+        ) + torch.tensor([0.0, -1.0])
 
         def halves(start, stop, theta=theta, k=k):
             part = theta[start:stop]
@@ -138,7 +127,9 @@ def test_shards_are_those_of_a_loop_written_by_hand(run, tmp_path):
                 middle = (start + stop) // 2
                 (x, reasons), (y, more) = halves(start, middle), halves(middle, stop)
                 return x + y, reasons + more
-            noise = torch.randn(stop - start, 3, generator=stream(5, k, 1, start, stop))
+            noise = torch.randn(
+                stop - start, 3, generator=shards.stream("cpu", 5, k, 1, start, stop)
+            )
             x = (part.sum(dim=1, keepdim=True) + noise).numpy()
             bad = part[:, 0].numpy() < 0.02
             x[bad] = np.nan
@@ -157,6 +148,10 @@ def test_shards_are_those_of_a_loop_written_by_hand(run, tmp_path):
 
 
 def test_streams_are_numpys_and_hang_on_every_bit():
+    # Where torch has its Mersenne twister: both seeded alike, these words are numpy's.
+    words = torch.Generator().manual_seed(5).get_state().view(torch.int64)
+    assert (words[3:627].numpy() == np.random.RandomState(5).get_state()[1]).all()
+    # So what `stream` puts there makes torch's numbers those of numpy's generator.
     ours = torch.rand(1000, generator=shards.stream("cpu", 7, 3, 1, 0, 5))
     twister = np.random.MT19937(np.random.SeedSequence(7, spawn_key=(3, 1, 0, 5)))
     # numpy begins with the last word of the state that it has, torch with the first of the next.
@@ -284,7 +279,7 @@ def test_status_names_shards_that_cannot_be_read(run, tmp_path):
     (tmp_path / "made/shards/shard-000002.parquet").write_bytes(b"")
     found = campaign.status(tmp_path / "made")
     assert (found.done, found.damaged) == (180, (2,))
-    assert "damaged, to be simulated anew: 1: 2" in str(found)
+    assert "damaged shards, to be made anew: 1: 2" in str(found)
 
 
 # Refusals --------------------------------------------------------------------------------------
@@ -324,11 +319,11 @@ def test_other_versions_and_sources_are_refused(run, tmp_path, monkeypatch):
     assert known["versions"]["scipy"]
     assert known["versions"]["torch"] == torch.__version__
     own.with_name("heights.py").write_text("HEIGHT = 2.0\n")
-    settings._source.cache_clear()
+    settings.source.cache_clear()
     with pytest.raises(CampaignError, match=rf"sources {name}.heights: \w+ there, \w+ here$"):
         run(text=text)
     own.with_name("heights.py").write_text("HEIGHT = 1.0\n")
-    settings._source.cache_clear()
+    settings.source.cache_clear()
     assert run(text=text).done == 200
     known["versions"]["scipy"] = "0.1"
     stored.write_text(json.dumps(known))
@@ -346,13 +341,9 @@ def test_the_course_is_covered_by_its_sources(tmp_path):
 
 
 def test_a_worker_that_differs_stops_the_run(run, tmp_path, monkeypatch):
-    real = settings.environment
-    other = real(RECIPE, "cpu") | {"versions": {"torch": "0.4"}}
-    answers = itertools.chain([real(RECIPE, "cpu")], itertools.repeat(other))
-    monkeypatch.setattr(shards, "environment", lambda *_: next(answers))
-    with pytest.raises(
-        CampaignError, match=r"(?s)differs from the first.*torch: .* there, 0\.4 here"
-    ):
+    other = settings.environment(RECIPE, "cpu") | {"versions": {"torch": "0.4"}}
+    monkeypatch.setattr(settings, "environment", lambda *_: other)
+    with pytest.raises(CampaignError, match=r"(?s)\(here: .+\).*torch: .* there, 0\.4 here"):
         run()
     assert not shards_of(tmp_path / "made")
 
@@ -533,16 +524,20 @@ def test_commands(run, recipe, tmp_path, capsys, client, monkeypatch):
     )
 
 
-def test_workers_and_gpus():
-    assert coordinator.local_environments("cpu", None, 3, []) == [{}, {}, {}]
-    name = "CUDA_VISIBLE_DEVICES"
-    assert coordinator.local_environments("cuda", 3, 64, ["GPU-a", "GPU-b"]) == [
-        {name: "GPU-a"}, {name: "GPU-b"}, {name: "GPU-a"},
-    ]  # fmt: skip
-    with pytest.raises(CampaignError, match="No GPU is visible"):
-        coordinator.local_environments("cuda", None, 64, [])
+def test_workers_and_gpus(monkeypatch):
+    assert coordinator.local_workers("cpu", 3) == [{}, {}, {}]
     with pytest.raises(CampaignError, match="0 workers"):
-        coordinator.local_environments("cpu", 0, 64, [])
+        coordinator.local_workers("cpu", 0)
+    name = "CUDA_VISIBLE_DEVICES"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for visible, first, second in ("GPU-a,GPU-b", "GPU-a", "GPU-b"), ("", "0", "1"):
+        monkeypatch.setenv(name, visible)
+        found = coordinator.local_workers("cuda", 3)
+        assert found == [{name: first}, {name: second}, {name: first}]
+    assert len(coordinator.local_workers("cuda", None)) == 2
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(CampaignError, match="No GPU is visible"):
+        coordinator.local_workers("cuda", None)
 
 
 def test_the_page(client, tmp_path, monkeypatch, capsys):
@@ -573,80 +568,211 @@ def test_the_page(client, tmp_path, monkeypatch, capsys):
     for block in re.findall(r"```python\n(.*?)```", cluster, re.S):
         compile(block, "docs", "exec")
     (line,) = re.findall(r"^python -m helpers.campaign (.*)", cluster, re.M)
-    assert _parser().parse_args(line.split()).scheduler == "lf.scheduler"
+    assert parser().parse_args(line.split()).scheduler == "lf.scheduler"
     for link in re.findall(r"\]\((?!http)([^)]+)\)", text):
         assert (ROOT / "docs" / link).exists()
     assert "300 of 300 simulations" in capsys.readouterr().out
+
+
+# Ctrl-C ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start_to_end(recipe, tmp_path, monkeypatch):
+    """Run a campaign that starts and closes its own cluster, of threads of this process."""
+    monkeypatch.setattr("distributed.Nanny", lambda *a, env, **options: Worker(*a, **options))
+    options = {"shard": 10, "device": "cpu", "workers": 1, "progress": False}
+    return lambda folder: campaign.run(recipe, tmp_path / folder, 60, **options)
+
+
+def counted(function, *arguments, interrupt=None):
+    """How many functions are called in this thread meanwhile; SIGINT arrives at one of the calls."""
+    n = 0
+
+    def count(frame, event, argument):
+        nonlocal n
+        n += "call" in event
+        if n == interrupt and "call" in event:
+            signal.raise_signal(signal.SIGINT)
+
+    sys.setprofile(count)
+    try:
+        function(*arguments)
+    finally:
+        sys.setprofile(None)
+    return n
+
+
+def test_a_hundred_interrupts(start_to_end, tmp_path):
+    """From before the cluster starts until after it is closed: none is lost, none costs a bit."""
+    start_to_end("warm")
+    whole, n = contents(tmp_path / "warm"), counted(start_to_end, "counted")
+    usual = signal.getsignal(signal.SIGINT)
+    for i in range(100):
+        folder = f"made {i}"
+        with pytest.raises(KeyboardInterrupt):
+            counted(start_to_end, folder, interrupt=1 + i * (n - n // 20) // 100)
+        assert signal.getsignal(signal.SIGINT) is usual
+        if (tmp_path / folder / "shards").exists():
+            assert contents(tmp_path / folder).items() <= whole.items()
+        if i % 10 == 0:
+            assert start_to_end(folder).done == 60
+            assert contents(tmp_path / folder) == whole
+
+
+def test_an_interrupt_where_python_drops_exceptions(start_to_end, monkeypatch):
+    """In a callback of the garbage collector: Dask has one, and Ctrl-C was lost there."""
+    pressed = []
+
+    def press(phase, info):
+        if not pressed and threading.current_thread() is threading.main_thread():
+            pressed.append(phase)
+            signal.raise_signal(signal.SIGINT)
+
+    def collecting(*arguments):
+        gc.callbacks.append(press)
+        gc.collect()
+        return refuse(*arguments)
+
+    refuse = coordinator.refuse_others
+    answers = itertools.chain([refuse], itertools.repeat(collecting))
+    monkeypatch.setattr(coordinator, "refuse_others", lambda *a: next(answers)(*a))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start_to_end("made")
+    finally:
+        gc.callbacks.remove(press)
+    assert pressed == ["start"]
+
+
+def test_a_second_interrupt_ends_at_once(start_to_end, monkeypatch):
+    passed = []
+
+    def a_cluster_that_does_not_come(*_, **__):
+        for i in range(3):
+            passed.append(i)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("distributed.SpecCluster", a_cluster_that_does_not_come)
+    with pytest.raises(KeyboardInterrupt):
+        start_to_end("made")
+    assert passed == [0, 1]
+
+
+def test_in_a_thread_that_may_have_no_signals(run):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(run().done))
+    thread.start()
+    thread.join()
+    assert found == [200]
 
 
 # Processes -------------------------------------------------------------------------------------
 
 
 def descendants(process):
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+    return []
 
 
 def workers_of(process):
-    return [p for p in descendants(process) if "--multiprocessing-fork" in p.cmdline()]
+    family = filter(alive, descendants(process))
+    return {p for p in family if "--multiprocessing-fork" in p.cmdline()}
 
 
 def alive(process):
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-SLEEPY = RECIPE.replace("import torch\n", "import time\n\nimport torch\n").replace(
-    "    return x", "    time.sleep(0.2)\n    return x"
+# It takes as long as the environment says, so that the same recipe can be run to the end in no time.
+SLEEPY = RECIPE.replace("import torch\n", "import os\nimport time\n\nimport torch\n").replace(
+    "    return x", "    time.sleep(float(os.environ.get('SLEEP', 0)))\n    return x"
 )
 
 
-def test_killed_at_random_moments(run, recipe, tmp_path):
-    """SIGKILL for coordinators and workers: the shards are those of an undisturbed run, bit by bit."""
-    text = SLEEPY
-    arguments = ("run", recipe, tmp_path / "killed", "--simulations", 1200, "--shard", 20)
-    recipe.write_text(text)
-    random = np.random.default_rng(1)
-    counts = []
-    for kills in ("worker worker coordinator", "worker coordinator"):
-        process = start(*arguments, "--workers", 2)
-        n = len(shards_of(tmp_path / "killed"))
-        wait_for(lambda n=n: len(shards_of(tmp_path / "killed")) > n)
-        for kill in kills.split():
-            time.sleep(random.uniform(0.0, 1.5))
-            family = descendants(process)
-            if kill == "worker":
-                wait_for(lambda process=process: workers_of(process))
-                workers = workers_of(process)
-                workers[random.integers(len(workers))].kill()
-            else:
-                process.kill()
-                process.communicate()
-                wait_for(lambda family=family: not any(map(alive, family)), 20)
-        counts.append(len(shards_of(tmp_path / "killed")))
-    assert 0 < counts[0] < counts[1] < 60
-    code, out, err = finish(*arguments, "--workers", 1)
-    assert code == 0, err
-    assert "1,200 of 1,200 simulations" in out
-    assert not list(tmp_path.glob("killed/**/.*"))
-    run("undisturbed", 1200, text=text.replace("0.2", "0.0"))
-    theta, x = campaign.load(tmp_path / "killed")
-    expected = campaign.load(tmp_path / "undisturbed")
-    assert torch.equal(theta, expected[0])
-    assert torch.equal(x, expected[1])
-    assert len(theta.unique(dim=0)) == 1200
+@pytest.fixture(scope="module")
+def process():
+    """A client of one process, whose successors come in no time when it is killed."""
+    options = {
+        "distributed.worker.multiprocessing-method": "forkserver",
+        "distributed.scheduler.allowed-failures": 0,
+    }
+    with dask.config.set(options):
+        get_mp_context().set_forkserver_preload(["distributed", "helpers.campaign"])
+        with (
+            LocalCluster(1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
 
 
-def test_a_lost_worker_costs_its_shard_only(recipe, tmp_path):
+def test_killed_and_interrupted(run, recipe, tmp_path, monkeypatch):
+    """SIGKILL for a worker and a run, Ctrl-C for the next: the shards are those of a quiet run."""
+    recipe.write_text(SLEEPY)
+    folder, random = tmp_path / "made", np.random.default_rng(1)
+    monkeypatch.setenv("SLEEP", "0.5")
+    arguments = ("run", recipe, folder, "--simulations", 8000, "--shard", 20, "--workers", 2)
+    first = start(*arguments)
+    wait_for(lambda: len(shards_of(folder)) > 2)
+    family = [psutil.Process(first.pid), *descendants(first)]
+    workers = workers_of(first)
+    assert len(workers) == 2
+    found = campaign.status(folder)
+    assert 60 <= found.done < 8000
+    assert f"process {first.pid}, since " in found.at_work
+    assert 0 < found.rate < 100
+    assert re.search(r"; \d+ simulations/s, \d+:\d\d:\d\d left", str(found))
+    listening = {
+        c.laddr.ip for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+    for worker in workers:
+        variables = worker.environ()
+        assert variables["OMP_NUM_THREADS"] == "1"
+        # With it, as Dask has it, simulators of large arrays take twice as long.
+        assert variables.get("MALLOC_TRIM_THRESHOLD_") == os.environ.get("MALLOC_TRIM_THRESHOLD_")
+    with pytest.raises(CampaignError, match=f"Another run is at work in .*process {first.pid}"):
+        run(simulations=8000)
+
+    min(workers, key=lambda worker: worker.pid).kill()
+    wait_for(lambda: workers_of(first) - workers)
+    time.sleep(random.uniform(0.0, 1.5))
+    family = [psutil.Process(first.pid), *descendants(first)]
+    first.kill()
+    first.communicate()
+    wait_for(lambda: not any(map(alive, family)), 20)
+
+    done = len(shards_of(folder))
+    # A terminal sends Ctrl-C to all processes that run in it.
+    second = start(*arguments, start_new_session=True)
+    wait_for(lambda: len(shards_of(folder)) > done)
+    family = [psutil.Process(second.pid), *descendants(second)]
+    time.sleep(random.uniform(0.0, 0.5))
+    os.killpg(second.pid, signal.SIGINT)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 130
+    assert err.endswith("stopped: the same command goes on from here\n")
+    wait_for(lambda: not any(map(alive, family)))
+    assert campaign.status(folder).at_work == ""
+
+    monkeypatch.delenv("SLEEP")
+    done = len(shards_of(folder))
+    assert run(simulations=8000).done == 8000
+    assert done < 400
+    assert not list(folder.glob("**/.*"))
+    run("undisturbed", 8000)
+    assert contents(folder) == contents(tmp_path / "undisturbed")
+    assert len(campaign.load(folder)[0].unique(dim=0)) == 8000
+
+
+def test_a_lost_worker_costs_its_shard_only(run, process, tmp_path):
     # Shard 3 ends every process that simulates it, shard 5 the first one.
     log = tmp_path / "log"
     prior = shards.read_recipe(RECIPE, "").prior
     number_of = {float(shards.draw(prior, 20, 1, k)[0, 0]): k for k in range(10)}
-    recipe.write_text(
-        RECIPE.replace(
-            "    return x",
-            f"""
+    text = RECIPE.replace("import torch\n", "import os\nimport signal\n\nimport torch\n", 1)
+    deadly = f"""
     number = {number_of}.get(float(theta[0, 0]))
     with open({str(log)!r}, "a+") as file:
         file.seek(0)
@@ -654,65 +780,26 @@ def test_a_lost_worker_costs_its_shard_only(recipe, tmp_path):
         file.write(f"{{number}}\\n")
     if number == 3 or number == 5 and first:
         os.kill(os.getpid(), signal.SIGKILL)
-    return x""",
-        ).replace("import torch\n", "import os\nimport signal\n\nimport torch\n", 1)
-    )
-    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
-    arguments = ("run", recipe, tmp_path / "made", "--simulations", 200, "--shard", 20)
-    code, _, err = finish(*arguments, "--workers", 1, env=environment)
-    assert code == 1
-    assert "error: These shards ended the processes of their workers again and again: 3." in err
+    return x"""
+    with pytest.raises(CampaignError, match=r"ended the processes of .* again and again: 3\."):
+        run(text=text.replace("    return x", deadly), client=process)
     found = campaign.status(tmp_path / "made")
     assert (found.done, found.at_work) == (180, "")
     calls = [line for line in log.read_text().split() if line != "None"]
     assert sorted(calls) == sorted("012334556789")
 
 
-def test_a_full_disk(run, recipe, tmp_path):
+def test_a_full_disk(run, process, tmp_path):
     wide = RECIPE.replace("theta), 3", "theta), 3000")
-    recipe.write_text(wide)
-    arguments = ("run", recipe, tmp_path / "made", "--simulations", 200, "--shard", 20)
-    size = 100_000  # bytes: less than a shard
 
-    def full():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    def limit(size):
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
-    code, _, err = finish(*arguments, "--workers", 1, preexec_fn=full)
-    assert code == 1
-    words = r"error: .*made/shards/shard-\d+\.parquet cannot be written on .*: File too large\. Make room"
-    assert re.search(words, err), err
-    assert "Traceback" not in err
+    process.run(limit, 100_000)  # bytes: less than a shard
+    words = r"made/shards/shard-\d+\.parquet cannot be written on .*: File too large\. Make room"
+    with pytest.raises(CampaignError, match=words):
+        run(text=wide, client=process)
     assert list((tmp_path / "made/shards").iterdir()) == []
-    assert run(text=wide).done == 200
-
-
-def test_two_runs_and_an_interrupt(run, recipe, tmp_path):
-    recipe.write_text(SLEEPY)
-    folder = tmp_path / "made"
-    process = start("run", recipe, folder, "--simulations", 4000, "--shard", 20, "--workers", 1)
-    wait_for(lambda: len(shards_of(folder)) > 2)
-    found = campaign.status(folder)
-    assert 60 <= found.done < 4000
-    assert f"process {process.pid}, since " in found.at_work
-    assert 0 < found.rate < 150
-    assert re.search(r"; \d+ simulations/s, \d+:\d\d:\d\d left", str(found))
-    family = [psutil.Process(process.pid), *descendants(process)]
-    listening = {
-        c.laddr.ip for p in family for c in p.net_connections() if c.status == psutil.CONN_LISTEN
-    }
-    assert listening == {"127.0.0.1"}
-    for worker in workers_of(process):
-        variables = worker.environ()
-        assert variables["OMP_NUM_THREADS"] == "1"
-        # With it, as Dask has it, simulators of large arrays take twice as long.
-        assert variables.get("MALLOC_TRIM_THRESHOLD_") == os.environ.get("MALLOC_TRIM_THRESHOLD_")
-    with pytest.raises(CampaignError, match=f"Another run is at work in .*process {process.pid}"):
-        run(simulations=4000)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "stopped: the same command goes on from here" in err
-    assert "Traceback" not in err
-    wait_for(lambda: not any(map(alive, family)))
-    assert campaign.status(folder).at_work == ""
-    shutil.rmtree(folder)
+    process.run(limit, resource.RLIM_INFINITY)
+    assert run(client=process).done == 200

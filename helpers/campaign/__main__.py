@@ -1,10 +1,13 @@
 """The command line of campaigns: run, status, export."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
 from helpers.campaign import CampaignError, export, run, status
+
+__all__ = ["main", "parser"]
 
 _EXAMPLE = """example:
   python -m helpers.campaign run docs/recipes/dead_time.py lf --simulations 1000000
@@ -15,9 +18,9 @@ _EXAMPLE = """example:
 
 def main(arguments=None) -> int:
     """Do what is asked; returns 0 if all went well, 1 after an error, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = vars(parser().parse_args(arguments))
     try:
-        options.function(options)
+        options.pop("command")(**options)
     except (CampaignError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -27,41 +30,37 @@ def main(arguments=None) -> int:
     return 0
 
 
-def _run(options):
-    given = {name: getattr(options, name) for name in ("shard", "seed", "device", "workers")}
-    what = options.recipe, options.folder, options.simulations
-    if options.scheduler is None:
-        print(run(*what, **given))
-        return
-    from distributed import Client
+def _run(scheduler, **options):
+    with contextlib.ExitStack() as stack:
+        if scheduler is not None:
+            from distributed import Client
 
-    is_file = Path(options.scheduler).is_file()
-    with Client(**{"scheduler_file" if is_file else "address": options.scheduler}) as client:
-        print(run(*what, **given, client=client))
+            kind = "scheduler_file" if Path(scheduler).is_file() else "address"
+            options["client"] = stack.enter_context(Client(**{kind: scheduler}))
+        print(run(**options))
 
 
-def _status(options):
-    print(status(options.folder))
+def _status(folder):
+    print(status(folder))
 
 
-def _export(options):
-    written = export(options.folder, options.out, format=options.format, piece=options.piece)
-    found = status(options.folder)
+def _export(folder, out, **options):
+    written = export(folder, out, **options)
+    found = status(folder)
     print(
-        f"{written:,} simulations in {options.out}; left out: {found.failed:,} that failed, "
+        f"{written:,} simulations in {out}; left out: {found.failed:,} that failed, "
         f"{found.simulations - found.done:,} that are not there yet"
     )
 
 
-def _parser():
-    parser = argparse.ArgumentParser(
-        "python -m helpers.campaign", epilog=_EXAMPLE,
-        description="Large campaigns of simulations that survive a crash: docs/campaigns.md.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    commands = parser.add_subparsers(required=True, metavar="{run,status,export}")
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the three commands."""
+    found = argparse.ArgumentParser("python -m helpers.campaign", epilog=_EXAMPLE)
+    found.description = "Large campaigns of simulations that survive a crash: docs/campaigns.md."
+    found.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = found.add_subparsers(required=True, metavar="{run,status,export}")
     make = commands.add_parser("run", help="simulate what is missing")
-    make.set_defaults(function=_run)
+    make.set_defaults(command=_run)
     make.add_argument("recipe", help="Python file with prior and simulate(theta, generator)")
     make.add_argument("folder", help="of the campaign; on a cluster, one that all workers see")
     make.add_argument("--simulations", type=int, required=True, help="a multiple of the shard size")
@@ -71,15 +70,15 @@ def _parser():
     make.add_argument("--workers", type=int, help="local processes (one for each GPU or core)")
     make.add_argument("--scheduler", help="a Dask scheduler's address, or its file")
     look = commands.add_parser("status", help="how far it is")
-    look.set_defaults(function=_status)
+    look.set_defaults(command=_status)
     look.add_argument("folder")
     write = commands.add_parser("export", help="files of equal size, without failed simulations")
-    write.set_defaults(function=_export)
+    write.set_defaults(command=_export)
     write.add_argument("folder")
     write.add_argument("out", help="folder to make")
     write.add_argument("--format", choices=("parquet", "torch"), default="parquet")
     write.add_argument("--piece", type=int, default=1_000_000, help="simulations in a file (10⁶)")
-    return parser
+    return found
 
 
 if __name__ == "__main__":

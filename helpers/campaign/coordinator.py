@@ -1,28 +1,110 @@
-"""The run of a campaign: shards that are missing go to the workers of a Dask cluster."""
+"""The run of a campaign, which sends what is missing to the workers of a Dask cluster, and how far it is."""
 
 import contextlib
+import fcntl
+import functools
 import itertools
 import json
 import logging
 import os
 import queue
+import signal
+import socket
+import threading
 import time
 import uuid
-from concurrent.futures import CancelledError
+import warnings
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from helpers.campaign.progress import Status, lock, status
-from helpers.campaign.settings import FORMAT, CampaignError, digest, in_a_line, refuse_others
+from helpers.campaign.settings import CampaignError, digest, in_a_line, read_settings, refuse_others
 from helpers.campaign.shards import make, trial
-from helpers.campaign.store import shards_there, write_whole
+from helpers.campaign.store import read_shard, shard_path, shards_there, write_whole
 
-__all__ = ["local_environments", "run"]
+__all__ = ["Status", "local_workers", "run", "status"]
 
+# Changes with anything in this package that changes numbers or files.
+_FORMAT = 1
 # Shards that a scheduler knows of at a time: enough for a thousand workers, little to remember.
 _WINDOW = 1000
+# Failed simulations, or shards, that are shown.
+_FEW = 5
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a campaign is.
+
+    Attributes:
+        folder, simulations: where it is, and how many are asked for.
+        done, failed: how many there are, and how many of these raised or are not finite.
+        failures: the first few of them, in words: shard, row, parameters, reason.
+        damaged: numbers of shards that cannot be read; the next run simulates them anew.
+        at_work, rate: who runs it at this moment, or "", and its simulations per second, or None.
+    """
+
+    folder: Path
+    simulations: int
+    done: int
+    failed: int
+    failures: tuple[str, ...]
+    damaged: tuple[int, ...]
+    at_work: str
+    rate: float | None
+
+    def __str__(self):
+        lines = [f"{self.folder}: {self.done:,} of {self.simulations:,} simulations"]
+        if self.at_work:
+            lines.append(f"at work: {self.at_work}")
+            if self.rate:
+                left = timedelta(seconds=round((self.simulations - self.done) / self.rate))
+                lines[-1] += f"; {self.rate:,.0f} simulations/s, {left} left"
+        elif self.done < self.simulations:
+            lines.append("no run is at work: the same `run` command goes on")
+        if self.damaged:
+            numbers = ", ".join(map(str, self.damaged[:_FEW]))
+            lines.append(f"damaged shards, to be made anew: {len(self.damaged)}: {numbers}")
+        if self.failed:
+            lines.append(f"simulations that failed: {self.failed:,}; the first of them:")
+            lines += [f"  {failure}" for failure in self.failures]
+        return "\n".join(lines)
+
+
+def status(folder) -> Status:
+    """Count what is there of the campaign in this folder, at work or not.
+
+    Reads thetas and reasons; whether x is intact, `run` and those who read all of it find out.
+
+    Raises:
+        CampaignError: if the folder holds no campaign.
+    """
+    settings = read_settings(folder)
+    names, simulations = settings["parameters"], settings["simulations"]
+    at_work, since = _holder(folder)
+    done, new, failed, first, damaged = 0, 0, 0, [], []
+    for number in shards_there(folder, settings):
+        try:
+            table = read_shard(folder, settings, number, [*names, "reason"])
+        except CampaignError:
+            damaged.append(number)
+            continue
+        done += len(table)
+        new += len(table) * (shard_path(folder, number).stat().st_mtime >= since)
+        rows = np.flatnonzero(table["reason"].is_valid())
+        failed += len(rows)
+        for row in rows[: _FEW - len(first)].tolist():
+            *theta, reason = (column[row].as_py() for column in table.columns)
+            theta = ", ".join(f"{name} = {t:.6g}" for name, t in zip(names, theta, strict=True))
+            first.append(f"shard {number}, row {row}: {theta}: {reason}")
+    rate = new / (time.time() - since) if at_work and new else None
+    found = done, failed, tuple(first), tuple(damaged)
+    return Status(Path(folder), simulations, *found, at_work, rate)
 
 
 def run(
@@ -52,22 +134,18 @@ def run(
         recipe: path of the Python file.
         folder: of the campaign; all workers must see it at this path.
         simulations: how many there shall be, a multiple of `shard`; a campaign can grow.
-        shard: simulations in a shard: what is computed in one call and lost in a crash. Seconds to
-            minutes of work.
+        shard: simulations that are computed in one call, and lost in a crash: seconds to minutes.
         seed: of the campaign, 0 or more.
-        device: where theta is: "cpu", "cuda"; by default "cuda" if this machine has a GPU and no
-            client is given.
+        device: where theta is, "cpu" or "cuda"; by default "cuda" if there is a GPU and no client.
         workers: local processes; by default one for each GPU on "cuda", else one for each core.
         client: a `distributed.Client` of the cluster that shall do the work.
         progress: whether to show a bar.
-
-    Returns:
-        The status at the end.
 
     Raises:
         CampaignError: if the folder holds a campaign with other settings, or another run is at work
             in it; if the seed or the recipe cannot be used; if the disk is full; if shards end the
             processes of their workers again and again (after all others are done).
+        KeyboardInterrupt: after Ctrl-C, when the local processes have ended; a second ends at once.
 
     Example:
         >>> import tempfile
@@ -85,10 +163,14 @@ def run(
         >>> found.done, found.failed
         (200, 0)
     """
-    from distributed import KilledWorker
-
     if not isinstance(seed, int) or seed < 0:
         raise CampaignError(f"The seed must be an integer of 0 or more, not {seed!r}.")
+    if shard < 1 or simulations < 1 or simulations % shard:
+        shard = max(1, shard)
+        raise CampaignError(
+            f"{simulations} simulations cannot be cut into shards of {shard}: ask for "
+            f"{max(1, round(simulations / shard)) * shard}, or for other shards."
+        )
     try:
         text = Path(recipe).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -96,30 +178,18 @@ def run(
             f"{recipe} is not a text in UTF-8: {in_a_line(error)}. Save it as UTF-8."
         ) from error
     folder = Path(folder).resolve()
-    if shard < 1 or simulations < 1 or simulations % shard:
-        shard = max(1, shard)
-        raise CampaignError(
-            f"{simulations} simulations cannot be cut into shards of {shard}: ask for "
-            f"{max(1, round(simulations / shard)) * shard}, or for other shards."
-        )
     if device is None:
         device = "cuda" if client is None and torch.cuda.is_available() else "cpu"
-    asked = {
-        "format": FORMAT, "recipe": digest(text), "shard": shard, "seed": seed, "device": device,
-    }  # fmt: skip
-    refuse_others(folder, asked, text, simulations)
+    settings = {"format": _FORMAT, "recipe": digest(text)}
+    settings |= {"shard": shard, "seed": seed, "device": device}
+    refuse_others(folder, settings, text, simulations)
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(lock(folder))
+        finished = stack.enter_context(_finished_or_interrupted())
+        stack.enter_context(_lock(folder))
         if client is None:
             client = stack.enter_context(_local_cluster(device, workers))
-        try:
-            found = _result(client.submit(trial, text, str(folder), seed, device, pure=False))
-        except KilledWorker:
-            raise CampaignError(
-                "simulate ended the process of its worker on a few draws of the prior, again and again."
-            ) from None
-        settings = asked | found
+        settings |= _tried(client, finished, text, str(folder), seed, device)
         # Once more, because it may have begun meanwhile; and now all settings are known.
         refuse_others(folder, settings, text, simulations)
         settings = {"simulations": simulations, "id": digest(json.dumps(settings))} | settings
@@ -131,19 +201,12 @@ def run(
 
         there = shards_there(folder, settings)
         missing = sorted(set(range(simulations // shard)) - set(there))
-        bar = stack.enter_context(
-            tqdm(
-                desc=folder.name,
-                total=simulations,
-                unit="sim",
-                unit_scale=True,
-                smoothing=0,
-                disable=not progress,
-            )
-        )
-        suspects = _work(client, settings, folder, itertools.chain(there, missing), bar)
+        looks = {"desc": folder.name, "total": simulations, "unit": "sim", "unit_scale": True}
+        bar = stack.enter_context(tqdm(**looks, disable=not progress))
+        work = functools.partial(_work, client, finished, settings, folder, bar)
+        suspects = work(itertools.chain(there, missing))
         # One at a time, so that none is blamed for another one that shared its worker.
-        lost = _work(client, settings, folder, iter(suspects), bar, window=1)
+        lost = work(iter(suspects), window=1)
     if lost:
         raise CampaignError(
             "These shards ended the processes of their workers again and again: "
@@ -153,45 +216,64 @@ def run(
     return status(folder)
 
 
-def local_environments(device, workers, n_cpus, gpus) -> list[dict[str, str]]:
-    """Variables of each local worker: one process for each core, or for each GPU, or GPUs in turn.
+@contextlib.contextmanager
+def _finished_or_interrupted():
+    """A queue for futures that are done; Ctrl-C puts one into it whose result is KeyboardInterrupt.
 
-    Args:
-        device, workers: as `run` has them.
-        n_cpus: how many cores there are.
-        gpus: what CUDA_VISIBLE_DEVICES would name.
-
-    Raises:
-        CampaignError: if there is no GPU for "cuda", or fewer than one worker is asked for.
-
-    Example:
-        >>> local_environments("cuda", None, 64, ["0", "2"])
-        [{'CUDA_VISIBLE_DEVICES': '0'}, {'CUDA_VISIBLE_DEVICES': '2'}]
-        >>> local_environments("cpu", 2, 64, ["0", "2"])
-        [{}, {}]
+    An exception that a signal raises wherever the program happens to be is lost where that is in a
+    callback of the garbage collector (Dask has one) or in a `__del__`: the run went on. So it is
+    raised where the queue is read, or at the end. A second Ctrl-C does what it does elsewhere.
     """
+    finished, interrupted, pressed = queue.SimpleQueue(), Future(), threading.Event()
+    interrupted.set_exception(KeyboardInterrupt())
+    usual = signal.getsignal(signal.SIGINT)
+
+    def press(*_):
+        pressed.set()
+        signal.signal(signal.SIGINT, usual)
+        finished.put(interrupted)
+
+    # Python lets no other thread set this; and who has a handler of his own keeps it.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and usual is signal.default_int_handler:
+        signal.signal(signal.SIGINT, press)
+    try:
+        yield finished
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, usual)
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+
+def local_workers(device, workers) -> list[dict[str, str]]:
+    """Variables for each local worker: one for each core, or for each GPU, or GPUs in turn."""
+    from dask.system import CPU_COUNT
+
     if workers is not None and workers < 1:
         raise CampaignError(f"{workers} workers cannot simulate: ask for one or more.")
     if device != "cuda":
-        return [{} for _ in range(workers or n_cpus)]
-    if not gpus:
+        return [{} for _ in range(workers or CPU_COUNT)]
+    n_gpus = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(n_gpus)))
+    if not n_gpus:
         raise CampaignError('No GPU is visible here: use device="cpu", or a machine that has one.')
-    return [{"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} for i in range(workers or len(gpus))]
+    gpus = itertools.cycle(visible.split(","))
+    return [{"CUDA_VISIBLE_DEVICES": next(gpus)} for _ in range(workers or n_gpus)]
 
 
 @contextlib.contextmanager
 def _local_cluster(device, workers):
     """A client of processes on this machine that listen to nobody else."""
     import dask
-    from dask.system import CPU_COUNT
     from distributed import Client, Nanny, Scheduler, SpecCluster
 
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    n_gpus = torch.cuda.device_count()
-    gpus = visible.split(",") if visible and n_gpus else [str(i) for i in range(n_gpus)]
-    environments = local_environments(device, workers, CPU_COUNT, gpus)
     here = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
     worker = here | {"nthreads": 1, "silence_logs": logging.CRITICAL}
+    specification = {
+        i: {"cls": Nanny, "options": worker | {"env": variables}}
+        for i, variables in enumerate(local_workers(device, workers))
+    }
     options = {
         # No second shard waits at a worker, to be lost with the first one.
         "distributed.scheduler.worker-saturation": 1.0,
@@ -201,62 +283,58 @@ def _local_cluster(device, workers):
         # our simulators ran at half their speed.
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set(options))
+    with dask.config.set(options):
         try:
-            cluster = stack.enter_context(
-                SpecCluster(
-                    scheduler={"cls": Scheduler, "options": here},
-                    workers={
-                        i: {"cls": Nanny, "options": worker | {"env": environment}}
-                        for i, environment in enumerate(environments)
-                    },
-                    silence_logs=logging.CRITICAL,
-                )
-            )
+            scheduler = {"cls": Scheduler, "options": here}
+            cluster = SpecCluster(specification, scheduler, silence_logs=logging.CRITICAL)
         except RuntimeError as error:
             raise CampaignError(
                 f"The local workers did not start ({error}): give the same command again. (A script "
                 'needs `if __name__ == "__main__":` before what it does.)'
             ) from error
-        yield stack.enter_context(Client(cluster))
+        with cluster, Client(cluster) as client:
+            yield client
 
 
-def _work(client, settings, folder, shards, bar, window=_WINDOW):
+def _tried(client, finished, *arguments):
+    """The settings that follow from the recipe, and from the worker that tries it."""
+    from distributed import KilledWorker
+
+    future = client.submit(trial, *arguments, pure=False)
+    future.add_done_callback(finished.put)
+    try:
+        return _result(finished.get())
+    except KilledWorker:
+        raise CampaignError(
+            "simulate ended the process of its worker on a few draws of the prior, again and again."
+        ) from None
+
+
+def _work(client, finished, settings, folder, bar, shards, window=_WINDOW):
     """Have these shards made; returns those whose workers died of them, or together with them."""
     from distributed import KilledWorker
 
-    running, finished, lost, failed = {}, queue.SimpleQueue(), [], 0
+    running, lost, failed = {}, [], 0
     group = f"shard-{uuid.uuid4().hex}"
 
     def submit(n):
         for number in itertools.islice(shards, n):
-            future = client.submit(
-                make, str(folder), settings["id"], number, key=(group, number), pure=False
-            )
+            key = group, number
+            future = client.submit(make, str(folder), settings["id"], number, key=key, pure=False)
             running[future] = number
             future.add_done_callback(finished.put)
 
     submit(window)
     while running:
+        future = finished.get()
+        number = running.pop(future, None)
         try:
-            future = finished.get(timeout=1)
-        except queue.Empty:
-            bar.refresh()
-            continue
-        number = running.pop(future)
-        try:
-            is_new, n_failed = _result(future)
+            failed += _result(future)
         except KilledWorker:
             lost.append(number)
         else:
-            if not (is_new or bar.disable):
-                # What was there before is no part of the rate.
-                bar.initial += settings["shard"]
-                bar.start_t = time.time()
             bar.update(settings["shard"])
-            if n_failed:
-                failed += n_failed
+            if failed:
                 bar.set_postfix(failed=failed)
         submit(1)
     return lost
@@ -270,3 +348,39 @@ def _result(future):
         raise CampaignError(
             "The scheduler of the cluster is gone. Start one, then give the same command."
         ) from None
+
+
+@contextlib.contextmanager
+def _lock(folder):
+    """The right to run a campaign, which the system takes back however this process ends."""
+    with Path(folder, "lock").open("a+", encoding="utf-8") as file:
+        for _ in range(20):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)  # somebody may only be asking for the status
+            except OSError as error:
+                why = f"The file system of {folder} has no locks ({error.strerror})"
+                warnings.warn(f"{why}: see to it that no other run is at work there.", stacklevel=3)
+                break
+        else:
+            who, _ = _holder(folder)
+            raise CampaignError(f"Another run is at work in {folder}: {who}. Wait, or end it.")
+        file.truncate(0)
+        file.write(
+            f"{socket.gethostname()}, process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}"
+        )
+        file.flush()
+        yield
+
+
+def _holder(folder):
+    """Who has the lock, in words, and since when; "" and 0 if nobody."""
+    with contextlib.suppress(OSError), Path(folder, "lock").open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            since = os.stat(file.fileno()).st_mtime
+            return file.read() or "a run that has just begun", since
+    return "", 0.0

@@ -6,26 +6,26 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import platform
 import re
+import socket
 import sys
 from pathlib import Path
 
 import torch
 
 __all__ = [
-    "FORMAT",
     "CampaignError",
     "digest",
     "environment",
     "in_a_line",
     "read_settings",
     "refuse_others",
+    "settings_here",
+    "source",
 ]
-
-# Changes with anything in this package that changes numbers or files.
-FORMAT = 1
 
 
 class CampaignError(RuntimeError):
@@ -44,11 +44,7 @@ def digest(text: str) -> str:
 
 
 def read_settings(folder) -> dict:
-    """The settings of the campaign in this folder.
-
-    Raises:
-        CampaignError: if there is none, or its file is damaged.
-    """
+    """The settings of the campaign in this folder."""
     path = Path(folder, "campaign.json")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -61,17 +57,23 @@ def read_settings(folder) -> dict:
         ) from error
 
 
+@functools.lru_cache(maxsize=1)
+def settings_here(folder, identity) -> tuple[dict, str]:
+    """Settings and recipe of a campaign, once this process is found to be as they demand."""
+    settings = read_settings(folder)
+    if settings["id"] != identity:
+        raise CampaignError(f"{folder} was changed while a run is at work in it.")
+    text = Path(folder, "recipe.py").read_text(encoding="utf-8")
+    here = {"recipe": digest(text)} | environment(text, settings["device"])
+    refuse_others(folder, here, text, settings["simulations"])
+    return settings, text
+
+
 def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:
     """See to it that a folder holds the campaign that is asked for, or none yet.
 
-    Args:
-        folder: that of the campaign.
-        asked: some or all of the settings.
-        recipe: its text.
-        simulations: how many there shall be.
-
-    Raises:
-        CampaignError: with all differences, if it holds another one, or something else.
+    The error lists what differs of the settings that are asked for, all or some, of the recipe's
+    text, and of the number of simulations.
     """
     if not Path(folder, "campaign.json").exists():
         foreign = {path.name for path in folder.glob("*")} - {"lock", "recipe.py", "shards"}
@@ -80,8 +82,7 @@ def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:
                 f"{folder} holds no campaign, but other files ({min(foreign)}): name a new folder."
             )
         return
-    there = read_settings(folder)
-    lines = []
+    there, lines = read_settings(folder), []
     for name, here in asked.items():
         was = there.get(name)
         if not isinstance(here, dict):
@@ -90,19 +91,16 @@ def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:
             if here.get(key) != was.get(key):
                 label = f"{name} {key}".strip()
                 lines.append(f"{label}: {was.get(key)} there, {here.get(key)} here")
-    if "recipe" in asked and there["recipe"] != asked["recipe"]:
-        old = Path(folder, "recipe.py").read_text(encoding="utf-8")
-        lines += difflib.unified_diff(
-            old.splitlines(), recipe.splitlines(), "recipe there", "recipe here", lineterm=""
-        )
-    if simulations < there["simulations"]:
-        lines.append(
-            f"simulations: {there['simulations']} there, {simulations} here; a campaign can only grow"
-        )
+    if there["recipe"] != digest(recipe):
+        before = Path(folder, "recipe.py").read_text(encoding="utf-8").splitlines()
+        names = "recipe there", "recipe here"
+        lines += difflib.unified_diff(before, recipe.splitlines(), *names, lineterm="")
+    if simulations < (n := there["simulations"]):
+        lines.append(f"simulations: {n} there, {simulations} here; a campaign can only grow")
     if lines:
+        listed = "\n  ".join([f"(here: {socket.gethostname()})", *lines])
         raise CampaignError(
-            f"{folder} holds a campaign with other settings; take these, or a new folder:\n  "
-            + "\n  ".join(lines)
+            f"{folder} holds a campaign with other settings; take these, or a new folder:\n  {listed}"
         )
 
 
@@ -126,9 +124,9 @@ def environment(recipe: str, device: str) -> dict:
             if {"site-packages", "dist-packages"} & set(Path(origin).parts):
                 packages.add(top)
             elif origin.endswith(".py"):
-                text = _source(origin)
+                text = source(origin)
                 sources[name] = digest(text)
-                texts.append((f"{name}." if spec.submodule_search_locations else name, text))
+                texts.append((spec.parent, text))
     names = {name for package in packages for name in _distributions().get(package, [])}
     versions = {name: importlib.metadata.version(name) for name in sorted(names)}
     versions["python"] = ".".join(platform.python_version_tuple()[:2])
@@ -141,22 +139,19 @@ _distributions = functools.cache(importlib.metadata.packages_distributions)
 
 
 @functools.cache
-def _source(path):
+def source(path) -> str:
     """A file's text, once per process: what a process imported does not change with the file."""
     return Path(path).read_text(encoding="utf-8")
 
 
-def _imported(importer, text):
+def _imported(package, text):
     """What a module's text imports: names of modules, and some of what is in them."""
     for node in ast.walk(ast.parse(text)):
+        names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            package = importer.rsplit(".", node.level)[0] + "." if node.level else ""
-            module = f"{package}{node.module or ''}".strip(".")
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
         for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
+            yield from itertools.accumulate(name.split("."), "{}.{}".format)

@@ -13,27 +13,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers.campaign.settings import (
-    CampaignError,
-    digest,
-    environment,
-    in_a_line,
-    read_settings,
-    refuse_others,
-)
-from helpers.campaign.store import read_shard, shard_path, write_shard
+from helpers.campaign.settings import CampaignError, environment, in_a_line, settings_here
+from helpers.campaign.store import read_shard, write_shard
 
-__all__ = ["draw", "make", "read_recipe", "simulated", "stream", "trial"]
+__all__ = ["draw", "make", "read_recipe", "stream", "trial"]
 
 # The number of a shard that no campaign reaches, for trials, and how many simulations it has.
 _TRIAL, _N_TRIAL = 2**32 - 1, 7
 _NOT_FINITE = "x is not finite"
+# The words of a Mersenne twister in the state of torch's generator on the CPU.
+_TWISTER = slice(3, 3 + 624)
 # Threads of a process share torch's global generator: it works on one shard at a time.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def stream(device, seed: int, *key: int) -> torch.Generator:
     """A generator that hangs on all bits of a campaign's seed and of a key.
+
+    On the CPU, torch takes 32 bits of a seed: of 10⁵ shards two would have the same stream. So the
+    whole state of its Mersenne twister comes from numpy's. tests/test_campaign.py shows where torch
+    has it, and that its random numbers are numpy's.
 
     Example:
         >>> torch.rand(2, generator=stream("cpu", 1, 0, 0))
@@ -43,12 +42,10 @@ def stream(device, seed: int, *key: int) -> torch.Generator:
     generator = torch.Generator(device)
     generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
     if generator.device.type == "cpu":
-        # torch takes 32 bits of a seed: of 10⁵ shards two would have the same stream. So the whole
-        # state of its Mersenne twister comes from numpy's.
-        state = generator.get_state().numpy().copy()
         twister = np.random.MT19937(sequence).state["state"]["key"]
-        state[24 : 24 + 8 * len(twister)].view(np.uint64)[:] = twister
-        generator.set_state(torch.from_numpy(state))
+        words = generator.get_state().view(torch.int64)
+        words[_TWISTER] = torch.from_numpy(twister.astype(np.int64))
+        generator.set_state(words.view(torch.uint8))
     return generator
 
 
@@ -81,7 +78,7 @@ def draw(prior, n: int, seed: int, shard: int) -> Tensor:
         return prior.sample((n,))
 
 
-def simulated(simulate, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Tensor, list]:
+def _simulated(simulate, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Tensor, list]:
     """x (n, N) of these thetas, and n reasons why it is NaN, or None.
 
     In one call; if that raises, in one for each half, and so on until each row that raises is alone.
@@ -95,7 +92,9 @@ def simulated(simulate, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Te
             x = simulate(part.clone(), stream(theta.device, seed, shard, 1, start, stop))
         _check(x, part, n_x)
     except Exception as error:
-        if _is_of_the_machine(error):
+        # Not the simulator's fault, and it might not happen again.
+        of_the_machine = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if of_the_machine or re.search("DefaultCPUAllocator|CUDA error", str(error)):
             raise CampaignError(
                 f"Shard {shard} cannot be simulated on {socket.gethostname()}: {in_a_line(error)}. "
                 "The same command tries again; with fewer workers each has more memory."
@@ -104,7 +103,7 @@ def simulated(simulate, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Te
             return part.new_full((1, n_x or 1), torch.nan), [in_a_line(error)]
         middle = (start + stop) // 2
         (x, reasons), (more_x, more) = (
-            simulated(simulate, theta, n_x, seed, shard, *half)
+            _simulated(simulate, theta, n_x, seed, shard, *half)
             for half in ((start, middle), (middle, stop))
         )
         # In a trial nobody knows yet how wide x is where all raised.
@@ -116,14 +115,7 @@ def simulated(simulate, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Te
 
 
 def trial(text: str, folder: str, seed: int, device: str) -> dict:
-    """Try a recipe on a few draws that no campaign contains.
-
-    Returns:
-        The settings that follow from the recipe and from this worker.
-
-    Raises:
-        CampaignError: if it cannot be used, or the worker does not see the folder.
-    """
+    """Try a recipe on a few draws that no campaign contains; returns the settings that follow."""
     if not Path(folder, "lock").exists():
         raise CampaignError(
             f"The worker on {socket.gethostname()} does not see {folder}: a campaign's folder must "
@@ -139,84 +131,56 @@ def trial(text: str, folder: str, seed: int, device: str) -> dict:
                 f"prior.sample(({_N_TRIAL},)) fails: {in_a_line(error)}."
             ) from error
         names = _names(recipe, theta := thetas[0])
-        tries = [simulated(recipe.simulate, theta.to(device), None, seed, _TRIAL) for _ in range(2)]
-    x, reasons = tries[0]
+        (x, reasons), (again, _) = (
+            _simulated(recipe.simulate, theta.to(device), None, seed, _TRIAL) for _ in range(2)
+        )
     if None not in reasons and _NOT_FINITE not in reasons:
         raise CampaignError(
             f"simulate fails on all of {_N_TRIAL} draws of the prior: {reasons[0]}."
         )
     for what, pair, source in (
         ("prior", thetas, "torch's global generator on the CPU"),
-        ("simulate", [x for x, _ in tries], "the generator that it is given"),
+        ("simulate", (x, again), "the generator that it is given"),
     ):
         if not torch.equal(*(numbers.nan_to_num() for numbers in pair)):
             raise CampaignError(
                 f"The recipe's `{what}` gives other numbers the second time, so that no simulation "
                 f"could be repeated: all its randomness must come from {source}."
             )
-    return {
-        "dtype": str(theta.dtype).removeprefix("torch."),
-        "parameters": names,
-        "size of x": x.shape[1],
-    } | environment(text, device)
+    dtype = str(theta.dtype).removeprefix("torch.")
+    found = {"dtype": dtype, "parameters": names, "size of x": x.shape[1]}
+    return found | environment(text, device)
 
 
-def make(folder: str, identity: str, number: int) -> tuple[bool, int]:
-    """Make a shard unless it is there, intact; returns whether it is new, and how many failures it has."""
+def make(folder: str, identity: str, number: int) -> int:
+    """Make a shard unless it is there, intact; returns how many of its simulations failed."""
     with _ONE_AT_A_TIME:
         torch.set_num_threads(1)
-        settings, text = _checked_settings(folder, identity)
-        if shard_path(folder, number).exists():
-            with contextlib.suppress(CampaignError):
-                table = read_shard(folder, settings, number)
-                return False, len(table) - table["reason"].null_count
+        settings, text = settings_here(folder, identity)
+        with contextlib.suppress(CampaignError):
+            table = read_shard(folder, settings, number)
+            return len(table) - table["reason"].null_count
         recipe = read_recipe(text, str(Path(folder, "recipe.py")))
-        theta = draw(recipe.prior, settings["shard"], settings["seed"], number).to(
-            settings["device"]
-        )
-        x, reasons = simulated(
-            recipe.simulate, theta, settings["size of x"], settings["seed"], number
-        )
+        n, seed, n_x = (settings[name] for name in ("shard", "seed", "size of x"))
+        theta = draw(recipe.prior, n, seed, number).to(settings["device"])
+        x, reasons = _simulated(recipe.simulate, theta, n_x, seed, number)
         write_shard(folder, settings, number, theta, x, reasons)
-        return True, len(reasons) - reasons.count(None)
-
-
-@functools.lru_cache(maxsize=1)
-def _checked_settings(folder, identity):
-    """The campaign's settings and recipe, once this worker is found to be as they demand."""
-    settings = read_settings(folder)
-    text = Path(folder, "recipe.py").read_text(encoding="utf-8")
-    if (settings["id"], settings["recipe"]) != (identity, digest(text)):
-        raise CampaignError(f"{folder} was changed while a run is at work in it.")
-    try:
-        here = environment(text, settings["device"])
-        refuse_others(folder, here, text, settings["simulations"])
-    except CampaignError as error:
-        raise CampaignError(
-            f"The worker on {socket.gethostname()} differs from the first: {error}"
-        ) from None
-    return settings, text
+        return n - reasons.count(None)
 
 
 def _names(recipe, theta):
     """The names of the parameters, if the prior's draws (n, P) are what they should be."""
-    if not (
-        isinstance(theta, Tensor)
-        and theta.ndim == 2
-        and len(theta) == _N_TRIAL
-        and theta.dtype.is_floating_point
-        and bool(theta.isfinite().all())
-    ):
+    is_table = isinstance(theta, Tensor) and theta.ndim == 2 and len(theta) == _N_TRIAL
+    if not (is_table and theta.is_floating_point() and theta.isfinite().all()):
         raise CampaignError(
             f"prior.sample(({_N_TRIAL},)) must be a tensor of shape ({_N_TRIAL}, P) of finite real "
             f"numbers, not {theta!r}"
         )
-    names = list(getattr(recipe, "parameters", ()))
-    names = names or [f"theta_{i}" for i in range(theta.shape[1])]
-    if len(names) != theta.shape[1] or len({*names, "x", "reason"}) != len(names) + 2:
+    n = theta.shape[1]
+    names = list(getattr(recipe, "parameters", ())) or [f"theta_{i}" for i in range(n)]
+    if len(names) != n or len({*names, "x", "reason"}) != n + 2:
         raise CampaignError(
-            f"`parameters` must be {theta.shape[1]} different names, none of them x or reason, "
-            f"not {names}."
+            f"`parameters` must be {n} different names, none of them x or reason, not {names}."
         )
     return names
 
@@ -233,10 +197,3 @@ def _check(x, theta, n_x):
         raise TypeError(
             f"simulate returned {x.dtype} on {x.device}, not {theta.dtype} on {theta.device} as theta"
         )
-
-
-def _is_of_the_machine(error):
-    """Whether this is not the simulator's fault, and might not happen again."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return bool(re.search("DefaultCPUAllocator|CUDA error", str(error)))

@@ -2,9 +2,8 @@
 
 import contextlib
 import os
-import re
-import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,7 @@ from torch import Tensor
 from helpers.campaign.settings import CampaignError, in_a_line, read_settings
 
 __all__ = [
-    "count",
     "export",
-    "failures",
     "load",
     "pieces",
     "read_shard",
@@ -30,13 +27,9 @@ __all__ = [
     "write_whole",
 ]
 
-# Numbers as random as these have no use for a dictionary; the one statistic counts failures.
-_PARQUET = {
-    "compression": "zstd",
-    "use_dictionary": False,
-    "write_statistics": ["reason"],
-    "write_page_checksum": True,
-}
+# Numbers as random as these have no use for a dictionary, nor their columns for statistics.
+_PARQUET = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
+_PARQUET["write_page_checksum"] = True
 
 
 def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
@@ -69,7 +62,7 @@ def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def load(folder) -> tuple[Tensor, Tensor]:
-    """theta (n, P) and x (n, N) of all of a campaign that is there, without the failed simulations.
+    """Read theta (n, P) and x (n, N) of all simulations that are there and did not fail.
 
     Raises:
         CampaignError: if the folder holds no simulation, or a shard is damaged.
@@ -97,18 +90,15 @@ def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> i
     Raises:
         CampaignError: if the folder holds no campaign, a shard is damaged, or `out` exists.
     """
-    names, out = read_settings(folder)["parameters"], Path(out)
-    if format not in ("parquet", "torch") or piece < 1:
-        raise CampaignError(
-            f'format must be "parquet" or "torch", not {format!r}, and piece 1 or more, not {piece}.'
-        )
+    names, out, written = read_settings(folder)["parameters"], Path(out), 0
+    if format not in ("parquet", "torch"):
+        raise CampaignError(f'format must be "parquet" or "torch", not {format!r}.')
     if out.exists():
         raise CampaignError(f"{out} exists: remove it, or export into another folder.")
-    unfinished = out.with_name(out.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    written = 0
-    try:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"{out.name}.unfinished.") as home:
+        unfinished = Path(home, out.name)
+        unfinished.mkdir()
         for i, (theta, x) in enumerate(pieces(folder, piece)):
             path = unfinished / f"piece-{i:05}"
             if format == "torch":
@@ -119,8 +109,6 @@ def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> i
                 pq.write_table(_table(theta, x, names), path.with_suffix(".parquet"), **_PARQUET)
             written += len(theta)
         os.replace(unfinished, out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return written
 
 
@@ -131,58 +119,25 @@ def shard_path(folder, number) -> Path:
 
 def shards_there(folder, settings) -> list[int]:
     """Numbers of the shards that have a file, in order."""
-    found = (
-        re.fullmatch(r"shard-(\d+)\.parquet", p.name) for p in Path(folder, "shards").glob("*")
-    )
+    names = {path.name for path in Path(folder, "shards").glob("*")}
     n_shards = settings["simulations"] // settings["shard"]
-    return sorted(number for match in found if match and (number := int(match[1])) < n_shards)
+    return [number for number in range(n_shards) if shard_path(folder, number).name in names]
 
 
-def count(folder, settings, number) -> int:
-    """How many simulations of a shard failed, as its last lines say.
-
-    Raises:
-        CampaignError: if these cannot be read.
-    """
-    path = shard_path(folder, number)
-    try:
-        group = pq.read_metadata(path).row_group(0)
-        columns = map(group.column, range(group.num_columns))
-        (reason,) = (column for column in columns if column.path_in_schema == "reason")
-        return group.num_rows - reason.statistics.null_count
-    # What is damaged can fail at any step.
-    except Exception as error:
-        raise _damaged(path, error) from error
-
-
-def failures(folder, settings, number) -> list[str]:
-    """The simulations of a shard that failed, in words: where, theta, and why."""
-    table = read_shard(folder, settings, number).drop_columns("x")
-    lines = []
-    for row in np.flatnonzero(table["reason"].is_valid().to_numpy()).tolist():
-        (record,) = table.slice(row, 1).to_pylist()
-        theta = ", ".join(f"{name} = {record[name]:.6g}" for name in settings["parameters"])
-        lines.append(f"shard {number}, row {row}: {theta}: {record['reason']}")
-    return lines
-
-
-def read_shard(folder, settings, number) -> pa.Table:
-    """A shard, if it is intact and what it should be.
-
-    Raises:
-        CampaignError: if it is not.
-    """
+def read_shard(folder, settings, number, columns=None) -> pa.Table:
+    """Some columns of a shard, or all, if they are intact and what they should be."""
     path = shard_path(folder, number)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
-        if not table.schema.equals(_schema(settings, number), check_metadata=True):
-            raise ValueError("it belongs to another campaign or shard")
-        if len(table) != settings["shard"]:
-            raise ValueError(f"it has {len(table)} rows, not {settings['shard']}")
+            if not file.schema_arrow.equals(_schema(settings, number), check_metadata=True):
+                raise ValueError("it belongs to another campaign or shard")
+            if (n := file.metadata.num_rows) != settings["shard"]:
+                raise ValueError(f"it has {n} rows, not {settings['shard']}")
+            return file.read(columns)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
-    return table
+        raise CampaignError(
+            f"{path} is damaged: {in_a_line(error)}. The campaign's `run` command simulates it anew."
+        ) from error
 
 
 def write_shard(folder, settings, number, theta, x, reasons) -> None:
@@ -195,11 +150,7 @@ def write_shard(folder, settings, number, theta, x, reasons) -> None:
 
 
 def write_whole(path, data) -> None:
-    """Write a file whole or not at all, whatever happens in between.
-
-    Raises:
-        CampaignError: if the disk is full, or does not take it for another reason.
-    """
+    """Write a file whole or not at all, whatever happens in between."""
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with unfinished.open("xb") as file:
@@ -214,13 +165,7 @@ def write_whole(path, data) -> None:
         ) from error
     finally:
         with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-
-
-def _damaged(path, error):
-    return CampaignError(
-        f"{path} is damaged: {in_a_line(error)}. The campaign's `run` command simulates it anew."
-    )
+            unfinished.unlink()
 
 
 def _schema(settings, number):
