@@ -1,60 +1,117 @@
 """What all checks share; tests/test_lesson_checks.py holds the tests of the single ones."""
 
+import ast
+import functools
 import math
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from IPython.core.compilerop import CachingCompiler
 
 from course import checks
 from course.checks import Hint, Verdict, array, exercise, function, number, sorting
 
 ELSEWHERE = 3
+# %s is the margin; the second of each pair says whether it is a stub.
+BODIES = {
+    "...": True,
+    "pass": True,
+    "return": True,
+    "return None": True,
+    "return ...": True,
+    "nonlocal outer\n%s...": True,
+    "y = ...\n%sreturn y": True,
+    "y = ...\n%sreturn y + x": True,
+    "y: int = ...\n%sreturn y": True,
+    "y, z = ..., ...\n%sreturn y, z": True,
+    "y = {'a': ..., 'b': ...}\n%sreturn y": True,
+    "for y in x:\n%s    z = ...\n%sreturn z": True,
+    "y = 2 * x\n%sz = ...\n%sreturn y + z": True,
+    "y = ...\n%sreturn [y for y in x]": True,
+    "y = ...\n%sreturn lambda: y": True,
+    "return x": False,
+    "return outer": False,
+    "2 * x": False,
+    "...\n%sreturn x": False,
+    "y = ...\n%sy = 2 * x\n%sreturn y": False,
+    "y = ...\n%sfor y in x:\n%s    pass\n%sreturn y": False,
+    "y = ...\n%sdef y(): return 1\n%sreturn y()": False,
+    "y = ...\n%simport math as y\n%sreturn y": False,
+    "math = ...\n%simport math\n%sreturn math": False,
+    "x[...] = 0\n%sreturn x[..., 0]": False,
+    "y = x[...]\n%sreturn y": False,
+    "y = {'a': ..., 'b': x}\n%sreturn y": False,
+    "def inner(): ...\n%sreturn inner": False,
+    "def inner():\n%s    y = ...\n%s    return y\n%sreturn inner": False,
+    "raise NotImplementedError": False,
+}
 
 
-def stub_with_docstring(x):
-    """Return twice x."""
+@pytest.fixture
+def state(monkeypatch):
+    """What a check that is content with everything says of an answer."""
+    shown = []
+    monkeypatch.setattr(checks, "display", shown.append)
+
+    @exercise("", reference=lambda: None)
+    def check(answer):
+        """Anything."""
+
+    def ask(answer):
+        check(answer)
+        return shown.pop().state
+
+    return ask
 
 
-def stub_with_ellipsis(x):
-    """Return twice x."""
-    ...
+def defined(source, name="f", in_a_notebook=True):
+    """What the source of a cell defines, as IPython runs it; or as `exec` does, which keeps no source."""
+    file = CachingCompiler().cache(source, 0) if in_a_notebook else "<string>"
+    scope = {}
+    exec(compile(source, file, "exec"), scope)
+    return scope[name]
 
 
-def stub_with_pass(x):
-    pass
+@pytest.mark.parametrize("body", BODIES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(
+    st.sampled_from(["", "'Twice x.'", '"""One.\n\n    y = ...\n    """']),
+    st.sampled_from(["", "@cache\n", "@decorated\n", "@decorated\n@cache\n"]),
+    st.sampled_from(["def f(x)", "async def f(x, *, y=..., **rest)", "def f(x: int = 1) -> int"]),
+    st.sampled_from(["f", "partial(f, 1)", "partial(partial(f), 1)"]),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_a_function_is_a_stub_if_its_source_says_so(
+    state, body, docstring, decorators, head, made, lines, kept
+):
+    margin = " " * 8
+    body = body.replace("%s", margin)
+    inside = f"{margin}{docstring}\n{margin}{body}" if docstring else f"{margin}{body}"
+    marked = "".join(f"    {line}\n" for line in decorators.splitlines())
+    source = (
+        "from functools import cache, partial, wraps\n" + "\n" * lines + "def decorated(f):\n"
+        "    return wraps(f)(lambda *x: f(*x))\n"
+        "def f(x): return x  # an earlier one\n"
+        f"def make(outer):\n{marked}    {head}:\n{inside}\n    return {made}\nf = make(1)\n"
+    )
+    stub = BODIES[body.replace(margin, "%s")]
+    wanted = "not attempted" if stub and kept else "right"
+    assert state(defined(source, in_a_notebook=kept)) == wanted
 
 
-def stub_that_returns_ellipsis(x):
-    return ...
+class Methods:
+    def stub(self, x):
+        """Return twice x."""
 
-
-def stub_that_returns_none(x):
-    return None
-
-
-def stub_within_a_function(x):
-    y = ...
-    return y + x
-
-
-def stub_with_defaults(x, *, y=2, **rest): ...
-
-
-def make_stubs(outer):
-    """A stub with a free variable, and one with a variable that an inner function sees."""
-
-    def closure(x):
-        nonlocal outer
-        ...
-
-    def cell(x):
-        y = ...
-        return lambda: y
-
-    return closure, cell
+    def answer(self, x):
+        return 2 * x
 
 
 UNATTEMPTED = {
@@ -62,28 +119,17 @@ UNATTEMPTED = {
     "tuple": (..., ...),
     "list": [...],
     "dict": {"a": ..., "b": ...},
-    "docstring only": stub_with_docstring,
-    "ellipsis": stub_with_ellipsis,
-    "pass": stub_with_pass,
-    "return ...": stub_that_returns_ellipsis,
-    "return None": stub_that_returns_none,
-    "y = ...": stub_within_a_function,
-    "keywords": stub_with_defaults,
-    "closure": make_stubs(1)[0],
-    "cell": make_stubs(1)[1],
     "lambda": lambda x: ...,
+    "lambda that returns None": lambda x: None,
     "lambda with a default": lambda x=ELSEWHERE: ...,
+    "method": Methods().stub,
+    "method of the class": Methods.stub,
+    "partial": functools.partial(Methods().stub, 1),
 }
 
 
 def forgets_return(x):
     2 * x
-
-
-def indexes_with_ellipsis(x):
-    x[...] = 0
-    first = x[...]
-    return first, x[..., 0]
 
 
 ATTEMPTED = {
@@ -94,25 +140,47 @@ ATTEMPTED = {
     "one of two": (1, ...),
     "one of two keys": {"a": 1, "b": ...},
     "array": np.array([...], dtype=object),
-    "forgotten return": forgets_return,
-    "ellipsis as an index": indexes_with_ellipsis,
     "constant": lambda x: 1,
     "global": lambda x: ELSEWHERE,
     "argument": lambda x: x,
+    "ellipsis as an index": lambda x: x[...],
     "closure": (lambda y: lambda x: y)(...),
+    "one of two in a line": [lambda x: ..., lambda x: 2 * x][1],
+    "method": Methods().answer,
+    "partial": functools.partial(forgets_return, 1),
+    "partial of a built-in": functools.partial(int, base=2),
+    "instance": Methods(),
+    "class": Methods,
     "built-in": len,
-    "class": int,
 }
 
 
 @pytest.mark.parametrize("answer", UNATTEMPTED.values(), ids=UNATTEMPTED)
-def test_unattempted(answer):
-    assert checks._unattempted(answer)
+def test_unattempted(state, answer):
+    assert state(answer) == "not attempted"
 
 
 @pytest.mark.parametrize("answer", ATTEMPTED.values(), ids=ATTEMPTED)
-def test_attempted(answer):
-    assert not checks._unattempted(answer)
+def test_attempted(state, answer):
+    assert state(answer) == "right"
+
+
+def test_a_cell_that_no_python_can_read_is_no_stub(state):
+    stub = defined("def f(x): ...\n")
+    file = stub.__code__.co_filename
+    checks.linecache.cache[file] = (9, None, ["def f(x): ...\n", "!ls\n"], file)
+    assert state(stub) == "right"
+
+
+def test_no_check_reads_byte_code():
+    """Its names and their order change with every Python."""
+    for path in Path(checks.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & {"dis", "opcode"}, path.name
+            elif isinstance(node, ast.Attribute):
+                assert node.attr not in ("co_code", "co_consts"), path.name
 
 
 @pytest.fixture

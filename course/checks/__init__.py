@@ -9,11 +9,12 @@ which shows one of three verdicts (right, not yet, not attempted) and returns th
 the course's own where it is not, so that the rest of a notebook always runs.
 """
 
+import ast
 import contextlib
-import dis
 import functools
 import html
-import itertools
+import inspect
+import linecache
 import math
 import numbers
 import types
@@ -87,17 +88,17 @@ def exercise(title, reference):
     42
     """
 
-    def decorate(inspect):
+    def decorate(examine):
         course_answer = functools.cache(reference)
 
-        @functools.wraps(inspect)
+        @functools.wraps(examine)
         def check(answer=...):
             if _unattempted(answer):
                 state, message = NOT_ATTEMPTED, "Fill in the cell and run it again."
             else:
                 state, message = RIGHT, ""
                 try:
-                    inspect(answer)
+                    examine(answer)
                 except Hint as hint:
                     state, message = NOT_YET, str(hint)
                 except Exception as error:
@@ -117,23 +118,104 @@ def exercise(title, reference):
 
 def _unattempted(answer):
     """Whether the answer is still the stub: `...`, a container of it, or a function whose body is one."""
-    if isinstance(answer, types.FunctionType):
-        # The compiler drops a docstring, a bare `...` and `pass`: only `return None` is left of a
-        # stub. In a longer function the stub is `name = ...`.
-        ignored = ("RESUME", "NOP", "COPY_FREE_VARS")
-        kept = [step for step in dis.get_instructions(answer) if step.opname not in ignored]
-        return all(
-            step.opname.startswith(("LOAD_CONST", "RETURN")) and step.argval in (None, ...)
-            for step in kept
-        ) or any(
-            step.argval is ... and following.opname.startswith(("STORE_FAST", "STORE_DEREF"))
-            for step, following in itertools.pairwise(kept)
-        )
-    if isinstance(answer, dict):
-        return bool(answer) and all(value is ... for value in answer.values())
-    if isinstance(answer, (tuple, list)):
-        return bool(answer) and all(value is ... for value in answer)
-    return answer is ...
+    if isinstance(answer, (dict, tuple, list)):
+        values = list(answer.values() if isinstance(answer, dict) else answer)
+        return bool(values) and all(value is ... for value in values)
+    while isinstance(answer, functools.partial):
+        answer = answer.func
+    if isinstance(answer, types.MethodType):
+        answer = answer.__func__
+    if isinstance(answer, _DECORATED):
+        answer = inspect.unwrap(answer)
+    return answer is ... or (isinstance(answer, types.FunctionType) and _is_stub(answer))
+
+
+_DECORATED = (types.FunctionType, type(functools.cache(len)))
+
+
+def _is_stub(function):
+    """Whether the source of a function says so; where there is no source, it is no stub.
+
+    IPython keeps the source of each cell where Python looks for that of a file.
+    """
+    code = function.__code__
+    source = "".join(linecache.getlines(code.co_filename, function.__globals__))
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    found = [node for node in ast.walk(tree) if _defines(node, code)]
+    # Of several lambdas in a line nobody knows which one it is.
+    return bool(found) and all(map(_has_a_gap, found))
+
+
+def _defines(node, code):
+    """Whether the code of a function comes from this node of the syntax tree, by name and line."""
+    if isinstance(node, ast.Lambda):
+        return (code.co_name, code.co_firstlineno) == ("<lambda>", node.lineno)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        first = min(part.lineno for part in (node, *node.decorator_list))
+        return (code.co_name, code.co_firstlineno) == (node.name, first)
+    return False
+
+
+def _has_a_gap(function):
+    """Whether a function does nothing, or leaves a name at `...` that it sets nowhere else."""
+    if isinstance(function, ast.Lambda):
+        return _is_gap(function.body, or_none=True)
+    if all(map(_does_nothing, function.body)):
+        return True
+    own = [node for statement in function.body for node in _within(statement)]
+    gaps = [n for n in own if isinstance(n, (ast.Assign, ast.AnnAssign)) and _is_gap(n.value)]
+    left = [_bound(node) for gap in gaps for node in ast.walk(gap)]
+    bound = [_bound(node) for node in own]
+    return any(name and bound.count(name) == left.count(name) for name in left)
+
+
+def _bound(node):
+    """The name that a node gives to something."""
+    match node:
+        case (
+            ast.Name(id=name, ctx=ast.Store())
+            | ast.FunctionDef(name=name)
+            | ast.ClassDef(name=name)
+            | ast.alias(asname=str(name))
+            | ast.alias(name=name)
+        ):
+            return name
+
+
+def _does_nothing(statement):
+    match statement:
+        case ast.Pass() | ast.Global() | ast.Nonlocal() | ast.Expr(value=ast.Constant()):
+            return True  # a docstring and `...` are such expressions
+        case ast.Return(value=value):
+            return value is None or _is_gap(value, or_none=True)
+    return False
+
+
+def _is_gap(value, or_none=False):
+    """Whether an expression is `...`, or a container of it; or, if that is allowed, `None`."""
+    match value:
+        case ast.Constant(value=constant):
+            return constant is ... or (or_none and constant is None)
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Dict(values=elements):
+            return bool(elements) and all(map(_is_gap, elements))
+    return False
+
+
+def _within(node):
+    """A node and those below it, but for what functions, classes and comprehensions keep to themselves."""
+    yield node
+    if not isinstance(node, _SCOPES):
+        for child in ast.iter_child_nodes(node):
+            yield from _within(child)
+
+
+_SCOPES = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
 
 
 @contextlib.contextmanager
