@@ -1,10 +1,13 @@
 # The course in two commands: `make lab` opens it, `make test` proves it.
-# Each target first makes .venv, if it is missing or older than pyproject.toml or constraints.txt.
+# Each target first makes .venv, if it is missing, of another folder, or older than pyproject.toml or constraints.txt.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
-# The package index that pytorch.org names for your system without a GPU: it saves Linux 2.5 GB of CUDA.
+# Where PyTorch comes from: the address of a package index; none: from where the rest comes; empty: from CPU_INDEX on
+# Linux without an NVIDIA driver, which saves it 3.7 GB of CUDA.
 TORCH_INDEX ?=
+# The index that pytorch.org names for Linux without a GPU.
+CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 LESSON ?=
 PROSE ?=
 LESSONS ?=
@@ -13,8 +16,13 @@ FULL ?=
 LAB_OPTIONS ?=
 bin := .venv/bin
 pip = $(bin)/python -m pip install --disable-pip-version-check --constraint $(CONSTRAINTS)
+# Alone: the index of PyTorch need not have what constraints.txt wants of the packages that torch itself needs.
+pip_torch = $(pip) --no-deps --index-url
 # Jupyter asks whoever runs it as root, in a container say, for this word.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+# Scripts in .venv begin with the folder that they were made in, which .ready names.
+moved := $(shell [ ! -e .venv/.ready ] || [ "$$(cat .venv/.ready)" = "$$(pwd -P)" ] || echo moved)
+FOLDERS := binder course data docs evidence helpers lessons notebooks solutions tests
 
 .PHONY: help lab test browser-test notebooks slides data bench evidence check-env clean
 
@@ -49,24 +57,38 @@ bench: .venv/.ready  ## how fast the simulators are, beside their peers; about t
 	@$(bin)/python evidence/speed_dead_time.py
 	@$(bin)/python evidence/speed_pile_up.py
 
-evidence: .venv/.ready  ## rerun what the course claims, into docs/evidence.md; seven minutes on two quiet cores (FULL=1: half an hour)
-	@$(bin)/python evidence/report.py $(if $(FULL),--full)
+evidence: .venv/.ready  ## rerun all claims, into docs/evidence.md: 7 minutes (FULL=1: 32); a lesson or simulator changed: LESSON=07
+	@$(bin)/python evidence/report.py $(if $(FULL),--full) $(if $(LESSON),--lesson $(LESSON))
 
 check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy
 	@$(bin)/python -m course.check_env
 
-clean:  ## remove the virtual environment and all caches
-	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove .venv, all caches, build/ and slides/; notebooks stay, and JupyterLab's last checkpoints of them
+	rm -rf .venv build slides __pycache__ *.egg-info .hypothesis .pytest_cache .ruff_cache .virtual_documents sbi-logs
+	find $(wildcard $(FOLDERS)) -type d \( -name __pycache__ -o -name '*.egg-info' -o -name .hypothesis \
+	  -o -name .pytest_cache -o -name .ruff_cache -o -name .virtual_documents -o -name sbi-logs \) \
+	  -prune -exec rm -rf {} +
 
-.venv/.ready: pyproject.toml $(wildcard $(CONSTRAINTS))
+.PHONY: moved
+moved:
+	@echo "This folder was moved or copied after .venv was made, and .venv names the old one: it is made anew."
+	@rm -rf .venv
+
+.venv/.ready: pyproject.toml $(wildcard $(CONSTRAINTS)) $(moved)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "The course needs Python 3.11 or newer, and $(PYTHON) is `$(PYTHON) --version 2>&1`."; \
 	  echo "Name another one: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv .venv || { \
 	  echo "Python's venv module is missing or broken. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
-	@echo "Installing the course's packages into .venv: about 2.5 GB, two to five minutes, once."
-	$(if $(TORCH_INDEX),$(pip) --index-url $(TORCH_INDEX) torch)
+	@echo "Installing the course's packages into .venv, once: two to five minutes; 2.4 GB, with CUDA 6.1 GB."
+ifeq ($(TORCH_INDEX),)
+	@index=`$(bin)/python course/torch_index.py $(CPU_INDEX)`; [ -z "$$index" ] || { \
+	  echo "No NVIDIA driver is here: PyTorch comes without CUDA, from $$index (TORCH_INDEX=none: with it)."; \
+	  $(pip_torch) $$index torch || echo "That failed. PyTorch comes with the other packages, and with CUDA."; }
+else ifneq ($(TORCH_INDEX),none)
+	$(pip_torch) $(TORCH_INDEX) torch
+endif
 	$(pip) --editable '.[dev]'
 	@$(bin)/python -m ipykernel install --sys-prefix --name python3 --display-name "X-ray timing course" >/dev/null
 	@mkdir -p .venv/share/jupyter/lab/settings && cp binder/overrides.json .venv/share/jupyter/lab/settings
-	@touch $@
+	@pwd -P >$@

@@ -7,11 +7,12 @@ import hashlib
 import importlib
 import importlib.metadata
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
-__all__ = ["data_files", "devices", "main", "packages", "pins"]
+__all__ = ["data_files", "devices", "folder", "main", "packages", "pins"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 # Where the name to import is not the name to install.
@@ -40,6 +41,27 @@ def packages():
         release = version.split("+")[0]  # 2.13.0+cpu is a build of 2.13.0
         wanted = tested.get(name, release)
         yield True, name, version if release == wanted else f"{version} (tested with {wanted})"
+
+
+def folder():
+    """Yield one line: from which folder a notebook imports `helpers`, as this one may have been moved or copied."""
+    code = (
+        "from importlib.util import find_spec; print(getattr(find_spec('helpers'), 'origin', ''))"
+    )
+    started = subprocess.run(
+        [sys.executable, "-c", code], cwd=_ROOT / "notebooks", capture_output=True, text=True
+    )
+    found = started.stdout.strip()
+    place = Path(found).resolve().parent.parent
+    if found and place == _ROOT:
+        yield True, "helpers", f"from {place}"
+    # On a server all may share one installation, from somebody else's clone; .venv is for its own folder.
+    elif found and not Path(sys.prefix).resolve().is_relative_to(_ROOT):
+        yield True, "helpers", f"from {place}, not from {_ROOT}"
+    else:
+        where = f"come from {place}" if found else "are not found"
+        remedy = "remedy: `make lab`, or with conda `pip install --no-deps -e .`"
+        yield False, "helpers", f"{where} in notebooks: was this folder moved or copied? {remedy}"
 
 
 def devices():
@@ -84,7 +106,7 @@ def main():
     failures = 0
     version = ".".join(map(str, sys.version_info[:3]))
     python = [(sys.version_info >= (3, 11), "python", f"{version}; the course needs 3.11 or newer")]
-    for group in (python, packages(), devices(), data_files()):
+    for group in (python, packages(), folder(), devices(), data_files()):
         for ok, name, found in group:
             failures += not ok
             print(f"{'OK  ' if ok else 'FAIL'}  {name:<34} {found}")
