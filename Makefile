@@ -1,5 +1,5 @@
 # The course in two commands: `make lab` opens it, `make test` proves it.
-# Each target first makes .venv, if it is missing, older than pyproject.toml or constraints.txt, or made in another folder.
+# Each target first makes .venv, if it is missing, of another folder, or older than pyproject.toml or constraints.txt.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
