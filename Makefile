@@ -22,7 +22,7 @@ pip_torch = $(pip) --no-deps --index-url
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Scripts in .venv begin with the folder that they were made in, which .ready names.
 moved := $(shell [ ! -e .venv/.ready ] || [ "$$(cat .venv/.ready)" = "$$(pwd -P)" ] || echo moved)
-FOLDERS := binder course data docs evidence helpers lessons notebooks solutions tests
+FOLDERS := binder course data docs evidence findings helpers lessons notebooks solutions tests
 
 .PHONY: help lab test browser-test notebooks slides data bench evidence check-env clean
 

@@ -24,7 +24,6 @@ __all__ = [
     "corner",
     "coverage",
     "distributions",
-    "draw_over",
     "hardness_intensity",
     "heat_map",
     "line_style",
@@ -103,23 +102,6 @@ def show(figure, alt, *, colours=None):
         png = io.BytesIO()
         image.save(png, format="png", optimize=True)
     display(Figure(png.getvalue(), " ".join(alt.split())))
-
-
-def draw_over(right, yours, *, label, alt, **axes):
-    """Show a learner's curve thin over the right one, which is thick and grey.
-
-    Args:
-        right, yours: pairs of positions (n,) and values (n,).
-        label: whose the right curve is.
-        alt: what is to be seen, in words.
-        **axes: settings of the axes, such as xlabel, ylabel, xscale.
-    """
-    figure, ax = plt.subplots(figsize=(6, 2.6))
-    ax.plot(*right, color="0.7", linewidth=4, label=label)
-    ax.plot(*yours, linewidth=1, label="yours")
-    ax.set(**axes)
-    ax.legend()
-    show(figure, alt=alt)
 
 
 def mark_guess(ax, guess, axis="x"):

@@ -4,10 +4,9 @@ import warnings
 
 import numpy as np
 
-from helpers import data, plotting
+from course.checks import Hint, array, draw_over, exercise, function, number, sorting
+from helpers import data
 from helpers.spectra import power_law
-
-from . import Hint, array, exercise, function, number, sorting
 
 __all__ = [
     "excess_variance",
@@ -104,7 +103,7 @@ def leahy_periodogram(answer):
         right_frequency, right_power = _stingray_periodogram(counts, bin_size)
         frequency, power = frequency[: len(right_frequency)], power[: len(right_power)]
         if n == 512:
-            plotting.draw_over(
+            draw_over(
                 (right_frequency, right_power),
                 (frequency, power),
                 label="stingray",

@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from course.checks import Hint, array, exercise, explained, function, number, sorting
-from helpers import plotting
+from course.checks import Hint, array, draw_over, exercise, explained, function, number, sorting
 from helpers.dead_time import filter_events
 from helpers.dead_time_theory import white_noise
 
@@ -174,7 +173,7 @@ def noise(answer):
 
 
 def _draw_over(frequency, yours, ours):
-    plotting.draw_over(
+    draw_over(
         (frequency, ours),
         (frequency, yours),
         label="ours",

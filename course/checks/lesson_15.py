@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from course.checks import Hint, array, exercise, explained, function, number, sorting
-from helpers import plotting
+from course.checks import Hint, array, draw_over, exercise, explained, function, number, sorting
 from helpers.ccd import Events
 
 __all__ = [
@@ -265,7 +264,7 @@ def piled_spectrum(answer):
 
 
 def _draw_over(yours, right):
-    plotting.draw_over(
+    draw_over(
         (np.arange(1, len(right) + 1), right),
         (np.arange(1, len(right) + 1), yours),
         label="ours",
