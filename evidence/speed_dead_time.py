@@ -6,25 +6,20 @@ Prints a table and draws docs/dead_time_speed.png. All of it runs on one core, w
 is the best of several.
 """
 
-import argparse
-import platform
-import resource
-import time
-import warnings
 from pathlib import Path
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from speed import begin, best, peak_memory, row
 from stingray import EventList, Lightcurve, Powerspectrum
 from stingray.filters import filter_for_deadtime
 
-from helpers import plotting
 from helpers.dead_time import DeadTimeSimulator, count_detected, filter_events
 
 TAU, EXPOSURE, BIN = 2.5e-3, 10.0, 5e-3
 THETA = (0.4, 20.0, 10.0, 1000.0)
+FIGURE = Path(__file__).parents[1] / "docs/dead_time_speed.png"
 
 
 def published_recipe(theta, generator, fine=1e-5):
@@ -62,30 +57,12 @@ def published_recipe(theta, generator, fine=1e-5):
     return Powerspectrum(total, norm="frac").power
 
 
-def best(call, repeats=5):
-    """Seconds of the fastest of several calls, after one that warms up."""
-    call()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
-
-
 def thetas(n, device, rate=THETA[-1]):
     return torch.tensor((*THETA[:3], rate), device=device).expand(n, 4)
 
 
-def row(what, value, target):
-    print(f"| {what} | {value} | {target} |", flush=True)
-
-
 def growth(device, generator):
     """Seconds against simulations, exposure and incident rate: one panel each, with a line of slope 1."""
-    plotting.use_course_style()
     figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, constrained_layout=True)
     panels = {
         "simulations": ([64, 256, 1024, 4096, 16384], lambda v: (DeadTimeSimulator(), thetas(v, device))),
@@ -107,22 +84,17 @@ def growth(device, generator):
         ax.set_xlabel(label)
     axes[0].set_ylabel("time (s)")
     axes[0].legend()
-    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+    figure.savefig(FIGURE, dpi=110)
 
 
 def main(device):
     generator = torch.Generator(device=device).manual_seed(1)
-    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "CPU"
-    print(f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
-    print("| what | measured | target |\n|---|---|---|")
-    # Everything on one core: the steps are too small for two to share them.
-    torch.set_num_threads(1)
     n, simulate = 4096, DeadTimeSimulator(segment=None)
     ours = best(lambda: simulate(thetas(n, device), generator)) / n
     numpy_generator = np.random.default_rng(1)
     theirs = best(lambda: published_recipe(THETA, numpy_generator), 3)
-    row("(a) one LF simulation, ms", f"{ours * 1e3:.3f}", "")
-    row("(a) the published recipe, ms", f"{theirs * 1e3:.0f}", "")
+    row("(a) one LF simulation, ms", f"{ours * 1e3:.3f}")
+    row("(a) the published recipe, ms", f"{theirs * 1e3:.0f}")
     row("(a) ratio, one core each", f"{theirs / ours:.0f}", "500; aim 1000")
 
     times = np.sort(np.random.default_rng(1).uniform(0, 1000, 1_000_000))
@@ -143,11 +115,10 @@ def main(device):
     draw = best(lambda: torch.rand(rows_, bins, generator=generator, device=device), 3)
     log = best(lambda: torch.empty(rows_, bins, device=device).exponential_(generator=generator), 3)
     per_bin = 1e9 / (rows_ * bins)
-    row("(c) count_detected, ns per bin", f"{walk * per_bin:.1f}", "")
+    row("(c) count_detected, ns per bin", f"{walk * per_bin:.1f}")
     row(
         "(c) its uniform numbers alone; exponential ones",
         f"{draw * per_bin:.1f}; {log * per_bin:.1f}",
-        "",
     )
     row("(c) ratio to either", f"{walk / draw:.1f}; {walk / log:.1f}", "3")
 
@@ -156,15 +127,11 @@ def main(device):
     row("(d) 50,000 LF simulations, one core, s", f"{seconds:.1f}", "15; GPU 1")
 
     growth(device, generator)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    row("peak memory, GB", f"{peak:.2f}", "")
+    row("peak memory, GB", f"{peak_memory():.2f}")
     if device.type == "cuda":
-        row("peak memory of the GPU, GB", f"{torch.cuda.max_memory_allocated() / 2**30:.2f}", "")
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        row("peak memory of the GPU, GB", f"{peak:.2f}")
 
 
 if __name__ == "__main__":
-    matplotlib.use("agg")
-    warnings.filterwarnings("ignore")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    main(torch.device(parser.parse_args().device))
+    main(begin(__doc__).device)

@@ -6,18 +6,14 @@ Prints a table and draws docs/pile_up_speed.png. (a) and (b) run on one core; (c
 process for each: its arrays are too small to be shared. Each time of (a) is the best of several.
 """
 
-import argparse
 import multiprocessing
-import platform
-import resource
 import time
 from pathlib import Path
 
-import matplotlib
 import matplotlib.pyplot as plt
 import torch
+from speed import begin, best, peak_memory, row
 
-from helpers import plotting
 from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
 from helpers.pile_up import PileUpSimulator, absorbed_blackbody
 
@@ -28,6 +24,7 @@ LOWEST = torch.tensor([-12.0, 0.030, 0.2])
 HIGHEST = torch.tensor([-8.0, 0.200, 2.0])
 EXPOSURE, N_SIMULATIONS = 100.0, 40_000
 PHOTONS = 2_000_000
+FIGURE = Path(__file__).parents[1] / "docs/pile_up_speed.png"
 
 
 def published_setup():
@@ -47,24 +44,6 @@ def photons_of(simulate, theta):
     return float(sum(parts)) * simulate.n_frames
 
 
-def best(call, device, repeats=5):
-    """Seconds of the fastest of several calls, after one that warms up: on a CPU, of the processor's own time."""
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    call()
-    seconds = []
-    for _ in range(repeats):
-        start = clock()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(clock() - start)
-    return min(seconds)
-
-
-def row(what, value, target):
-    print(f"| {what} | {value} | {target} |", flush=True)
-
-
 def per_photon(detector, per_frame, device, generator, annuli, repeats=5):
     """Nanoseconds per photon of 32 simulations with so many photons per frame."""
     frames = max(1, round(PHOTONS / 32 / per_frame))
@@ -72,7 +51,9 @@ def per_photon(detector, per_frame, device, generator, annuli, repeats=5):
     theta = torch.tensor([-11.0, 1.7, 0.1], device=device)
     theta[0] += torch.log10(per_frame / simulate.photons(theta).sum())
     theta = theta.expand(32, 3)
-    seconds = best(lambda: simulate(theta, generator), device, repeats)
+    # On a CPU, of the processor's own time
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    seconds = best(lambda: simulate(theta, generator), repeats, clock)
     return seconds / photons_of(simulate, theta) * 1e9
 
 
@@ -82,12 +63,11 @@ def one_batch(arguments):
     torch.set_num_threads(1)
     simulate = published_setup()
     spectra = simulate(theta, torch.Generator().manual_seed(seed))
-    return float(spectra.sum()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(spectra.sum()), peak_memory()
 
 
 def growth(device, generator):
     """Nanoseconds per photon against photons per frame, for each detector."""
-    plotting.use_course_style()
     figure, ax = plt.subplots(figsize=(5.5, 3.6), constrained_layout=True)
     per_frame = [0.01, 0.1, 1.0, 10.0, 100.0]
     for detector in (ACIS, XRT_PC, PN, EROSITA):
@@ -99,17 +79,11 @@ def growth(device, generator):
     ax.axhline(300, color="0.6", ls="--", lw=1)
     ax.set(xlabel="photons per frame", ylabel="time per photon (ns)", ylim=(0, None))
     ax.legend()
-    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+    figure.savefig(FIGURE, dpi=110)
 
 
-def main(device, n):
+def main(device, n, processes):
     generator = torch.Generator(device=device).manual_seed(1)
-    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "CPU"
-    threads = torch.get_num_threads()
-    print(f"{name}, torch {torch.__version__}, {threads} threads\n")
-    print("| what | measured | target |\n|---|---|---|")
-
-    torch.set_num_threads(1)
     for detector, annuli in ((ACIS, (0.0, 4.92)), (EROSITA, ANNULI)):
         ns = per_photon(detector, 1.0, device, generator, annuli)
         row(f"(a) {detector.name}: ns per photon at one per frame", f"{ns:.0f}", "300")
@@ -122,10 +96,10 @@ def main(device, n):
     start = time.perf_counter()
     if device.type == "cpu":
         # Bright ones take longest: whoever is free takes the next batch.
-        with multiprocessing.get_context("spawn").Pool(threads) as pool:
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
             done = pool.map(one_batch, [(t, i) for i, t in enumerate(batches)], chunksize=1)
-        peak = max(memory for _, memory in done) / 2**20
-        cores = f"{threads} processes"
+        peak = max(memory for _, memory in done)
+        cores = f"{processes} processes"
     else:
         for batch in batches:
             simulate(batch, generator)
@@ -133,25 +107,15 @@ def main(device, n):
         peak = torch.cuda.max_memory_allocated() / 2**30
         cores = "one GPU"
     seconds = time.perf_counter() - start
-    row(
-        f"(c) {n} published simulations, {photons:.2e} photons, {cores}, s",
-        f"{seconds:.1f}",
-        "120; GPU 3",
-    )
-    row(
-        "(c) ms per simulation; ns per photon",
-        f"{seconds / n * 1e3:.2f}; {seconds / photons * 1e9:.0f}",
-        "",
-    )
-    row("(c) peak memory of a process, GB", f"{peak:.2f}", "")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    row("(a), (b) peak memory, GB", f"{peak:.2f}", "")
+    what = f"(c) {n} published simulations, {photons:.2e} photons, {cores}, s"
+    row(what, f"{seconds:.1f}", "120; GPU 3")
+    each = f"{seconds / n * 1e3:.2f}; {seconds / photons * 1e9:.0f}"
+    row("(c) ms per simulation; ns per photon", each)
+    row("(c) peak memory of a process, GB", f"{peak:.2f}")
+    row("(a), (b) peak memory, GB", f"{peak_memory():.2f}")
 
 
 if __name__ == "__main__":
-    matplotlib.use("agg")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--simulations", type=int, default=N_SIMULATIONS)
-    arguments = parser.parse_args()
-    main(torch.device(arguments.device), arguments.simulations)
+    processes = torch.get_num_threads()
+    options = begin(__doc__, simulations=N_SIMULATIONS)
+    main(options.device, options.simulations, processes)

@@ -14,7 +14,7 @@ QUICK = [pytest.param(0, marks=pytest.mark.quick), *SEEDS[1:]]
 
 
 def seeded(seed):
-    return seeded(seed)
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")

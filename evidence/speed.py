@@ -1,0 +1,54 @@
+"""What the measurements of speed share: a clock, a table, the machine, the arguments."""
+
+import argparse
+import platform
+import resource
+import time
+import warnings
+
+import matplotlib
+import torch
+
+from helpers import plotting
+
+
+def best(call, repeats=5, clock=time.perf_counter):
+    """Seconds of the fastest of several calls, after one that warms up."""
+    call()
+    seconds = []
+    for _ in range(repeats):
+        start = clock()
+        call()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds.append(clock() - start)
+    return min(seconds)
+
+
+def row(what, value, aim=""):
+    print(f"| {what} | {value} | {aim} |", flush=True)
+
+
+def peak_memory():
+    """GB that this process has taken at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def begin(doc, **more):
+    """Read the arguments, `--device` and {option: its default}, and print the head of the table.
+
+    From here on torch has one thread: the steps are too small for two cores to share them.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--device", default="cpu", type=torch.device)
+    for option, default in more.items():
+        parser.add_argument(f"--{option}", type=type(default), default=default)
+    options = parser.parse_args()
+    matplotlib.use("agg")
+    warnings.filterwarnings("ignore")
+    plotting.use_course_style()
+    gpu = options.device.type == "cuda"
+    name = torch.cuda.get_device_name() if gpu else platform.processor() or "CPU"
+    print(f"{name}, torch {torch.__version__}\n\n| what | measured | aim |\n|---|---|---|")
+    torch.set_num_threads(1)
+    return options
