@@ -96,7 +96,7 @@ def main():
     for name, content in tables.files(archive, SEED).items():
         (save if isinstance(content, dict) else write)(DATA / name, content)
     write_sums()
-    print("The simulated archive against the literature (README.md has the sources):")
+    print("The simulated archive against the literature (data/README.md has the sources):")
     print(bands.report(bands.measure(archive)))
 
 

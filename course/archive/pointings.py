@@ -19,7 +19,7 @@ from course.archive.sources import photon_flux, power_spectrum
 from helpers.light_curves import averaged_periodogram, log_bin
 from helpers.spectra import blackbody
 
-__all__ = ["SEGMENT", "SEGMENT_BIN", "observe"]
+__all__ = ["SEGMENT", "SEGMENT_BIN", "Exposed", "expose", "light_curves", "observe", "shift"]
 
 #: Length of the light-curve segments and width of their bins, s.
 SEGMENT, SEGMENT_BIN = 128.0, 0.25
@@ -42,7 +42,7 @@ def observe(
         (n,) rows of features, in the order of the archive; and one dict per segment with `row`,
         `start` [s], `counts`, and the log-binned `power` with its `noise`.
     """
-    spectra = _expose(truth, instrument, generator)
+    spectra = expose(truth, instrument, generator)
     features = spectral_features(
         instrument,
         spectra.counts,
@@ -54,7 +54,7 @@ def observe(
     rows, segments = {}, []
     # By exposure, because the QPO search remembers its simulations for spectra of one length.
     for row in np.argsort(truth.exposure.to_numpy(), kind="stable"):
-        low, high = _light_curves(truth.iloc[[row]], spectra, row, generator)
+        low, high = light_curves(truth.iloc[[row]], spectra, row, generator)
         background = spectra.series_background[row]
         rows[row] = timing_features(instrument, low, high, background)
         pieces = _segments(low + high, background.sum(), int(truth.segments.iloc[row]))
@@ -67,7 +67,7 @@ def observe(
 
 
 @dataclass(frozen=True, eq=False)
-class _Exposed:
+class Exposed:
     """Spectra of n pointings, and the expected rates [1/s] of their two light curves."""
 
     counts: np.ndarray  # (n, n_channels)
@@ -80,7 +80,8 @@ class _Exposed:
     series_background: np.ndarray  # (n, 2) as estimated
 
 
-def _expose(truth, instrument, generator):
+def expose(truth, instrument, generator):
+    """The spectra of pointings as `observe` takes them, and what their light curves are drawn from."""
     response = instrument.matrix
     lo, hi = instrument.channels
     exposure = truth.exposure.to_numpy()
@@ -99,7 +100,7 @@ def _expose(truth, instrument, generator):
         burst[bursting] = shape / shape.sum() * mean[:, None]
 
     gain = truth.gain.to_numpy()
-    rates = np.stack([_shift(component, lo, hi, gain) for component in rates])
+    rates = np.stack([shift(component, lo, hi, gain) for component in rates])
     background = instrument.background((lo + hi) / 2) * (hi - lo) * area[:, None]
     estimate = background * (
         1 + instrument.background_error * generator.standard_normal((len(truth), 1))
@@ -116,7 +117,7 @@ def _expose(truth, instrument, generator):
         return np.stack([values[..., low].sum(-1), values[..., high].sum(-1)], axis=-1)
 
     total = series(rates.sum(0))
-    return _Exposed(
+    return Exposed(
         counts=counts,
         background=estimate * exposure[:, None],
         area=area,
@@ -128,7 +129,7 @@ def _expose(truth, instrument, generator):
     )
 
 
-def _shift(rates, lo, hi, gain):
+def shift(rates, lo, hi, gain):
     """Rates of channels whose true energies are `gain` times what their names say."""
     shifted = np.empty_like(rates)
     for row, factor in enumerate(gain):
@@ -138,8 +139,11 @@ def _shift(rates, lo, hi, gain):
     return shifted
 
 
-def _light_curves(truth, spectra, row, generator):
-    """Counts in bins of 1/128 s below and above the energy where the instrument is split."""
+def light_curves(truth, spectra, row, generator):
+    """Counts in bins of 1/128 s of one pointing, that of a row of its `expose`, in the two bands.
+
+    They lie below and above the energy where the instrument is split.
+    """
     exposure = float(truth.exposure.iloc[0])
     n = round(exposure / BIN)
     frequency, cycles = _grid(n)

@@ -369,7 +369,7 @@ def _observe_all(truth, seed, processes):
     features, segments = [], []
     with (
         _workers(processes or os.cpu_count() or 1) as run,
-        tqdm(total=len(truth), desc="pointings") as bar,
+        tqdm(total=len(truth), unit="pointing") as bar,
     ):
         for measured, pieces in run(_observe_task, tasks):
             features.append(measured)

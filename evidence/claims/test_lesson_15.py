@@ -10,7 +10,6 @@ from course.lesson_cells import run_cells
 from helpers.ccd import Events
 
 SEEDS = range(5)
-QUICK = [pytest.param(0, marks=pytest.mark.quick), *SEEDS[1:]]
 
 
 def seeded(seed):
@@ -18,24 +17,31 @@ def seeded(seed):
 
 
 @pytest.fixture(scope="module")
+def m82():
+    """The events of M82, and who is near whom."""
+    return run_cells("15", ("import time", "m82 = ", "def n_close"))
+
+
+@pytest.fixture(scope="module")
 def lesson():
-    """The names of the lesson: data, functions and simulators, without its fits and its training."""
+    """The names of the lesson: functions and simulators, without its fits and its training."""
     starts = (
-        "import time", "m82 = ", "def n_close", "def cell", "def detected_and", "one_pixel = ",
+        "import time", "def cell", "def detected_and", "one_pixel = ",
         "def piled_spectrum", "channels = ", "LIMITS = ", "def inner_radius", "def king", "cell_area = ",
         "truth = ", "def rejected_share", "def central_share",
     )  # fmt: skip
     return run_cells("15", starts)
 
 
-def test_neighbours_are_missing_in_the_same_frame_and_only_there(lesson, record_property):
-    core, frame = lesson["core"], lesson["frame"]
+@pytest.mark.quick
+def test_neighbours_are_missing_in_the_same_frame_and_only_there(m82, record_property):
+    core, frame = m82["core"], m82["frame"]
     found = []
     for half in (frame < 1072, frame >= 1072):
         these = core & half
-        events = frame[these], lesson["m82"].x[these], lesson["m82"].y[these]
+        events = frame[these], m82["m82"].x[these], m82["m82"].y[these]
         pairs = np.array(
-            [[lesson["n_close"](*events, lag, r) for lag in range(16)] for r in (1.5, 2.0, 5.0)]
+            [[m82["n_close"](*events, lag, r) for lag in range(16)] for r in (1.5, 2.0, 5.0)]
         )
         found.append((pairs[0], pairs[1], pairs[2] - pairs[1]))
     names = "within 1.5 pixels", "within 2 pixels", "2 to 5 pixels away"
@@ -51,12 +57,12 @@ def test_neighbours_are_missing_in_the_same_frame_and_only_there(lesson, record_
         assert abs(beyond[0] - beyond[1:].mean()) < 3 * 2**0.5 * beyond[1:].std(ddof=1)
 
 
-def test_grades_and_energies_of_m82_prove_nothing(lesson, record_property):
-    energy, grade = lesson["m82"].energy, lesson["m82"].grade
+def test_grades_and_energies_of_m82_prove_nothing(m82, record_property):
+    energy, grade = m82["m82"].energy, m82["m82"].grade
     share, error = {}, {}
     for name in ("core", "away"):
         for which, low, high in (("grade", 2, 5), ("hard", 2, 10)):
-            among = lesson[name] & (energy > low) & (energy < high)
+            among = m82[name] & (energy > low) & (energy < high)
             p = ((grade == 6) if which == "grade" else energy > 5)[among].mean()
             share[name, which], error[name, which] = p, (p * (1 - p) / among.sum()) ** 0.5
     spread = np.hypot(error["core", "grade"], error["away", "grade"])
