@@ -65,7 +65,7 @@ class CCD:
         rule: "islands" or "acis".
         grades: those that are accepted.
         area: effective area, the nodes (keV, cm²) of a curve that is straight in both logarithms; or
-            the name of a response in data/ whose area is taken.
+            the name of a response in data/ whose area is taken. Beyond them it is zero.
         fano: F in the variance F w E of the charge of a photon of energy E.
         pair_energy: w, keV per electron-hole pair.
 
@@ -117,6 +117,13 @@ class CCD:
                 f"cloud={self.cloud} µm would spill over more than 2 × 2 pixels of "
                 f"{self.pixel_size} µm: use at most a quarter of a pixel."
             )
+        if not isinstance(self.area, str):
+            nodes = np.asarray(self.area, dtype=float)
+            if not (np.isfinite(nodes) & (nodes > 0)).all() or (np.diff(nodes[:, 0]) <= 0).any():
+                raise ValueError(
+                    f"area of {self.name} must be pairs of ascending energies, keV, and of areas "
+                    "above 0 cm²."
+                )
 
     def upper_share(self, distance: Tensor) -> Tensor:
         """The share of the charge beyond a pixel edge, of a photon this far beyond it, pixels."""
