@@ -4,10 +4,9 @@ After each event that it registers, a detector is blind for its dead time τ. If
 while it is blind change nothing, it is non-paralyzable (Chandra, NuSTAR, RXTE); if each of them
 makes it blind for another τ, it is paralyzable.
 
-Two exact algorithms. `filter_events` takes the photons one by one. `count_detected` never makes the
-photons: bins shorter than τ hold at most one event of a detector, whose time follows from one
-exponential random number, so that all detectors walk through time together, bin by bin.
-`dead_time_theory` has the formulae that both are tested against.
+`filter_events` takes the photons one by one. `count_detected` never makes them: bins shorter than τ
+hold at most one event of a detector, whose time follows from one exponential random number, so that
+all detectors walk through time together, bin by bin.
 """
 
 import math
@@ -43,8 +42,7 @@ __all__ = [
 _PIECE = 512
 # More steps in a bin than this, and the photons one by one are faster than the walk.
 _MOST_STEPS = 32
-# Bytes that the work takes unless asked otherwise: what a processor's cache can hold, or what keeps
-# a GPU busy.
+# Bytes that the work takes unless asked otherwise: what a cache holds, or what keeps a GPU busy.
 _MEMORY = {"cpu": 2**25, "cuda": 2**32}
 # Photons that fit into a few GB.
 _MOST_PHOTONS = 1e8
@@ -58,8 +56,7 @@ _LONGER = 1.5
 class DeadTimeDistribution:
     """Dead times that differ from event to event, drawn from a table of their quantiles.
 
-    The distribution function is linear between the table's entries. What lies beyond the first and
-    the last of them has just their values.
+    Straight lines connect its entries; what lies beyond the first and the last has just their values.
 
     Args:
         probabilities: ascending, each a whole number of thousandths between 0 and 1.
@@ -141,9 +138,8 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
     """Which of these photons a detector with dead time registers.
 
     Non-paralyzable: a photon counts if it comes τ or more after the last one that counted.
-    Paralyzable: if it comes after the dead times of all photons before it.
-
-    A compiled loop visits the photons in turn, on the CPU wherever they are.
+    Paralyzable: if it comes after the dead times of all photons before it. Non-paralyzable detectors
+    are worked out on the CPU, wherever the times are.
 
     Args:
         times: (n,) arrival times, sorted, s. A tensor, or a numpy array of any byte order, such as
@@ -204,10 +200,8 @@ def count_detected(
 ) -> Tensor:
     """Counts that a detector with dead time registers from a source of this rate.
 
-    Exact for a rate that is constant inside each bin. At the start of the first bin the detector
-    is live.
-
-    Every row of rates has a detector of its own.
+    Exact for a rate that is constant inside each bin. Every row of rates has a detector of its own,
+    which is live when the first bin starts.
 
     Args:
         rate: (..., n_bins) incident rate, 1/s, finite and not negative.
@@ -221,7 +215,7 @@ def count_detected(
         (..., n_bins) counts, whole numbers in the rate's dtype and on its device.
 
     Raises:
-        ValueError: if a rate is negative, NaN or infinite, or dt or the dead time is not as above.
+        ValueError: if an argument is not as above.
 
     Example:
         1000 photons a second, each of which costs 2.5 ms: 1000/(1 + 2.5) = 286 remain.
@@ -273,25 +267,22 @@ def qpo(frequency: Tensor, theta: Tensor) -> Tensor:
 class DeadTimeSimulator:
     """Periodograms of a variable source, as detectors with dead time record it.
 
-    One simulation: a Gaussian light curve with the model's power spectrum, at the given mean;
-    negative rates are set to zero (`simulate_light_curves` says what that costs the rms); all
-    detectors see this rate, each draws its own photons and loses its own to dead time; the counts
-    of all of them are added, and their periodogram taken. The rate is constant inside steps no
+    One simulation: a Gaussian light curve with the model's power spectrum, at the given mean, and
+    negative rates set to zero (`simulate_light_curves` says what that costs the rms); all detectors
+    see this rate, each with photons and dead times of its own. The rate is constant inside steps no
     longer than half of a bin and of the shortest dead time (half a bin where that dead time is
-    below a sixteenth of a bin), and there has the mean that the model's continuous rate has: at
-    40 Hz and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
+    below a sixteenth of a bin), with the mean that the model's continuous rate has there: at 40 Hz
+    and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
 
-    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`).
-
-    Unlike the simulator of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278), whose
-    set-up is the default, this one lets the variance scatter between realisations, as in nature,
-    and the light curve be a piece of one that is half as long again, so that it does not repeat.
+    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). The set-up
+    of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278) is the default. Unlike theirs,
+    variance scatters between realisations, as in nature, and a light curve is a piece of one that is
+    half as long again, so that it does not repeat.
 
     Args:
         exposure: length of the light curve, s.
         bin_size: width of a bin, s.
-        segment: length of the pieces whose periodograms are averaged, s; None for one periodogram
-            of the whole light curve.
+        segment: length of the pieces whose periodograms are averaged, s; None for all in one.
         dead_time: τ, s: a number, zero or more, or a `DeadTimeDistribution` such as NUSTAR.
         n_detectors: how many detectors see the source; two for a cospectrum.
         paralyzable: whether photons that are not registered cause dead time too.
@@ -304,13 +295,12 @@ class DeadTimeSimulator:
 
     Attributes:
         frequencies: (n_frequencies,) of the summary, Hz, float64.
-        n_averaged: (n_frequencies,) periodogram values in each of them, over segments and bins of
-            frequency.
+        n_averaged: (n_frequencies,) periodogram values in each, over segments and bins of frequency.
         step: for how long the rate is constant, s.
 
     Raises:
-        ValueError: if an argument is not as above; when called, if the last of theta, the rate, is
-            not positive, or a light curve has no count.
+        ValueError: if an argument is not as above; when called, if a rate, the last of theta, is not
+            positive, or a light curve has no count.
 
     Example:
         A QPO with 40 per cent rms at 20 Hz, of whose power dead time leaves about an eighth:
@@ -363,7 +353,8 @@ class DeadTimeSimulator:
         self._per_bin = max(2, steps or 0)
         self.step = self.bin_size / self._per_bin
         self._detector = _Detector(self.step, self._per_bin, dead_time, paralyzable)
-        run_up = math.ceil(_RUN_UP * _mean(dead_time) / self.bin_size)
+        mean = dead_time.mean if isinstance(dead_time, DeadTimeDistribution) else dead_time
+        run_up = math.ceil(_RUN_UP * mean / self.bin_size)
         self._n_steps = (self.n_bins + run_up) * self._per_bin
         # A length that the Fourier transform likes, best a multiple of 64.
         self._n_simulated = 64 * next_fast_len(math.ceil(_LONGER * self._n_steps / 64), real=True)
@@ -395,6 +386,7 @@ class DeadTimeSimulator:
         return self._summarise(flat)[1].reshape(*counts.shape[:-2], -1)
 
     def _in_chunks(self, theta, generator, summarise, shape):
+        """What `summarise` makes of counts (n_bins, n_detectors, n), chunk by chunk."""
         rows = rows_of(theta)
         mean_rate = rows[:, -1]
         if not bool(((mean_rate > 0) & (mean_rate < math.inf)).all()):
@@ -408,15 +400,12 @@ class DeadTimeSimulator:
         )
         memory = self.memory or _MEMORY.get(theta.device.type, _MEMORY["cpu"])
         for here, cells in chunks(len(rows), bytes_of_cell, memory, generator, theta.device):
-            result[here] = summarise(self._counts(rows[here], cells))
+            rate = rows.new_empty(self._n_steps, len(rows[here]))
+            for cell, own in cells:
+                rate[:, cell] = self._rates(rows[here][cell], own).T
+            counts = self._detector.count(rate, self.n_detectors, cells)[-self.n_bins :]
+            result[here] = summarise(counts)
         return result.reshape(*theta.shape[:-1], *shape)
-
-    def _counts(self, rows, cells):
-        """(n_bins, n_detectors, n) counts of the simulations of one chunk."""
-        rate = rows.new_empty(self._n_steps, len(rows))
-        for here, generator in cells:
-            rate[:, here] = self._rates(rows[here], generator).T
-        return self._detector.count(rate, self.n_detectors, cells)[-self.n_bins :]
 
     def _rates(self, theta, generator):
         """(n, n_steps) incident rates, 1/s."""
@@ -449,10 +438,7 @@ class DeadTimeSimulator:
 
 
 class _Detector:
-    """What all detectors of a simulation have in common: steps, dead time, and the way to count.
-
-    The rate is constant for `dt`; counts are those of `per_bin` such steps.
-    """
+    """What all detectors have in common: a rate constant for `dt`, counts per `per_bin` such steps."""
 
     def __init__(self, dt, per_bin, dead_time, paralyzable):
         self.dt, self.per_bin = dt, per_bin
@@ -590,15 +576,11 @@ def _steps(width, shortest):
 
 
 def _shortest(dead_time):
-    return dead_time.minimum if isinstance(dead_time, DeadTimeDistribution) else float(dead_time)
-
-
-def _mean(dead_time):
-    return dead_time.mean if isinstance(dead_time, DeadTimeDistribution) else float(dead_time)
+    return dead_time.minimum if isinstance(dead_time, DeadTimeDistribution) else dead_time
 
 
 def _check_dead_time(dead_time):
-    """A distribution as it is, and any real number, of numpy or torch too, as a float."""
+    """A distribution as it is, and any real number as a float."""
     if isinstance(dead_time, DeadTimeDistribution):
         return dead_time
     try:

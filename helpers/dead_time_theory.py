@@ -66,9 +66,8 @@ def white_noise(
     For the fractional normalisation divide by the mean rate of the light curve; adding detectors of
     the same rate leaves the Leahy power as it is.
 
-    Reference: Zhang et al. 1995, ApJ 449, 930 have the binned one as a series for constant τ, of
-    which `stingray.deadtime.model` is an implementation. Cox & Lewis 1966, The Statistical Analysis
-    of Series of Events, for the spectrum of a renewal process.
+    Reference: Cox & Lewis 1966, The Statistical Analysis of Series of Events. Zhang et al. 1995, ApJ
+    449, 930, have the binned one for constant τ as a series (`stingray.deadtime.model`).
 
     Args:
         frequency: (n_frequencies,) f, Hz.
@@ -100,10 +99,8 @@ def white_noise(
 def signal_transfer(frequency: Tensor, rate, dead_time) -> Tensor:
     """The factor H(f) = 1/[1 + r (1 - e^{-iωτ})/(iω)] on a small signal's fractional amplitude.
 
-    Of a non-paralyzable detector; ω = 2πf. H(0) = 1/(1 + rτ). Power is multiplied by |H|².
-
-    Derived from the share of time that the detector is live, to first order in the amplitude:
-    1 - ∫ r_d over the last τ.
+    Of a non-paralyzable detector; ω = 2πf. H(0) = 1/(1 + rτ). Power is multiplied by |H|². Derived,
+    to first order, from the share of time that the detector is live, 1 - ∫ r_d over the last τ.
 
     Args:
         frequency: (n_frequencies,) f, Hz, above zero.
@@ -139,8 +136,7 @@ def _mean_phase(i_omega, dead_time):
         return torch.exp(i_omega * dead_time)
     tau = torch.tensor(dead_time.values, dtype=torch.float64, device=i_omega.device)
     # What lies beyond the table has the table's first or last value.
-    probability = torch.tensor([0.0, *dead_time.probabilities, 1.0], dtype=torch.float64).diff()
-    probability = probability.to(i_omega.device)
+    probability = tau.new_tensor([0.0, *dead_time.probabilities, 1.0]).diff()
     tau = torch.cat([tau[:1], tau, tau[-1:]])
     middle, half = (tau[1:] + tau[:-1]) / 2, (tau[1:] - tau[:-1]) / 2
     phase = i_omega[..., None]
