@@ -134,10 +134,10 @@ def _mean_phase(i_omega, dead_time):
     """E[e^{iωτ}], exact for a distribution function that is linear in pieces."""
     if not isinstance(dead_time, DeadTimeDistribution):
         return torch.exp(i_omega * dead_time)
-    tau = torch.tensor(dead_time.values, dtype=torch.float64, device=i_omega.device)
     # What lies beyond the table has the table's first or last value.
+    tau = [dead_time.values[0], *dead_time.values, dead_time.values[-1]]
+    tau = torch.tensor(tau, dtype=torch.float64, device=i_omega.device)
     probability = tau.new_tensor([0.0, *dead_time.probabilities, 1.0]).diff()
-    tau = torch.cat([tau[:1], tau, tau[-1:]])
     middle, half = (tau[1:] + tau[:-1]) / 2, (tau[1:] - tau[:-1]) / 2
     phase = i_omega[..., None]
     piece = torch.exp(phase * middle) * torch.sinc(phase.imag * half / math.pi)

@@ -1,7 +1,8 @@
 """Light curves with a known power spectrum, and the periodograms that measure it back.
 
 A power spectrum here is one-sided, in (fractional rms)² per Hz: its integral over a band is the
-variance, relative to the squared mean, that the band contributes. Components add.
+variance, relative to the squared mean, that the band contributes. Components add. What cannot be used
+is refused by name, with a ValueError.
 """
 
 import math
@@ -35,14 +36,11 @@ def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
     Args:
         frequency: (n_frequencies,) Hz.
         rms: (...) fractional rms over all positive frequencies, a number or a tensor.
-        centroid: (...) f₀, Hz.
-        fwhm: (...) full width at half maximum, Hz.
+        centroid: (...) f₀, Hz, zero or positive.
+        fwhm: (...) full width at half maximum, Hz, positive.
 
     Returns:
         (..., n_frequencies) power, (fractional rms)²/Hz.
-
-    Raises:
-        ValueError: if a parameter is NaN, infinite or negative, or if a width is zero.
 
     Example:
         A QPO at 5 Hz with Q = 10 and 10 per cent rms, on broad noise with 20 per cent:
@@ -66,17 +64,13 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
     The power law continues on both sides of the band. At f = 0 it is infinite for a positive index.
 
     Args:
-        frequency: (n_frequencies,) Hz.
+        frequency: (n_frequencies,) Hz, not negative.
         rms: (...) fractional rms in the band, a number or a tensor.
         index: (...) slope: 0 for white noise, 1 for flicker noise, 2 for a random walk.
         low, high: (...) edges of the band, Hz, ascending from above zero.
 
     Returns:
         (..., n_frequencies) power, (fractional rms)²/Hz.
-
-    Raises:
-        ValueError: if a parameter is not finite, the rms or a frequency negative, or the band not as
-            above.
 
     Example:
         Flicker noise has the same variance in every decade:
@@ -131,8 +125,8 @@ def simulate_light_curves(
 
     Args:
         power_spectrum: the model: gets (n_frequencies,) frequencies in Hz, without zero and up to
-            the Nyquist frequency, and returns (..., n_frequencies) one-sided powers in (fractional
-            rms)²/Hz. The light curves have the dtype and device of what it returns.
+            the Nyquist frequency, and returns (..., n_frequencies) one-sided powers, finite and not
+            negative, in (fractional rms)²/Hz. Light curves have the dtype and device of these.
         n_bins: number of bins of each light curve, at least 2.
         bin_size: width of a bin, s.
         generator: the source of randomness, on the device of the powers.
@@ -141,9 +135,6 @@ def simulate_light_curves(
 
     Returns:
         (..., n_bins) light curves: times a mean rate they are rates.
-
-    Raises:
-        ValueError: if an argument is not as above, or a power is negative, NaN or infinite.
 
     Example:
         1000 light curves of 10 s, each with a QPO of its own centroid:
@@ -158,8 +149,16 @@ def simulate_light_curves(
     n, bin_size = whole("n_bins", n_bins, at_least=2), seconds("bin_size", bin_size)
     frequency = _frequencies(n // 2, n * bin_size, dtype or torch.get_default_dtype(), device)
     power = power_spectrum(frequency)
-    _check_power(power, frequency)
-
+    if power.ndim == 0 or power.shape[-1] != len(frequency):
+        raise ValueError(
+            f"The power spectrum has shape {tuple(power.shape)}; its last dimension must be the "
+            f"{len(frequency)} frequencies that the model is given."
+        )
+    if not bool(((power >= 0) & (power < math.inf)).all()):
+        raise ValueError(
+            "The power spectrum must be finite and not negative; it goes from "
+            f"{power.min():g} to {power.max():g}. Check the parameters of the model."
+        )
     amplitudes = torch.randn(
         (*power.shape[:-1], n // 2 + 1),
         generator=generator,
@@ -196,7 +195,8 @@ def averaged_periodogram(
     Reference: Leahy et al. 1983, ApJ 266, 160; Belloni & Hasinger 1990, A&A 230, 103.
 
     Args:
-        light_curve: (..., n_bins) counts per bin; for "fractional" in any unit, for example a rate.
+        light_curve: (..., n_bins) counts per bin, for "fractional" in any unit, such as a rate; their
+            sum must be positive and finite.
         bin_size: width of a bin, s.
         segment: length of a segment, s, a whole number of bins, 3 at least, up to the whole light curve.
         normalisation: "leahy" or "fractional".
@@ -204,9 +204,6 @@ def averaged_periodogram(
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, with
         n_frequencies = (n - 1) // 2 for segments of n bins.
-
-    Raises:
-        ValueError: if an argument is not as above, or a light curve's sum is not positive and finite.
 
     Example:
         A sine of amplitude 0.1 has rms² = 0.1²/2 = 0.005, all at its own frequency:
@@ -233,14 +230,11 @@ def averaged_cospectrum(
     Reference: Bachetti et al. 2015, ApJ 800, 109.
 
     Args:
-        first, second: (..., n_bins) counts per bin of the two light curves.
+        first, second: (..., n_bins) counts per bin of the two light curves, in the same bins.
         bin_size, segment, normalisation: as of `averaged_periodogram`.
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, which can be negative.
-
-    Raises:
-        ValueError: as `averaged_periodogram`; and if the shapes differ.
 
     Example:
         Of two Poisson light curves nothing remains, but for scatter:
@@ -275,9 +269,6 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
         (n_log_bins,) mean frequency, (..., n_log_bins) mean power and (n_log_bins,) number of
         frequencies in each bin. Of a single periodogram, number × power × 2/P_model follows the χ²
         distribution with 2 × number degrees of freedom.
-
-    Raises:
-        ValueError: if shapes do not fit, or frequencies or f are not as above.
 
     Example:
         >>> frequency, power, number = log_bin(torch.arange(1.0, 8.0), torch.arange(7.0), f=0.6)
@@ -396,18 +387,3 @@ def _parameter(name, value, frequency, positive=False, negative=False):
             f"{value[~allowed][0].item():g}. Check the range that {name} is drawn from."
         )
     return value
-
-
-def _check_power(power, frequency):
-    if power.ndim == 0 or power.shape[-1] != len(frequency):
-        raise ValueError(
-            f"The power spectrum has shape {tuple(power.shape)}; its last dimension must be the "
-            f"{len(frequency)} frequencies that the model is given."
-        )
-    if power.numel():
-        lowest, highest = torch.aminmax(power.detach())
-        if not (bool(lowest >= 0) and bool(highest < math.inf)):
-            raise ValueError(
-                f"The power spectrum must be finite and not negative; it goes from {lowest:g} to "
-                f"{highest:g}. Check the parameters of the model."
-            )

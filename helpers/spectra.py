@@ -313,13 +313,10 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
     Args:
         energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         flux: (..., n_energies) photons/cm^2/s in each bin, as a spectral model returns it.
-        low, high: ends of the band, keV, numbers.
+        low, high: ends of the band, keV, numbers; the bins must cover all of it.
 
     Returns:
         (...) erg/cm^2/s.
-
-    Raises:
-        ValueError: if the bins do not cover the whole band, or the flux does not fit the bins.
 
     Example:
         The share of a disc in the energy flux of a soft state between 2 and 20 keV:
