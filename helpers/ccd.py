@@ -43,6 +43,8 @@ class CCD:
     Rule "acis": the event is the 3 × 3 neighbourhood of a pixel brighter than its 8 neighbours. Its
     energy is the sum of those above the split threshold, its grade (0 to 7) that of ASCA.
 
+    What is impossible is refused with a ValueError.
+
     References: Dauser et al. 2019, A&A 630, A66 (SIXTE: charge clouds, islands); the Chandra
     Proposers' Observatory Guide, chapter 6 (grades).
 
@@ -62,9 +64,6 @@ class CCD:
         area: effective area, the nodes (keV, cm²) of a curve that is straight in both logarithms; or
             the name of a response in data/ whose area is taken. Beyond them it is zero.
         fano: F in the variance F w E of the charge of a photon of energy E, w = 3.65 eV in silicon.
-
-    Raises:
-        ValueError: if a number is outside its range.
 
     Example:
         >>> from dataclasses import replace
@@ -113,10 +112,7 @@ class CCD:
         if not isinstance(self.area, str):
             nodes = np.asarray(self.area, dtype=float)
             if not (np.isfinite(nodes) & (nodes > 0)).all() or (np.diff(nodes[:, 0]) <= 0).any():
-                raise ValueError(
-                    f"area of {self.name} must be pairs of ascending energies, keV, and of areas "
-                    "above 0 cm²."
-                )
+                raise ValueError("area must be pairs (keV, cm²) above 0, ascending in energy.")
 
     def upper_share(self, distance: Tensor) -> Tensor:
         """The share of the charge beyond a pixel edge, of a photon this far beyond it, pixels."""

@@ -228,9 +228,7 @@ def count_detected(
         )
     counts = torch.empty_like(rows)
     detector = _Detector(dt, 1, dead_time, paralyzable)
-    bytes_of_cell = detector.bytes(CELL, rate.shape[-1], 1, rate.element_size())
-    memory = _MEMORY.get(rate.device.type, _MEMORY["cpu"])
-    for here, cells in chunks(len(rows), bytes_of_cell, memory, generator, rate.device):
+    for here, cells in detector.in_chunks(rows, rate.shape[-1], 1, generator):
         counts[here] = detector.count(rows[here].T.contiguous(), 1, cells)[:, 0].T.to(rate.dtype)
     return counts.reshape(rate.shape)
 
@@ -276,7 +274,8 @@ class DeadTimeSimulator:
         n_detectors: how many detectors see the source; two for a cospectrum.
         paralyzable: whether photons that are not registered cause dead time too.
         power_spectrum: the source: gets frequencies (n_frequencies,) in Hz and theta (..., P), and
-            returns (..., n_frequencies) one-sided powers in (fractional rms)²/Hz.
+            returns (..., n_frequencies) one-sided powers in (fractional rms)²/Hz. The last of theta
+            must be the incident rate of each detector, 1/s, high enough for a count.
         summary: "periodogram" of the summed light curve, or "cospectrum" of two detectors, both in
             fractional rms normalisation.
         log_f: growth of the bins of frequency, see `log_bin`; None to keep each frequency.
@@ -286,10 +285,6 @@ class DeadTimeSimulator:
         frequencies: (n_frequencies,) of the summary, Hz, float64.
         n_averaged: (n_frequencies,) periodogram values in each, over segments and bins of frequency.
         step: for how long the rate is constant, s.
-
-    Raises:
-        ValueError: if an argument is not as above; when called, if a rate, the last of theta, is not
-            positive, or a light curve has no count.
 
     Example:
         A QPO with 40 per cent rms at 20 Hz, of whose power dead time leaves about an eighth:
@@ -384,16 +379,13 @@ class DeadTimeSimulator:
                 f"positive and finite, and goes from {mean_rate.min():g} to {mean_rate.max():g}."
             )
         result = rows.new_empty(len(rows), *shape)
-        bytes_of_cell = self._detector.bytes(
-            CELL, self._n_steps, self.n_detectors, theta.element_size()
-        )
-        memory = self.memory or _MEMORY.get(theta.device.type, _MEMORY["cpu"])
-        for here, cells in chunks(len(rows), bytes_of_cell, memory, generator, theta.device):
-            rate = rows.new_empty(self._n_steps, len(rows[here]))
+        n_steps, detector = self._n_steps, self._detector
+        of_all = detector.in_chunks(rows, n_steps, self.n_detectors, generator, self.memory)
+        for here, cells in of_all:
+            rate = rows.new_empty(n_steps, len(rows[here]))
             for cell, own in cells:
                 rate[:, cell] = self._rates(rows[here][cell], own).T
-            counts = self._detector.count(rate, self.n_detectors, cells)[-self.n_bins :]
-            result[here] = summarise(counts)
+            result[here] = summarise(detector.count(rate, self.n_detectors, cells)[-self.n_bins :])
         return result.reshape(*theta.shape[:-1], *shape)
 
     def _rates(self, theta, generator):
@@ -438,17 +430,16 @@ class _Detector:
         self._by_photons = walked is None or (paralyzable and self._varies)
         self.walked = walked or 1
 
-    def bytes(self, rows, n_steps, n_detectors, itemsize):
-        """Of the arrays that exist side by side while `rows` light curves are counted."""
+    def in_chunks(self, rows, n_steps, n_detectors, generator, memory=None):
+        """Chunks of rows, for the memory of the arrays that exist side by side while they are counted."""
         counts = n_detectors * n_steps // self.per_bin
         piece = 3 * n_detectors * min(_PIECE, n_steps * self.walked)
-        return rows * itemsize * (n_steps + 2 * counts + piece)
+        bytes_of_cell = CELL * rows.element_size() * (n_steps + 2 * counts + piece)
+        memory = memory or _MEMORY.get(rows.device.type, _MEMORY["cpu"])
+        return chunks(len(rows), bytes_of_cell, memory, generator, rows.device)
 
     def count(self, rate, n_detectors, cells):
-        """(n_bins, n_detectors, rows) counts of rates (n_bins * per_bin, rows) that detectors share.
-
-        `cells` holds pairs of a slice of rows and the generator of their random numbers.
-        """
+        """(n_bins, n_detectors, rows) counts of rates (n_bins * per_bin, rows) that detectors share."""
         if self._by_photons:
             photons = [self._photons(rate[:, cell], n_detectors, g) for cell, g in cells]
             return torch.cat(photons, dim=-1).to(rate.dtype)
@@ -524,9 +515,8 @@ class _Detector:
         # One row after the other on one line of time, and dark between them until all have ended.
         row = torch.div(index, n_bins, rounding_mode="floor")
         time = torch.sort((index + inside) * self.dt + row * longest).values
-        kept = torch.bincount(
-            index[filter_events(time, tau, self.paralyzable)], minlength=len(number)
-        )
+        seen = index[filter_events(time, tau, self.paralyzable)]
+        kept = torch.bincount(seen, minlength=len(number))
         return self._binned(kept.reshape(rows, n_detectors, n_bins))
 
     def _binned(self, photons):

@@ -3,7 +3,8 @@
 In each frame photons arrive by Poisson's law, with energies from the source's spectrum times the
 effective area and places from the telescope's King profile. Each frees its charge with Fano's noise,
 into at most 2 × 2 pixels; the charges of all photons of a frame add up, each pixel is read with
-noise, and `ccd` makes events of them. `davis_spectrum` is the analytic model that fits use.
+noise, and `ccd` makes events of them. `davis_spectrum` is the analytic model that fits use. What
+cannot be used is refused by name, with a ValueError.
 """
 
 import math
@@ -117,7 +118,8 @@ def davis_spectrum(
     Reference: Davis 2001, ApJ 562, 575.
 
     Args:
-        photons: (..., n_energies) expected photons in a frame and bin, before the redistribution.
+        photons: (..., n_energies) expected photons in a frame and bin, before the redistribution, up to
+            10,000 of them per frame in one region.
         energy_lo, energy_hi: (n_energies,) edges of bins of equal width, keV.
         n_frames: how many frames are added.
         alpha: (...) α, the grade migration parameter, above 0 and up to 1, a number or a tensor.
@@ -127,10 +129,6 @@ def davis_spectrum(
 
     Returns:
         (..., n_energies) expected events up to the last bin, in all frames, differentiable.
-
-    Raises:
-        ValueError: if bins do not fit the photons, or there are more than 10,000 of these per frame
-            in one region.
 
     Example:
         Of one region with one photon per frame, 1 - 1/e = 63 per cent of the frames have an event:
@@ -211,7 +209,7 @@ class PileUpSimulator:
     Args:
         detector: such as `ccd.ACIS`.
         spectrum: the source: gets energy_lo and energy_hi (n_energies,) in keV and theta (..., P),
-            and returns photons/cm²/s in each bin (..., n_energies).
+            and returns photons/cm²/s in each bin (..., n_energies), finite and 0 or more.
         exposure: s, rounded to whole frames.
         annuli: (n_annuli + 1,) ascending radii, arcsec; None for one circle of 10 pixels.
         channels: (n_channels + 1,) ascending energies, keV; None for 1024 channels of 15 eV.
@@ -227,10 +225,6 @@ class PileUpSimulator:
         annuli, channels: as above, in float64.
         side: pixels to a side of the square image, in whose middle the source is.
         kept: share of the photons that are drawn: those that fall into the image, but for its edge.
-
-    Raises:
-        ValueError: if an argument is not as above; when called, if theta is not (..., P) of real
-            numbers, or the spectrum is negative, infinite or NaN.
 
     Example:
         At 10 photons in a frame, most of what ACIS accepts from the core is piled up:
@@ -292,9 +286,8 @@ class PileUpSimulator:
         # Images: the source in the middle of a square of pixels, in a dark ring.
         self._half = math.ceil(float(self.annuli[-1]) / detector.pixel) + 4
         self.side = 2 * self._half + 1
-        self._cut = (self._half - 2) * detector.pixel
-        slope, core = detector.psf_slope, detector.psf_core
-        self.kept = 1 - (1 + (self._cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
+        cut, core, slope = (self._half - 2) * detector.pixel, detector.psf_core, detector.psf_slope
+        self.kept = 1 - (1 + (cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(..., n_annuli, n_channels) counts of accepted events around the source, for theta (..., P)."""
@@ -313,11 +306,9 @@ class PileUpSimulator:
 
         Simulation counts along the flattened dimensions before the last of theta. Sorted by it and frame.
         """
-        parts = list(self._events(theta, generator))
-        if not parts:
-            none = torch.zeros(0, dtype=torch.int64, device=theta.device)
-            real = theta.new_zeros(0)
-            return Events(none, none, real, real, real, none, none, none.bool())
+        none, real = theta.new_zeros(0, dtype=torch.int64), theta.new_zeros(0)
+        nothing = Events(none, none, real, real, real, none, none, none.bool())
+        parts = [nothing, *self._events(theta, generator)]
         events = Events(*(torch.cat(part) for part in zip(*parts, strict=True)))
         order = torch.argsort(events.simulation * self.n_frames + events.frame, stable=True)
         return Events(*(part.index_select(0, order) for part in events))
@@ -367,10 +358,7 @@ class PileUpSimulator:
 
     @cached_property
     def psf_fraction(self) -> Tensor:
-        """(n_annuli,) the share of photons whose pixel's centre lies in each annulus, float64.
-
-        Averaged over the source's place in a pixel, if this is drawn.
-        """
+        """(n_annuli,) the mean share of photons whose pixel's centre lies in each annulus, float64."""
         uniform = torch.quasirandom.SobolEngine(4, scramble=True, seed=1).draw(2**18).double()
         source = self._source(uniform[:, 2:])
         x, y = self._land(uniform[:, 0], uniform[:, 1], source)
@@ -389,7 +377,6 @@ class PileUpSimulator:
     def _land(self, u, v, source):
         """Where photons hit the image, pixels, from two uniform numbers and their source's place."""
         detector = self.detector
-        middle = self._half + 0.5
         if detector.psf_core == math.inf:
             side = self.side - 4
             return 2 + u * side, 2 + v * side
@@ -397,7 +384,7 @@ class PileUpSimulator:
         r = (1 - self.kept * u) ** (1 / (1 - detector.psf_slope)) - 1
         r = r.clamp_(min=0).sqrt_() * (detector.psf_core / detector.pixel)
         angle = v * (2 * math.pi)
-        x, y = (source + middle).unbind(1)
+        x, y = (source + (self._half + 0.5)).unbind(1)
         return torch.addcmul(x, r, angle.cos()), torch.addcmul(y, r, angle.sin())
 
     def _events(self, theta, generator):
@@ -531,12 +518,9 @@ class PileUpSimulator:
 
         entries = torch.arange(len(pixels), device=pixels.device, dtype=torch.int32)
         images.slot.scatter_(0, pixels, entries)
-        photons = torch.bincount(
-            images.slot.index_select(0, hit) + 1, minlength=len(pixels) + 1
-        )[1:]  # fmt: skip
-        peak, *measured = grade_pixels(
-            pixels, charge, photons, images.slot, right, down, detector
-        )  # fmt: skip
+        entry = images.slot.index_select(0, hit)
+        photons = torch.bincount(entry + 1, minlength=len(pixels) + 1)[1:]
+        peak, *measured = grade_pixels(pixels, charge, photons, images.slot, right, down, detector)
         images.slot.index_fill_(0, pixels, -1)
         peak = pixels.index_select(0, peak)
         place = torch.div(peak, images.frames, rounding_mode="floor")
@@ -585,10 +569,8 @@ def _portions(rates, n_frames, limit):
 
 
 def _table_search(table, row, u):
-    """Of each row of a table of 2^k ascending entries: how many are up to u.
-
-    torch.searchsorted would take several times as long: a processor cannot guess its turns.
-    """
+    """Of each row of a table of 2^k ascending entries: how many are up to u."""
+    # torch.searchsorted would take several times as long: a processor cannot guess its turns.
     length = table.shape[1]
     flat, start = table.flatten(), row * length
     found, step = start.to(torch.int32), length // 2
@@ -611,9 +593,8 @@ def _bins(values, edges, even=False):
 
 def _ascending(name, edges, unit):
     edges = torch.as_tensor(edges, dtype=torch.float64).cpu()
-    if not (
-        edges.ndim == 1 and len(edges) > 1 and bool((edges.diff() > 0).all()) and edges[0] >= 0
-    ):
+    ascending = edges.ndim == 1 and len(edges) > 1 and bool((edges.diff() > 0).all())
+    if not (ascending and edges[0] >= 0):
         raise ValueError(
             f"{name} must be two or more ascending edges in {unit}, from 0 on, not {edges.tolist()}."
         )
