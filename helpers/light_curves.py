@@ -53,13 +53,13 @@ def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
     """
     rms = _parameter("rms", rms, frequency)
     centroid = _parameter("centroid", centroid, frequency)
-    half = _parameter("fwhm", fwhm, frequency, positive=True) / 2
+    half = _parameter("fwhm", fwhm, frequency, "positive") / 2
     height = rms.square() * half / (math.pi / 2 + torch.atan(centroid / half))
     return height / ((frequency - centroid).square() + half.square())
 
 
 def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
-    """The power law P(f) ∝ f^-index, with rms² = ∫ P df from low to high.
+    """The power law P(f) ∝ f^-index, with rms² = ∫ P df from low to high; result as of `lorentzian`.
 
     The power law continues on both sides of the band. At f = 0 it is infinite for a positive index.
 
@@ -68,9 +68,6 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
         rms: (...) fractional rms in the band, a number or a tensor.
         index: (...) slope: 0 for white noise, 1 for flicker noise, 2 for a random walk.
         low, high: (...) edges of the band, Hz, ascending from above zero.
-
-    Returns:
-        (..., n_frequencies) power, (fractional rms)²/Hz.
 
     Example:
         Flicker noise has the same variance in every decade:
@@ -83,9 +80,9 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
     if not bool((frequency >= 0).all()):
         raise ValueError("power_law_noise needs frequencies of 0 Hz or more: take rfft's half.")
     rms = _parameter("rms", rms, frequency)
-    index = _parameter("index", index, frequency, negative=True)
-    low = _parameter("low", low, frequency, positive=True)
-    high = _parameter("high", high, frequency, positive=True)
+    index = _parameter("index", index, frequency, "finite")
+    low = _parameter("low", low, frequency, "positive")
+    high = _parameter("high", high, frequency, "positive")
     if not bool((high > low).all()):
         raise ValueError("The band of power_law_noise is empty: high must be above low everywhere.")
     # The integral of a power law is the same mathematics in Hz as in keV.
@@ -159,12 +156,8 @@ def simulate_light_curves(
             "The power spectrum must be finite and not negative; it goes from "
             f"{power.min():g} to {power.max():g}. Check the parameters of the model."
         )
-    amplitudes = torch.randn(
-        (*power.shape[:-1], n // 2 + 1),
-        generator=generator,
-        dtype=power.dtype.to_complex(),
-        device=power.device,
-    )
+    draw = dict(generator=generator, dtype=power.dtype.to_complex(), device=power.device)
+    amplitudes = torch.randn((*power.shape[:-1], n // 2 + 1), **draw)
     if n % 2 == 0:
         # A complex normal number has variance 1/2 in its real part.
         amplitudes[..., -1] = amplitudes[..., -1].real * math.sqrt(2)
@@ -285,10 +278,8 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
         )
     exact = frequency.detach().cpu().double()
     spacing = (exact[-1] - exact[0]) / (len(exact) - 1)
-    steps = exact.diff()
-    if not (
-        exact[0] > 0 and spacing > 0 and bool(((steps - spacing).abs() < 0.01 * spacing).all())
-    ):
+    even = bool(((exact.diff() - spacing).abs() < 0.01 * spacing).all())
+    if not (exact[0] > 0 and spacing > 0 and even):
         raise ValueError(
             "log_bin needs evenly spaced frequencies, ascending from above 0 Hz, as those of "
             "averaged_periodogram. Bin once, with the f that you want in the end."
@@ -370,17 +361,16 @@ def _frequencies(number, duration, dtype, device):
     return grid.to(dtype=dtype, device=device)
 
 
-def _parameter(name, value, frequency, positive=False, negative=False):
+def _parameter(name, value, frequency, kind="zero or positive"):
     """A model's parameter, checked, with a dimension for the frequencies at its end."""
     # A tensor stays on its device: torch refuses to mix two, where a move would hide a slow mistake.
     if not isinstance(value, Tensor):
         value = torch.as_tensor(value, dtype=frequency.dtype, device=frequency.device)
     value = value[..., None]
     allowed = value.isfinite()
-    if not negative:
-        allowed &= (value > 0) if positive else (value >= 0)
+    if kind != "finite":
+        allowed &= (value > 0) if kind == "positive" else (value >= 0)
     if not bool(allowed.all()):
-        kind = "finite" if negative else "positive" if positive else "zero or positive"
         number = int((~allowed).sum())
         raise ValueError(
             f"{name} must be {kind}; {number} of {value.numel()} values are not, the first is "

@@ -46,15 +46,12 @@ _THROWN = 2**20
 
 
 def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
-    """Photon flux per bin of a power law behind gas, of given absorbed flux from 0.5 to 10 keV.
+    """Photons/cm²/s per bin (..., n_energies) of a power law behind gas, of given absorbed flux.
 
     Args:
         energy_lo, energy_hi: (n_energies,) edges of bins that cover 0.5 to 10 keV, keV.
         theta: (..., 3) log10 of the absorbed energy flux from 0.5 to 10 keV [erg/cm²/s], photon index
             Γ, N_H [1e22/cm²].
-
-    Returns:
-        (..., n_energies) photons/cm²/s in each bin.
 
     Example:
         >>> edges = torch.linspace(0.1, 12.0, 1191)
@@ -69,10 +66,10 @@ def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> T
 
 
 def absorbed_blackbody(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
-    """Photon flux per bin of a blackbody behind gas, of given absorbed flux from 0.2 to 2 keV.
+    """Photons/cm²/s per bin (..., n_energies) of a blackbody behind gas, of given absorbed flux.
 
-    Arguments and result are those of `absorbed_power_law`, but for the band and theta (..., 3): log10
-    of this flux [erg/cm²/s], kT [keV], N_H [1e22/cm²].
+    As `absorbed_power_law`, but the flux is that from 0.2 to 2 keV, and theta (..., 3) holds its log10
+    [erg/cm²/s], kT [keV], N_H [1e22/cm²].
 
     Example:
         >>> edges = torch.linspace(0.1, 12.0, 1191)
@@ -315,10 +312,8 @@ class PileUpSimulator:
 
     def photons(self, theta: Tensor) -> Tensor:
         """(..., n_energies) expected photons per frame and energy bin, wherever they fall."""
-        lo, hi, area = (
-            x.to(theta.device, theta.dtype)
-            for x in (self.energy_lo, self.energy_hi, self.effective_area)
-        )
+        grid = self.energy_lo, self.energy_hi, self.effective_area
+        lo, hi, area = (x.to(theta) for x in grid)
         return self.spectrum(lo, hi, theta) * (area * self.detector.frame_time)
 
     @cached_property
@@ -464,7 +459,6 @@ class PileUpSimulator:
         left, low = images.corner(x), images.corner(y)
         corner, hit, charge = self._spread(x - left, y - low, energy, images.side)
         frame, starts = begins.cumsum(0) - 1, where_true(begins)
-        # As many frames at a time as there are images.
         for a, b in pairwise([*starts[:: images.most].tolist(), len(x)]):
             here = slice(a, b)
             frame_, row, column, *measured = self._events_in(

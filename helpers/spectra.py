@@ -304,7 +304,7 @@ def absorption(energy_lo: Tensor, energy_hi: Tensor, n_h) -> Tensor:
 
 
 def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -> Tensor:
-    """Energy flux F = ∫ E N(E) dE from low to high of a photon flux that is given in energy bins.
+    """Energy flux F = ∫ E N(E) dE (...), erg/cm^2/s, of a photon flux that is given in energy bins.
 
     Inside a bin the photons are taken to be spread evenly in ln E, also where the band cuts the bin.
     For w = ln(hi/lo) and N(E) ∝ E^-Γ, whole bins are then wrong by a share (Γ - 1) w^2/12: 3e-5
@@ -314,9 +314,6 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
         energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         flux: (..., n_energies) photons/cm^2/s in each bin, as a spectral model returns it.
         low, high: ends of the band, keV, numbers; the bins must cover all of it.
-
-    Returns:
-        (...) erg/cm^2/s.
 
     Example:
         The share of a disc in the energy flux of a soft state between 2 and 20 keV:
@@ -365,12 +362,9 @@ def _checked(energy_lo, energy_hi, **parameters):
         )
     if not (energy_lo.is_floating_point() and energy_hi.is_floating_point()):
         raise ValueError("energy_lo and energy_hi must be floating-point: convert with .float().")
-    parameters = {
-        name: torch.as_tensor(
-            value, dtype=None if isinstance(value, Tensor) else energy_lo.dtype
-        ).to(energy_lo.device)
-        for name, value in parameters.items()
-    }
+    for name, value in parameters.items():
+        dtype = None if isinstance(value, Tensor) else energy_lo.dtype
+        parameters[name] = torch.as_tensor(value, dtype=dtype).to(energy_lo.device)
     try:
         torch.broadcast_shapes(*(value.shape for value in parameters.values()))
     except RuntimeError as error:
@@ -380,12 +374,12 @@ def _checked(energy_lo, energy_hi, **parameters):
             "Give each its own dimension, as in temperature[:, None]."
         ) from error
 
-    usable = [(energy_lo > 0).all() & (energy_hi > energy_lo).all() & energy_hi.isfinite().all()]
-    usable.append((energy_lo[1:] > energy_lo[:-1]).all())
+    grid = (energy_lo > 0).all() & (energy_hi > energy_lo).all() & energy_hi.isfinite().all()
+    usable = [grid & (energy_lo[1:] > energy_lo[:-1]).all()]
     usable += [_RULES[name][0](value).all() for name, value in parameters.items()]
     # On a GPU every `if` on a tensor waits for all work before it: one wait, and details on failure.
     if not torch.stack(usable).all():
-        if not (usable[0] and usable[1]):
+        if not usable[0]:
             raise ValueError(
                 "Energies must be finite, above 0 keV, increasing, and energy_lo below energy_hi: "
                 "leave out the bin from 0, and sort the bins."

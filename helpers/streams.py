@@ -37,10 +37,8 @@ def chunks(n, bytes_of_cell, memory, generator, device) -> Iterator[tuple[slice,
     for first in range(0, n, size):
         number = min(size, n - first)
         own = zip(range(0, number, CELL), seeds[first // CELL :], strict=False)
-        yield (
-            slice(first, first + number),
-            [
-                (slice(k, min(k + CELL, number)), torch.Generator(device).manual_seed(seed))
-                for k, seed in own
-            ],
-        )
+        cells = [
+            (slice(k, min(k + CELL, number)), torch.Generator(device).manual_seed(seed))
+            for k, seed in own
+        ]
+        yield slice(first, first + number), cells
