@@ -221,11 +221,9 @@ class Events(NamedTuple):
     """What a detector reports, one entry for each event, whether it is accepted or not.
 
     Attributes:
-        simulation: (n_events,) which simulation.
-        frame: (n_events,) which frame of it.
+        simulation, frame: (n_events,) which simulation, and which frame of it.
         x, y: (n_events,) where the centre of the brightest pixel lies from the source, arcsec.
-        energy: (n_events,) keV.
-        grade: (n_events,) as `CCD` says.
+        energy, grade: (n_events,) keV, and as `CCD` says.
         n_photons: (n_events,) how many photons truly hit its pixels.
         valid: (n_events,) whether grade and energy are accepted.
     """

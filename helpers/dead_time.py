@@ -57,7 +57,7 @@ _LONGER = 1.5
 class DeadTimeDistribution:
     """Dead times that differ from event to event, drawn from a table of their quantiles.
 
-    Straight lines connect its entries; what lies beyond the first and the last has just their values.
+    Straight lines connect its entries; beyond the first and the last lie just their values.
 
     Args:
         probabilities: ascending, each a whole number of thousandths between 0 and 1.
@@ -134,12 +134,12 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
     """Which of these photons a detector with dead time registers.
 
     Non-paralyzable: a photon counts if it comes τ or more after the last one that counted.
-    Paralyzable: if it comes after the dead times of all photons before it. Non-paralyzable detectors
-    are worked out on the CPU, wherever the times are.
+    Paralyzable: if it comes after the dead times of all photons before it. Non-paralyzable
+    detectors are worked out on the CPU, wherever the times are.
 
     Args:
-        times: (n,) arrival times, sorted and finite, s. A tensor, or a numpy array of any byte order, such as
-            FITS files hold.
+        times: (n,) arrival times, sorted and finite, s. A tensor, or a numpy array of any byte
+            order, such as FITS files hold.
         dead_time: τ, s, zero or more: a number, or (n,) what each photon would cause.
         paralyzable: whether photons that are not registered cause dead time too.
 
@@ -234,7 +234,7 @@ def count_detected(
 
 
 def qpo(frequency: Tensor, theta: Tensor) -> Tensor:
-    """The power (..., n_frequencies) of one QPO: a `lorentzian` of some rms, centroid ν₀, width ν₀/q.
+    """The power spectrum (..., n_frequencies) of one QPO: a `lorentzian` of width ν₀/q at ν₀.
 
     Args:
         frequency: (n_frequencies,) Hz.
@@ -258,10 +258,10 @@ class DeadTimeSimulator:
     below a sixteenth of a bin), with the mean that the model's continuous rate has there: at 40 Hz
     and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
 
-    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). The set-up
-    of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278) is the default. Unlike theirs,
-    variance scatters between realisations, as in nature, and a light curve is a piece of one that is
-    half as long again, so that it does not repeat.
+    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). The
+    set-up of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278) is the default.
+    Unlike theirs, variance scatters between realisations, as in nature, and a light curve is a
+    piece of one that is half as long again, so that it does not repeat.
 
     Args:
         exposure: length of the light curve, s.
@@ -280,7 +280,7 @@ class DeadTimeSimulator:
 
     Attributes:
         frequencies: (n_frequencies,) of the summary, Hz, float64.
-        n_averaged: (n_frequencies,) periodogram values in each, over segments and bins of frequency.
+        n_averaged: (n_frequencies,) periodogram values in each, over segments and frequencies.
         step: for how long the rate is constant, s.
 
     Example:
@@ -367,7 +367,6 @@ class DeadTimeSimulator:
         return self._summarise(flat)[1].reshape(*counts.shape[:-2], -1)
 
     def _in_chunks(self, theta, generator, summarise, shape):
-        """What `summarise` makes of counts (n_bins, n_detectors, n), chunk by chunk."""
         rows = rows_of(theta)
         mean_rate = rows[:, -1]
         if not bool(((mean_rate > 0) & (mean_rate < math.inf)).all()):
@@ -376,14 +375,17 @@ class DeadTimeSimulator:
                 f"positive and finite, and goes from {mean_rate.min():g} to {mean_rate.max():g}."
             )
         result = rows.new_empty(len(rows), *shape)
-        n_steps, detector = self._n_steps, self._detector
-        of_all = detector.in_chunks(rows, n_steps, self.n_detectors, generator, self.memory)
-        for here, cells in of_all:
-            rate = rows.new_empty(n_steps, len(rows[here]))
-            for cell, own in cells:
-                rate[:, cell] = self._rates(rows[here][cell], own).T
-            result[here] = summarise(detector.count(rate, self.n_detectors, cells)[-self.n_bins :])
+        sizes = self._n_steps, self.n_detectors
+        for here, cells in self._detector.in_chunks(rows, *sizes, generator, self.memory):
+            result[here] = summarise(self._counts(rows[here], cells))
         return result.reshape(*theta.shape[:-1], *shape)
+
+    def _counts(self, rows, cells):
+        """(n_bins, n_detectors, n) counts of the simulations of one chunk."""
+        rate = rows.new_empty(self._n_steps, len(rows))
+        for here, generator in cells:
+            rate[:, here] = self._rates(rows[here], generator).T
+        return self._detector.count(rate, self.n_detectors, cells)[-self.n_bins :]
 
     def _rates(self, theta, generator):
         """(n, n_steps) incident rates, 1/s."""
@@ -416,7 +418,7 @@ class DeadTimeSimulator:
 
 
 class _Detector:
-    """What all detectors have in common: a rate constant for `dt`, counts per `per_bin` such steps."""
+    """What all detectors share: a rate constant for `dt`, and counts per `per_bin` such steps."""
 
     def __init__(self, dt, per_bin, dead_time, paralyzable):
         self.dt, self.per_bin = dt, per_bin
@@ -428,7 +430,7 @@ class _Detector:
         self.walked = walked or 1
 
     def in_chunks(self, rows, n_steps, n_detectors, generator, memory=None):
-        """Chunks of rows, for the memory of the arrays that exist side by side while they are counted."""
+        """Chunks of rows, by the memory of the arrays that exist side by side in their counting."""
         counts = n_detectors * n_steps // self.per_bin
         piece = 3 * n_detectors * min(_PIECE, n_steps * self.walked)
         bytes_of_cell = CELL * rows.element_size() * (n_steps + 2 * counts + piece)
@@ -436,7 +438,7 @@ class _Detector:
         return chunks(len(rows), bytes_of_cell, memory, generator, rows.device)
 
     def count(self, rate, n_detectors, cells):
-        """(n_bins, n_detectors, rows) counts of rates (n_bins * per_bin, rows) that detectors share."""
+        """(n_bins, n_detectors, rows) counts of the rates (n_bins * per_bin, rows) of all."""
         if self._by_photons:
             photons = [self._photons(rate[:, cell], n_detectors, g) for cell, g in cells]
             return torch.cat(photons, dim=-1).to(rate.dtype)

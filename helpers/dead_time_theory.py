@@ -63,8 +63,8 @@ def white_noise(
     For the fractional normalisation divide by the mean rate of the light curve; adding detectors of
     the same rate leaves the Leahy power as it is.
 
-    Reference: Cox & Lewis 1966, The Statistical Analysis of Series of Events. Zhang et al. 1995, ApJ
-    449, 930, have the binned one for constant τ as a series (`stingray.deadtime.model`).
+    Reference: Cox & Lewis 1966, The Statistical Analysis of Series of Events. Zhang et al. 1995,
+    ApJ 449, 930, have the binned one for constant τ as a series (`stingray.deadtime.model`).
 
     Args:
         frequency: (n_frequencies,) f, Hz.

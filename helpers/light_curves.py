@@ -1,8 +1,8 @@
 """Light curves with a known power spectrum, and the periodograms that measure it back.
 
 A power spectrum here is one-sided, in (fractional rms)² per Hz: its integral over a band is the
-variance, relative to the squared mean, that the band contributes. Components add. What cannot be used
-is refused by name, with a ValueError.
+variance, relative to the squared mean, that the band contributes. Components add. What cannot be
+used is refused by name, with a ValueError.
 """
 
 import math
@@ -59,7 +59,7 @@ def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
 
 
 def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
-    """The power law P(f) ∝ f^-index, with rms² = ∫ P df from low to high; result as of `lorentzian`.
+    """The power law P(f) ∝ f^-index, with rms² = ∫ P df from low to high; result as `lorentzian`'s.
 
     The power law continues on both sides of the band. At f = 0 it is infinite for a positive index.
 
@@ -101,9 +101,9 @@ def simulate_light_curves(
 ) -> Tensor:
     """Relative light curves 1 + x with x_j = Σ_k C_k e^{2πi jk/n}, Gaussian, E|C_k|² = P(f_k) Δf/2.
 
-    The sum runs over f_k = k Δf, Δf = 1/(n bin_size), for positive and negative k, C_{-k} = C_k*. The
-    mean is 1 exactly; for even n the amplitude at the Nyquist frequency is real. As in nature, the
-    variance scatters; its expectation is Σ_k P(f_k) Δf (the Nyquist term counts half).
+    The sum runs over f_k = k Δf, Δf = 1/(n bin_size), for positive and negative k, C_{-k} = C_k*.
+    The mean is 1 exactly; for even n the amplitude at the Nyquist frequency is real. As in nature,
+    the variance scatters; its expectation is Σ_k P(f_k) Δf (the Nyquist term counts half).
 
     **Binning.** P describes the series of bin values: their mean periodogram is P at each Fourier
     frequency, not P sinc². If P is meant for the instantaneous rate, whose bin averages have
@@ -182,16 +182,16 @@ def averaged_periodogram(
     of 2/r.
 
     Neither f = 0 nor, for even n, the Nyquist frequency is returned, as in stingray: amplitudes are
-    real there, and powers of another distribution. Bins after the last whole segment are left out, of
-    N too. Unlike in stingray, a segment without counts enters: to leave it out favours bright ones.
+    real there, and powers of another distribution. Bins after the last whole segment are left out,
+    of N too. Unlike in stingray, a segment without counts enters, not to favour bright ones.
 
     Reference: Leahy et al. 1983, ApJ 266, 160; Belloni & Hasinger 1990, A&A 230, 103.
 
     Args:
-        light_curve: (..., n_bins) counts per bin, for "fractional" in any unit, such as a rate; their
-            sum must be positive and finite.
+        light_curve: (..., n_bins) counts per bin, for "fractional" in any unit, such as a rate;
+            their sum must be positive and finite.
         bin_size: width of a bin, s.
-        segment: length of a segment, s, a whole number of bins, 3 at least, up to the whole light curve.
+        segment: length of a segment, s, a whole number of bins: from 3 to the whole light curve.
         normalisation: "leahy" or "fractional".
 
     Returns:
@@ -249,9 +249,9 @@ def averaged_cospectrum(
 def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor, Tensor]:
     """Average neighbouring frequencies in bins whose width grows as Δ_j = (1 + f) Δ_{j-1}.
 
-    The first bin starts at half the first frequency and is as wide as the spacing; a frequency on an
-    edge belongs to the upper bin; the last bin holds what is left. These are the rules of stingray's
-    `rebin_log`, except that a bin without a frequency, NaN there, is left out.
+    The first bin starts at half the first frequency and is as wide as the spacing; a frequency on
+    an edge belongs to the upper bin; the last bin holds what is left. These are the rules of
+    stingray's `rebin_log`, except that a bin without a frequency, NaN there, is left out.
 
     Args:
         frequency: (n_frequencies,) evenly spaced, ascending, as `averaged_periodogram` returns them, Hz.

@@ -68,8 +68,8 @@ def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> T
 def absorbed_blackbody(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
     """Photons/cm²/s per bin (..., n_energies) of a blackbody behind gas, of given absorbed flux.
 
-    As `absorbed_power_law`, but the flux is that from 0.2 to 2 keV, and theta (..., 3) holds its log10
-    [erg/cm²/s], kT [keV], N_H [1e22/cm²].
+    As `absorbed_power_law`, but the flux is that from 0.2 to 2 keV, and theta (..., 3) holds its
+    log10 [erg/cm²/s], kT [keV], N_H [1e22/cm²].
 
     Example:
         >>> edges = torch.linspace(0.1, 12.0, 1191)
@@ -115,8 +115,8 @@ def davis_spectrum(
     Reference: Davis 2001, ApJ 562, 575.
 
     Args:
-        photons: (..., n_energies) expected photons in a frame and bin, before the redistribution, up to
-            10,000 of them per frame in one region.
+        photons: (..., n_energies) expected photons in a frame and bin, before the redistribution,
+            up to 10,000 of them per frame in one region.
         energy_lo, energy_hi: (n_energies,) edges of bins of equal width, keV.
         n_frames: how many frames are added.
         alpha: (...) α, the grade migration parameter, above 0 and up to 1, a number or a tensor.
@@ -200,8 +200,8 @@ class PileUpSimulator:
     `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). On a GPU
     sums of charges may differ in their last digit from one run to the next.
 
-    The source stands still. Photons two or three pixels or more beyond the outermost annulus are not
-    recorded. No background, no losses of charge; all the exposure is spent collecting photons.
+    The source stands still. Photons two or three pixels or more beyond the outermost annulus are
+    not recorded. No background, no losses of charge; all the exposure is spent collecting photons.
 
     Args:
         detector: such as `ccd.ACIS`.
@@ -318,7 +318,7 @@ class PileUpSimulator:
 
     @cached_property
     def response(self) -> spectra.Response:
-        """Area, losses and blur of single photons: for fits without pile-up, in all annuli together.
+        """Area, losses and blur of single photons: for fits without pile-up, all annuli together.
 
         Measured by throwing 2^20 photons, even in energy and place in a pixel, at the detector.
         Counts in an annulus: response.fold(flux) × exposure × `psf_fraction` of it. float32, CPU.
@@ -353,7 +353,7 @@ class PileUpSimulator:
 
     @cached_property
     def psf_fraction(self) -> Tensor:
-        """(n_annuli,) the mean share of photons whose pixel's centre lies in each annulus, float64."""
+        """(n_annuli,) the mean share of photons whose pixel's centre is in each annulus, float64."""
         uniform = torch.quasirandom.SobolEngine(4, scramble=True, seed=1).draw(2**18).double()
         source = self._source(uniform[:, 2:])
         x, y = self._land(uniform[:, 0], uniform[:, 1], source)
@@ -453,7 +453,7 @@ class PileUpSimulator:
                 )
 
     def _read(self, x, y, energy, begins, images, noise):
-        """Events of photons, of which some begin a frame: one of its frame, column, row, the rest."""
+        """Events of photons, the first of each frame marked: a photon, column, row, the rest."""
         if len(x) == 0:
             return
         left, low = images.corner(x), images.corner(y)

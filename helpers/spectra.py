@@ -25,8 +25,8 @@ __all__ = [
     "power_law",
 ]
 
-# 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV would be 8.0329. XSPEC has 8.0525, and is followed
-# so that its norms can be used.
+# 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV would be 8.0329. XSPEC has 8.0525, and is
+# followed so that its norms can be used.
 _BLACKBODY = 8.0525
 # 16π/3 c/(hc)^3 (1 km / 10 kpc)^2, in photons/keV^3/cm^2/s
 _DISC = 1 / 361.27
@@ -61,17 +61,17 @@ class Response:
     """The linear map C_j = Σ_i F_i A_i R_ij from photon flux F_i to count rate C_j in channel j.
 
     Linear means: no pile-up and no dead time. The rows of R need not sum to one: a photon can fall
-    below the threshold, or be rejected for its grade. A channel's energy is only nominal: a count in
-    it may come from a photon of another. R is a dense tensor: matrices of X-ray detectors are 10 to
-    80 per cent full, and folding is then several times faster than with a sparse one.
+    below the threshold, or be rejected for its grade. A channel's energy is only nominal: a count
+    in it may come from a photon of another. R is a dense tensor: matrices of X-ray detectors are 10
+    to 80 per cent full, and folding is then several times faster than with a sparse one.
 
     Reference: George et al. 1992, Legacy 2, 51 (OGIP memo CAL/GEN/92-002), the format's definition.
 
     Args:
         energy_lo, energy_hi: (n_energies,) edges of the photon energy bins, keV.
         effective_area: (n_energies,) A, cm^2.
-        redistribution: (n_energies, n_channels) R, the probabilities that a photon of energy bin i is
-            reported in channel j.
+        redistribution: (n_energies, n_channels) R, the probabilities that a photon of energy bin i
+            is reported in channel j.
         channel_lo, channel_hi: (n_channels,) edges of the channels, nominal keV.
 
     Example:
@@ -191,8 +191,8 @@ def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff,
 def blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> Tensor:
     """Photon flux per energy bin of N(E) = 8.0525 K E^2 / ((kT)^4 (exp(E/kT) - 1)): XSPEC's bbody.
 
-    Bins and result are those of `power_law`, integrals those of `cutoff_power_law`, as accurate, with
-    kT in place of E_c. The constant of XSPEC is 0.24 per cent too high for what K stands for.
+    Bins and result are those of `power_law`, integrals those of `cutoff_power_law`, as accurate,
+    with kT in place of E_c. The constant of XSPEC is 0.24 per cent too high for what K stands for.
 
     Reference: Arnaud 1996, ASP Conf. 101, 17 (XSPEC); the manual, model bbody.
 
@@ -222,8 +222,8 @@ def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> T
 
     Each ring of a geometrically thin, optically thick disc is a blackbody, and t = (r/R_in)^(-3/4)
     is its temperature over that of the inner edge: XSPEC's diskbb. No relativity, no colour
-    correction, no outer edge. The integral over t is good to 1e-6 at any energy, that over the bin as
-    in `cutoff_power_law`. Bins and result are those of `power_law`.
+    correction, no outer edge. The integral over t is good to 1e-6 at any energy, that over the bin
+    as in `cutoff_power_law`. Bins and result are those of `power_law`.
 
     Reference: Mitsuda et al. 1984, PASJ 36, 741, eq. 4; Makishima et al. 1986, ApJ 308, 635.
 
