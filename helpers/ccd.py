@@ -1,9 +1,7 @@
 """X-ray CCDs: what they are made of, and how they turn charges in pixels into graded events.
 
-A photon frees charge that spreads over a pixel and its neighbours. After each frame the pixels are
-read out, and from their charges alone the detector has to say which photons came. Two photons too
-close to each other in the same frame look like one of their summed energy (pile-up), or like no
-photon at all (rejected for the shape that they make).
+From the charges in the pixels of a frame alone the detector has to say which photons came. Two that
+are too close look like one of their summed energy (pile-up), or are rejected for their shape.
 """
 
 import math
@@ -45,32 +43,27 @@ class CCD:
     Rule "acis": the event is the 3 × 3 neighbourhood of a pixel brighter than its 8 neighbours. Its
     energy is the sum of those above the split threshold, its grade (0 to 7) that of ASCA.
 
+    What is impossible is refused with a ValueError.
+
     References: Dauser et al. 2019, A&A 630, A66 (SIXTE: charge clouds, islands); the Chandra
     Proposers' Observatory Guide, chapter 6 (grades).
 
     Args:
         name: of the instrument.
         frame_time: what a frame collects photons for, s.
-        pixel: width of a pixel on the sky, arcsec.
-        pixel_size: width of a pixel on the chip, µm.
-        psf_core: r_c of the King profile [1 + (r/r_c)²]^-b of the photons' density, arcsec; infinity
-            for light that is the same everywhere, as from a lamp.
-        psf_slope: b of the King profile, above 1.
+        pixel, pixel_size: width of a pixel on the sky, arcsec, and on the chip, µm.
+        psf_core, psf_slope: r_c, arcsec, and b > 1 of the King profile [1 + (r/r_c)²]^-b of the
+            photons' density; r_c is infinite for light that is the same everywhere.
         cloud: σ of the charge cloud, µm; 0 to leave each photon in one pixel.
         cloud_scale: scale of the exponential rule, pixels; 0 for the Gaussian cloud.
         readout_noise: σ in each pixel that is read, keV.
-        event_threshold: of the brightest pixel of an event, keV.
-        split_threshold: of the others, keV.
+        event_threshold, split_threshold: of an event's brightest pixel, and of the others, keV.
         upper_limit: of an event's energy, keV; above it the event is rejected.
         rule: "islands" or "acis".
         grades: those that are accepted.
         area: effective area, the nodes (keV, cm²) of a curve that is straight in both logarithms; or
-            the name of a response in data/ whose area is taken.
-        fano: F in the variance F w E of the charge of a photon of energy E.
-        pair_energy: w, keV per electron-hole pair.
-
-    Raises:
-        ValueError: if a number is outside its range.
+            the name of a response in data/ whose area is taken. Beyond them it is zero.
+        fano: F in the variance F w E of the charge of a photon of energy E, w = 3.65 eV in silicon.
 
     Example:
         >>> from dataclasses import replace
@@ -95,11 +88,10 @@ class CCD:
     cloud: float = 0.0
     cloud_scale: float = 0.0
     fano: float = 0.115
-    pair_energy: float = 3.65e-3
 
     def __post_init__(self):
         positive = "frame_time", "pixel", "pixel_size", "psf_core", "upper_limit"
-        for name in (*positive, "cloud", "cloud_scale", "readout_noise", "fano", "pair_energy"):
+        for name in (*positive, "cloud", "cloud_scale", "readout_noise", "fano"):
             value = getattr(self, name)
             if not (value > 0 if name in positive else 0 <= value < math.inf):
                 wanted = "positive" if name in positive else "0 or more"
@@ -117,6 +109,10 @@ class CCD:
                 f"cloud={self.cloud} µm would spill over more than 2 × 2 pixels of "
                 f"{self.pixel_size} µm: use at most a quarter of a pixel."
             )
+        if not isinstance(self.area, str):
+            nodes = np.asarray(self.area, dtype=float)
+            if not (np.isfinite(nodes) & (nodes > 0)).all() or (np.diff(nodes[:, 0]) <= 0).any():
+                raise ValueError("area must be pairs (keV, cm²) above 0, ascending in energy.")
 
     def upper_share(self, distance: Tensor) -> Tensor:
         """The share of the charge beyond a pixel edge, of a photon this far beyond it, pixels."""
@@ -128,7 +124,7 @@ class CCD:
 
     def blur(self, energy: Tensor) -> Tensor:
         """σ of the charge that a photon of this energy frees, √(F w E), keV."""
-        return (energy * (self.fano * self.pair_energy)).sqrt()
+        return (energy * (self.fano * 3.65e-3)).sqrt()
 
 
 # Unless a source is named, numbers below are a choice of this course: round, and near to what is
@@ -225,11 +221,9 @@ class Events(NamedTuple):
     """What a detector reports, one entry for each event, whether it is accepted or not.
 
     Attributes:
-        simulation: (n_events,) which simulation.
-        frame: (n_events,) which frame of it.
+        simulation, frame: (n_events,) which simulation, and which frame of it.
         x, y: (n_events,) where the centre of the brightest pixel lies from the source, arcsec.
-        energy: (n_events,) keV.
-        grade: (n_events,) as `CCD` says.
+        energy, grade: (n_events,) keV, and as `CCD` says.
         n_photons: (n_events,) how many photons truly hit its pixels.
         valid: (n_events,) whether grade and energy are accepted.
     """
@@ -245,10 +239,8 @@ class Events(NamedTuple):
 
 
 def where_true(mask):
-    """(n,) at which places a mask is true, ascending.
-
-    On a CPU numpy, which does not stumble over masks that look random, takes a tenth of torch's time.
-    """
+    """(n,) at which places a mask is true, ascending."""
+    # numpy does not stumble over masks that look random: it takes a tenth of torch's time.
     if mask.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(mask.numpy()))
     return torch.nonzero(mask).flatten()
@@ -375,20 +367,15 @@ def _asca_grades():
     """ASCA's grade of each of the 256 flight grades: single, split up or down, left, right, L."""
     # The corners that touch each of the four sides.
     touching = {2: 1 | 4, 8: 1 | 32, 16: 4 | 128, 64: 32 | 128}
-    alone = {2: 2, 64: 2, 8: 3, 16: 4}
+    clean = {0: 0, 2: 2, 64: 2, 8: 3, 16: 4, 2 | 8: 6, 2 | 16: 6, 64 | 8: 6, 64 | 16: 6}
+    spoilt = {0: 1, 2: 5, 3: 5, 4: 5, 6: 7, 7: 7}
     grades = []
     for bits in range(256):
         sides, corners = bits & (2 | 8 | 16 | 64), bits & (1 | 4 | 32 | 128)
-        if sides == 0:
-            grades.append(1 if corners else 0)
-        elif sides in alone:
-            grades.append(5 if corners & touching[sides] else alone[sides])
-        elif sides in (2 | 8, 2 | 16, 64 | 8, 64 | 16):
-            a, b = (side for side in touching if side & sides)
-            between = touching[a] & touching[b]
-            # A corner that touches one of the sides, and is not the one between them, spoils it.
-            spoils = corners & (touching[a] | touching[b]) & ~between
-            grades.append(7 if spoils else 6)
-        else:
-            grades.append(7)
+        grade = clean.get(sides, 7)
+        # A corner spoils that touches one of the sides, but not the one between two; or is alone.
+        spoiling = 0 if sides else corners
+        for side, touched in touching.items():
+            spoiling ^= touched if side & sides else 0
+        grades.append(spoilt[grade] if corners & spoiling else grade)
     return grades

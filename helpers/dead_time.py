@@ -4,10 +4,10 @@ After each event that it registers, a detector is blind for its dead time τ. If
 while it is blind change nothing, it is non-paralyzable (Chandra, NuSTAR, RXTE); if each of them
 makes it blind for another τ, it is paralyzable.
 
-Two exact algorithms. `filter_events` takes the photons one by one. `count_detected` never makes the
-photons: bins shorter than τ hold at most one event of a detector, whose time follows from one
-exponential random number, so that all detectors walk through time together, bin by bin.
-`dead_time_theory` has the formulae that both are tested against.
+`filter_events` takes the photons one by one. `count_detected` never makes them: bins shorter than τ
+hold at most one event of a detector, whose time follows from one exponential random number, so that
+all detectors walk through time together, bin by bin. What cannot be used is refused by name, with a
+ValueError.
 """
 
 import math
@@ -43,8 +43,7 @@ __all__ = [
 _PIECE = 512
 # More steps in a bin than this, and the photons one by one are faster than the walk.
 _MOST_STEPS = 32
-# Bytes that the work takes unless asked otherwise: what a processor's cache can hold, or what keeps
-# a GPU busy.
+# Bytes that the work takes unless asked otherwise: what a cache holds, or what keeps a GPU busy.
 _MEMORY = {"cpu": 2**25, "cuda": 2**32}
 # Photons that fit into a few GB.
 _MOST_PHOTONS = 1e8
@@ -58,15 +57,11 @@ _LONGER = 1.5
 class DeadTimeDistribution:
     """Dead times that differ from event to event, drawn from a table of their quantiles.
 
-    The distribution function is linear between the table's entries. What lies beyond the first and
-    the last of them has just their values.
+    Straight lines connect its entries; beyond the first and the last lie just their values.
 
     Args:
         probabilities: ascending, each a whole number of thousandths between 0 and 1.
         values: the quantiles at these probabilities, s, ascending and positive.
-
-    Raises:
-        ValueError: if the table is not as above.
 
     Example:
         >>> uniform = DeadTimeDistribution((0.0, 1.0), (2e-3, 3e-3))
@@ -87,11 +82,9 @@ class DeadTimeDistribution:
             and len(values) > 1
             and np.allclose(thousandths, np.round(thousandths), atol=1e-6, rtol=0)
             and (np.diff(thousandths) > 0).all()
-            and thousandths[0] >= 0
-            and thousandths[-1] <= 1000
             and (np.diff(values) >= 0).all()
-            and values[0] > 0
-            and values[-1] < math.inf
+            and 0 <= thousandths[0] < thousandths[-1] <= 1000
+            and 0 < values[0] <= values[-1] < math.inf
         ):
             raise ValueError(
                 "A table of dead times needs two or more ascending probabilities in whole "
@@ -141,22 +134,17 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
     """Which of these photons a detector with dead time registers.
 
     Non-paralyzable: a photon counts if it comes τ or more after the last one that counted.
-    Paralyzable: if it comes after the dead times of all photons before it.
-
-    A compiled loop visits the photons in turn, on the CPU wherever they are.
+    Paralyzable: if it comes after the dead times of all photons before it. Non-paralyzable
+    detectors are worked out on the CPU, wherever the times are.
 
     Args:
-        times: (n,) arrival times, sorted, s. A tensor, or a numpy array of any byte order, such as
-            FITS files hold.
+        times: (n,) arrival times, sorted and finite, s. A tensor, or a numpy array of any byte
+            order, such as FITS files hold.
         dead_time: τ, s, zero or more: a number, or (n,) what each photon would cause.
         paralyzable: whether photons that are not registered cause dead time too.
 
     Returns:
         (n,) mask of the registered photons, of the kind and on the device of `times`.
-
-    Raises:
-        ValueError: if times are not one-dimensional, sorted and finite, or a dead time is negative,
-            NaN or infinite.
 
     Example:
         Photons 1 ms apart, and a detector that is blind for 1.5 ms: the one loses every other
@@ -204,10 +192,8 @@ def count_detected(
 ) -> Tensor:
     """Counts that a detector with dead time registers from a source of this rate.
 
-    Exact for a rate that is constant inside each bin. At the start of the first bin the detector
-    is live.
-
-    Every row of rates has a detector of its own.
+    Exact for a rate that is constant inside each bin. Every row of rates has a detector of its own,
+    which is live when the first bin starts.
 
     Args:
         rate: (..., n_bins) incident rate, 1/s, finite and not negative.
@@ -219,9 +205,6 @@ def count_detected(
 
     Returns:
         (..., n_bins) counts, whole numbers in the rate's dtype and on its device.
-
-    Raises:
-        ValueError: if a rate is negative, NaN or infinite, or dt or the dead time is not as above.
 
     Example:
         1000 photons a second, each of which costs 2.5 ms: 1000/(1 + 2.5) = 286 remain.
@@ -245,22 +228,17 @@ def count_detected(
         )
     counts = torch.empty_like(rows)
     detector = _Detector(dt, 1, dead_time, paralyzable)
-    bytes_of_cell = detector.bytes(CELL, rate.shape[-1], 1, rate.element_size())
-    memory = _MEMORY.get(rate.device.type, _MEMORY["cpu"])
-    for here, cells in chunks(len(rows), bytes_of_cell, memory, generator, rate.device):
+    for here, cells in detector.in_chunks(rows, rate.shape[-1], 1, generator):
         counts[here] = detector.count(rows[here].T.contiguous(), 1, cells)[:, 0].T.to(rate.dtype)
     return counts.reshape(rate.shape)
 
 
 def qpo(frequency: Tensor, theta: Tensor) -> Tensor:
-    """The power spectrum of one QPO: a `lorentzian` of fractional rms, centroid ν₀ and width ν₀/q.
+    """The power spectrum (..., n_frequencies) of one QPO: a `lorentzian` of width ν₀/q at ν₀.
 
     Args:
         frequency: (n_frequencies,) Hz.
-        theta: (..., 3 or more) rms, ν₀ [Hz], q, and whatever follows.
-
-    Returns:
-        (..., n_frequencies) (fractional rms)²/Hz.
+        theta: (..., 3 or more) fractional rms, ν₀ [Hz], q, and whatever follows.
 
     Example:
         >>> qpo(torch.tensor([20.0]), torch.tensor([0.4, 20.0, 10.0, 1000.0])).shape
@@ -273,30 +251,28 @@ def qpo(frequency: Tensor, theta: Tensor) -> Tensor:
 class DeadTimeSimulator:
     """Periodograms of a variable source, as detectors with dead time record it.
 
-    One simulation: a Gaussian light curve with the model's power spectrum, at the given mean;
-    negative rates are set to zero (`simulate_light_curves` says what that costs the rms); all
-    detectors see this rate, each draws its own photons and loses its own to dead time; the counts
-    of all of them are added, and their periodogram taken. The rate is constant inside steps no
+    One simulation: a Gaussian light curve with the model's power spectrum, at the given mean, and
+    negative rates set to zero (`simulate_light_curves` says what that costs the rms); all detectors
+    see this rate, each with photons and dead times of its own. The rate is constant inside steps no
     longer than half of a bin and of the shortest dead time (half a bin where that dead time is
-    below a sixteenth of a bin), and there has the mean that the model's continuous rate has: at
-    40 Hz and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
+    below a sixteenth of a bin), with the mean that the model's continuous rate has there: at 40 Hz
+    and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
 
-    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`).
-
-    Unlike the simulator of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278), whose
-    set-up is the default, this one lets the variance scatter between realisations, as in nature,
-    and the light curve be a piece of one that is half as long again, so that it does not repeat.
+    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). The
+    set-up of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278) is the default.
+    Unlike theirs, variance scatters between realisations, as in nature, and a light curve is a
+    piece of one that is half as long again, so that it does not repeat.
 
     Args:
         exposure: length of the light curve, s.
         bin_size: width of a bin, s.
-        segment: length of the pieces whose periodograms are averaged, s; None for one periodogram
-            of the whole light curve.
+        segment: length of the pieces whose periodograms are averaged, s; None for all in one.
         dead_time: τ, s: a number, zero or more, or a `DeadTimeDistribution` such as NUSTAR.
         n_detectors: how many detectors see the source; two for a cospectrum.
         paralyzable: whether photons that are not registered cause dead time too.
         power_spectrum: the source: gets frequencies (n_frequencies,) in Hz and theta (..., P), and
-            returns (..., n_frequencies) one-sided powers in (fractional rms)²/Hz.
+            returns (..., n_frequencies) one-sided powers in (fractional rms)²/Hz. The last of theta
+            must be the incident rate of each detector, 1/s, high enough for a count.
         summary: "periodogram" of the summed light curve, or "cospectrum" of two detectors, both in
             fractional rms normalisation.
         log_f: growth of the bins of frequency, see `log_bin`; None to keep each frequency.
@@ -304,13 +280,8 @@ class DeadTimeSimulator:
 
     Attributes:
         frequencies: (n_frequencies,) of the summary, Hz, float64.
-        n_averaged: (n_frequencies,) periodogram values in each of them, over segments and bins of
-            frequency.
+        n_averaged: (n_frequencies,) periodogram values in each, over segments and frequencies.
         step: for how long the rate is constant, s.
-
-    Raises:
-        ValueError: if an argument is not as above; when called, if the last of theta, the rate, is
-            not positive, or a light curve has no count.
 
     Example:
         A QPO with 40 per cent rms at 20 Hz, of whose power dead time leaves about an eighth:
@@ -363,7 +334,8 @@ class DeadTimeSimulator:
         self._per_bin = max(2, steps or 0)
         self.step = self.bin_size / self._per_bin
         self._detector = _Detector(self.step, self._per_bin, dead_time, paralyzable)
-        run_up = math.ceil(_RUN_UP * _mean(dead_time) / self.bin_size)
+        mean = dead_time.mean if isinstance(dead_time, DeadTimeDistribution) else dead_time
+        run_up = math.ceil(_RUN_UP * mean / self.bin_size)
         self._n_steps = (self.n_bins + run_up) * self._per_bin
         # A length that the Fourier transform likes, best a multiple of 64.
         self._n_simulated = 64 * next_fast_len(math.ceil(_LONGER * self._n_steps / 64), real=True)
@@ -403,11 +375,8 @@ class DeadTimeSimulator:
                 f"positive and finite, and goes from {mean_rate.min():g} to {mean_rate.max():g}."
             )
         result = rows.new_empty(len(rows), *shape)
-        bytes_of_cell = self._detector.bytes(
-            CELL, self._n_steps, self.n_detectors, theta.element_size()
-        )
-        memory = self.memory or _MEMORY.get(theta.device.type, _MEMORY["cpu"])
-        for here, cells in chunks(len(rows), bytes_of_cell, memory, generator, theta.device):
+        sizes = self._n_steps, self.n_detectors
+        for here, cells in self._detector.in_chunks(rows, *sizes, generator, self.memory):
             result[here] = summarise(self._counts(rows[here], cells))
         return result.reshape(*theta.shape[:-1], *shape)
 
@@ -449,10 +418,7 @@ class DeadTimeSimulator:
 
 
 class _Detector:
-    """What all detectors of a simulation have in common: steps, dead time, and the way to count.
-
-    The rate is constant for `dt`; counts are those of `per_bin` such steps.
-    """
+    """What all detectors share: a rate constant for `dt`, and counts per `per_bin` such steps."""
 
     def __init__(self, dt, per_bin, dead_time, paralyzable):
         self.dt, self.per_bin = dt, per_bin
@@ -463,17 +429,16 @@ class _Detector:
         self._by_photons = walked is None or (paralyzable and self._varies)
         self.walked = walked or 1
 
-    def bytes(self, rows, n_steps, n_detectors, itemsize):
-        """Of the arrays that exist side by side while `rows` light curves are counted."""
+    def in_chunks(self, rows, n_steps, n_detectors, generator, memory=None):
+        """Chunks of rows, by the memory of the arrays that exist side by side in their counting."""
         counts = n_detectors * n_steps // self.per_bin
         piece = 3 * n_detectors * min(_PIECE, n_steps * self.walked)
-        return rows * itemsize * (n_steps + 2 * counts + piece)
+        bytes_of_cell = CELL * rows.element_size() * (n_steps + 2 * counts + piece)
+        memory = memory or _MEMORY.get(rows.device.type, _MEMORY["cpu"])
+        return chunks(len(rows), bytes_of_cell, memory, generator, rows.device)
 
     def count(self, rate, n_detectors, cells):
-        """(n_bins, n_detectors, rows) counts of rates (n_bins * per_bin, rows) that detectors share.
-
-        `cells` holds pairs of a slice of rows and the generator of their random numbers.
-        """
+        """(n_bins, n_detectors, rows) counts of the rates (n_bins * per_bin, rows) of all."""
         if self._by_photons:
             photons = [self._photons(rate[:, cell], n_detectors, g) for cell, g in cells]
             return torch.cat(photons, dim=-1).to(rate.dtype)
@@ -539,19 +504,17 @@ class _Detector:
             return self._binned(photons)
         number = photons.flatten().long()
         index = torch.arange(len(number), device=rate.device).repeat_interleave(number)
-        inside = torch.rand(
-            len(index), generator=generator, dtype=torch.float64, device=rate.device
-        )
+        draw = dict(generator=generator, dtype=torch.float64, device=rate.device)
+        inside = torch.rand(len(index), **draw)
         tau = longest = self.dead_time
         if self._varies:
             longest = tau.values[-1]
-            tau = tau.sample((len(index),), generator, torch.float64, rate.device)
+            tau = tau.sample((len(index),), **draw)
         # One row after the other on one line of time, and dark between them until all have ended.
         row = torch.div(index, n_bins, rounding_mode="floor")
         time = torch.sort((index + inside) * self.dt + row * longest).values
-        kept = torch.bincount(
-            index[filter_events(time, tau, self.paralyzable)], minlength=len(number)
-        )
+        seen = index[filter_events(time, tau, self.paralyzable)]
+        kept = torch.bincount(seen, minlength=len(number))
         return self._binned(kept.reshape(rows, n_detectors, n_bins))
 
     def _binned(self, photons):
@@ -568,7 +531,6 @@ def _waiting_times(shape, cells, rate, step):
 
     Two steps stand for all longer ones: finite, and beyond the step however it is rounded.
     """
-    # Four times faster than exponential_() on a CPU, which resolves more than the 1/2^24 of rand.
     times = _per_cell(shape, cells, rate, torch.rand).clamp_(min=2**-25).log_().neg_()
     return times.div_(rate).clamp_(max=2 * step)
 
@@ -590,15 +552,11 @@ def _steps(width, shortest):
 
 
 def _shortest(dead_time):
-    return dead_time.minimum if isinstance(dead_time, DeadTimeDistribution) else float(dead_time)
-
-
-def _mean(dead_time):
-    return dead_time.mean if isinstance(dead_time, DeadTimeDistribution) else float(dead_time)
+    return dead_time.minimum if isinstance(dead_time, DeadTimeDistribution) else dead_time
 
 
 def _check_dead_time(dead_time):
-    """A distribution as it is, and any real number, of numpy or torch too, as a float."""
+    """A distribution as it is, and any real number as a float."""
     if isinstance(dead_time, DeadTimeDistribution):
         return dead_time
     try:

@@ -18,12 +18,9 @@ def detected_rate(rate, dead_time, paralyzable=False):
     """The rate r/(1 + rτ) that is left of a constant one; r e^{-rτ} if paralyzable.
 
     Args:
-        rate: incident rate r, 1/s; a number, an array or a tensor.
+        rate: incident rate r, 1/s; a number, an array or a tensor, as is the result.
         dead_time: τ, s; the mean, if it varies (not paralyzable).
         paralyzable: whether photons that are not registered cause dead time too.
-
-    Returns:
-        Detected rate, 1/s, of the shape of `rate`.
 
     Example:
         >>> [f"{detected_rate(1000.0, 2.5e-3, kind):.2f}" for kind in (False, True)]
@@ -57,7 +54,7 @@ def incident_rate(detected, dead_time):
 def white_noise(
     frequency: Tensor, rate, dead_time, *, bin_size=None, paralyzable: bool = False
 ) -> Tensor:
-    """Leahy power of a constant source seen by one detector: 2 without dead time.
+    """Leahy power (n_frequencies,) in float64 of a constant source: 2 without dead time.
 
     With the characteristic function φ = E[e^{iωτ}] r/(r - iω) of the time from one event to the
     next, ω = 2πf, P = 2 (1 - |φ|²)/|1 - φ|²; paralyzable, P = 2 - 4 r_d sin(ωτ)/ω. Bins alias:
@@ -66,9 +63,8 @@ def white_noise(
     For the fractional normalisation divide by the mean rate of the light curve; adding detectors of
     the same rate leaves the Leahy power as it is.
 
-    Reference: Zhang et al. 1995, ApJ 449, 930 have the binned one as a series for constant τ, of
-    which `stingray.deadtime.model` is an implementation. Cox & Lewis 1966, The Statistical Analysis
-    of Series of Events, for the spectrum of a renewal process.
+    Reference: Cox & Lewis 1966, The Statistical Analysis of Series of Events. Zhang et al. 1995,
+    ApJ 449, 930, have the binned one for constant τ as a series (`stingray.deadtime.model`).
 
     Args:
         frequency: (n_frequencies,) f, Hz.
@@ -76,9 +72,6 @@ def white_noise(
         dead_time: τ, s: a number, or a `DeadTimeDistribution` (not paralyzable).
         bin_size: Δ, s; None for times that were not binned.
         paralyzable: whether photons that are not registered cause dead time too.
-
-    Returns:
-        (n_frequencies,) power in float64.
 
     Raises:
         ValueError: for a paralyzable detector whose dead time varies, for which there is no formula.
@@ -100,18 +93,14 @@ def white_noise(
 def signal_transfer(frequency: Tensor, rate, dead_time) -> Tensor:
     """The factor H(f) = 1/[1 + r (1 - e^{-iωτ})/(iω)] on a small signal's fractional amplitude.
 
-    Of a non-paralyzable detector; ω = 2πf. H(0) = 1/(1 + rτ). Power is multiplied by |H|².
-
-    Derived from the share of time that the detector is live, to first order in the amplitude:
+    Complex, (n_frequencies,). Of a non-paralyzable detector; ω = 2πf. H(0) = 1/(1 + rτ). Power is
+    multiplied by |H|². Derived, to first order, from the share of time that the detector is live,
     1 - ∫ r_d over the last τ.
 
     Args:
         frequency: (n_frequencies,) f, Hz, above zero.
         rate: incident rate r of the detector, 1/s.
         dead_time: τ, s: a number, or a `DeadTimeDistribution`.
-
-    Returns:
-        (n_frequencies,) complex factors.
 
     Example:
         A signal is damped at low frequencies, and not at all at 1/τ:
@@ -137,11 +126,10 @@ def _mean_phase(i_omega, dead_time):
     """E[e^{iωτ}], exact for a distribution function that is linear in pieces."""
     if not isinstance(dead_time, DeadTimeDistribution):
         return torch.exp(i_omega * dead_time)
-    tau = torch.tensor(dead_time.values, dtype=torch.float64, device=i_omega.device)
     # What lies beyond the table has the table's first or last value.
-    probability = torch.tensor([0.0, *dead_time.probabilities, 1.0], dtype=torch.float64).diff()
-    probability = probability.to(i_omega.device)
-    tau = torch.cat([tau[:1], tau, tau[-1:]])
+    tau = [dead_time.values[0], *dead_time.values, dead_time.values[-1]]
+    tau = torch.tensor(tau, dtype=torch.float64, device=i_omega.device)
+    probability = tau.new_tensor([0.0, *dead_time.probabilities, 1.0]).diff()
     middle, half = (tau[1:] + tau[:-1]) / 2, (tau[1:] - tau[:-1]) / 2
     phase = i_omega[..., None]
     piece = torch.exp(phase * middle) * torch.sinc(phase.imag * half / math.pi)

@@ -1,7 +1,8 @@
 """Light curves with a known power spectrum, and the periodograms that measure it back.
 
 A power spectrum here is one-sided, in (fractional rms)² per Hz: its integral over a band is the
-variance, relative to the squared mean, that the band contributes. Components add.
+variance, relative to the squared mean, that the band contributes. Components add. What cannot be
+used is refused by name, with a ValueError.
 """
 
 import math
@@ -26,25 +27,20 @@ __all__ = [
 def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
     """The Lorentzian P(f) = rms² Δ / {[π/2 + arctan(f₀/Δ)] [(f - f₀)² + Δ²]} with Δ = fwhm/2.
 
-    One function for a quasi-periodic oscillation (fwhm = f₀/Q, quality factor Q) and for broad
-    noise (f₀ = 0, flat up to Δ). The integral over 0 < f < ∞ is rms² for every centroid; a light
-    curve holds less, because it misses what lies above its Nyquist frequency.
+    A quasi-periodic oscillation (fwhm = f₀/Q, quality factor Q), or broad noise (f₀ = 0, flat up to
+    Δ). A light curve holds less than rms², for it misses what is above its Nyquist frequency.
 
-    Reference: Belloni, Psaltis & van der Klis 2002, ApJ 572, 392, who define r² as the integral
-    from -∞ to ∞ instead. Their r² is the rms² here times π / [π/2 + arctan(f₀/Δ)]: twice as large
-    at f₀ = 0.
+    Reference: Belloni, Psaltis & van der Klis 2002, ApJ 572, 392, who integrate from -∞ to ∞: their
+    r² is the rms² here times π / [π/2 + arctan(f₀/Δ)], twice as large at f₀ = 0.
 
     Args:
         frequency: (n_frequencies,) Hz.
         rms: (...) fractional rms over all positive frequencies, a number or a tensor.
-        centroid: (...) f₀, Hz; zero for noise that is flat at low frequency.
-        fwhm: (...) full width at half maximum, Hz.
+        centroid: (...) f₀, Hz, zero or positive.
+        fwhm: (...) full width at half maximum, Hz, positive.
 
     Returns:
         (..., n_frequencies) power, (fractional rms)²/Hz.
-
-    Raises:
-        ValueError: if a parameter is NaN, infinite or negative, or if a width is zero.
 
     Example:
         A QPO at 5 Hz with Q = 10 and 10 per cent rms, on broad noise with 20 per cent:
@@ -57,30 +53,21 @@ def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
     """
     rms = _parameter("rms", rms, frequency)
     centroid = _parameter("centroid", centroid, frequency)
-    half = _parameter("fwhm", fwhm, frequency, positive=True) / 2
+    half = _parameter("fwhm", fwhm, frequency, "positive") / 2
     height = rms.square() * half / (math.pi / 2 + torch.atan(centroid / half))
     return height / ((frequency - centroid).square() + half.square())
 
 
 def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
-    """The power law P(f) ∝ f^-index, with rms² = ∫ P df from low to high.
+    """The power law P(f) ∝ f^-index, with rms² = ∫ P df from low to high; result as `lorentzian`'s.
 
-    The band only says where the rms is measured: the power law continues on both sides of it, as
-    the red noise of a real source does. At f = 0 it is infinite for a positive index.
+    The power law continues on both sides of the band. At f = 0 it is infinite for a positive index.
 
     Args:
-        frequency: (n_frequencies,) Hz.
+        frequency: (n_frequencies,) Hz, not negative.
         rms: (...) fractional rms in the band, a number or a tensor.
         index: (...) slope: 0 for white noise, 1 for flicker noise, 2 for a random walk.
-        low: (...) lower edge of the band, Hz, above zero.
-        high: (...) upper edge, Hz, above low.
-
-    Returns:
-        (..., n_frequencies) power, (fractional rms)²/Hz.
-
-    Raises:
-        ValueError: if a parameter is not finite, the rms or a frequency is negative, or the band is
-            empty or starts at zero.
+        low, high: (...) edges of the band, Hz, ascending from above zero.
 
     Example:
         Flicker noise has the same variance in every decade:
@@ -93,9 +80,9 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
     if not bool((frequency >= 0).all()):
         raise ValueError("power_law_noise needs frequencies of 0 Hz or more: take rfft's half.")
     rms = _parameter("rms", rms, frequency)
-    index = _parameter("index", index, frequency, negative=True)
-    low = _parameter("low", low, frequency, positive=True)
-    high = _parameter("high", high, frequency, positive=True)
+    index = _parameter("index", index, frequency, "finite")
+    low = _parameter("low", low, frequency, "positive")
+    high = _parameter("high", high, frequency, "positive")
     if not bool((high > low).all()):
         raise ValueError("The band of power_law_noise is empty: high must be above low everywhere.")
     # The integral of a power law is the same mathematics in Hz as in keV.
@@ -114,33 +101,29 @@ def simulate_light_curves(
 ) -> Tensor:
     """Relative light curves 1 + x with x_j = Σ_k C_k e^{2πi jk/n}, Gaussian, E|C_k|² = P(f_k) Δf/2.
 
-    The sum runs over f_k = k Δf, Δf = 1/(n bin_size), for positive and negative k, with
-    C_{-k} = C_k*. Element k = 0 is the mean, 1 exactly; for even n the amplitude at the Nyquist
-    frequency is real. Multiply by a mean rate to get a rate. As in nature, the variance scatters
-    from one realisation to the next; its expectation is Σ_k P(f_k) Δf (the Nyquist term counts half).
+    The sum runs over f_k = k Δf, Δf = 1/(n bin_size), for positive and negative k, C_{-k} = C_k*.
+    The mean is 1 exactly; for even n the amplitude at the Nyquist frequency is real. As in nature,
+    the variance scatters; its expectation is Σ_k P(f_k) Δf (the Nyquist term counts half).
 
-    **Binning.** P describes the series of bin values itself: without leakage, the mean periodogram
-    of the light curve is P at each Fourier frequency, not P sinc². If P is meant for the
-    instantaneous rate, whose bin averages have Σ_k P(|f + k/bin_size|) sinc²(f bin_size + k),
-    simulate in finer bins and average them. Power above the Nyquist frequency is not simulated.
+    **Binning.** P describes the series of bin values: their mean periodogram is P at each Fourier
+    frequency, not P sinc². If P is meant for the instantaneous rate, whose bin averages have
+    Σ_k P(|f + k/bin_size|) sinc²(f bin_size + k), simulate in finer bins and average them.
 
-    **Leakage.** The light curve is periodic: its last bin is followed by its first, it has no trend,
-    and its periodogram has no leakage. Real observations are pieces of something longer: simulate
-    more bins and keep some, `[..., :n]`. Their mean scatters around 1, and a steep spectrum leaks to
-    higher frequencies. Any piece will do, because independent amplitudes make the series stationary.
+    **Leakage.** The light curve is periodic: its last bin is followed by its first, and there is no
+    leakage. Real observations are pieces of something longer: simulate more bins and keep some,
+    `[..., :n]`. Their mean scatters around 1, and a steep spectrum leaks to higher frequencies.
 
-    **Negative rates** are returned as they are: x is Gaussian, and falls below -1 in 0.6 per cent
-    of the bins for an rms σ of 0.4, in 2.3 per cent for 0.5. Clipping, `.clamp(min=0)`, changes
-    mean and rms to m = Φ(1/σ) + σ φ(1/σ) and sqrt{[(1 + σ²) Φ(1/σ) + σ φ(1/σ)]/m² - 1}, with Φ and
-    φ the standard normal distribution and density: the rms falls by 0.04 per cent of itself at 0.3,
-    by 0.6 at 0.4, by 2.4 at 0.5.
+    **Negative rates** are returned as they are: x falls below -1 in 0.6 per cent of the bins for an
+    rms σ of 0.4, in 2.3 per cent for 0.5. Clipping, `.clamp(min=0)`, changes mean and rms to
+    m = Φ(1/σ) + σ φ(1/σ) and sqrt{[(1 + σ²) Φ(1/σ) + σ φ(1/σ)]/m² - 1}, with Φ and φ the standard
+    normal distribution and density: the rms falls by 0.04, 0.6, 2.4 per cent at 0.3, 0.4, 0.5.
 
     Reference: Timmer & König 1995, A&A 300, 707.
 
     Args:
         power_spectrum: the model: gets (n_frequencies,) frequencies in Hz, without zero and up to
-            the Nyquist frequency, and returns (..., n_frequencies) one-sided powers in (fractional
-            rms)²/Hz. The light curves have the dtype and device of what it returns.
+            the Nyquist frequency, and returns (..., n_frequencies) one-sided powers, finite and not
+            negative, in (fractional rms)²/Hz. Light curves have the dtype and device of these.
         n_bins: number of bins of each light curve, at least 2.
         bin_size: width of a bin, s.
         generator: the source of randomness, on the device of the powers.
@@ -148,11 +131,7 @@ def simulate_light_curves(
         device: where these frequencies live.
 
     Returns:
-        (..., n_bins) light curves with an expected mean of 1.
-
-    Raises:
-        ValueError: if a number is not one of the above, or if the model returns the wrong shape or a
-            power that is negative, NaN or infinite.
+        (..., n_bins) light curves: times a mean rate they are rates.
 
     Example:
         1000 light curves of 10 s, each with a QPO of its own centroid:
@@ -167,14 +146,18 @@ def simulate_light_curves(
     n, bin_size = whole("n_bins", n_bins, at_least=2), seconds("bin_size", bin_size)
     frequency = _frequencies(n // 2, n * bin_size, dtype or torch.get_default_dtype(), device)
     power = power_spectrum(frequency)
-    _check_power(power, frequency)
-
-    amplitudes = torch.randn(
-        (*power.shape[:-1], n // 2 + 1),
-        generator=generator,
-        dtype=power.dtype.to_complex(),
-        device=power.device,
-    )
+    if power.ndim == 0 or power.shape[-1] != len(frequency):
+        raise ValueError(
+            f"The power spectrum has shape {tuple(power.shape)}; its last dimension must be the "
+            f"{len(frequency)} frequencies that the model is given."
+        )
+    if not bool(((power >= 0) & (power < math.inf)).all()):
+        raise ValueError(
+            "The power spectrum must be finite and not negative; it goes from "
+            f"{power.min():g} to {power.max():g}. Check the parameters of the model."
+        )
+    draw = dict(generator=generator, dtype=power.dtype.to_complex(), device=power.device)
+    amplitudes = torch.randn((*power.shape[:-1], n // 2 + 1), **draw)
     if n % 2 == 0:
         # A complex normal number has variance 1/2 in its real part.
         amplitudes[..., -1] = amplitudes[..., -1].real * math.sqrt(2)
@@ -198,28 +181,22 @@ def averaged_periodogram(
     variance relative to the squared mean; constant Poisson counts of mean rate r have a mean power
     of 2/r.
 
-    Neither f = 0 nor, for even n, the Nyquist frequency is returned, as in stingray: the amplitude
-    there is real, so that its power does not follow the same distribution as the others. Bins after
-    the last whole segment are left out, of N too. Unlike in stingray, a segment without a single
-    count enters the average, because leaving it out would favour bright segments.
+    Neither f = 0 nor, for even n, the Nyquist frequency is returned, as in stingray: amplitudes are
+    real there, and powers of another distribution. Bins after the last whole segment are left out,
+    of N too. Unlike in stingray, a segment without counts enters, not to favour bright ones.
 
     Reference: Leahy et al. 1983, ApJ 266, 160; Belloni & Hasinger 1990, A&A 230, 103.
 
     Args:
-        light_curve: (..., n_bins) counts per bin; for "fractional" in any unit, for example a rate.
+        light_curve: (..., n_bins) counts per bin, for "fractional" in any unit, such as a rate;
+            their sum must be positive and finite.
         bin_size: width of a bin, s.
-        segment: length of a segment, s, a whole number of bins; that of the light curve for one
-            periodogram of all of it.
+        segment: length of a segment, s, a whole number of bins: from 3 to the whole light curve.
         normalisation: "leahy" or "fractional".
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, with
         n_frequencies = (n - 1) // 2 for segments of n bins.
-
-    Raises:
-        ValueError: if a segment has fewer than 3 bins, more than the light curve or no whole number
-            of them, the sum of a light curve is not positive or not finite, the bin size is not
-            positive or the normalisation unknown.
 
     Example:
         A sine of amplitude 0.1 has rms² = 0.1²/2 = 0.005, all at its own frequency:
@@ -240,23 +217,17 @@ def averaged_cospectrum(
 ) -> tuple[Tensor, Tensor]:
     """The mean of Re(F₁* F₂) over consecutive segments of two light curves of the same source.
 
-    Noise that the two do not share, Poisson noise as well as what dead time makes of it, averages
-    to zero; the source's power remains. Normalised as the periodogram, with the geometric mean of
-    both counts, as in stingray.
+    Noise that the two do not share, also what dead time makes of it, averages to zero; the source's
+    power remains. Normalised with the geometric mean of both counts, as in stingray.
 
     Reference: Bachetti et al. 2015, ApJ 800, 109.
 
     Args:
-        first, second: (..., n_bins) counts per bin of the two light curves.
-        bin_size: width of a bin, s.
-        segment: length of a segment, s, a whole number of bins.
-        normalisation: "leahy" or "fractional", see `averaged_periodogram`.
+        first, second: (..., n_bins) counts per bin of the two light curves, in the same bins.
+        bin_size, segment, normalisation: as of `averaged_periodogram`.
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, which can be negative.
-
-    Raises:
-        ValueError: as `averaged_periodogram`; and if the shapes differ.
 
     Example:
         Of two Poisson light curves nothing remains, but for scatter:
@@ -279,8 +250,8 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     """Average neighbouring frequencies in bins whose width grows as Δ_j = (1 + f) Δ_{j-1}.
 
     The first bin starts at half the first frequency and is as wide as the spacing; a frequency on
-    an edge belongs to the upper bin; the last bin holds what is left, and can be poorly filled. The
-    rules of stingray's `rebin_log`, except that a bin without a frequency, NaN there, is left out.
+    an edge belongs to the upper bin; the last bin holds what is left. These are the rules of
+    stingray's `rebin_log`, except that a bin without a frequency, NaN there, is left out.
 
     Args:
         frequency: (n_frequencies,) evenly spaced, ascending, as `averaged_periodogram` returns them, Hz.
@@ -291,10 +262,6 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
         (n_log_bins,) mean frequency, (..., n_log_bins) mean power and (n_log_bins,) number of
         frequencies in each bin. Of a single periodogram, number × power × 2/P_model follows the χ²
         distribution with 2 × number degrees of freedom.
-
-    Raises:
-        ValueError: if shapes do not fit, the frequencies are not evenly spaced above zero, or f is
-            negative, NaN or infinite.
 
     Example:
         >>> frequency, power, number = log_bin(torch.arange(1.0, 8.0), torch.arange(7.0), f=0.6)
@@ -311,10 +278,8 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
         )
     exact = frequency.detach().cpu().double()
     spacing = (exact[-1] - exact[0]) / (len(exact) - 1)
-    steps = exact.diff()
-    if not (
-        exact[0] > 0 and spacing > 0 and bool(((steps - spacing).abs() < 0.01 * spacing).all())
-    ):
+    even = bool(((exact.diff() - spacing).abs() < 0.01 * spacing).all())
+    if not (exact[0] > 0 and spacing > 0 and even):
         raise ValueError(
             "log_bin needs evenly spaced frequencies, ascending from above 0 Hz, as those of "
             "averaged_periodogram. Bin once, with the f that you want in the end."
@@ -396,35 +361,19 @@ def _frequencies(number, duration, dtype, device):
     return grid.to(dtype=dtype, device=device)
 
 
-def _parameter(name, value, frequency, positive=False, negative=False):
+def _parameter(name, value, frequency, kind="zero or positive"):
     """A model's parameter, checked, with a dimension for the frequencies at its end."""
     # A tensor stays on its device: torch refuses to mix two, where a move would hide a slow mistake.
     if not isinstance(value, Tensor):
         value = torch.as_tensor(value, dtype=frequency.dtype, device=frequency.device)
     value = value[..., None]
     allowed = value.isfinite()
-    if not negative:
-        allowed &= (value > 0) if positive else (value >= 0)
+    if kind != "finite":
+        allowed &= (value > 0) if kind == "positive" else (value >= 0)
     if not bool(allowed.all()):
-        kind = "finite" if negative else "positive" if positive else "zero or positive"
         number = int((~allowed).sum())
         raise ValueError(
             f"{name} must be {kind}; {number} of {value.numel()} values are not, the first is "
             f"{value[~allowed][0].item():g}. Check the range that {name} is drawn from."
         )
     return value
-
-
-def _check_power(power, frequency):
-    if power.ndim == 0 or power.shape[-1] != len(frequency):
-        raise ValueError(
-            f"The power spectrum has shape {tuple(power.shape)}; its last dimension must be the "
-            f"{len(frequency)} frequencies that the model is given."
-        )
-    if power.numel():
-        lowest, highest = torch.aminmax(power.detach())
-        if not (bool(lowest >= 0) and bool(highest < math.inf)):
-            raise ValueError(
-                f"The power spectrum must be finite and not negative; it goes from {lowest:g} to "
-                f"{highest:g}. Check the parameters of the model."
-            )

@@ -3,9 +3,8 @@
 In each frame photons arrive by Poisson's law, with energies from the source's spectrum times the
 effective area and places from the telescope's King profile. Each frees its charge with Fano's noise,
 into at most 2 × 2 pixels; the charges of all photons of a frame add up, each pixel is read with
-noise, and `ccd` makes events of them. Frames are independent of each other.
-
-`davis_spectrum` is the analytic model of the same, which fitting programs use.
+noise, and `ccd` makes events of them. `davis_spectrum` is the analytic model that fits use. What
+cannot be used is refused by name, with a ValueError.
 """
 
 import math
@@ -23,19 +22,11 @@ from helpers.ccd import CCD, Events, grade_pixels, where_true
 from helpers.streams import chunks
 
 __all__ = [
-    "BLACKBODY_BAND",
-    "POWER_LAW_BAND",
     "PileUpSimulator",
     "absorbed_blackbody",
     "absorbed_power_law",
     "davis_spectrum",
 ]
-
-POWER_LAW_BAND = (0.5, 10.0)
-"""The band of the flux of `absorbed_power_law`, keV."""
-
-BLACKBODY_BAND = (0.2, 2.0)
-"""The band of the flux of `absorbed_blackbody`, keV."""
 
 # Photons that are drawn together, so that their arrays stay in a processor's cache; a GPU needs more
 # to be busy. Whole frames: a frame with more photons is drawn alone.
@@ -55,15 +46,12 @@ _THROWN = 2**20
 
 
 def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
-    """Photon flux per bin of a power law behind gas, of given absorbed flux from 0.5 to 10 keV.
+    """Photons/cm²/s per bin (..., n_energies) of a power law behind gas, of given absorbed flux.
 
     Args:
         energy_lo, energy_hi: (n_energies,) edges of bins that cover 0.5 to 10 keV, keV.
         theta: (..., 3) log10 of the absorbed energy flux from 0.5 to 10 keV [erg/cm²/s], photon index
             Γ, N_H [1e22/cm²].
-
-    Returns:
-        (..., n_energies) photons/cm²/s in each bin.
 
     Example:
         >>> edges = torch.linspace(0.1, 12.0, 1191)
@@ -74,19 +62,14 @@ def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> T
     """
     log_flux, index, n_h = theta.unbind(-1)
     flux = spectra.power_law(energy_lo, energy_hi, index, 1.0)
-    return _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, POWER_LAW_BAND)
+    return _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, (0.5, 10.0))
 
 
 def absorbed_blackbody(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
-    """Photon flux per bin of a blackbody behind gas, of given absorbed flux from 0.2 to 2 keV.
+    """Photons/cm²/s per bin (..., n_energies) of a blackbody behind gas, of given absorbed flux.
 
-    Args:
-        energy_lo, energy_hi: (n_energies,) edges of bins that cover 0.2 to 2 keV, keV.
-        theta: (..., 3) log10 of the absorbed energy flux from 0.2 to 2 keV [erg/cm²/s], kT [keV],
-            N_H [1e22/cm²].
-
-    Returns:
-        (..., n_energies) photons/cm²/s in each bin.
+    As `absorbed_power_law`, but the flux is that from 0.2 to 2 keV, and theta (..., 3) holds its
+    log10 [erg/cm²/s], kT [keV], N_H [1e22/cm²].
 
     Example:
         >>> edges = torch.linspace(0.1, 12.0, 1191)
@@ -97,7 +80,7 @@ def absorbed_blackbody(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> T
     """
     log_flux, temperature, n_h = theta.unbind(-1)
     flux = spectra.blackbody(energy_lo, energy_hi, temperature, 1.0)
-    return _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, BLACKBODY_BAND)
+    return _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, (0.2, 2.0))
 
 
 def _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, band):
@@ -126,13 +109,14 @@ def davis_spectrum(
     has a good grade with probability α^(p-1). The sum is done at once, for its Fourier transform is
     (exp(αφ) - 1)/α with φ that of S. To be folded with the redistribution of single photons.
 
-    Photons are taken to be at the centres of their bins; a sum of such energies that is between two
-    centres is shared by both. Defaults are those of sherpa's jdpileup.
+    Photons have the central energies of their bins; a sum between two of these is shared by both.
+    Defaults are those of sherpa's jdpileup.
 
     Reference: Davis 2001, ApJ 562, 575.
 
     Args:
-        photons: (..., n_energies) expected photons in a frame and bin, before the redistribution.
+        photons: (..., n_energies) expected photons in a frame and bin, before the redistribution,
+            up to 10,000 of them per frame in one region.
         energy_lo, energy_hi: (n_energies,) edges of bins of equal width, keV.
         n_frames: how many frames are added.
         alpha: (...) α, the grade migration parameter, above 0 and up to 1, a number or a tensor.
@@ -141,12 +125,7 @@ def davis_spectrum(
         fracexpo: (...) ε, above 0 and up to 1.
 
     Returns:
-        (..., n_energies) expected events in all frames and each bin, differentiable. Those above the
-        last bin are left out.
-
-    Raises:
-        ValueError: if bins do not fit the photons, or there are more than 10,000 of these per frame
-            in one region.
+        (..., n_energies) expected events up to the last bin, in all frames, differentiable.
 
     Example:
         Of one region with one photon per frame, 1 - 1/e = 63 per cent of the frames have an event:
@@ -221,39 +200,28 @@ class PileUpSimulator:
     `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). On a GPU
     sums of charges may differ in their last digit from one run to the next.
 
-    The source stands still, at a point of a pixel that each simulation draws anew, uniformly.
-    Photons that fall two or three pixels or more beyond the outermost annulus are not recorded.
-    The exposure is what frames collect photons for: no time is spent between them. No background,
-    no photons during the shift of an image, no losses of charge.
+    The source stands still. Photons two or three pixels or more beyond the outermost annulus are
+    not recorded. No background, no losses of charge; all the exposure is spent collecting photons.
 
     Args:
         detector: such as `ccd.ACIS`.
         spectrum: the source: gets energy_lo and energy_hi (n_energies,) in keV and theta (..., P),
-            and returns photons/cm²/s in each bin (..., n_energies).
+            and returns photons/cm²/s in each bin (..., n_energies), finite and 0 or more.
         exposure: s, rounded to whole frames.
         annuli: (n_annuli + 1,) ascending radii, arcsec; None for one circle of 10 pixels.
         channels: (n_channels + 1,) ascending energies, keV; None for 1024 channels of 15 eV.
-        response: the effective area: a `Response`, or energies (n,) in keV and areas (n,) in cm²;
-            None for that of the detector. Straight lines connect them, and beyond them it is zero.
-            It is that of all photons that free charge, whatever grades are accepted.
         energies: lowest energy, highest energy and width of the bins of photon energies, keV; the
             spectrum is constant inside each.
         position: where in a pixel the source is, right and up from its centre, -0.5 to 0.5 pixels;
-            None to draw it.
+            None for each simulation to draw its own, uniformly.
         memory: bytes that images may take; None for 128 MB, or 8 GB on a GPU.
 
     Attributes:
         n_frames: of each simulation.
-        energy_lo, energy_hi: (n_energies,) edges of the bins of photon energies, keV, float64.
-        effective_area: (n_energies,) cm², float64.
-        annuli: (n_annuli + 1,) arcsec, float64.
-        channels: (n_channels + 1,) keV, float64.
+        energy_lo, energy_hi, effective_area: (n_energies,) keV and cm², float64.
+        annuli, channels: as above, in float64.
         side: pixels to a side of the square image, in whose middle the source is.
         kept: share of the photons that are drawn: those that fall into the image, but for its edge.
-
-    Raises:
-        ValueError: if an argument is not as above; when called, if theta is not (..., P) of real
-            numbers, or the spectrum is negative, infinite or NaN.
 
     Example:
         At 10 photons in a frame, most of what ACIS accepts from the core is piled up:
@@ -277,7 +245,6 @@ class PileUpSimulator:
         *,
         annuli=None,
         channels=None,
-        response=None,
         energies: tuple[float, float, float] = (0.1, 12.0, 0.01),
         position: tuple[float, float] | None = None,
         memory: int | None = None,
@@ -310,21 +277,25 @@ class PileUpSimulator:
             )
         edges = lowest + width * torch.arange(round((highest - lowest) / width) + 1).double()
         self.energy_lo, self.energy_hi, self._width = edges[:-1], edges[1:], width
-        self.effective_area = _area(detector, response, (edges[1:] + edges[:-1]) / 2)
+        centres = ((edges[1:] + edges[:-1]) / 2).numpy()
+        self.effective_area = torch.from_numpy(_area(detector.area, centres))
 
         # Images: the source in the middle of a square of pixels, in a dark ring.
         self._half = math.ceil(float(self.annuli[-1]) / detector.pixel) + 4
         self.side = 2 * self._half + 1
-        self._cut = (self._half - 2) * detector.pixel
-        slope, core = detector.psf_slope, detector.psf_core
-        self.kept = 1 - (1 + (self._cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
+        cut, core, slope = (self._half - 2) * detector.pixel, detector.psf_core, detector.psf_slope
+        self.kept = 1 - (1 + (cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(..., n_annuli, n_channels) counts of accepted events around the source, for theta (..., P)."""
         shape = (len(self.annuli) - 1, len(self.channels) - 1)
         counts = theta.new_zeros(math.prod(theta.shape[:-1]), *shape)
         for events in self._events(theta, generator):
-            self._count(events, counts)
+            annulus, near = _bins(torch.hypot(events.x, events.y), self.annuli)
+            channel, inside = _bins(events.energy, self.channels, self._even)
+            index = (events.simulation * shape[0] + annulus) * shape[1] + channel
+            index = index.index_select(0, where_true(events.valid & near & inside))
+            counts.view(-1).index_add_(0, index, counts.new_ones(()).expand(len(index)))
         return counts.reshape(*theta.shape[:-1], *shape)
 
     def events(self, theta: Tensor, generator: torch.Generator | None = None) -> Events:
@@ -332,30 +303,25 @@ class PileUpSimulator:
 
         Simulation counts along the flattened dimensions before the last of theta. Sorted by it and frame.
         """
-        parts = list(self._events(theta, generator))
-        if not parts:
-            none = torch.zeros(0, dtype=torch.int64, device=theta.device)
-            real = theta.new_zeros(0)
-            return Events(none, none, real, real, real, none, none, none.bool())
+        none, real = theta.new_zeros(0, dtype=torch.int64), theta.new_zeros(0)
+        nothing = Events(none, none, real, real, real, none, none, none.bool())
+        parts = [nothing, *self._events(theta, generator)]
         events = Events(*(torch.cat(part) for part in zip(*parts, strict=True)))
         order = torch.argsort(events.simulation * self.n_frames + events.frame, stable=True)
         return Events(*(part.index_select(0, order) for part in events))
 
     def photons(self, theta: Tensor) -> Tensor:
         """(..., n_energies) expected photons per frame and energy bin, wherever they fall."""
-        lo, hi, area = (
-            x.to(theta.device, theta.dtype)
-            for x in (self.energy_lo, self.energy_hi, self.effective_area)
-        )
+        grid = self.energy_lo, self.energy_hi, self.effective_area
+        lo, hi, area = (x.to(theta) for x in grid)
         return self.spectrum(lo, hi, theta) * (area * self.detector.frame_time)
 
     @cached_property
     def response(self) -> spectra.Response:
-        """What becomes of single photons: for fits without pile-up, in all annuli together.
+        """Area, losses and blur of single photons: for fits without pile-up, all annuli together.
 
-        Measured by throwing 2^20 photons, evenly in energy and in where they hit a pixel, at the
-        detector: area, losses by thresholds and grades, and energy with all its noise. Counts in an
-        annulus: response.fold(flux) × exposure × `psf_fraction` of it. float32, on the CPU.
+        Measured by throwing 2^20 photons, even in energy and place in a pixel, at the detector.
+        Counts in an annulus: response.fold(flux) × exposure × `psf_fraction` of it. float32, CPU.
         """
         sobol = torch.quasirandom.SobolEngine(8, scramble=True, seed=1)
         n_rows, n_channels = len(self.energy_lo), len(self.channels) - 1
@@ -373,7 +339,7 @@ class PileUpSimulator:
             blurred = energy + self.detector.blur(energy) * normal[:, 0]
             thrown += torch.bincount(row, minlength=n_rows)
             for photon, _, _, energy, _, _, valid in self._read(
-                *uniform[:, 1:3].T, blurred, begins, images, noise=normal[:, 1:].T
+                *uniform[:, 1:3].T, blurred, begins, images, normal[:, 1:].T
             ):
                 channel, inside = _bins(energy, self.channels, self._even)
                 hit = valid & inside
@@ -387,10 +353,7 @@ class PileUpSimulator:
 
     @cached_property
     def psf_fraction(self) -> Tensor:
-        """(n_annuli,) the share of photons whose pixel's centre lies in each annulus, float64.
-
-        Averaged over the source's place in a pixel, if this is drawn.
-        """
+        """(n_annuli,) the mean share of photons whose pixel's centre is in each annulus, float64."""
         uniform = torch.quasirandom.SobolEngine(4, scramble=True, seed=1).draw(2**18).double()
         source = self._source(uniform[:, 2:])
         x, y = self._land(uniform[:, 0], uniform[:, 1], source)
@@ -409,7 +372,6 @@ class PileUpSimulator:
     def _land(self, u, v, source):
         """Where photons hit the image, pixels, from two uniform numbers and their source's place."""
         detector = self.detector
-        middle = self._half + 0.5
         if detector.psf_core == math.inf:
             side = self.side - 4
             return 2 + u * side, 2 + v * side
@@ -417,7 +379,7 @@ class PileUpSimulator:
         r = (1 - self.kept * u) ** (1 / (1 - detector.psf_slope)) - 1
         r = r.clamp_(min=0).sqrt_() * (detector.psf_core / detector.pixel)
         angle = v * (2 * math.pi)
-        x, y = (source + middle).unbind(1)
+        x, y = (source + (self._half + 0.5)).unbind(1)
         return torch.addcmul(x, r, angle.cos()), torch.addcmul(y, r, angle.sin())
 
     def _events(self, theta, generator):
@@ -478,7 +440,8 @@ class PileUpSimulator:
         for these, seen_in in zip((where_true(lone), where_true(~lone)), images, strict=True):
             begin = begins.index_select(0, these)
             hits = x.index_select(0, these), y.index_select(0, these), energy.index_select(0, these)
-            for photon, column, row, *measured in self._read(*hits, begin, seen_in, draw):
+            noise = torch.randn(4, len(these), **draw)
+            for photon, column, row, *measured in self._read(*hits, begin, seen_in, noise):
                 photon = these.index_select(0, photon)
                 x0, y0 = place.index_select(0, photon).unbind(1)
                 yield Events(
@@ -489,19 +452,13 @@ class PileUpSimulator:
                     *measured,
                 )
 
-    def _read(self, x, y, energy, begins, images, draw=None, noise=None):
-        """Events of photons, frame after frame: a photon of its frame, column, row, and the rest.
-
-        begins says which photons are the first of their frames. Noise is drawn, or given: (4, n).
-        """
+    def _read(self, x, y, energy, begins, images, noise):
+        """Events of photons, the first of each frame marked: a photon, column, row, the rest."""
         if len(x) == 0:
             return
         left, low = images.corner(x), images.corner(y)
         corner, hit, charge = self._spread(x - left, y - low, energy, images.side)
-        if noise is None:
-            noise = torch.randn(4, len(x), **draw)
         frame, starts = begins.cumsum(0) - 1, where_true(begins)
-        # As many frames at a time as there are images.
         for a, b in pairwise([*starts[:: images.most].tolist(), len(x)]):
             here = slice(a, b)
             frame_, row, column, *measured = self._events_in(
@@ -509,12 +466,8 @@ class PileUpSimulator:
                 images,
             )  # fmt: skip
             photon = starts.index_select(0, frame_ + frame[a])
-            yield (
-                photon,
-                column + left.index_select(0, photon),
-                row + low.index_select(0, photon),
-                *measured,
-            )
+            column, row = column + left.index_select(0, photon), row + low.index_select(0, photon)
+            yield photon, column, row, *measured
 
     def _spread(self, x, y, energy, side):
         """The lower left of the 2 × 2 pixels that photons light, the one they hit, and charges."""
@@ -559,32 +512,20 @@ class PileUpSimulator:
 
         entries = torch.arange(len(pixels), device=pixels.device, dtype=torch.int32)
         images.slot.scatter_(0, pixels, entries)
-        photons = torch.bincount(
-            images.slot.index_select(0, hit) + 1, minlength=len(pixels) + 1
-        )[1:]  # fmt: skip
-        peak, *measured = grade_pixels(
-            pixels, charge, photons, images.slot, right, down, detector
-        )  # fmt: skip
+        entry = images.slot.index_select(0, hit)
+        photons = torch.bincount(entry + 1, minlength=len(pixels) + 1)[1:]
+        peak, *measured = grade_pixels(pixels, charge, photons, images.slot, right, down, detector)
         images.slot.index_fill_(0, pixels, -1)
         peak = pixels.index_select(0, peak)
         place = torch.div(peak, images.frames, rounding_mode="floor")
         row = torch.div(place, images.side, rounding_mode="floor")
         return peak - place * images.frames, row, place - row * images.side, *measured
 
-    def _count(self, events, counts):
-        """Adds the accepted events to counts (n, n_annuli, n_channels)."""
-        annulus, near = _bins(torch.hypot(events.x, events.y), self.annuli)
-        channel, inside = _bins(events.energy, self.channels, self._even)
-        index = (events.simulation * counts.shape[1] + annulus) * counts.shape[2] + channel
-        index = index.index_select(0, where_true(events.valid & near & inside))
-        counts.view(-1).index_add_(0, index, counts.new_ones(()).expand(len(index)))
-
 
 class _Images:
     """Dark images, frame by frame for each pixel, used again and again.
 
-    In this order, what happens in the same pixel in frames that follow each other is close together
-    in memory: the few pixels that hold most photons stay in the cache.
+    In this order the few pixels that hold most photons stay in the processor's cache.
     """
 
     def __init__(self, side, memory, dtype, device):
@@ -622,10 +563,8 @@ def _portions(rates, n_frames, limit):
 
 
 def _table_search(table, row, u):
-    """Of each row of a table of 2^k ascending entries: how many are up to u.
-
-    torch.searchsorted would take several times as long: a processor cannot guess its turns.
-    """
+    """Of each row of a table of 2^k ascending entries: how many are up to u."""
+    # torch.searchsorted would take several times as long: a processor cannot guess its turns.
     length = table.shape[1]
     flat, start = table.flatten(), row * length
     found, step = start.to(torch.int32), length // 2
@@ -648,37 +587,22 @@ def _bins(values, edges, even=False):
 
 def _ascending(name, edges, unit):
     edges = torch.as_tensor(edges, dtype=torch.float64).cpu()
-    if not (
-        edges.ndim == 1 and len(edges) > 1 and bool((edges.diff() > 0).all()) and edges[0] >= 0
-    ):
+    ascending = edges.ndim == 1 and len(edges) > 1 and bool((edges.diff() > 0).all())
+    if not (ascending and edges[0] >= 0):
         raise ValueError(
             f"{name} must be two or more ascending edges in {unit}, from 0 on, not {edges.tolist()}."
         )
     return edges
 
 
-def _area(detector, response, energy):
-    """(n_energies,) cm² at these energies."""
-    energy = energy.numpy()
-    if response is None and isinstance(detector.area, str):
+def _area(area, energy):
+    """(n_energies,) cm² at these energies, zero beyond those of `CCD.area`."""
+    if isinstance(area, str):
         # Only then: a notebook pays for reading data only if it uses them.
         from helpers.data import load_response
 
-        response = load_response(detector.area)
-    if response is None:
-        nodes, areas = np.log(np.asarray(detector.area, dtype=float)).T
-        area = np.exp(np.interp(np.log(energy), nodes, areas, left=-math.inf, right=-math.inf))
-    else:
-        if isinstance(response, spectra.Response):
-            nodes = (response.energy_lo + response.energy_hi) / 2
-            response = (nodes, response.effective_area)
-        nodes, areas = (np.asarray(x, dtype=float) for x in response)
-        if nodes.shape != areas.shape or nodes.ndim != 1 or not (np.diff(nodes) > 0).all():
-            raise ValueError(
-                "response must be a Response, or ascending energies (n,) in keV and as many areas "
-                f"in cm², not of shapes {nodes.shape} and {areas.shape}."
-            )
-        area = np.interp(energy, nodes, areas, left=0.0, right=0.0)
-    if not (np.isfinite(area).all() and (area >= 0).all()):
-        raise ValueError("Effective areas must be finite and 0 cm² or more.")
-    return torch.as_tensor(area)
+        response = load_response(area)
+        nodes = (response.energy_lo + response.energy_hi) / 2
+        return np.interp(energy, nodes, response.effective_area, left=0.0, right=0.0)
+    nodes, areas = np.log(np.asarray(area, dtype=float)).T
+    return np.exp(np.interp(np.log(energy), nodes, areas, left=-math.inf, right=-math.inf))

@@ -3,12 +3,12 @@
 A spectral model gives the photon flux in each energy bin, absorption the share of it that gets
 through; `Response.fold` turns it into the count rate that the detector reports in each channel.
 
-Parameters of models are numbers or tensors (...) that broadcast with each other; results have the
-energies' device, and gradients. Energies and parameters that cannot be used are refused by name, with
-a ValueError.
+Models take energy_lo and energy_hi (n_energies,), increasing edges of bins above 0 keV, and numbers
+or tensors (...) that broadcast; they return (..., n_energies) photons/cm^2/s in each bin, on the
+energies' device, with gradients. What cannot be used is refused by name, with a ValueError.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -25,9 +25,8 @@ __all__ = [
     "power_law",
 ]
 
-# The bolometric energy flux of a blackbody with norm 1 is nominally 1e39 erg/s / (4π (10 kpc)^2);
-# that needs 8.0329 = 15/π^4 times this flux in keV. XSPEC has 8.0525, and is followed here so that
-# its norms can be used.
+# 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV would be 8.0329. XSPEC has 8.0525, and is
+# followed so that its norms can be used.
 _BLACKBODY = 8.0525
 # 16π/3 c/(hc)^3 (1 km / 10 kpc)^2, in photons/keV^3/cm^2/s
 _DISC = 1 / 361.27
@@ -61,23 +60,19 @@ _CROSS_SECTION = (
 class Response:
     """The linear map C_j = Σ_i F_i A_i R_ij from photon flux F_i to count rate C_j in channel j.
 
-    Linear means: no pile-up and no dead time. A_i is the effective area and R_ij the probability
-    that a photon of energy bin i is reported in channel j. The rows of R need not sum to one: a
-    photon can fall below the threshold, or be rejected for its grade. The energy that a channel is
-    named after is only nominal; a count in it may come from a photon of another energy.
-
-    R is a dense tensor: matrices of X-ray detectors are 10 to 80 per cent full, and folding is then
-    several times faster than with a sparse one on every processor.
+    Linear means: no pile-up and no dead time. The rows of R need not sum to one: a photon can fall
+    below the threshold, or be rejected for its grade. A channel's energy is only nominal: a count
+    in it may come from a photon of another. R is a dense tensor: matrices of X-ray detectors are 10
+    to 80 per cent full, and folding is then several times faster than with a sparse one.
 
     Reference: George et al. 1992, Legacy 2, 51 (OGIP memo CAL/GEN/92-002), the format's definition.
 
     Args:
-        energy_lo: (n_energies,) lower edges of the photon energy bins, keV.
-        energy_hi: (n_energies,) upper edges, keV.
+        energy_lo, energy_hi: (n_energies,) edges of the photon energy bins, keV.
         effective_area: (n_energies,) A, cm^2.
-        redistribution: (n_energies, n_channels) R, probabilities.
-        channel_lo: (n_channels,) lower edges of the channels, nominal keV.
-        channel_hi: (n_channels,) upper edges, nominal keV.
+        redistribution: (n_energies, n_channels) R, the probabilities that a photon of energy bin i
+            is reported in channel j.
+        channel_lo, channel_hi: (n_channels,) edges of the channels, nominal keV.
 
     Example:
         A detector with two channels that sees half of the photons one channel too low:
@@ -102,30 +97,25 @@ class Response:
     channel_hi: Tensor
 
     def __post_init__(self):
-        if self.redistribution.ndim != 2:
-            raise ValueError(
-                f"redistribution must be a matrix (n_energies, n_channels), "
-                f"not of shape {tuple(self.redistribution.shape)}."
-            )
         shape = tuple(self.redistribution.shape)
-        for field in fields(self):
-            array = getattr(self, field.name)
-            length = shape[1] if field.name.startswith("channel") else shape[0]
+        if len(shape) != 2:
+            raise ValueError(
+                f"redistribution must be a matrix (n_energies, n_channels), not of shape {shape}."
+            )
+        for name, array in vars(self).items():
+            length = shape[1] if name.startswith("channel") else shape[0]
             if array is not self.redistribution and tuple(array.shape) != (length,):
                 raise ValueError(
-                    f"{field.name} has shape {tuple(array.shape)}, but the redistribution matrix of "
+                    f"{name} has shape {tuple(array.shape)}, but the redistribution matrix of "
                     f"shape {shape} needs ({length},)."
                 )
 
     def fold(self, flux: Tensor) -> Tensor:
-        """The expected count rate in each channel, differentiable with respect to the flux.
+        """(..., n_channels) expected counts/s in each channel, differentiable.
 
         Args:
             flux: (..., n_energies) photons/cm^2/s in each energy bin, on the response's device and
                 of its dtype.
-
-        Returns:
-            (..., n_channels) counts/s in each channel.
         """
         n_energies = len(self.effective_area)
         if flux.ndim == 0 or flux.shape[-1] != n_energies:
@@ -138,8 +128,7 @@ class Response:
 
     def to(self, device=None, dtype=None) -> "Response":
         """The same response on another device, or of another floating-point dtype."""
-        moved = {f.name: getattr(self, f.name).to(device=device, dtype=dtype) for f in fields(self)}
-        return Response(**moved)
+        return Response(*(x.to(device=device, dtype=dtype) for x in vars(self).values()))
 
 
 def power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, norm) -> Tensor:
@@ -171,7 +160,7 @@ def power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, norm) -> Tenso
 
 
 def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff, norm) -> Tensor:
-    """Photon flux per energy bin of N(E) = K E^-Γ exp(-E/E_c).
+    """Photon flux per energy bin of N(E) = K E^-Γ exp(-E/E_c); bins and result as of `power_law`.
 
     The integral over a bin is a three-point Gauss-Legendre sum in ln E, whose relative error falls
     with the sixth power of the bin width: 1e-6 at most in bins narrower than E_c and a tenth of
@@ -181,13 +170,9 @@ def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff,
     Reference: Rybicki & Lightman 1979, sect. 7.5, for thermal Comptonisation, which this imitates.
 
     Args:
-        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         photon_index: (...) Γ.
         cutoff: (...) E_c, keV, above zero; infinity gives the power law without a cut-off.
         norm: (...) K, photons/keV/cm^2/s at 1 keV if there were no cut-off.
-
-    Returns:
-        (..., n_energies) photons/cm^2/s in each bin.
 
     Example:
         >>> edges = torch.tensor([1.0, 1.1, 1.2])
@@ -206,18 +191,14 @@ def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff,
 def blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> Tensor:
     """Photon flux per energy bin of N(E) = 8.0525 K E^2 / ((kT)^4 (exp(E/kT) - 1)): XSPEC's bbody.
 
-    The integral is the one of `cutoff_power_law`, as accurate, with kT in place of E_c. K is the
-    luminosity in 1e39 erg/s at 10 kpc, but for 0.24 per cent that the constant of XSPEC is too high.
+    Bins and result are those of `power_law`, integrals those of `cutoff_power_law`, as accurate,
+    with kT in place of E_c. The constant of XSPEC is 0.24 per cent too high for what K stands for.
 
     Reference: Arnaud 1996, ASP Conf. 101, 17 (XSPEC); the manual, model bbody.
 
     Args:
-        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         temperature: (...) kT, keV, above zero.
         norm: (...) K, (L / 1e39 erg/s) / (distance / 10 kpc)^2.
-
-    Returns:
-        (..., n_energies) photons/cm^2/s in each bin.
 
     Example:
         The same luminosity, from a hotter body, is fewer photons:
@@ -241,19 +222,15 @@ def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> T
 
     Each ring of a geometrically thin, optically thick disc is a blackbody, and t = (r/R_in)^(-3/4)
     is its temperature over that of the inner edge: XSPEC's diskbb. No relativity, no colour
-    correction, and a disc without an outer edge. The integral over t is good to 1e-6 at any energy,
-    that over the bin as in `cutoff_power_law`.
+    correction, no outer edge. The integral over t is good to 1e-6 at any energy, that over the bin
+    as in `cutoff_power_law`. Bins and result are those of `power_law`.
 
     Reference: Mitsuda et al. 1984, PASJ 36, 741, eq. 4; Makishima et al. 1986, ApJ 308, 635.
 
     Args:
-        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         temperature: (...) kT_in, keV, above zero.
         norm: (...) K = (R_in / km)^2 / (distance / 10 kpc)^2 cos(inclination), R_in the apparent
             inner radius.
-
-    Returns:
-        (..., n_energies) photons/cm^2/s in each bin.
 
     Example:
         A disc of 0.1 keV, as in a hard state, is out of sight of a detector from 3 keV on:
@@ -327,7 +304,7 @@ def absorption(energy_lo: Tensor, energy_hi: Tensor, n_h) -> Tensor:
 
 
 def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -> Tensor:
-    """Energy flux F = ∫ E N(E) dE from low to high of a photon flux that is given in energy bins.
+    """Energy flux F = ∫ E N(E) dE (...), erg/cm^2/s, of a photon flux that is given in energy bins.
 
     Inside a bin the photons are taken to be spread evenly in ln E, also where the band cuts the bin.
     For w = ln(hi/lo) and N(E) ∝ E^-Γ, whole bins are then wrong by a share (Γ - 1) w^2/12: 3e-5
@@ -336,14 +313,7 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
     Args:
         energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         flux: (..., n_energies) photons/cm^2/s in each bin, as a spectral model returns it.
-        low: lower end of the band, keV, a number.
-        high: upper end, keV, a number.
-
-    Returns:
-        (...) erg/cm^2/s.
-
-    Raises:
-        ValueError: if the bins do not cover the whole band, or the flux does not fit the bins.
+        low, high: ends of the band, keV, numbers; the bins must cover all of it.
 
     Example:
         The share of a disc in the energy flux of a soft state between 2 and 20 keV:
@@ -392,12 +362,9 @@ def _checked(energy_lo, energy_hi, **parameters):
         )
     if not (energy_lo.is_floating_point() and energy_hi.is_floating_point()):
         raise ValueError("energy_lo and energy_hi must be floating-point: convert with .float().")
-    parameters = {
-        name: torch.as_tensor(
-            value, dtype=None if isinstance(value, Tensor) else energy_lo.dtype
-        ).to(energy_lo.device)
-        for name, value in parameters.items()
-    }
+    for name, value in parameters.items():
+        dtype = None if isinstance(value, Tensor) else energy_lo.dtype
+        parameters[name] = torch.as_tensor(value, dtype=dtype).to(energy_lo.device)
     try:
         torch.broadcast_shapes(*(value.shape for value in parameters.values()))
     except RuntimeError as error:
@@ -407,12 +374,12 @@ def _checked(energy_lo, energy_hi, **parameters):
             "Give each its own dimension, as in temperature[:, None]."
         ) from error
 
-    usable = [(energy_lo > 0).all() & (energy_hi > energy_lo).all() & energy_hi.isfinite().all()]
-    usable.append((energy_lo[1:] > energy_lo[:-1]).all())
+    grid = (energy_lo > 0).all() & (energy_hi > energy_lo).all() & energy_hi.isfinite().all()
+    usable = [grid & (energy_lo[1:] > energy_lo[:-1]).all()]
     usable += [_RULES[name][0](value).all() for name, value in parameters.items()]
     # On a GPU every `if` on a tensor waits for all work before it: one wait, and details on failure.
     if not torch.stack(usable).all():
-        if not (usable[0] and usable[1]):
+        if not usable[0]:
             raise ValueError(
                 "Energies must be finite, above 0 keV, increasing, and energy_lo below energy_hi: "
                 "leave out the bin from 0, and sort the bins."

@@ -1,7 +1,4 @@
-"""Streams of random numbers that make results independent of how much memory the work may take.
-
-Simulations draw their random numbers in groups of 32, each from a seed that the generator gives.
-"""
+"""Streams of random numbers that make results independent of how much memory the work may take."""
 
 from collections.abc import Iterator
 
@@ -9,8 +6,8 @@ import torch
 
 __all__ = ["CELL", "chunks"]
 
-# Simulations that draw their random numbers together: never more, so that memory may cut anywhere
-# between two of these cells and change nothing.
+# Simulations that draw their random numbers together, from a seed that the generator gives: never
+# more, so that memory may cut anywhere between two of these cells and change nothing.
 CELL = 32
 
 
@@ -19,7 +16,7 @@ def chunks(n, bytes_of_cell, memory, generator, device) -> Iterator[tuple[slice,
 
     Args:
         n: how many simulations.
-        bytes_of_cell: what the work on a cell of 32 of them takes.
+        bytes_of_cell: what the work on a cell of 32 simulations takes.
         memory: bytes for all cells of a chunk; one is in it however small this is.
         generator: gives the seeds of all cells, on any device.
         device: of the cells' generators.
@@ -40,10 +37,8 @@ def chunks(n, bytes_of_cell, memory, generator, device) -> Iterator[tuple[slice,
     for first in range(0, n, size):
         number = min(size, n - first)
         own = zip(range(0, number, CELL), seeds[first // CELL :], strict=False)
-        yield (
-            slice(first, first + number),
-            [
-                (slice(k, min(k + CELL, number)), torch.Generator(device).manual_seed(seed))
-                for k, seed in own
-            ],
-        )
+        cells = [
+            (slice(k, min(k + CELL, number)), torch.Generator(device).manual_seed(seed))
+            for k, seed in own
+        ]
+        yield slice(first, first + number), cells

@@ -220,6 +220,8 @@ def test_detectors_are_what_they_are_called(detector):
         ({"split_threshold": 1.0}, "no more than"),
         ({"rule": "sides"}, "rule must be"),
         ({"cloud": 30.0}, "at most a quarter"),
+        ({"area": ((2.0, 1.0), (1.0, 1.0))}, "ascending in energy"),
+        ({"area": ((1.0, 1.0), (2.0, 0.0))}, r"\(keV, cm²\) above 0"),
     ],
 )
 def test_impossible_detectors_are_refused(changes, says):
