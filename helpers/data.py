@@ -11,9 +11,10 @@ import hashlib
 import io
 import math
 import warnings
-from dataclasses import dataclass
 from importlib.util import find_spec
+from numbers import Real
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +29,6 @@ __all__ = [
     "FOLDER",
     "AlreadyOpenedError",
     "DataError",
-    "Segments",
-    "Spectrum",
     "deal_sources",
     "load_events",
     "load_light_curve",
@@ -92,13 +91,7 @@ _opened = None  # what was written down when this process opened the test set
 
 
 class DataError(ValueError):
-    """A data file cannot be used: which one, what is wrong, and what to do about it.
-
-    Args:
-        file: the file or folder, or the name that was asked for.
-        problem: what is wrong.
-        remedy: what the reader can do.
-    """
+    """A data file cannot be used: which one, what is wrong, and what to do about it."""
 
     def __init__(self, file, problem, remedy):
         super().__init__(file, problem, remedy)  # all: else it could not travel between processes
@@ -109,86 +102,6 @@ class DataError(ValueError):
 
 class AlreadyOpenedError(Exception):
     """The test set was asked for a second time."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segments:
-    """Segments of light curves and their power spectra, one row per segment.
-
-    Attributes:
-        obs_id: (n,) the pointing that a segment was cut from.
-        source_id, state_label, object_label: (n,) as in that row of `load_observations("rxte")`.
-        start: (n,) seconds after the start of the pointing.
-        counts: (n, n_bins) whole numbers, background included.
-        power: (n, n_frequencies) (rms/mean of the source)^2/Hz, Poisson noise included.
-        noise: (n,) the level of that noise, in the same unit.
-        frequency: (n_frequencies,) Hz, the middle of each bin of frequencies.
-        n_averaged: (n_frequencies,) how many frequencies were averaged in it.
-        bin_size: s, of `counts`.
-        length: s, of a segment.
-    """
-
-    obs_id: np.ndarray
-    source_id: np.ndarray
-    state_label: np.ndarray
-    object_label: np.ndarray
-    start: np.ndarray
-    counts: np.ndarray
-    power: np.ndarray
-    noise: np.ndarray
-    frequency: np.ndarray
-    n_averaged: np.ndarray
-    bin_size: float
-    length: float
-
-    @property
-    def time(self) -> np.ndarray:
-        """(n_bins,) the middle of each bin, seconds after the start of the segment."""
-        return (np.arange(self.counts.shape[1]) + 0.5) * self.bin_size
-
-
-@dataclass(frozen=True, eq=False)
-class Spectrum:
-    """An observed spectrum: counts in the channels of the response that it names.
-
-    Attributes:
-        name: what `load_spectrum` calls it.
-        source, telescope, obs_id, date: what was observed, with what, and when.
-        response: the name of its response; the channels are those of `load_response(response)`.
-        exposure: s.
-        channel: (n_channels,) the first original detector channel of each.
-        counts: (n_channels,)
-        counts_err: (n_channels,) one standard deviation.
-        energy_lo, energy_hi: (n_channels,) edges of the channels, nominal keV.
-    """
-
-    name: str
-    source: str
-    telescope: str
-    obs_id: str
-    date: str
-    response: str
-    exposure: float
-    channel: np.ndarray
-    counts: np.ndarray
-    counts_err: np.ndarray
-    energy_lo: np.ndarray
-    energy_hi: np.ndarray
-
-    @property
-    def energy(self) -> np.ndarray:
-        """(n_channels,) the middle of each channel, nominal keV."""
-        return (self.energy_lo + self.energy_hi) / 2
-
-    @property
-    def rate(self) -> np.ndarray:
-        """(n_channels,) counts/s in each channel."""
-        return self.counts / self.exposure
-
-    @property
-    def rate_err(self) -> np.ndarray:
-        """(n_channels,) one standard deviation of the rate, counts/s."""
-        return self.counts_err / self.exposure
 
 
 def load_observations(name: str) -> "DataFrame":
@@ -202,17 +115,13 @@ def load_observations(name: str) -> "DataFrame":
     archive has flaws, as archives do, and finding them is an exercise: nothing is cleaned. What
     could not be measured is NaN, and data/columns.csv says why.
 
-    Args:
-        name: one of the above.
-
     Returns:
         One row per pointing, in order of time. Names and labels are strings, `n_det` is whole,
         `qpo_det` true or false, all else float. `attrs["units"]` and `attrs["meaning"]` hold the
         unit and the meaning of each column.
 
     Raises:
-        DataError: if there are no such observations, or their file or data/columns.csv is missing
-            or damaged.
+        DataError: if there are no such observations, or a file is missing or damaged.
 
     Example:
         >>> table = load_observations("first")
@@ -235,7 +144,7 @@ def load_truth() -> "DataFrame":
         there is no such thing; numbers that do not exist are NaN.
 
     Raises:
-        DataError: if the file or data/columns.csv is missing or damaged.
+        DataError: if a file is missing or damaged.
 
     Example:
         >>> truth = load_truth()
@@ -245,7 +154,7 @@ def load_truth() -> "DataFrame":
     return _read_table("observations_truth.csv", "truth")
 
 
-def load_segments() -> Segments:
+def load_segments() -> SimpleNamespace:
     """2000 short light curves with their power spectra, cut from pointings of the simulated RXTE.
 
     Each segment lasts 128 s in bins of 0.25 s. There are five from every chosen pointing, and each
@@ -254,20 +163,30 @@ def load_segments() -> Segments:
     1/128 s, from 1/128 to 64 Hz, averaged over bins of frequency that widen as the logarithm.
 
     Returns:
-        The segments.
+        What the file holds, as attributes, one row per segment:
+
+        - obs_id: (n,) the pointing that it was cut from.
+        - source_id, state_label, object_label: (n,) as in that row of `load_observations("rxte")`.
+        - start: (n,) seconds after the start of the pointing.
+        - counts: (n, n_bins) whole numbers, background included.
+        - power: (n, n_frequencies) (rms/mean of the source)^2/Hz, Poisson noise included.
+        - noise: (n,) the level of that noise, in the same unit.
+        - frequency: (n_frequencies,) Hz, the middle of each bin of frequencies.
+        - n_averaged: (n_frequencies,) how many frequencies were averaged in it.
+        - bin_size: s, of `counts`. length: s, of a segment.
 
     Raises:
         DataError: if the file is missing or damaged.
 
     Example:
         >>> segments = load_segments()
-        >>> segments.counts.shape, segments.time[:3].tolist()
-        ((2000, 512), [0.125, 0.375, 0.625])
+        >>> segments.counts.shape, segments.bin_size
+        ((2000, 512), 0.25)
     """
-    return Segments(**_read_arrays("light_curves.npz"))
+    return SimpleNamespace(**_read_arrays("light_curves.npz"))
 
 
-def load_spectrum(name: str) -> Spectrum:
+def load_spectrum(name: str) -> SimpleNamespace:
     """An observed X-ray spectrum of a black-hole X-ray binary.
 
     - ``"nicer_maxi_j1820"``: MAXI J1820+070 on 2018-07-03, 96.5 million counts in 5962 s. Channels
@@ -276,22 +195,26 @@ def load_spectrum(name: str) -> Spectrum:
     - ``"ixpe_swift_j1727"``: Swift J1727.8-1613 on 2023-09-07, Stokes I of detector unit 1, 40 eV.
       Each event is weighted, so counts are no integers and `counts_err` is the file's own.
 
-    Args:
-        name: one of the above.
-
     Returns:
-        The spectrum, on the channels of its response.
+        What the file holds, as attributes:
+
+        - name, source, telescope, obs_id, date: what was observed, with what, and when.
+        - response: the name of its response; the channels are those of `load_response(response)`.
+        - exposure: s.
+        - channel: (n_channels,) the first original detector channel of each.
+        - counts, counts_err: (n_channels,) and one standard deviation of them.
+        - energy_lo, energy_hi: (n_channels,) edges of the channels, nominal keV.
 
     Raises:
         DataError: if there is no such spectrum, or its file is missing or damaged.
 
     Example:
         >>> spectrum = load_spectrum("nicer_maxi_j1820")
-        >>> spectrum.source, round(spectrum.rate.sum())
+        >>> spectrum.source, round(spectrum.counts.sum() / spectrum.exposure)
         ('MAXI J1820+070', 16187)
     """
     _choose(name, _SPECTRA, "spectrum")
-    return Spectrum(name=name, **_read_arrays(f"spectrum_{name}.npz"))
+    return SimpleNamespace(name=name, **_read_arrays(f"spectrum_{name}.npz"))
 
 
 def load_response(name: str) -> "Response":
@@ -305,13 +228,8 @@ def load_response(name: str) -> "Response":
     - ``"xmm_pn"``: XMM-Newton EPIC pn, Thin 1 filter.
     - ``"swift_xrt"``: Swift XRT in windowed timing mode, grades 0 to 2.
 
-    Channels and energies are grouped well below the resolution; data/README.md gives the price.
-
-    Args:
-        name: one of the above.
-
-    Returns:
-        The response on the CPU, in float32; `response.to(device, dtype)` moves it.
+    Channels and energies are grouped well below the resolution; data/README.md gives the price. It
+    comes on the CPU, in float32; `response.to(device, dtype)` moves it.
 
     Raises:
         DataError: if there is no such response, or its file is missing or damaged.
@@ -333,8 +251,8 @@ def load_response(name: str) -> "Response":
 def load_events(name: str) -> "EventList":
     """Times, energies and more of single X-ray photons, from the test data that stingray installs.
 
-    `time` is in seconds after `mjdref`, `gti` holds the good time intervals [s], `energy` is in
-    keV, and `notes` says what it is.
+    They are sorted by `time`, in seconds after `mjdref`; `gti` holds the good time intervals [s],
+    `energy` is in keV, and `notes` says what it is.
 
     - ``"chandra_m82"``: Chandra ACIS, the galaxy M82 (ObsID 10027): 4612 events in 945 s, with `x`
       and `y` on the sky [pixels of 0.492 arcsec] and `grade`. Times count whole frames of `dt` =
@@ -349,12 +267,6 @@ def load_events(name: str) -> "EventList":
     `detector_id` is the PCU of RXTE events. Their energies follow from the PCA's channels and the
     nominal table for epoch and PCU that stingray holds; they are good to a few per cent. Some RXTE
     events lie after the good time: `events.apply_gtis()` leaves them out.
-
-    Args:
-        name: one of the above.
-
-    Returns:
-        The events, sorted by time.
 
     Raises:
         DataError: if there are no such events, or their file is missing or damaged.
@@ -400,9 +312,6 @@ def load_light_curve(name: str) -> "DataFrame":
       says nothing about source or telescope. Two things can be read from it: rate x 0.125 s x 5 is
       an integer, as for an average over five detectors, and the time stamps, if they were seconds
       of the RXTE mission, would fall on 1997-07-07.
-
-    Args:
-        name: one of the above.
 
     Returns:
         One row per bin; `attrs["units"]` holds the unit of each column.
@@ -517,11 +426,7 @@ def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
     for name, words in (("model", model), ("metric", metric)):
         if not isinstance(words, str) or not words.strip():
             raise ValueError(f"{name} is {words!r}: say in words what it is before you look.")
-    try:
-        known = math.isfinite(expected)
-    except TypeError:
-        known = False
-    if not known:
+    if not isinstance(expected, Real) or not math.isfinite(expected):
         raise ValueError(f"expected is {expected!r}: write a number down before you look.")
     if _opened:
         raise AlreadyOpenedError(

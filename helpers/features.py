@@ -14,28 +14,10 @@ __all__ = [
     "light_curve_features",
 ]
 
-#: What `light_curve_features` returns, in this order.
-LIGHT_CURVE_FEATURES = (
-    "amplitude",
-    "beyond1std",
-    "flux_percentile_ratio_mid20",
-    "flux_percentile_ratio_mid35",
-    "flux_percentile_ratio_mid50",
-    "flux_percentile_ratio_mid65",
-    "flux_percentile_ratio_mid80",
-    "linear_trend",
-    "max_slope",
-    "median_absolute_deviation",
-    "median_buffer_range_percentage",
-    "pair_slope_trend",
-    "percent_amplitude",
-    "percent_difference_flux_percentile",
-    "skew",
-    "small_kurtosis",
-    "std",
-    "stetson_j",
-    "stetson_k",
-)
+#: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
+#: Uttley & Klein-Wolt 2015, MNRAS 448, 3339. Neutron stars vary several times faster, which moves
+#: theirs.
+HUES = {"LHS": (-20, 140), "HIMS": (140, 220), "SIMS": (220, 300), "HSS": (300, 340)}
 
 #: PC1 and PC2 of the point about which the hue turns.
 HUE_CENTRE = (4.51920, 0.453724)
@@ -116,7 +98,7 @@ def light_curve_features(time, rate, error):
         error: one standard deviation of the rate, above zero; broadcasts with the rate.
 
     Returns:
-        dict from the names in `LIGHT_CURVE_FEATURES`, in this order, to (...) values.
+        dict from these names, in this order, to (...) values.
 
     Raises:
         ValueError: if a value is not finite, a time does not rise, an error is not above zero,
@@ -150,11 +132,10 @@ def light_curve_features(time, rate, error):
             f"error of shape {error.shape} does not broadcast to rate of shape {rate.shape}."
         ) from None
 
-    middle_shares = (20, 35, 50, 65, 80)
-    low = [5.0] + [50 - k / 2 for k in middle_shares]
-    high = [95.0] + [50 + k / 2 for k in middle_shares]
-    percentiles = np.percentile(rate, low + high, axis=-1, method="hazen")
-    spread, *middle_spreads = percentiles[len(low) :] - percentiles[: len(low)]
+    shares = np.array([90, 20, 35, 50, 65, 80])
+    low, high = np.percentile(rate, [50 - shares / 2, 50 + shares / 2], axis=-1, method="hazen")
+    spread, *middles = high - low
+    positive_spread = np.where(spread > 0, spread, np.nan)
     median = np.median(rate, axis=-1)
     positive_median = np.where(median > 0, median, np.nan)
     from_median = np.abs(rate - median[..., None])
@@ -174,25 +155,28 @@ def light_curve_features(time, rate, error):
     m2, m3, m4 = ((centred**k).mean(-1) for k in (2, 3, 4))
     m2 = np.where(varies, m2, np.nan)
     kurtosis = m4 / m2**2 - 3
+    mean_square = np.where(varies, (delta**2).mean(-1), np.nan)
 
-    values = (
-        amplitude,
-        np.where(varies, (np.abs(from_weighted) > weighted_std).mean(-1), 0.0),
-        *(middle / np.where(spread > 0, spread, np.nan) for middle in middle_spreads),
-        (centred * centred_time).sum(-1) / (centred_time**2).sum(),
-        np.abs(steps / np.diff(time)).max(-1),
-        np.median(from_median, axis=-1),
-        (from_median <= 0.1 * amplitude[..., None]).mean(-1),
-        (steps > 0).mean(-1),
-        from_median.max(-1) / positive_median,
-        spread / positive_median,
-        np.sqrt(n * (n - 1)) / (n - 2) * m3 / m2**1.5,
-        (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * kurtosis + 6),
-        rate.std(-1, ddof=1),
-        (np.sign(excess) * np.sqrt(np.abs(excess))).mean(-1),
-        np.abs(delta).mean(-1) / np.sqrt(np.where(varies, (delta**2).mean(-1), np.nan)),
-    )
-    return dict(zip(LIGHT_CURVE_FEATURES, values, strict=True))
+    return {
+        "amplitude": amplitude,
+        "beyond1std": np.where(varies, (np.abs(from_weighted) > weighted_std).mean(-1), 0.0),
+        **{
+            f"flux_percentile_ratio_mid{share}": middle / positive_spread
+            for share, middle in zip(shares[1:], middles, strict=True)
+        },
+        "linear_trend": (centred * centred_time).sum(-1) / (centred_time**2).sum(),
+        "max_slope": np.abs(steps / np.diff(time)).max(-1),
+        "median_absolute_deviation": np.median(from_median, axis=-1),
+        "median_buffer_range_percentage": (from_median <= 0.1 * amplitude[..., None]).mean(-1),
+        "pair_slope_trend": (steps > 0).mean(-1),
+        "percent_amplitude": from_median.max(-1) / positive_median,
+        "percent_difference_flux_percentile": spread / positive_median,
+        "skew": np.sqrt(n * (n - 1)) / (n - 2) * m3 / m2**1.5,
+        "small_kurtosis": (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * kurtosis + 6),
+        "std": rate.std(-1, ddof=1),
+        "stetson_j": (np.sign(excess) * np.sqrt(np.abs(excess))).mean(-1),
+        "stetson_k": np.abs(delta).mean(-1) / np.sqrt(mean_square),
+    }
 
 
 def _finite(name, values):
@@ -208,19 +192,14 @@ def _finite(name, values):
     return values
 
 
-#: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
-#: Uttley & Klein-Wolt 2015, MNRAS 448, 3339.
-HUES = {"LHS": (-20, 140), "HIMS": (140, 220), "SIMS": (220, 300), "HSS": (300, 340)}
+#: The names of what `light_curve_features` returns, in its order.
+LIGHT_CURVE_FEATURES = tuple(light_curve_features(range(4), range(4), 1.0))
 
 
 def hue_states(hue):
-    """The state in whose sector of the power-colour wheel each hue lies.
+    """The state in whose sector of the power-colour wheel, of `HUES`, each hue lies.
 
-    The sectors are those of `HUES`: LHS from -20 to 140 deg, HIMS to 220, SIMS to 300, HSS to 340.
-    They cover the circle. A border belongs to the sector that begins there.
-
-    Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339: found with black holes. Neutron
-    stars vary several times faster, which moves their hues.
+    The sectors cover the circle. A border belongs to the sector that begins there.
 
     Args:
         hue: angles in deg, of any shape; whole turns do not matter.

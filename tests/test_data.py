@@ -53,12 +53,11 @@ def test_nicer_spectrum_keeps_the_counts_of_its_file():
     assert (spectrum.counts == spectrum.counts.round()).all()
     np.testing.assert_allclose(spectrum.counts_err**2, spectrum.counts)
     np.testing.assert_array_equal(spectrum.channel, 3 * np.arange(500))
-    np.testing.assert_allclose(spectrum.rate_err, spectrum.rate / np.sqrt(spectrum.counts.clip(1)))
 
 
 def test_ixpe_spectrum_is_weighted():
     spectrum = load_spectrum("ixpe_swift_j1727")
-    assert spectrum.rate.sum() == pytest.approx(55.8628, abs=1e-4)
+    assert spectrum.counts.sum() / spectrum.exposure == pytest.approx(55.8628, abs=1e-4)
     assert (spectrum.counts != spectrum.counts.round()).any()
     assert (spectrum.counts_err[spectrum.counts > 0] > 0).all()
 
@@ -111,13 +110,15 @@ def test_nicer_sees_a_photon_index_that_makes_sense():
     """The hard-state black hole between 3 and 10 keV, where nothing absorbs, is a power law."""
     spectrum = load_spectrum("nicer_maxi_j1820")
     response = load_response("nicer").to(dtype=torch.float64)
-    band = (spectrum.energy > 3) & (spectrum.energy < 10) & ((spectrum.energy - 6.5) ** 2 > 1)
+    energy = (spectrum.energy_lo + spectrum.energy_hi) / 2
+    band = (energy > 3) & (energy < 10) & ((energy - 6.5) ** 2 > 1)
+    rate = spectrum.counts[band] / spectrum.exposure
     chi2 = []
     indices = np.arange(1.0, 2.6, 0.05)
     for index in indices:
         model = response.fold(power_law(response.energy_lo, response.energy_hi, index, 1.0)).numpy()
-        norm = np.median(spectrum.rate[band] / model[band])
-        chi2.append(np.mean((1 - norm * model[band] / spectrum.rate[band]) ** 2) / 0.02**2)
+        norm = np.median(rate / model[band])
+        chi2.append(np.mean((1 - norm * model[band] / rate) ** 2) / 0.02**2)
     assert 1.4 < indices[np.argmin(chi2)] < 1.9
     assert min(chi2) < 2
 
