@@ -23,17 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("solutions/*.ipynb")))
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 SAYS_NOTHING = {
-    "click",
-    "here",
-    "link",
-    "more",
-    "page",
-    "paper",
-    "read",
-    "see",
-    "site",
-    "this",
-    "web",
+    *("click", "here", "link", "more", "page", "paper", "read", "see", "site", "this", "web"),
 }
 HUES = "blue|orange|red|green|pink|purple|violet|yellow|cyan|magenta|brown|vermilion|turquoise"
 SHAPES = "circles|crosses|dashes|diamonds|dots|squares|stars|triangles"
@@ -45,27 +35,21 @@ with plt.rc_context():
 # Linear RGB as a dichromat sees it: Machado, Oliveira & Fernandes 2009, IEEE TVCG 15, 1291, table 1, severity 1.
 EYES = {
     "all cones": np.eye(3),
-    "protanopia": np.array(
-        [
-            [0.152286, 1.052583, -0.204868],
-            [0.114503, 0.786281, 0.099216],
-            [-0.003882, -0.048116, 1.051998],
-        ]
-    ),
-    "deuteranopia": np.array(
-        [
-            [0.367322, 0.860646, -0.227968],
-            [0.280085, 0.672501, 0.047413],
-            [-0.011820, 0.042940, 0.968881],
-        ]
-    ),
-    "tritanopia": np.array(
-        [
-            [1.255528, -0.076749, -0.178779],
-            [-0.078411, 0.930809, 0.147602],
-            [0.004733, 0.691367, 0.303900],
-        ]
-    ),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
 }
 # Linear sRGB to CIE XYZ (IEC 61966-2-1); the second row is the luminance.
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
@@ -83,21 +67,15 @@ def notebook(request):
 @pytest.fixture(scope="module")
 def prose(notebook):
     """The text as JupyterLab renders it: all Markdown cells in one page."""
-    page = "\n".join(
-        MARKDOWN.render(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"
-    )
-    return BeautifulSoup(page, "html.parser")
+    cells = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return BeautifulSoup("\n".join(map(MARKDOWN.render, cells)), "html.parser")
 
 
 @pytest.fixture(scope="module")
 def outputs(notebook):
     """All that cells display, each as {media type: content}."""
-    return [
-        output["data"]
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "data" in output
-    ]
+    shown = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return [output["data"] for output in shown if "data" in output]
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +168,7 @@ def lab(rgb):
 @pytest.mark.parametrize("eye", EYES)
 def test_no_two_colours_of_lines_look_the_same(eye):
     # A difference of 2.3 is just noticeable with two large patches side by side; thin lines need several times that.
-    seen = {colour: lab(EYES[eye] @ linear(colour)) for colour in COLOURS}
+    seen = {colour: lab(np.array(EYES[eye]) @ linear(colour)) for colour in COLOURS}
     for a, b in itertools.combinations(seen, 2):
         assert np.linalg.norm(seen[a] - seen[b]) > 15, (a, b)
 
@@ -213,7 +191,7 @@ def test_the_numbers_of_a_heat_map_can_be_read(ax, eye):
     plotting.heat_map(ax, matrix)
     colours = ax.collections[0].get_facecolors()[:, :3]
     for colour, text in zip(colours, ax.texts, strict=True):
-        cell, ink = (XYZ[1] @ (EYES[eye] @ linear(c)) for c in (colour, text.get_color()))
+        cell, ink = (XYZ[1] @ np.array(EYES[eye]) @ linear(c) for c in (colour, text.get_color()))
         contrast = (max(cell, ink) + 0.05) / (min(cell, ink) + 0.05)
         # WCAG 2.2, criteria 1.4.3 for small text, and 1.4.11, the least that is allowed at all
         assert contrast > (4.5 if eye == "all cones" else 3), (text.get_text(), contrast)
@@ -244,16 +222,10 @@ TOLD_APART = {
 }
 
 
-@pytest.mark.parametrize("draw", ALIKE.values(), ids=ALIKE)
-def test_legends_where_only_colour_tells_two_things_apart_are_found(ax, draw):
-    draw(ax)
-    ax.legend()
-    assert alike_but_for_colour(ax.figure) in ([("a", "b")], [("C0", "C1")])
-
-
-@pytest.mark.parametrize("draw", TOLD_APART.values(), ids=TOLD_APART)
-def test_legends_where_something_else_does_are_not(ax, draw):
-    draw(ax)
+@pytest.mark.parametrize("name", [*ALIKE, *TOLD_APART])
+def test_legends_where_only_colour_tells_two_things_apart_are_found(ax, name):
+    {**ALIKE, **TOLD_APART}[name](ax)
     if ax.get_legend_handles_labels()[1]:
         ax.legend()
-    assert alike_but_for_colour(ax.figure) == []
+    found = alike_but_for_colour(ax.figure)
+    assert found in ([("a", "b")], [("C0", "C1")]) if name in ALIKE else not found

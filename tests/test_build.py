@@ -1,5 +1,6 @@
 """The build, on small lessons of its own; and the drift gate, on the lessons of the course."""
 
+import itertools
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from nbformat.v4 import new_output
 
 from course import build
 
@@ -35,21 +37,34 @@ def course(tmp_path, monkeypatch):
     return write
 
 
-def run(monkeypatch, *arguments):
-    """The exit code of `python -m course.build arguments`, or what it says instead."""
-    monkeypatch.setattr(sys, "argv", ["build", *arguments])
+@pytest.fixture
+def counted(monkeypatch):
+    """Solve lessons without a kernel: each cell of code prints a number that none has printed before."""
+    numbers = itertools.count()
+
+    def solved(path):
+        lesson, _ = build.read_lesson(path)
+        for cell in lesson.cells:
+            if cell.cell_type == "code" and cell.source:
+                cell.outputs = [new_output("stream", text=str(next(numbers)))]
+        return lesson
+
+    monkeypatch.setattr(build, "solved_notebook", solved)
+    return solved
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """`build.py arguments`: its exit code, or what it says instead."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest keeps its own Ctrl-C
-    with pytest.raises(SystemExit) as end:
-        build.main()
-    return end.value.code
 
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["build.py", *arguments])
+        with pytest.raises(SystemExit) as end:
+            build.main()
+        return end.value.code
 
-def without_a_kernel(path):
-    """In place of `build.solved_notebook`: each cell prints the time, and nothing runs."""
-    lesson, _ = build.read_lesson(path)
-    for cell in filter(lambda cell: cell.source, lesson.cells[1:]):
-        cell.outputs = [nbformat.v4.new_output("stream", text=f"{time.time_ns()}\n")]
-    return lesson
+    return run
 
 
 def files(root):
@@ -133,59 +148,45 @@ def test_stub(solved, exercise):
 
 
 PLACES = {
-    "no end": ("x = 1\n# solution: one\ny = 1", 6, "not one of a pair"),
-    "no beginning": ("x = 1\n# end solution", 6, "not one of a pair"),
-    "no hint": ("# solution\ny = 1\n# end solution", 5, "not one of a pair"),
-    "misspelt beginning": ("x = 1\n# Solution: one\ny = 1\n# end solution", 8, "not one of a pair"),
-    "misspelt end": ("x = 1\n# solution: one\ny = 1\n# end of solution", 6, "not one of a pair"),
-    "one in another": (
-        "# solution: one\n# solution: two\ny = 1\n# end solution\n# end solution",
-        5,
-        "not one of a pair",
-    ),
-    "end with another margin": (
-        "# solution: one\ny = 1\n    # end solution",
-        5,
-        "not one of a pair",
-    ),
-    "syntax": ("x = 1\n# solution: one\ny = 1\nz = = 2\n# end solution", 8, "SyntaxError: invalid"),
+    "no end": ("x = 1\n# solution: one\ny = 1", 6),
+    "no beginning": ("x = 1\n# end solution", 6),
+    "no hint": ("# solution\ny = 1\n# end solution", 5),
+    "misspelt beginning": ("x = 1\n# Solution: one\ny = 1\n# end solution", 8),
+    "misspelt end": ("x = 1\n# solution: one\ny = 1\n# end of solution", 6),
+    "one in another": ("# solution: a\n# solution: b\ny = 1\n# end solution\n# end solution", 5),
+    "end with another margin": ("# solution: one\ny = 1\n    # end solution", 5),
+    "syntax": ("x = 1\n# solution: one\ny = 1\nz = = 2\n# end solution", 8),
 }
 
 
-@pytest.mark.parametrize(("cell", "line", "message"), PLACES.values(), ids=PLACES)
-def test_a_bad_block_is_named(course, cell, line, message):
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_bad_block_is_named(course, kind):
+    cell, line = PLACES[kind]
+    message = "SyntaxError: invalid" if kind == "syntax" else "not one of a pair"
     with pytest.raises(build.LessonError, match=message) as error:
         build.learners_notebook(course(cell))
     assert str(error.value).startswith(f"lessons/00_lesson.py, cell 2, line {line}: ")
 
 
 RUNS = {
-    "exception in a long cell": (
-        "a = 1\n\nb = 0\nc = a / b\nd = 1",
-        2,
-        8,
-        "ZeroDivisionError: div",
+    "exception in a long cell": ("a = 1\n\nb = 0\nc = a / b\nd = 1", 8, "ZeroDivisionError: div"),
+    "function of an earlier cell": (
+        "def f(x):\n    y = 1\n    return y / x\n\n# %%\nprint(2)\nf(0)", 7, "ZeroDivisionError: div"
     ),
-    "syntax": ("a = 1\nb = = 2", 2, 6, "SyntaxError: invalid syntax"),
-    "kernel that dies": ("import os\n\nos._exit(1)", 2, 5, "Kernel died"),
-    "kernel that hangs": ("import time\n\ntime.sleep(30)", 2, 5, "A cell timed out"),
-}
+    "syntax": ("a = 1\nb = = 2", 6, "SyntaxError: invalid syntax"),
+    "kernel that dies": ("import os\n\nos._exit(1)", 5, "Kernel died"),
+    "kernel that hangs": ("import time\n\ntime.sleep(30)", 5, "A cell timed out"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "cell", "line", "message"), RUNS.values(), ids=RUNS)
-def test_a_failing_cell_is_named(course, monkeypatch, code, cell, line, message):
-    monkeypatch.setattr(build, "CELL_TIMEOUT", 1 if "sleep" in code else 180)
+@pytest.mark.parametrize(("code", "line", "message"), RUNS.values(), ids=RUNS)
+def test_a_failing_cell_is_named_where_it_stands(course, monkeypatch, code, line, message):
+    monkeypatch.setattr(build, "CELL_TIMEOUT", 2)
     with pytest.raises(build.LessonError, match=message) as error:
         build.build(course(code))
-    assert str(error.value).startswith(f"lessons/00_lesson.py, cell {cell}, line {line}: ")
+    assert str(error.value).startswith(f"lessons/00_lesson.py, cell 2, line {line}: ")
     assert "\n" not in str(error.value)
     assert files(course.root) == {}
-
-
-def test_a_failing_function_is_named_where_it_stands(course):
-    path = course("def f(x):\n    y = 1\n    return y / x", "print(1)", "print(2)\nf(0)")
-    with pytest.raises(build.LessonError, match=r"cell 2, line 7: ZeroDivisionError"):
-        build.solved_notebook(path)
 
 
 @pytest.mark.parametrize("head", ["# # Exploring\n", "# # 3 · Exploring the data, part I\n"])
@@ -195,41 +196,24 @@ def test_a_wrong_title_is_named(course, head):
         build.learners_notebook(path)
 
 
-@pytest.mark.parametrize(
-    ("number", "strip"),
-    [
-        (
-            1,
-            "> ◉○○○○○○○○○○○  **Step 1 of 12** · done: none yet · "
-            "**here: Figuring out what we want to learn, and why** · next: Exploring the data, part I",
-        ),
-        (
-            7,
-            "> ●●●●●●◉○○○○○  **Step 7 of 12** · done: Choosing an evaluation metric · "
-            "**here: Choosing a (simple) algorithm and fitting it** · next: Exploring the results",
-        ),
-        (
-            12,
-            "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: Interpreting outcomes · "
-            "**here: Science!** · next: Simulation-based inference",
-        ),
-        (
-            13,
-            "> ●●●●●●●●●●●●  ◉○○○  **After the twelve steps: 1 of 4** · done: Science! · "
-            "**here: Simulation-based inference** · next: Dead time",
-        ),
-        (
-            16,
-            "> ●●●●●●●●●●●●  ●●●◉  **After the twelve steps: 4 of 4** · done: Pile-up · "
-            "**here: Trusting posteriors** · next: your own project",
-        ),
-    ],
-)
-def test_step_strip(course, number, strip):
+STRIPS = {
+    1: "> ◉○○○○○○○○○○○  **Step 1 of 12** · done: none yet · "
+    "**here: Figuring out what we want to learn, and why** · next: Exploring the data, part I",
+    12: "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: Interpreting outcomes · "
+    "**here: Science!** · next: Simulation-based inference",
+    13: "> ●●●●●●●●●●●●  ◉○○○  **After the twelve steps: 1 of 4** · done: Science! · "
+    "**here: Simulation-based inference** · next: Dead time",
+    16: "> ●●●●●●●●●●●●  ●●●◉  **After the twelve steps: 4 of 4** · done: Pile-up · "
+    "**here: Trusting posteriors** · next: your own project",
+}
+
+
+@pytest.mark.parametrize("number", STRIPS)
+def test_step_strip(course, number):
     title = f"# {number} · {build.TITLES[number - 1]}"
     path = course(name=f"{number:02}_x", head=f"# %% [markdown]\n# {title}\n#\n# Why?\n")
     head = build.learners_notebook(path).cells[0].source
-    assert head == f"{title}\n\n{strip}\n\nWhy?"
+    assert head == f"{title}\n\n{STRIPS[number]}\n\nWhy?"
 
 
 def test_no_step_strip_before_the_steps(course):
@@ -237,16 +221,20 @@ def test_no_step_strip_before_the_steps(course):
     assert build.learners_notebook(path).cells[0].source == "# A lesson"
 
 
-FIGURE = (
-    "import matplotlib.pyplot as plt\n\nfrom helpers import plotting\n\nfig, ax = plt.subplots()\n"
-    "ax.plot([1, 2])\nplotting.show(fig, alt='A line.')"
+TWO_CURVES = (
+    "import ipywidgets\nimport matplotlib.pyplot as plt\n\nfrom helpers import plotting\n\n\n"
+    "def draw(x):\n    _, ax = plt.subplots()\n    ax.plot([1, 2], {look!r}, label='hard')\n"
+    "    ax.plot([2, 1], label='soft')\n    ax.legend()\n    plotting.show(ax, alt='Two lines.')\n"
+    "    print('x is', x)"
 )
-BAR = "from tqdm.auto import tqdm\n\nfor _ in tqdm(range(3)):\n    pass"
-SLIDER = "import ipywidgets\n\nipywidgets.interactive(lambda x: print('x is', x), x=3)"
+SLIDER = "ipywidgets.interactive(draw, x=3)"
+BAR = "from tqdm.auto import tqdm\n\nfor _ in tqdm(range(3)):\n    print('done')"
 
 
 def test_two_builds_are_equal_to_the_byte(course):
-    path = course(FIGURE, BAR, SLIDER, "print(1)", "print(1)")  # two equal cells need two ids
+    bar_that_varies = f'# %% tags=["nbval-ignore-output"]\n{BAR}'
+    # Two equal cells need two ids.
+    path = course(TWO_CURVES.format(look="--"), "draw(1)", SLIDER, BAR, bar_that_varies, "1", "1")
     build.build(path)
     first = files(course.root)
     for product in (course.root / name for name in first):
@@ -256,7 +244,9 @@ def test_two_builds_are_equal_to_the_byte(course):
     solved = first["solutions/00_lesson.ipynb"].decode()
     assert "x is 3" in solved  # what the slider shows before it is moved
     assert "Run this cell to move the slider." in solved
-    assert " 0%|" in solved  # the first state of a progress bar, which nbval sees in every run
+    # The first state of a progress bar, which nbval sees in every run; none where it does not compare
+    assert " 0%|" in solved
+    assert (solved.count("%|"), solved.count("done")) == (1, 8)
     assert "widget-view" not in solved
     for content in first.values():
         nbformat.validate(nbformat.reads(content.decode(), as_version=4))
@@ -264,51 +254,31 @@ def test_two_builds_are_equal_to_the_byte(course):
     assert not any(cell.get("outputs") for cell in exercises.cells)
 
 
-TWO_CURVES = (
-    "import ipywidgets\nimport matplotlib.pyplot as plt\n\nfrom helpers import plotting\n\n\n"
-    "def draw(x):\n    _, ax = plt.subplots()\n    ax.plot([1, 2], {look!r}, label='hard')\n"
-    "    ax.plot([2, 1], label='soft')\n    ax.legend()\n    plotting.show(ax, alt='Two lines.')"
-)
-
-
-@pytest.mark.parametrize("call", ["draw(1)", "ipywidgets.interactive(draw, x=1);"])
+@pytest.mark.parametrize("call", ["draw(1)", SLIDER])
 def test_a_legend_that_only_colour_explains_fails_the_build(course, call):
     said = r"cell [23], .*Colour alone tells 'hard' from 'soft'"
     with pytest.raises(build.LessonError, match=said):
-        build.build(course(TWO_CURVES.format(look="-"), call))
-    build.build(course(TWO_CURVES.format(look="--"), call))
+        build.solved_notebook(course(TWO_CURVES.format(look="-"), call))
 
 
-def test_a_progress_bar_is_not_kept_where_nobody_compares(course):
-    build.build(course(f'# %% tags=["nbval-ignore-output"]\n{BAR}\nprint("done")'))
-    solved = files(course.root)["solutions/00_lesson.ipynb"].decode()
-    assert "done" in solved
-    assert "%|" not in solved
-
-
-def test_outputs_that_vary_are_no_reason_to_write(course):
-    varying = '# %% tags=["nbval-ignore-output"]\nx = 1'
-    build.build(course(varying), solve=without_a_kernel)
+@pytest.mark.parametrize("tags", ["", ' tags=["nbval-ignore-output"]'], ids=["compared", "not"])
+def test_only_outputs_that_should_not_vary_are_written(course, counted, tags):
+    path = course(f"# %%{tags}\nprint()")
+    build.build(path, counted)
     first = files(course.root)
-    build.build(course(varying), solve=without_a_kernel)
-    assert files(course.root) == first
-    build.build(course(varying, "x = 2"), solve=without_a_kernel)
+    build.build(path, counted)
+    assert (files(course.root) == first) == bool(tags)
+    course(f"# %%{tags}\nprint()", "print(2)")
+    build.build(path, counted)
     assert files(course.root)["solutions/00_lesson.ipynb"] != first["solutions/00_lesson.ipynb"]
-
-
-def test_outputs_that_should_not_vary_are_written(course):
-    build.build(course("x = 1"), solve=without_a_kernel)
-    first = files(course.root)
-    build.build(course("x = 1"), solve=without_a_kernel)
-    assert files(course.root) != first
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_build_leaves_nothing_behind(course, number):
     course("import os\nfrom pathlib import Path\n\nPath('../pid').write_text(str(os.getpid()))",
            "import time\n\ntime.sleep(60)")  # fmt: skip
-    (course.root / "course").mkdir()
-    process = subprocess.Popen([sys.executable, shutil.copy(BUILD, course.root / "course")])
+    shutil.copy(BUILD, course.root / "lessons")
+    process = subprocess.Popen([sys.executable, course.root / "lessons" / "build.py"])
     pid = course.root / "pid"
     until(lambda: pid.exists() and pid.read_text())
     process.send_signal(number)
@@ -333,9 +303,9 @@ def alive(pid):
         return False
 
 
-def test_a_write_that_fails_leaves_the_old_notebook(course, monkeypatch):
+def test_a_write_that_fails_leaves_the_old_notebook(course, counted, monkeypatch):
     path = course("print(1)")
-    build.build(path, solve=without_a_kernel)
+    build.build(path, counted)
     before = files(course.root)
     assert len(before) == 2
 
@@ -346,49 +316,45 @@ def test_a_write_that_fails_leaves_the_old_notebook(course, monkeypatch):
     course("print(2)")
     monkeypatch.setattr(Path, "write_text", fill_the_disk)
     with pytest.raises(OSError, match="No space left"):
-        build.build(path, solve=without_a_kernel)
+        build.build(path, counted)
     assert files(course.root) == before
 
 
-def test_drift_gate(course, monkeypatch):
-    monkeypatch.setattr(build, "solved_notebook", without_a_kernel)
+def test_drift_gate(course, counted, run):
     course("# solution: one\nx = 1\n# end solution\nprint(x)")
-    missing = run(monkeypatch, "--check")
+    missing = run("--check")
     assert missing.count("00_lesson.ipynb is not what lessons/00_lesson.py says") == 2
-    assert run(monkeypatch) is None
-    assert run(monkeypatch, "--check") is None
+    assert run() is None
+    assert run("--check") is None
 
     course("# solution: one\nx = 2\n# end solution\nprint(x)")
-    solutions_only = run(monkeypatch, "--check")
+    solutions_only = run("--check")
     assert "solutions/00_lesson.ipynb is not what lessons/00_lesson.py says" in solutions_only
     assert "make notebooks" in solutions_only
 
     course("# solution: one\nx = 1\n# end solution\nprint(x)")
     answered = course.root / "notebooks" / "00_lesson.ipynb"
     answered.write_text(answered.read_text().replace("x = ...", "x = 1"))
-    assert "move your own answers elsewhere" in run(monkeypatch, "--check")
+    assert "move your own answers elsewhere" in run("--check")
 
     answered.write_text("<<<<<<< HEAD\n")
-    assert "notebooks/00_lesson.ipynb is not" in run(monkeypatch, "--check")
-    assert run(monkeypatch) is None
-    assert run(monkeypatch, "--check") is None
+    assert "notebooks/00_lesson.ipynb is not" in run("--check")
+    assert run() is None
+    assert run("--check") is None
 
     (course.root / "solutions" / "99_gone.ipynb").write_text("{}")
-    assert (
-        run(monkeypatch, "--check")
-        == "solutions/99_gone.ipynb has no source in lessons/: remove it"
-    )
+    assert run("--check") == "solutions/99_gone.ipynb has no source in lessons/: remove it"
 
 
-def test_lessons_by_name_and_several_at_once(course, monkeypatch, capsys):
+def test_lessons_by_name_and_several_at_once(course, run, capsys):
     for name in ("00_one", "93_two"):
         course("print(1)", name=name)
     for name in ("94_bad", "95_worse"):
         course("1 / 0", name=name)
-    assert run(monkeypatch, "93") is None
+    assert run("93") is None
     assert sorted(files(course.root)) == ["notebooks/93_two.ipynb", "solutions/93_two.ipynb"]
     # A lesson that fails stops none of the others.
-    assert sorted(run(monkeypatch).splitlines()) == [
+    assert sorted(run().splitlines()) == [
         f"lessons/{name}.py, cell 2, line 5: ZeroDivisionError: division by zero"
         for name in ("94_bad", "95_worse")
     ]
@@ -400,32 +366,30 @@ def test_lessons_by_name_and_several_at_once(course, monkeypatch, capsys):
     assert "%|" not in said.err
 
 
-def test_prose_alone_keeps_the_outputs(course, monkeypatch):
-    monkeypatch.setattr(build, "solved_notebook", without_a_kernel)
-    path = course("x = 1\ny = 2", "1 + 1")
-    assert run(monkeypatch) is None
+def test_prose_alone_keeps_the_outputs(course, counted, run):
+    path = course("print(1)", "1 + 1")
+    assert run() is None
     before = build.saved(course.root / "solutions/00_lesson.ipynb")
     path.write_text(path.read_text().replace("# # A lesson", "# # A better lesson"))
-    assert "is not what" in run(monkeypatch, "--check")
-    assert run(monkeypatch, "--prose") is None
-    assert run(monkeypatch, "--check") is None
+    assert "is not what" in run("--check")
+    assert run("--prose") is None
+    assert run("--check") is None
     after = build.saved(course.root / "solutions/00_lesson.ipynb")
     assert after.cells[0].source == "# A better lesson"
     assert after.cells[1:] == before.cells[1:]
     path.write_text(path.read_text().replace("1 + 1", "1 + 2"))
     found = files(course.root)
-    assert "cell 3, line 9: code has changed" in run(monkeypatch, "--prose")
+    assert "cell 3, line 8: code has changed" in run("--prose")
     path.write_text(path.read_text() + "\n# %%\nnew = 1\n")
-    assert "code has changed" in run(monkeypatch, "--prose")
+    assert "code has changed" in run("--prose")
     assert files(course.root) == found
 
 
-def test_an_unknown_lesson(course, monkeypatch, capsys):
+def test_an_unknown_lesson(course, run, capsys):
     course(name="00_one")
-    assert run(monkeypatch, "00", "77") == 2
+    assert run("00", "77") == 2
     assert "no lesson begins with '77'; there are 00_one" in capsys.readouterr().err
 
 
 def test_the_notebooks_of_the_course_are_what_the_lessons_say():
-    found = subprocess.run([sys.executable, BUILD, "--check"], capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
+    assert list(build.stale(sorted(build.ROOT.glob("lessons/[0-9]*.py")))) == []

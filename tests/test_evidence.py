@@ -63,48 +63,7 @@ TABLE = [
 ]
 
 
-def test_claims_are_read_with_their_numbers_and_kept_until_their_code_changes(evidence, tmp_path):
-    path = tmp_path / "evidence/claims/test_lesson_07.py"
-    path.write_text(CLAIMS)
-    ((section, name, command),) = (s for s in evidence.studies(False) if s[0] == "claims")
-    text = evidence.run(section, name, command)
-    assert evidence.claims(text).splitlines() == TABLE
-    report = evidence.report([(section, name, text)], full=False)
-    assert "### Lesson 07" in report
-    assert "1.0 (3)" in report
-    (kept,) = (tmp_path / evidence.KEPT).iterdir()
-    kept.write_text(text.replace("its number", "remembered"))
-    assert "remembered" in evidence.run(section, name, command)
-    path.write_text("import nothing_of_this_name")
-    with pytest.raises(RuntimeError, match="nothing_of_this_name"):
-        evidence.run(section, name, command)
-
-
-@pytest.mark.parametrize(
-    ("path", "matters"),
-    [
-        ("lessons/07_logistic_regression.py", True),
-        ("lessons/08_results.py", False),
-        ("course/checks/lesson_07.py", True),
-        ("course/checks/lesson_08.py", False),
-        ("course/lesson_cells.py", True),
-        ("course/archive/sources.py", True),
-        ("helpers/data.py", True),
-        ("helpers/data/loading.py", True),
-        ("helpers/plotting.py", False),
-        ("helpers/plotting/style.py", False),
-        ("helpers/campaign/store.py", False),
-        ("evidence/claims/test_lesson_07.py", True),
-        ("evidence/claims/test_lesson_08.py", False),
-    ],
-)
-def test_what_is_kept_belongs_to_the_code_that_a_claim_runs(evidence, tmp_path, path, matters):
-    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / path).touch()
-    assert (tmp_path / path in evidence.sources("claims", "test_lesson_07")) == matters
-
-
-def test_one_lesson_is_printed_and_counted_and_leaves_the_report_alone(evidence, tmp_path, capsys):
+def test_claims_are_tried_once_and_kept_until_their_code_changes(evidence, tmp_path, capsys):
     path = tmp_path / "evidence/claims/test_lesson_07.py"
     path.write_text(CLAIMS)
     assert evidence.one_lesson("7") == 2
@@ -112,11 +71,38 @@ def test_one_lesson_is_printed_and_counted_and_leaves_the_report_alone(evidence,
     assert printed.splitlines()[:9] == ["Lesson 07", "", *TABLE]
     assert "Does not hold: test_a_claim_that_falls\nassert False" in printed
     assert "Does not hold: test_a_claim_that_nobody_could_try" in printed
-    path.write_text("def test_yes_or_no(): pass")
-    assert evidence.one_lesson("07") == 0
     assert not (tmp_path / "docs").exists()
+    (kept,) = (tmp_path / evidence.KEPT).iterdir()
+    report = evidence.report([("claims", "test_lesson_07", kept.read_text())], full=False)
+    assert "### Lesson 07" in report
+    assert "1.0 (3)" in report
+    kept.write_text("<testcase name='test_remembered'/>")
+    assert evidence.one_lesson("07") == 0
+    assert "remembered" in capsys.readouterr().out
+    path.write_text("import nothing_of_this_name")
+    with pytest.raises(RuntimeError, match="nothing_of_this_name"):
+        evidence.one_lesson("07")
     with pytest.raises(SystemExit, match="there are Lesson 07"):
         evidence.one_lesson("70")
+
+
+OF_LESSON_07 = [
+    *("lessons/07_logistic_regression.py", "course/checks/lesson_07.py", "course/lesson_cells.py"),
+    *("course/archive/sources.py", "helpers/data.py", "helpers/data/loading.py"),
+    "evidence/claims/test_lesson_07.py",
+]
+OF_OTHERS = [
+    *("lessons/08_results.py", "course/checks/lesson_08.py", "evidence/claims/test_lesson_08.py"),
+    *("helpers/plotting.py", "helpers/plotting/style.py", "helpers/campaign/store.py"),
+]
+
+
+@pytest.mark.parametrize("path", OF_LESSON_07 + OF_OTHERS)
+def test_what_is_kept_belongs_to_the_code_that_a_claim_runs(evidence, tmp_path, path):
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).touch()
+    matters = tmp_path / path in evidence.sources("claims", "test_lesson_07")
+    assert matters == (path in OF_LESSON_07)
 
 
 def test_claims_of_the_archive_and_of_methods_have_sections_of_their_own(evidence, tmp_path):

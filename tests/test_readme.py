@@ -63,14 +63,7 @@ def commands(text):
     blocks = re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S)
     lines = [line for block in blocks for line in block.splitlines() if line.strip()]
     known = (
-        "make ",
-        "python -m ",
-        "python3 -m ",
-        "pip ",
-        "conda ",
-        "git ",
-        "jupyter ",
-        "sudo ",
+        *("make ", "python -m ", "python3 -m ", "pip ", "conda ", "git ", "jupyter ", "sudo "),
         "ssh ",
     )
     return lines + [code for code in re.findall(r"`([^`\n]+)`", text) if code.startswith(known)]

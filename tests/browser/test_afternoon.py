@@ -7,8 +7,9 @@ import re
 import time
 
 import pytest
-from conftest import PICTURES, Peak
 from playwright.sync_api import expect
+
+from conftest import PICTURES, Peak
 
 BUDGET = 2e9  # bytes: what a Binder session has, JupyterLab and the kernel together
 

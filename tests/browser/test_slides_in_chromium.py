@@ -1,6 +1,7 @@
 """The slides as a room sees them: every slide on every screen, with nothing cut off and nothing fetched."""
 
 import pytest
+
 from conftest import PICTURES, ROOT
 
 DECKS = sorted((ROOT / "slides").glob("*.html"))
