@@ -56,11 +56,8 @@ def test_a_replica_that_equals_the_observation_counts():
 
 
 class TestCredibility:
-    def test_of_the_exact_posterior_is_uniform(self, generator):
-        assert uniform_p(gaussian_tests(generator)) > 1e-3
-
-    @pytest.mark.parametrize("stretch", [0.5, 2.0])
-    def test_of_another_width_is_what_the_formula_says(self, generator, stretch):
+    @pytest.mark.parametrize("stretch", [0.5, 1.0, 2.0])
+    def test_of_any_width_is_what_the_formula_says(self, generator, stretch):
         # r²/sd² of the truth is χ² with 2 degrees of freedom, and so is that of the draws over stretch²:
         # within the level c lie all truths with r²/sd² < -2 stretch² ln(1 - c).
         shares = np.asarray(gaussian_tests(generator, stretch, n=2000, n_draws=1000))
@@ -73,10 +70,6 @@ class TestCredibility:
         shares = gaussian_tests(generator, shift=1.0)
         assert (shares < 0.68).double().mean() < 0.6
         assert uniform_p(shares) < 1e-3
-
-    def test_the_most_and_the_least_probable(self):
-        log_q = torch.tensor([[0.0, 0.0], [-1.0, -1.0]])
-        assert diagnostics.credibility(log_q, torch.tensor([1.0, -2.0])).tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("n", [100, 1000])
@@ -104,39 +97,27 @@ class TestPredictive:
     def simulate(theta, generator):
         return theta + torch.randn(len(theta), 10, generator=generator)
 
-    def p_values(self, generator, width, statistic, n=300):
+    @staticmethod
+    def both(data):
+        return torch.stack([data.mean(-1), data.std(-1)], -1)
+
+    def p_values(self, generator, width, n=300):
         found = []
         for _ in range(n):
             observed = width * torch.randn(10, generator=generator)
             samples = observed.mean() + 10**-0.5 * torch.randn(200, 1, generator=generator)
             found.append(
-                diagnostics.predictive_p(samples, self.simulate, statistic, observed, generator)
+                diagnostics.predictive_p(samples, self.simulate, self.both, observed, generator)
             )
-        return torch.stack(found)
+        return torch.stack(found).T
 
     def test_a_width_that_the_model_cannot_imitate_is_found(self, generator):
-        def spread(data):
-            return data.std(-1)
-
-        right = self.p_values(generator, 1.0, spread)
-        assert uniform_p(right) > 1e-3  # of a statistic that the parameter does not enter
-        wrong = self.p_values(generator, 2.0, spread)
-        assert (wrong < 0.01).double().mean() > 0.8
-        assert (self.p_values(generator, 0.4, spread) > 0.99).double().mean() > 0.8
-
-    def test_what_was_fitted_is_not_tested(self, generator):
-        p = self.p_values(generator, 1.0, lambda data: data.mean(-1))
-        assert p.std() < 0.08
-        assert abs(p.mean() - 0.5) < 0.03
-
-    def test_several_statistics_at_once(self, generator):
-        def both(data):
-            return torch.stack([data.mean(-1), data.std(-1)], -1)
-
-        samples = torch.zeros(50, 1)
-        p = diagnostics.predictive_p(samples, self.simulate, both, torch.zeros(10), generator)
-        assert p.shape == (2,)
-        assert p[1] == 1.0
+        of_mean, of_spread = self.p_values(generator, 1.0)
+        assert uniform_p(of_spread) > 1e-3  # of a statistic that the parameter does not enter
+        assert of_mean.std() < 0.08  # of what was fitted, which tests nothing
+        assert abs(of_mean.mean() - 0.5) < 0.03
+        assert (self.p_values(generator, 2.0)[1] < 0.01).double().mean() > 0.8
+        assert (self.p_values(generator, 0.4)[1] > 0.99).double().mean() > 0.8
 
 
 class TestAnomalies:
@@ -150,25 +131,11 @@ class TestAnomalies:
             error = math.sqrt(level * (1 - level) * (1 / 3000 + 1 / 2000))
             assert abs(share - level) < 4 * error + 0.003
 
-    def test_one_by_one(self, generator):
-        known = torch.randn(1000, 2, generator=generator)
-        p = diagnostics.anomaly_p(torch.tensor([[0.0, 0.0], [1.0, 1.0], [5.0, -5.0]]), known)
-        assert p[0] > 0.3
-        assert p[1] > 0.05
-        assert p[2] == 0.0
-
     def test_a_feature_that_never_varies_does_no_harm(self, generator):
         known = torch.cat([torch.randn(500, 1, generator=generator), torch.ones(500, 1)], 1)
         p = diagnostics.anomaly_p(known[:5].clone(), known)
         assert bool(p.isfinite().all())
         assert diagnostics.anomaly_p(torch.tensor([[0.0, 2.0]]), known) == 0.0
-
-    def test_it_is_blind_along_what_simulations_cover(self, generator):
-        """All of them from one corner: each is like a simulation, together they are not."""
-        known = torch.randn(1000, 2, generator=generator)
-        corner = 0.3 * torch.randn(100, 2, generator=generator) + 0.7
-        assert (diagnostics.anomaly_p(corner, known) < 0.01).double().mean() < 0.05
-        assert diagnostics.misspecification_p(corner[:50], known[:400], generator) < 0.01
 
 
 def test_misspecification_is_found_where_there_is_one():
@@ -229,10 +196,15 @@ class TestImportanceSampling:
         off = abs(float(raw.mean()) - exact.mean()) + abs(float(raw.std()) - exact.std())
         assert off > 0.02 * exact.std()
 
-    def test_a_likelihood_elsewhere_is_refused_with_its_draws(self, posterior):
-        def log_likelihood(theta):
-            return -(((theta[:, 0] + 0.8) / 0.01) ** 2) / 2
-
+    @pytest.mark.parametrize(
+        "log_likelihood",
+        [
+            lambda theta: -(((theta[:, 0] + 0.8) / 0.01) ** 2) / 2,
+            lambda theta: torch.full((len(theta),), -math.inf),
+        ],
+        ids=["elsewhere", "zero everywhere"],
+    )
+    def test_a_likelihood_of_other_data_is_refused_with_its_draws(self, posterior, log_likelihood):
         with pytest.raises(diagnostics.TooFewError, match="speak of different data") as refused:
             diagnostics.importance_sample(
                 posterior, torch.tensor([2.0]), log_likelihood, 1000, seeded(seed=1)
@@ -240,12 +212,3 @@ class TestImportanceSampling:
         draws, weights = refused.value.estimate
         assert draws.shape == (1000, 1)
         assert weights.shape == (1000,)
-
-    def test_a_likelihood_that_is_zero_everywhere_is_refused_too(self, posterior):
-        def log_likelihood(theta):
-            return torch.full((len(theta),), -math.inf)
-
-        with pytest.raises(diagnostics.TooFewError):
-            diagnostics.importance_sample(
-                posterior, torch.tensor([2.0]), log_likelihood, 500, seeded(seed=1)
-            )

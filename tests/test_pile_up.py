@@ -115,7 +115,7 @@ def test_islands_hold_all_energy(device, rate):
     assert (events.grade == 0).any() or rate < 1
 
 
-def test_bright_spectra_are_harder_and_hold_all_energy(device):
+def test_a_source_brings_the_energy_of_its_spectrum(device):
     detector = replace(EROSITA, split_threshold=0.0, event_threshold=0.0, readout_noise=0.0)
     simulate = PileUpSimulator(detector, exposure=150.0)
     theta = torch.tensor([[-10.3, 1.7, 0.1], [-9.3, 1.7, 0.1], [-8.8, 1.7, 0.1]], device=device)
@@ -127,27 +127,6 @@ def test_bright_spectra_are_harder_and_hold_all_energy(device):
     middle = (simulate.energy_lo + simulate.energy_hi) / 2
     expected = photons @ middle * simulate.n_frames * simulate.kept
     assert np.abs(z_score(total.view(3, n).T, expected.numpy())).max() < 5
-
-    # Not forever: what is accepted of the brightest comes from the wings, where fewer are piled.
-    faint, bright = (
-        events.energy[(events.simulation // n == i) & events.valid].double() for i in (0, 1)
-    )
-    error = math.hypot(*(float(e.std()) / len(e) ** 0.5 for e in (faint, bright)))
-    assert float(bright.mean() - faint.mean()) > 5 * error
-
-
-def test_the_pile_up_falls_outwards(device):
-    simulate = PileUpSimulator(EROSITA, exposure=100.0)
-    theta = torch.tensor([-9.7, 1.7, 0.1], device=device).expand(20, 3)
-    events = simulate.events(theta, seeded(device))
-    radius = torch.hypot(events.x, events.y)[events.valid]
-    piled = (events.n_photons > 1)[events.valid]
-    share, error = [], []
-    for low, high in ((0, 10), (10, 20), (20, 90)):
-        p = piled[(radius >= low) & (radius < high)].double()
-        share.append(float(p.mean()))
-        error.append(float(p.std()) / len(p) ** 0.5)
-    assert (-np.diff(share) > 5 * np.hypot(error[1:], error[:-1])).all()
 
 
 # ---- single photons
@@ -415,16 +394,6 @@ def test_the_spectra_are_those_of_the_events(device, theta):
     assert abs(early.sum() - late.sum()) < 5 * (early.sum() + late.sum()) ** 0.5
 
 
-def test_both_precisions_see_the_same_sources(device, theta):
-    simulate = PileUpSimulator(EROSITA, exposure=20.0)
-    single, double = (
-        simulate(theta[:1].to(dtype).expand(100, 3), seeded(device)).double().sum(dim=(1, 2)).cpu()
-        for dtype in (torch.float32, torch.float64)
-    )
-    error = math.hypot(float(single.std()), float(double.std())) / 10
-    assert abs(float(single.mean() - double.mean())) < 5 * error
-
-
 def test_no_light_and_too_much(device):
     dark = counting(EROSITA, 100)
     rates = torch.tensor([[0.0], [1.0], [0.0]], device=device)
@@ -444,12 +413,9 @@ def test_no_light_and_too_much(device):
 def test_areas(device):
     energy = torch.tensor([0.3, 1.0, 10.0])
     simulate = PileUpSimulator(EROSITA, response=(energy, torch.tensor([0.0, 100.0, 100.0])))
-    area = dict(zip((simulate.energy_lo * 1000).round().int().tolist(),
-                    simulate.effective_area.tolist(), strict=True))  # fmt: skip
-    assert area[200] == 0
-    assert area[645] if 645 in area else area[650] == pytest.approx(50.7, abs=0.2)
-    assert area[5000] == pytest.approx(100)
-    assert area[11000] == 0
+    # Of bins that begin at 0.2, 11.0, 0.65 and 5.0 keV.
+    area = simulate.effective_area[[10, 1090, 55, 490]].tolist()
+    assert area == pytest.approx([0, 0, 50.7, 100], abs=0.2)
     from_data = PileUpSimulator(PN)
     assert 900 < float(from_data.effective_area.max()) < 1500
     for detector, at_1_keV in ((ACIS, 480), (XRT_PC, 110), (EROSITA, 300)):
