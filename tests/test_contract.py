@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from contract import check_simulator, seeded
+from contract import between, check_simulator, seeded
 
 from helpers.ccd import ACIS, EROSITA
 from helpers.dead_time import NUSTAR, DeadTimeSimulator, count_detected, qpo
@@ -26,13 +26,6 @@ from helpers.spectra import (
 )
 
 RECIPES = sorted((Path(__file__).resolve().parent.parent / "docs/recipes").glob("*.py"))
-
-
-def between(low, high, n, device):
-    """(n, P) parameters between two corners; more than two cells of random numbers if n is 70."""
-    low, high = (torch.tensor(corner, device=device) for corner in (low, high))
-    generator = torch.Generator().manual_seed(3)
-    return low + (high - low) * torch.rand(n, len(low), generator=generator).to(device)
 
 
 # ---- what simulates

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from contract import seeded, z_score
+from contract import between, seeded, z_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stingray.filters import _non_paralyzable_dead_time, get_deadtime_mask
@@ -89,14 +89,6 @@ def test_the_mask_is_what_one_would_explain(times, data):
         for dead_times in (tau, [3] * len(times)):
             mask = filter_events(events, torch.tensor(dead_times), paralyzable).tolist()
             assert mask == one_by_one(times, dead_times, paralyzable)
-
-
-def test_the_mask_of_numpy_integers_and_nothing():
-    mask = filter_events(np.array([0, 1, 2, 3]), 2)
-    assert isinstance(mask, np.ndarray)
-    assert mask.tolist() == [True, False, True, False]
-    assert filter_events(torch.zeros(0), TAU).tolist() == []
-    assert filter_events(torch.tensor([1.0, 1.0]), 0.0).tolist() == [True, True]
 
 
 @pytest.mark.parametrize("kind", [">f8", "<f8", np.longdouble, ">i4", np.uint16])
@@ -341,14 +333,8 @@ def test_a_weak_wave_keeps_the_share_that_theory_says(device, generator, frequen
 # ---- the simulator
 
 
-@pytest.fixture
-def theta(device):
-    low = torch.tensor([0.1, 5.0, 3.0, 500.0], device=device)
-    high = torch.tensor([0.5, 40.0, 30.0, 1500.0], device=device)
-    return low + (high - low) * torch.rand(70, 4, device=device)
-
-
-def test_the_summary_is_that_of_the_light_curves(device, theta):
+def test_the_summary_is_that_of_the_light_curves(device):
+    theta = between([0.1, 5.0, 3.0, 500.0], [0.5, 40.0, 30.0, 1500.0], 70, device)
     simulate = DeadTimeSimulator(exposure=2.0, segment=0.5)
     counts = simulate.light_curves(theta, seeded(device))
     assert counts.shape == (70, 2, 400)

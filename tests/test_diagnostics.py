@@ -76,18 +76,12 @@ class TestCredibility:
 @pytest.mark.parametrize("probability", [0.68, 0.99])
 def test_the_band_holds_uniform_numbers_as_often_as_it_says(n, probability):
     levels = torch.tensor([0.1, 0.5, 0.9])
-    low, high = diagnostics.uniform_band(n, levels, probability)
-    counts = [np.rint(n * bound.numpy()) for bound in (low, high)]
-    numbers = torch.rand(4000, n, generator=seeded(seed=n))
-    shares = (numbers[..., None] < levels).double().mean(dim=1)
-    inside = ((shares >= low - 1e-9) & (shares <= high + 1e-9)).double().mean(dim=0)
-    # The bounds themselves are inside, so that a few whole numbers more may be.
-    at_bound = sum(stats.binom.pmf(count, n, levels.numpy()) for count in counts)
-    error = 4 * math.sqrt(probability * (1 - probability) / 4000)
-    assert (inside.numpy() > probability - error).all()
-    assert (inside.numpy() < probability + at_bound + error).all()
-    narrow = diagnostics.uniform_band(100 * n, levels, probability)
-    assert bool((narrow[1] - narrow[0] < 0.2 * (high - low)).all())
+    band = diagnostics.uniform_band(n, levels, probability)
+    low, high = (np.rint(n * bound.numpy()) for bound in band)
+    number = stats.binom(n, levels.double().numpy())
+    assert (number.cdf(high) - number.cdf(low - 1) >= probability).all()
+    # And a narrower one would hold fewer.
+    assert (number.cdf(high - 1) - number.cdf(low) < probability).all()
 
 
 class TestPredictive:

@@ -92,13 +92,6 @@ def test_what_is_held_out_is_not_learned_from(clouds):
     assert torch.equal(probabilities(networks[0], x), probabilities(networks[1], x))
 
 
-def test_probabilities_add_up_to_one_and_carry_no_gradient(clouds):
-    x, _ = clouds
-    found = probabilities(feed_forward(3, 4, generator=seeded()), x)
-    torch.testing.assert_close(found.sum(1), torch.ones(len(x)))
-    assert not found.requires_grad
-
-
 def test_in_a_pipeline_it_is_the_same_network(clouds, device):
     x, y = clouds
     names = np.array(["one", "other"])[y]

@@ -190,12 +190,12 @@ def test_data_that_are_not_finite_have_no_posterior(posterior, generator):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_theta_decides_the_dtype(dtype, generator, tmp_path):
+def test_theta_decides_the_dtype_and_a_file_keeps_all(dtype, generator, tmp_path):
     theta, x = problem(60, generator)
     counts = (100 * x).long()  # numbers of any kind, as numpy gives them
     made = posteriors.train_posterior(
         theta.to(dtype), counts, LOW, HIGH.double(), generator=generator, embedding=as_it_is,
-        max_epochs=2,
+        summary="two numbers", max_epochs=2,
     )  # fmt: skip
     made.save(tmp_path / "it")
     loaded = posteriors.load_posterior(tmp_path / "it", embedding=as_it_is)
@@ -203,7 +203,10 @@ def test_theta_decides_the_dtype(dtype, generator, tmp_path):
         log_q = loaded.log_prob(theta, other)
         assert log_q.dtype == dtype
         assert torch.equal(log_q, made.log_prob(theta, counts))
-    assert loaded.sample(3, counts[:2]).dtype == dtype
+    draws = [p.sample(3, counts[:2], generator=seeded(seed=1)) for p in (made, loaded)]
+    assert draws[0].dtype == dtype
+    assert torch.equal(*draws)
+    assert loaded.summary == "two numbers"
 
 
 def test_weights_that_explode_are_an_error(generator):
@@ -218,9 +221,6 @@ def test_a_calibration_carries_its_estimate_if_it_is_refused(generator):
     theta = torch.rand(500, 2, generator=generator)
     draws = torch.rand(200, 500, 2, generator=generator)
     box = torch.zeros(2), torch.ones(2)
-    found = diagnostics.calibration(draws, theta, *box, generator)
-    assert bool((found.bias.abs() < 5 * found.bias_error).all())
-    assert found.sbc_p.min() > 1e-3
     for some in ((draws[:, :99], theta[:99]), (draws[:99], theta)):
         with pytest.raises(diagnostics.TooFewError, match="100 or more") as refused:
             diagnostics.calibration(*some, *box, generator)
@@ -255,14 +255,6 @@ class TestFiles:
             untrained.save(path)
         assert path.read_bytes() == before
         assert [file.name for file in path.parent.iterdir()] == ["posterior.pt"]
-
-    def test_what_is_loaded_is_what_was_saved(self, path, untrained, generator):
-        loaded = posteriors.load_posterior(path, embedding=as_it_is)
-        _, x = problem(5, generator)
-        draws = [made.sample(7, x, generator=seeded(seed=1)) for made in (untrained, loaded)]
-        assert torch.equal(*draws)
-        assert loaded.summary == "two numbers"
-        assert torch.equal(loaded.low, LOW)
 
     @pytest.mark.parametrize("made_by", [posteriors.weighted_sums, posteriors.convolution])
     def test_embeddings_of_this_module_need_no_help(self, made_by, tmp_path, generator):
