@@ -27,9 +27,6 @@ def test_rates_are_stingrays_and_invert():
     torch.testing.assert_close(
         dead_time_theory.detected_rate(tensor, TAU, True), tensor * math.exp(-2.5)
     )
-
-
-def test_a_rate_that_no_detector_has_is_refused():
     with pytest.raises(ValueError, match="less than one event per dead time"):
         dead_time_theory.incident_rate(400.0, TAU)
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.special import gammaln
 from test_measurements import unbiased
 
-from helpers import data
 from helpers.features import HUES, LIGHT_CURVE_FEATURES, hue, hue_states, light_curve_features
 
 
@@ -42,15 +41,6 @@ def test_a_border_belongs_to_the_sector_that_begins_there_after_any_turns(state)
 def test_a_missing_hue_has_no_state():
     with np.errstate(all="raise"):
         assert hue_states([np.nan, np.inf, -np.inf]).tolist() == ["", "", ""]
-
-
-def test_on_bright_black_holes_the_wheel_agrees_with_most_labels():
-    """Far above the 0.44 of whoever always says LHS: the sectors were made for such sources."""
-    train, _ = data.load_split()
-    np.testing.assert_array_equal(hue_states(train.hue) == "", train.hue.isna())
-    bright = train[(train.object_label == "BH") & (train.rate > 500 * train.n_det)]
-    wheel = hue_states(bright.hue)
-    assert (wheel == bright.state_label)[wheel != ""].mean() > 0.7
 
 
 # -- light-curve features --------------------------------------------------------------------

@@ -318,12 +318,6 @@ def test_a_bin_over_an_edge_has_the_mean_transmission(n_h):
         assert share == pytest.approx(total / math.log(hi / lo), rel=3e-4)
 
 
-def test_bins_need_not_touch():
-    whole = call(absorption, FINE, 0.3)
-    keep = torch.tensor([20, 21, 150, 151, 170, 300, 420])
-    torch.testing.assert_close(absorption(FINE[keep], FINE[keep + 1], 0.3), whole[keep])
-
-
 @pytest.mark.parametrize(
     ("index", "low", "high"), [(1.0, 2, 10), (1.7, 2.0, 10.0), (2.0, 2.003, 9.87), (4.0, 0.5, 2)]
 )
