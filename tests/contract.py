@@ -8,6 +8,13 @@ def seeded(device="cpu", seed=1):
     return torch.Generator(device=device).manual_seed(seed)
 
 
+def between(low, high, n, device):
+    """(n, P) parameters between two corners; more than two cells of random numbers if n is 70."""
+    low, high = (torch.tensor(corner, device=device) for corner in (low, high))
+    generator = torch.Generator().manual_seed(3)
+    return low + (high - low) * torch.rand(n, len(low), generator=generator).to(device)
+
+
 def z_score(sample, expected):
     """How many standard errors the mean over the first dimension is from what it should be."""
     sample = np.asarray(sample.cpu() if isinstance(sample, torch.Tensor) else sample, dtype=float)

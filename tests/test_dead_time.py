@@ -10,10 +10,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from contract import seeded, z_score
+from contract import between, seeded, z_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from stingray.filters import _non_paralyzable_dead_time, get_deadtime_mask
 
 from helpers import dead_time, dead_time_theory
@@ -34,6 +33,9 @@ KINDS = [
     pytest.param(TAU, False, id="non-paralyzable"),
     pytest.param(TAU, True, id="paralyzable"),
     pytest.param(NUSTAR, False, id="variable"),
+    # A fraction of most bins, which are filled photon by photon; and none, which leaves Poisson's law.
+    pytest.param(1e-4, False, id="short"),
+    pytest.param(0.0, False, id="none"),
 ]
 
 
@@ -87,14 +89,6 @@ def test_the_mask_is_what_one_would_explain(times, data):
         for dead_times in (tau, [3] * len(times)):
             mask = filter_events(events, torch.tensor(dead_times), paralyzable).tolist()
             assert mask == one_by_one(times, dead_times, paralyzable)
-
-
-def test_the_mask_of_numpy_integers_and_nothing():
-    mask = filter_events(np.array([0, 1, 2, 3]), 2)
-    assert isinstance(mask, np.ndarray)
-    assert mask.tolist() == [True, False, True, False]
-    assert filter_events(torch.zeros(0), TAU).tolist() == []
-    assert filter_events(torch.tensor([1.0, 1.0]), 0.0).tolist() == [True, True]
 
 
 @pytest.mark.parametrize("kind", [">f8", "<f8", np.longdouble, ">i4", np.uint16])
@@ -215,11 +209,11 @@ def photons_of(rate, dt, tau, paralyzable, rows):
     return kept.reshape(number.shape)[:, : len(rate)]
 
 
-@pytest.mark.parametrize("dt", [1.3e-3, 6e-3])
+# Shorter than the dead time, some of them, and so many that photons take over.
+@pytest.mark.parametrize(("dt", "n"), [(1.3e-3, 40_000), (6e-3, 40_000), (0.1, 4000)])
 @pytest.mark.parametrize("paralyzable", [False, True])
-def test_bins_and_photons_agree_bin_by_bin(device, generator, paralyzable, dt):
+def test_bins_and_photons_agree_bin_by_bin(device, generator, paralyzable, dt, n):
     rate = np.array([800.0, 0.0, 3000.0, 200.0, 200.0, 5000.0, 0.0, 0.0, 900.0, 900.0])
-    n = 40_000
     light = torch.as_tensor(rate, device=device).expand(n, -1)
     bins = count_detected(light, dt, TAU, generator, paralyzable=paralyzable).cpu().numpy()
     photons = photons_of(rate, dt, TAU, paralyzable, n // 4)
@@ -257,22 +251,6 @@ def test_the_compiled_walk_is_the_one_of_tensors(varies, walked, per_draw):
     assert torch.allclose(results[0][1], results[1][1], rtol=1e-5)
 
 
-@pytest.mark.parametrize("paralyzable", [False, True])
-def test_both_ways_agree_where_photons_take_over(device, generator, paralyzable):
-    """Bins of two dead times are walked through, those of eighty filled photon by photon."""
-    walked, photons = (
-        count_detected(
-            steady(700.0, dt, 5.0, 200, device), dt, TAU, generator, paralyzable=paralyzable
-        )
-        for dt in (5e-3, 0.2)
-    )
-    walked = walked.unflatten(1, (25, 40)).sum(dim=2)
-    for power in (1, 2):
-        a, b = (counts.double().pow(power).mean(dim=1) for counts in (walked, photons))
-        error = math.sqrt((a.var() + b.var()) / len(a))
-        assert abs(a.mean() - b.mean()) < 5 * error
-
-
 def test_each_row_has_a_detector_of_its_own(device, generator):
     """Each is blinded by its own first photon, and by nobody else's."""
     slow = DeadTimeDistribution((0.0, 1.0), (1.0, 2.0))
@@ -280,36 +258,16 @@ def test_each_row_has_a_detector_of_its_own(device, generator):
     assert count_detected(light, 0.1, slow, generator, paralyzable=True).tolist() == [[1.0]] * 100
 
 
-def test_without_dead_time_the_counts_are_poisson(device, generator):
-    counts = count_detected(steady(400.0, 5e-3, 5.0, 100, device), 5e-3, 0.0, generator).cpu()
-    values, number = counts.unique(return_counts=True)
-    probabilities = stats.poisson(2.0).pmf(values)
-    enough = probabilities * counts.numel() > 10
-    observed = number[enough].tolist()
-    expected = probabilities[enough] * counts.numel()
-    observed.append(counts.numel() - sum(observed))
-    expected = [*expected, counts.numel() - expected.sum()]
-    assert stats.chisquare(observed, expected).pvalue > 1e-5
-
-
-def test_a_short_dead_time_is_hardly_any(device, generator):
-    counts = count_detected(steady(1000.0, 5e-3, 20.0, 100, device), 5e-3, 1e-6, generator)
-    assert abs(z_score(counts.mean(dim=1) / 5e-3, 1000 / 1.001)) < 5
-
-
 @pytest.mark.parametrize("dt", [1e-3, 2.5e-3, 6e-3])
-def test_a_blinding_light(device, generator, dt):
+def test_a_blinding_light_and_none(device, generator, dt):
     light = steady(1e9, dt, 3.0, 8, device)
     kept = count_detected(light, dt, TAU, generator).sum(dim=1)
     # One event per dead time, but for the first nanosecond.
     assert ((kept - 3.0 / TAU).abs() <= 2).all()
     lost = count_detected(light, dt, TAU, generator, paralyzable=True).sum(dim=1)
     assert (lost == 1).all()
-
-
-def test_darkness(device, generator):
     for tau in (0.0, TAU, NUSTAR):
-        assert not count_detected(torch.zeros(3, 50, device=device), 1e-3, tau, generator).any()
+        assert not count_detected(0 * light, dt, tau, generator).any()
 
 
 @pytest.mark.parametrize(
@@ -321,11 +279,9 @@ def test_darkness(device, generator):
         ((torch.tensor(1.0), 1e-3, TAU), "time as its last dimension"),
         ((torch.tensor([1]), 1e-3, TAU), "real numbers"),
         ((torch.ones(3), 0.0, TAU), "dt must be"),
-        ((torch.ones(3), math.nan, TAU), "dt must be"),
         ((torch.ones(3), 1e-3, -TAU), "dead_time must be"),
         ((torch.ones(3), 1e-3, math.inf), "dead_time must be"),
         ((torch.ones(3), 1e-3, "2.5 ms"), "dead_time must be"),
-        ((torch.ones(3), 1e-3, torch.tensor(math.nan)), "dead_time must be"),
         ((torch.ones(3), 1e-3, np.array([TAU, TAU])), "dead_time must be"),
         ((torch.full((3,), 1e12), 1.0, TAU), "shorter bins"),
     ],
@@ -373,14 +329,8 @@ def test_a_weak_wave_keeps_the_share_that_theory_says(device, generator, frequen
 # ---- the simulator
 
 
-@pytest.fixture
-def theta(device):
-    low = torch.tensor([0.1, 5.0, 3.0, 500.0], device=device)
-    high = torch.tensor([0.5, 40.0, 30.0, 1500.0], device=device)
-    return low + (high - low) * torch.rand(70, 4, device=device)
-
-
-def test_the_summary_is_that_of_the_light_curves(device, theta):
+def test_the_summary_is_that_of_the_light_curves(device):
+    theta = between([0.1, 5.0, 3.0, 500.0], [0.5, 40.0, 30.0, 1500.0], 70, device)
     simulate = DeadTimeSimulator(exposure=2.0, segment=0.5)
     counts = simulate.light_curves(theta, seeded(device))
     assert counts.shape == (70, 2, 400)
@@ -471,17 +421,12 @@ def test_a_light_curve_does_not_repeat(device, generator):
         ({"exposure": 0.01}, "three at"),
         ({"exposure": math.nan}, "exposure must be a positive number of seconds, not nan"),
         ({"exposure": math.inf}, "exposure must be a positive number of seconds, not inf"),
-        ({"exposure": -10.0}, "exposure must be a positive number of seconds, not -10"),
         ({"bin_size": 0}, "bin_size must be a positive number of seconds, not 0"),
-        ({"bin_size": -5e-3}, "bin_size must be a positive number of seconds, not -0.005"),
-        ({"bin_size": math.nan}, "bin_size must be a positive number of seconds, not nan"),
         ({"segment": 20.0}, "it needs at least 3 bins, and no more than"),
         ({"dead_time": -1.0}, "dead_time must be"),
         ({"n_detectors": 0}, "n_detectors must be a whole number of at least 1, not 0"),
         ({"n_detectors": 1.5}, "n_detectors must be a whole number of at least 1, not 1.5"),
-        ({"n_detectors": math.nan}, "n_detectors must be a whole number of at least 1, not nan"),
         ({"n_detectors": 1, "summary": "cospectrum"}, "use n_detectors=2, not 1"),
-        ({"n_detectors": 3, "summary": "cospectrum"}, "use n_detectors=2, not 3"),
         ({"summary": "bispectrum"}, "summary must be"),
         ({"log_f": -1.0}, "f must be a growth"),
     ],

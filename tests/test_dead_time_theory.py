@@ -19,10 +19,6 @@ def test_rates_are_stingrays_and_invert():
     np.testing.assert_allclose(detected, r_det(TAU, rates))
     np.testing.assert_allclose(dead_time_theory.incident_rate(detected, TAU), rates, rtol=1e-9)
     np.testing.assert_allclose(r_in(TAU, detected), rates, rtol=1e-9)
-    assert dead_time_theory.detected_rate(1000.0, TAU) == pytest.approx(285.71, abs=0.005)
-    assert dead_time_theory.detected_rate(1000.0, TAU, paralyzable=True) == pytest.approx(
-        82.08, abs=0.005
-    )
     grid = np.linspace(1.0, 2000.0, 20_000)
     paralyzed = dead_time_theory.detected_rate(grid, TAU, paralyzable=True)
     assert grid[paralyzed.argmax()] == pytest.approx(1 / TAU, rel=1e-3)
@@ -31,9 +27,6 @@ def test_rates_are_stingrays_and_invert():
     torch.testing.assert_close(
         dead_time_theory.detected_rate(tensor, TAU, True), tensor * math.exp(-2.5)
     )
-
-
-def test_a_rate_that_no_detector_has_is_refused():
     with pytest.raises(ValueError, match="less than one event per dead time"):
         dead_time_theory.incident_rate(400.0, TAU)
 
@@ -89,12 +82,6 @@ def test_a_narrow_distribution_is_a_constant():
         torch.testing.assert_close(
             function(frequency, 1000.0, narrow), function(frequency, 1000.0, TAU)
         )
-
-
-def test_published_transfer():
-    at = torch.tensor([20.0, 200.0, 400.0])
-    factor = dead_time_theory.signal_transfer(at, 1000.0, TAU).abs()
-    assert factor.tolist() == pytest.approx([0.287, 0.532, 1.000], abs=5e-4)
 
 
 def test_no_formula_is_said_to_be_none():

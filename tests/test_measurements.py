@@ -89,15 +89,6 @@ def test_variance_is_unbiased_and_its_error_is_the_scatter(m):
     assert right_errors(variance, error)
 
 
-def test_rms_error_is_the_scatter_where_the_band_is_strong():
-    rng = np.random.default_rng(3)
-    frequency = np.arange(1, 201) / 10
-    m = 400
-    power = rng.gamma(m, 1 / m, (4000, 200))
-    rms, error = band_rms(frequency, power, (1, 20), noise=0.2, m=m)
-    assert right_errors(rms, error)
-
-
 def test_negative_excess_keeps_its_sign_as_variance_and_has_no_rms():
     frequency = np.arange(1, 11.0)
     power = np.array([[1.0] * 10, [3.0] * 10])
@@ -141,16 +132,6 @@ def test_power_colour_errors_are_the_scatter():
         assert unbiased(samples, getattr(exact, name))
 
 
-@given(st.floats(1e-6, 1e6))
-def test_colours_do_not_know_the_rms(scale):
-    frequency = np.arange(1, 4110) / 256
-    power = 1 / frequency**1.2
-    first = power_colours(frequency, power, noise=0, m=9)
-    second = power_colours(frequency, scale * power, noise=0, m=9)
-    for name in vars(first):
-        assert getattr(second, name) == pytest.approx(getattr(first, name), rel=1e-9)
-
-
 def test_a_band_below_the_noise_has_no_colour_and_no_hue():
     frequency = np.arange(1, 4110) / 256
     colours = power_colours(frequency, 1e-3 / frequency, noise=4e-4, m=16)
@@ -159,44 +140,14 @@ def test_a_band_below_the_noise_has_no_colour_and_no_hue():
     assert np.isnan(hue(colours.pc1, colours.pc2))
 
 
-def exact_hue(*components):
-    """Hue of a sum of bin-averaged powers, on bins that end where the bands do."""
+def test_hue_of_one_over_f_noise_is_the_closed_form():
+    # Each band spans a factor 8, so both colours are 1, on bins that end where the bands do.
+    assert all(high / low == 8 for low, high in POWER_COLOUR_BANDS)
     low = np.arange(10, 45000) / 2560
     high = low + 1 / 2560
-    power = sum(function(low, high, *arguments) for function, *arguments in components)
-    colours = power_colours((low + high) / 2, power, noise=0, m=1)
-    return hue(colours.pc1, colours.pc2)
-
-
-def test_hue_of_one_over_f_noise_is_the_closed_form():
-    # Each band spans a factor 8, so both colours are 1.
-    assert all(high / low == 8 for low, high in POWER_COLOUR_BANDS)
+    colours = power_colours((low + high) / 2, one_over_f(low, high, 0.02), noise=0, m=1)
     angle = 135 - np.degrees(np.arctan2(-np.log(0.453724), -np.log(4.51920)))
-    assert exact_hue((one_over_f, 0.02)) == pytest.approx(angle % 360, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("components", "published", "expected"),
-    [
-        (
-            [(zero_centred, 0.05, 0.2), (zero_centred, 0.5, 0.15), (zero_centred, 4, 0.1)],
-            (-20, 140),
-            14,
-        ),
-        (
-            [(zero_centred, 1, 0.1), (zero_centred, 4, 0.1), (peaked, 2, 10, 0.1)],
-            (140, 220),
-            160,
-        ),
-        ([(one_over_f, 0.03), (peaked, 6, 6, 0.04)], (220, 300), 279),
-        ([(one_over_f, 0.02)], (300, 345), 343),
-    ],
-    ids=["LHS", "HIMS", "SIMS", "HSS"],
-)
-def test_hue_of_the_four_states(components, published, expected):
-    angle = exact_hue(*components)
-    assert angle == pytest.approx(expected, abs=1)
-    assert published[0] <= angle <= published[1]
+    assert hue(colours.pc1, colours.pc2) == pytest.approx(angle % 360, abs=1e-6)
 
 
 # -- lags ------------------------------------------------------------------------------------
@@ -220,24 +171,18 @@ LAG_BANDS = [(0.5, 2), (2, 8)]
 N_AVERAGED = 16 * np.array([12, 48])  # segments of 8 s times frequencies
 
 
-def test_a_known_delay_comes_back_with_right_errors():
-    soft, hard = two_bands(4000, 300, 11)
-    result = lags(soft, hard, DT, LAG_BANDS, segment=8)
+@pytest.mark.parametrize("common", [1.0, 0.7])
+def test_a_known_delay_comes_back_and_a_coherence_free_of_poisson_noise(common):
+    soft, hard = two_bands(4000, 300, 12, common)
+    result = lags(soft, hard, DT, [*LAG_BANDS, (2, 4)], segment=8)
     assert unbiased(result.time_lag, DELAY * DT)
     assert right_errors(result.time_lag, result.time_lag_err)
-
-
-@pytest.mark.parametrize("common", [1.0, 0.7])
-def test_coherence_is_free_of_poisson_noise(common):
-    soft, hard = two_bands(4000, 300, 12, common)
-    result = lags(soft, hard, DT, [(2, 4)], segment=8)
-    # A delay of one step in segments of 512 shares 511/512 of each; first order in 1/M of a ratio
+    # In the last band, which is narrow against 1/delay. A delay of one step in segments of 512 shares
+    # 511/512 of each; first order in 1/M of a ratio
     bias = 2 / (16 * 16) + 2 * DELAY / 512
-    low, high = common**2 - bias, common**2 + bias
-    error = 5 * result.coherence.std(0) / np.sqrt(300)
-    assert np.all(
-        (result.coherence.mean(0) > low - error) & (result.coherence.mean(0) < high + error)
-    )
+    coherence = result.coherence[:, -1]
+    error = 5 * coherence.std() / np.sqrt(300)
+    assert abs(coherence.mean() - common**2) < bias + error
 
 
 @pytest.mark.parametrize("common", [1.0, 0.7])
@@ -254,14 +199,6 @@ def test_independent_light_curves_are_incoherent():
     result = lags(soft, hard, DT, LAG_BANDS, segment=8)
     # |C|² of independent variability is |S|²|H|²/M, which no noise level takes away
     assert unbiased(result.coherence * N_AVERAGED, 1)
-
-
-def test_swapping_the_bands_turns_the_lag_round():
-    soft, hard = two_bands(20_000, 2, 15)
-    forward, back = (lags(*pair, DT, LAG_BANDS, segment=8) for pair in ((soft, hard), (hard, soft)))
-    assert back.time_lag == pytest.approx(-forward.time_lag)
-    assert back.coherence == pytest.approx(forward.coherence)
-    assert np.all(forward.time_lag > 0)
 
 
 def test_phase_and_coherence_agree_with_stingray_at_one_frequency():

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from contract import seeded, z_score
+from contract import between, seeded, z_score
 from scipy import stats
 
 from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
@@ -68,8 +68,7 @@ def test_one_cell(device, rate, rule):
     assert abs(z_score(detected, -math.expm1(-rate))) < 5
     piled = per_simulation(events, events.n_photons > 1, n) / n_frames
     assert abs(z_score(piled - detected * (1 - rate / math.expm1(rate)), 0.0)) < 5
-    # All of them were photons, one frame has one event, and energies are sums.
-    assert abs(z_score(per_simulation(events, events.valid, n), n_frames)) > 5 or rate > 5
+    # One frame has one event, and energies are sums.
     pairs = events.simulation * n_frames + events.frame
     assert (pairs.diff() > 0).all()
     mean = events.energy.double() / events.n_photons
@@ -111,41 +110,6 @@ def test_islands_hold_all_energy(device, rate):
     photons.index_add_(0, events.simulation, events.n_photons)
     assert abs(z_score(photons, rate * 50 * simulate.kept)) < 5
     assert (events.grade == 0).any() or rate < 1
-
-
-def test_bright_spectra_are_harder_and_hold_all_energy(device):
-    detector = replace(EROSITA, split_threshold=0.0, event_threshold=0.0, readout_noise=0.0)
-    simulate = PileUpSimulator(detector, exposure=150.0)
-    theta = torch.tensor([[-10.3, 1.7, 0.1], [-9.3, 1.7, 0.1], [-8.8, 1.7, 0.1]], device=device)
-    n = 50
-    events = simulate.events(theta.repeat_interleave(n, 0), seeded(device))
-    total = torch.zeros(3 * n, device=device, dtype=torch.float64)
-    total.index_add_(0, events.simulation, events.energy.double())
-    photons = simulate.photons(theta.double()).cpu()
-    middle = (simulate.energy_lo + simulate.energy_hi) / 2
-    expected = photons @ middle * simulate.n_frames * simulate.kept
-    assert np.abs(z_score(total.view(3, n).T, expected.numpy())).max() < 5
-
-    # Not forever: what is accepted of the brightest comes from the wings, where fewer are piled.
-    faint, bright = (
-        events.energy[(events.simulation // n == i) & events.valid].double() for i in (0, 1)
-    )
-    error = math.hypot(*(float(e.std()) / len(e) ** 0.5 for e in (faint, bright)))
-    assert float(bright.mean() - faint.mean()) > 5 * error
-
-
-def test_the_pile_up_falls_outwards(device):
-    simulate = PileUpSimulator(EROSITA, exposure=100.0)
-    theta = torch.tensor([-9.7, 1.7, 0.1], device=device).expand(20, 3)
-    events = simulate.events(theta, seeded(device))
-    radius = torch.hypot(events.x, events.y)[events.valid]
-    piled = (events.n_photons > 1)[events.valid]
-    share, error = [], []
-    for low, high in ((0, 10), (10, 20), (20, 90)):
-        p = piled[(radius >= low) & (radius < high)].double()
-        share.append(float(p.mean()))
-        error.append(float(p.std()) / len(p) ** 0.5)
-    assert (-np.diff(share) > 5 * np.hypot(error[1:], error[:-1])).all()
 
 
 # ---- single photons
@@ -384,15 +348,8 @@ def test_spectra_have_the_flux_they_are_asked_for(device, spectrum, band, shape)
 # ---- events and spectra
 
 
-@pytest.fixture
-def theta(device):
-    random = torch.rand(40, 3, generator=seeded(device, 3), device=device)
-    return torch.tensor([-12.0, 1.3, 0.1], device=device) + random * torch.tensor(
-        [2.5, 2.0, 0.5], device=device
-    )
-
-
-def test_the_spectra_are_those_of_the_events(device, theta):
+def test_the_spectra_are_those_of_the_events(device):
+    theta = between([-12.0, 1.3, 0.1], [-9.5, 3.3, 0.6], 40, device)
     annuli, channels = [0.0, 20.0, 45.0], [0.3, 1.0, 2.0, 7.0]
     simulate = PileUpSimulator(EROSITA, exposure=10.0, annuli=annuli, channels=channels)
     counts = simulate(theta, seeded(device))
@@ -411,16 +368,6 @@ def test_the_spectra_are_those_of_the_events(device, theta):
     early = per_simulation(events, events.frame < simulate.n_frames / 2, 40)
     late = per_simulation(events, events.frame >= simulate.n_frames / 2, 40)
     assert abs(early.sum() - late.sum()) < 5 * (early.sum() + late.sum()) ** 0.5
-
-
-def test_both_precisions_see_the_same_sources(device, theta):
-    simulate = PileUpSimulator(EROSITA, exposure=20.0)
-    single, double = (
-        simulate(theta[:1].to(dtype).expand(100, 3), seeded(device)).double().sum(dim=(1, 2)).cpu()
-        for dtype in (torch.float32, torch.float64)
-    )
-    error = math.hypot(float(single.std()), float(double.std())) / 10
-    assert abs(float(single.mean() - double.mean())) < 5 * error
 
 
 def test_no_light_and_too_much(device):
@@ -450,10 +397,6 @@ def test_areas(device):
     assert area[11000] == 0
     from_data = PileUpSimulator(PN)
     assert 900 < float(from_data.effective_area.max()) < 1500
-    for detector, at_1_keV in ((ACIS, 480), (XRT_PC, 110), (EROSITA, 300)):
-        assert float(PileUpSimulator(detector).effective_area[90]) == pytest.approx(
-            at_1_keV, rel=0.02
-        )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Posteriors of problems whose answer is known, and tests of calibration that see what they must."""
 
-import json
 import math
 import os
 import pickle
@@ -140,24 +139,9 @@ def test_all_work_is_done_where_the_simulations_are(device, generator, tmp_path)
         assert tensor.device.type == device.type
         assert bool(tensor.isfinite().all())
     assert bool(diagnostics.credibility(log_q, of_truth).isfinite().all())
-    assert len(diagnostics.anomaly_p(loaded.features(x[:9]), loaded.features(x))) == 9
-    features = loaded.features(x)
-    assert 0 <= diagnostics.misspecification_p(features[:50], features[50:], generator) <= 1
-
-
-def test_training_ends_with_short_steps(generator, monkeypatch):
-    """What they are good for is a claim of evidence/claims/test_methods.py."""
-    rates, adam = [], torch.optim.Adam
-
-    def spy(parameters, rate):
-        rates.append(rate)
-        return adam(parameters, rate)
-
-    monkeypatch.setattr(torch.optim, "Adam", spy)
-    theta, x = problem(60, generator)
-    options = dict(generator=generator, n_flows=2, patience=1, learning_rate=0.02)
-    posteriors.train_posterior(theta, x, LOW, HIGH, embedding=as_it_is, **options)
-    assert rates == 2 * [0.02, pytest.approx(0.002)]
+    known = loaded.features(x)
+    assert len(diagnostics.anomaly_p(known[:9], known)) == 9
+    assert 0 <= diagnostics.misspecification_p(known[:50], known[50:], generator) <= 1
 
 
 def test_p_values_of_perfect_posteriors_are_uniform():
@@ -191,9 +175,6 @@ def test_theta_may_lie_on_an_edge_of_its_prior(generator):
     assert bool(made.log_prob(theta[None, :2], x[:2]).isfinite().all())
     beyond = torch.stack([LOW - 0.1, HIGH + 0.1])
     assert bool((made.log_prob(beyond[None], x[:2]) == -math.inf).all())
-    theta[2, 1] = HIGH[1] + 0.1
-    with pytest.raises(ValueError, match=r"columns \[1\] are not between low and high"):
-        posteriors.train_posterior(theta, x, LOW, HIGH, generator=generator)
 
 
 def test_data_that_are_not_finite_have_no_posterior(posterior, generator):
@@ -206,12 +187,12 @@ def test_data_that_are_not_finite_have_no_posterior(posterior, generator):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_theta_decides_the_dtype(dtype, generator, tmp_path):
+def test_theta_decides_the_dtype_and_a_file_keeps_all(dtype, generator, tmp_path):
     theta, x = problem(60, generator)
     counts = (100 * x).long()  # numbers of any kind, as numpy gives them
     made = posteriors.train_posterior(
         theta.to(dtype), counts, LOW, HIGH.double(), generator=generator, embedding=as_it_is,
-        max_epochs=2,
+        summary="two numbers", max_epochs=2,
     )  # fmt: skip
     made.save(tmp_path / "it")
     loaded = posteriors.load_posterior(tmp_path / "it", embedding=as_it_is)
@@ -219,7 +200,10 @@ def test_theta_decides_the_dtype(dtype, generator, tmp_path):
         log_q = loaded.log_prob(theta, other)
         assert log_q.dtype == dtype
         assert torch.equal(log_q, made.log_prob(theta, counts))
-    assert loaded.sample(3, counts[:2]).dtype == dtype
+    draws = [p.sample(3, counts[:2], generator=seeded(seed=1)) for p in (made, loaded)]
+    assert draws[0].dtype == dtype
+    assert torch.equal(*draws)
+    assert loaded.summary == "two numbers"
 
 
 def test_weights_that_explode_are_an_error(generator):
@@ -234,37 +218,20 @@ def test_a_calibration_carries_its_estimate_if_it_is_refused(generator):
     theta = torch.rand(500, 2, generator=generator)
     draws = torch.rand(200, 500, 2, generator=generator)
     box = torch.zeros(2), torch.ones(2)
-    found = diagnostics.calibration(draws, theta, *box, generator)
-    assert bool((found.bias.abs() < 5 * found.bias_error).all())
-    assert found.sbc_p.min() > 1e-3
     for some in ((draws[:, :99], theta[:99]), (draws[:99], theta)):
         with pytest.raises(diagnostics.TooFewError, match="100 or more") as refused:
             diagnostics.calibration(*some, *box, generator)
         assert refused.value.estimate.bias.shape == (2,)
 
 
-@pytest.fixture(scope="module")
-def untrained(generator):
-    """A file holds it as it would the best."""
-    return posteriors.train_posterior(
-        *problem(60, generator), LOW, HIGH, generator=generator, embedding=as_it_is,
-        summary="two numbers", max_epochs=1,
-    )  # fmt: skip
-
-
 class TestFiles:
     @pytest.fixture
-    def path(self, untrained, tmp_path):
-        untrained.save(tmp_path / "posterior.pt")
+    def path(self, posterior, tmp_path):
+        posterior.save(tmp_path / "posterior.pt")
         assert [path.name for path in tmp_path.iterdir()] == ["posterior.pt"]
         return tmp_path / "posterior.pt"
 
-    def change(self, path, **changes):
-        content = torch.load(path, weights_only=True)
-        torch.save(content | changes, path)
-        return content
-
-    def test_a_disk_that_fills_leaves_the_old_file_alone(self, path, untrained, monkeypatch):
+    def test_a_disk_that_fills_leaves_the_old_file_alone(self, path, posterior, monkeypatch):
         before = path.read_bytes()
 
         def half(content, file):
@@ -273,17 +240,9 @@ class TestFiles:
 
         monkeypatch.setattr(torch, "save", half)
         with pytest.raises(OSError, match="No space"):
-            untrained.save(path)
+            posterior.save(path)
         assert path.read_bytes() == before
         assert [file.name for file in path.parent.iterdir()] == ["posterior.pt"]
-
-    def test_what_is_loaded_is_what_was_saved(self, path, untrained, generator):
-        loaded = posteriors.load_posterior(path, embedding=as_it_is)
-        _, x = problem(5, generator)
-        draws = [made.sample(7, x, generator=seeded(seed=1)) for made in (untrained, loaded)]
-        assert torch.equal(*draws)
-        assert loaded.summary == "two numbers"
-        assert torch.equal(loaded.low, LOW)
 
     @pytest.mark.parametrize("made_by", [posteriors.weighted_sums, posteriors.convolution])
     def test_embeddings_of_this_module_need_no_help(self, made_by, tmp_path, generator):
@@ -299,20 +258,16 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"shape \(2, 32\)"):
             loaded.sample(3, x[:, :1])
 
-    def test_an_embedding_of_ones_own_must_be_given_again(self, path):
-        with pytest.raises(posteriors.PosteriorFileError, match="embedding=as_it_is"):
-            posteriors.load_posterior(path)
-        with pytest.raises(posteriors.PosteriorFileError, match="another one today"):
-            posteriors.load_posterior(path, embedding=posteriors.weighted_sums)
-
-    @pytest.mark.parametrize("way", ["the same name", "a partial"])
-    def test_an_embedding_that_is_like_one_of_ours_is_not_taken_for_it(
-        self, way, tmp_path, generator
-    ):
+    @pytest.mark.parametrize("way", ["another", "the same name", "a partial"])
+    def test_an_embedding_of_ones_own_must_be_given_again(self, way, tmp_path, generator):
         def weighted_sums(shape):
             return nn.Sequential(nn.Flatten(), nn.Linear(2, 16), nn.Tanh())
 
-        own = weighted_sums if way == "the same name" else partial(posteriors.weighted_sums)
+        own = {
+            "another": as_it_is,
+            "the same name": weighted_sums,
+            "a partial": partial(posteriors.weighted_sums),
+        }[way]
         made = posteriors.train_posterior(
             *problem(60, generator), LOW, HIGH, generator=generator, embedding=own, max_epochs=1
         )
@@ -323,37 +278,30 @@ class TestFiles:
         _, x = problem(5, generator)
         assert torch.equal(loaded.features(x), made.features(x))
 
-    def test_nothing_else_is_read(self, path, tmp_path):
-        with pytest.raises(FileNotFoundError):
-            posteriors.load_posterior(tmp_path / "nowhere")
-        whole = path.read_bytes()
-        for damaged in (b"", b"a letter", whole[: len(whole) // 2], whole[:-1]):
-            path.write_bytes(damaged)
-            with pytest.raises(posteriors.PosteriorFileError, match="damaged"):
-                posteriors.load_posterior(path)
-        for foreign in ([1, 2], {"format": "cheese"}, torch.ones(3)):
-            torch.save(foreign, path)
-            with pytest.raises(posteriors.PosteriorFileError, match="something else"):
-                posteriors.load_posterior(path)
-        path.write_bytes(whole)
-        self.change(path, version=99)
-        with pytest.raises(posteriors.PosteriorFileError, match="newer version"):
-            posteriors.load_posterior(path)
-
-    def test_code_in_a_file_is_not_run(self, path):
+    def test_nothing_else_is_read_and_no_code_is_run(self, path, tmp_path):
         class Trap:
             def __reduce__(self):
                 return (os.abort, ())
 
-        torch.save({"format": Trap()}, path)
-        with pytest.raises(posteriors.PosteriorFileError, match="damaged"):
-            posteriors.load_posterior(path)
-
-    def test_settings_are_words(self, path):
-        content = torch.load(path, weights_only=True)
-        settings = json.loads(content["settings"])
-        assert settings["summary"] == "two numbers"
-        assert settings["torch"] == torch.__version__
+        with pytest.raises(FileNotFoundError):
+            posteriors.load_posterior(tmp_path / "nowhere")
+        with pytest.raises(posteriors.PosteriorFileError, match="another one today"):
+            posteriors.load_posterior(path, embedding=posteriors.weighted_sums)
+        content, whole = torch.load(path, weights_only=True), path.read_bytes()
+        for damaged in (b"", b"a letter", whole[: len(whole) // 2], whole[:-1]):
+            path.write_bytes(damaged)
+            with pytest.raises(posteriors.PosteriorFileError, match="damaged"):
+                posteriors.load_posterior(path)
+        for says, foreign in (
+            ("something else", [1, 2]),
+            ("something else", {"format": "cheese"}),
+            ("something else", torch.ones(3)),
+            ("newer version", content | {"version": 99}),
+            ("damaged", {"format": Trap()}),
+        ):
+            torch.save(foreign, path)
+            with pytest.raises(posteriors.PosteriorFileError, match=says):
+                posteriors.load_posterior(path)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +311,7 @@ class TestFiles:
         (lambda theta, x: (theta[:, :1], x), "must be"),
         (lambda theta, x: (theta[:9], x[:9]), "simulate thousands"),
         (lambda theta, x: (theta, x.log()), "NaN or infinity"),
-        (lambda theta, x: (theta + 5, x), "not between low and high"),
+        (lambda theta, x: (theta + torch.tensor([0.0, 40.0]), x), r"columns \[1\] are not between"),
         (lambda theta, x: (theta * math.nan, x), "not between low and high"),
     ],
 )

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
 
 from helpers import data
 from helpers.preprocessing import GROUPS, STATE_FEATURES, prepare, preprocessor
@@ -68,12 +67,3 @@ def test_a_gap_is_marked(parts):
     train, _ = parts
     marks = preprocessor(["qpo_freq"]).fit_transform(train).missingindicator_log_qpo_freq
     assert ((marks > 0) == train.qpo_freq.isna()).all()
-
-
-def test_it_can_be_cloned_as_cross_validation_does(parts):
-    train, validation = parts
-    steps = preprocessor(["gamma", "hue", "rate"])
-    again = clone(steps).fit(train)
-    pd.testing.assert_frame_equal(
-        again.transform(validation), steps.fit(train).transform(validation)
-    )

@@ -37,15 +37,6 @@ def test_every_source_has_the_same_chance(table):
     assert np.abs(seen / n - chance).max() < 4 * error
 
 
-def test_the_spread_of_a_mean_is_that_of_independent_sources():
-    """Equal sources: the error of a mean is that of as many values as there are sources."""
-    generator = np.random.default_rng(2)
-    values = generator.standard_normal(50)
-    table = pd.DataFrame({"source_id": np.repeat(np.arange(50), 7), "value": np.repeat(values, 7)})
-    means = [resample_sources(table, generator).value.mean() for _ in range(1500)]
-    assert np.std(means) == pytest.approx(values.std() / np.sqrt(50), rel=4 / np.sqrt(2 * 1500))
-
-
 def test_bad_input_is_named(table):
     with pytest.raises(ValueError, match="source_id"):
         resample_sources(table.drop(columns="source_id"), np.random.default_rng(1))
