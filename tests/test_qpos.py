@@ -78,6 +78,14 @@ def test_significance_grows_with_rms_squared_and_the_root_of_the_exposure():
     assert significance(0.01, 64) == pytest.approx(4 * significance(0.005, 64), rel=height)
 
 
+def test_the_same_spectrum_gives_the_same_answer():
+    (power,) = noisy(CONTINUA["lhs"], 1, 9)
+    first = fit_qpo(power=power, m=QPO_M, **QPO_GRID)
+    for k in range(2, 7):  # others, until the simulations of the first are forgotten
+        fit_qpo(power=power, m=k * QPO_M, **QPO_GRID)
+    assert repr(fit_qpo(power=power, m=QPO_M, **QPO_GRID)) == repr(first)
+
+
 # -- break -----------------------------------------------------------------------------------
 
 
