@@ -81,7 +81,7 @@ def test_printed_errors_are_too_small_for_the_object_and_not_for_the_state(seed,
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_copy_halves_the_importance_and_noise_has_none(seed, record_property):
     learn, judge = next(deals(seed))
-    change = {"rng(112)": f"rng({seed})", '"n_repeats": 10': '"n_repeats": 3'}
+    change = {"rng(112)": f"rng({seed})", '"n_repeats": 10': '"n_repeats": 1'}
     scope = again("generator = np.random.default_rng(112)", change, train=learn, validation=judge)
     model, losses = scope["twins"], scope["double"].loss
     coefficients = pd.DataFrame(model[-1].coef_, columns=model[:-1].get_feature_names_out())
