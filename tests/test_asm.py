@@ -4,14 +4,12 @@ import hashlib
 import os
 import re
 import shutil
-import threading
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pooch
 import pytest
+from stand_ins import served
 
 from helpers import asm, data
 from helpers.asm import load_asm
@@ -70,25 +68,11 @@ def cache(home):
 
 
 @contextmanager
-def served(folder, monkeypatch):
+def fetched(folder, monkeypatch):
     """The set's public home; gives the list of the files that were asked for."""
-    asked = []
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            asked.append(self.path)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        with monkeypatch.context() as patch:
-            patch.setattr(asm, "URL", f"http://127.0.0.1:{server.server_port}/")
-            yield asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(folder) as (address, asked), monkeypatch.context() as patch:
+        patch.setattr(asm, "URL", f"{address}/")
+        yield asked
 
 
 def check_table(table):
@@ -118,7 +102,7 @@ def test_asm_files_are_not_in_the_project():
 
 def test_it_is_fetched_once_and_then_needs_no_network(home, cache, monkeypatch, capfd, caplog):
     pooch.get_logger().addHandler(caplog.handler)
-    with served(home, monkeypatch) as asked:
+    with fetched(home, monkeypatch) as asked:
         check_table(load_asm())
     pooch.get_logger().removeHandler(caplog.handler)
     assert not caplog.records  # pooch has a line for each file
@@ -133,7 +117,7 @@ def test_it_is_fetched_once_and_then_needs_no_network(home, cache, monkeypatch, 
 
 
 def test_without_leave_to_fetch_nothing_is_fetched_or_mended(home, cache, monkeypatch):
-    with served(home, monkeypatch) as asked:
+    with fetched(home, monkeypatch) as asked:
         with pytest.raises(DataError, match=f"holds 0 of the {N} files") as caught:
             load_asm(fetch=False)
         for word in ("fetch=False", "call load_asm()", "load_asm(path)", "XRAY_TIMING_ASM"):
@@ -161,7 +145,7 @@ def test_without_a_server_it_says_what_to_do(home, cache):
 def test_a_bad_download_is_refused_and_mended_later(home, cache, monkeypatch, fault):
     file = home / "Validation/gx5m1comp.asc"
     content = file.read_bytes()
-    with served(home, monkeypatch) as asked:
+    with fetched(home, monkeypatch) as asked:
         if fault == "missing":
             file.unlink()
         else:

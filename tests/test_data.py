@@ -28,7 +28,11 @@ from helpers.spectra import power_law
 ROOT = Path(__file__).resolve().parent.parent
 STINGRAY = Path(find_spec("stingray").origin).parent
 SPECTRA = ("nicer_maxi_j1820", "ixpe_swift_j1727")
-RESPONSES = ("nicer", "ixpe", "rxte_pca", "nustar_fpma", "xmm_pn", "swift_xrt")
+# Resolution at 6 keV in the original files: full width at half maximum, keV.
+WIDTHS = {
+    **{"nicer": 0.14, "ixpe": 0.96, "rxte_pca": 1.2},
+    **{"nustar_fpma": 0.4, "xmm_pn": 0.185, "swift_xrt": 0.22},
+}
 
 
 # --- what the course data hold --------------------------------------------------------------------
@@ -70,18 +74,7 @@ def test_a_spectrum_lies_on_the_channels_of_its_response(name):
     np.testing.assert_allclose(spectrum.energy_hi, response.channel_hi, rtol=1e-6)
 
 
-# Resolution at 6 keV in the original files: full width at half maximum, keV.
-@pytest.mark.parametrize(
-    ("name", "width"),
-    [
-        ("nicer", 0.14),
-        ("ixpe", 0.96),
-        ("rxte_pca", 1.2),
-        ("nustar_fpma", 0.4),
-        ("xmm_pn", 0.185),
-        ("swift_xrt", 0.22),
-    ],
-)
+@pytest.mark.parametrize(("name", "width"), WIDTHS.items())
 def test_a_line_appears_where_it_should_and_as_wide(name, width):
     response = load_response(name)
     bin_ = torch.searchsorted(response.energy_hi, 6.0)
@@ -96,7 +89,7 @@ def test_a_line_appears_where_it_should_and_as_wide(name, width):
     assert measured == pytest.approx(width, abs=grain)
 
 
-@pytest.mark.parametrize("name", RESPONSES)
+@pytest.mark.parametrize("name", WIDTHS)
 def test_every_response_detects_at_most_every_photon(name):
     response = load_response(name)
     assert response.redistribution.sum(dim=1).max() <= 1 + 1e-5
@@ -236,7 +229,6 @@ def replace_by_a_folder(path):
 DAMAGE = {
     "missing": (Path.unlink, "there is no such file"),
     "changed": (lambda p: p.write_bytes(p.read_bytes().replace(b"1", b"2", 1)), "was changed"),
-    "cut short": (lambda p: p.write_bytes(p.read_bytes()[:-1]), "was changed"),
     "a folder": (replace_by_a_folder, "cannot be read"),
 }
 

@@ -9,7 +9,6 @@ import pytest
 from helpers import data
 from helpers.data import load_observations, load_segments, load_truth
 
-STATES = ("LHS", "HIMS", "SIMS", "HSS")
 ROWS = {"rxte": 6000, "nicer": 1000, "first": 300, "truth": 7000}
 WORDS = {
     *("obs_id", "source_id", "outburst_id", "filed_under", "instrument", "label_trust", "outlier"),
@@ -71,11 +70,6 @@ def test_tables_hold_every_cell_of_the_file_in_the_types_of_the_dictionary(name)
             assert all(cells)
 
 
-def test_what_no_rxte_sees_is_missing(both):
-    assert both.hr_low[both.instrument == "rxte"].isna().all()
-    assert both.hr_low[both.instrument == "nicer"].notna().mean() > 0.5
-
-
 @pytest.mark.parametrize("name", ["rxte", "nicer"])
 def test_a_qpo_has_properties_where_it_was_found(name):
     table = load_observations(name)
@@ -106,26 +100,6 @@ def test_the_truth_keeps_what_is_empty(truth):
     np.testing.assert_array_equal(truth.kt_layer.isna(), truth.object == "BH")
 
 
-def test_some_labels_are_those_of_a_neighbouring_state(both, truth):
-    rank = {name: k for k, name in enumerate(STATES)}
-    step = both.state_label.map(rank) - truth.state.map(rank)
-    assert 0.04 < (step != 0).mean() < 0.08
-    assert set(step) == {-1, 0, 1}
-    wrong = (step != 0).groupby(both.label_trust).mean()
-    assert wrong["A"] < wrong["B"] < wrong["C"]
-
-
-def test_five_pointings_are_filed_under_another_source(both, truth):
-    misfiled = truth.filed_under != ""
-    assert misfiled.sum() == 5
-    np.testing.assert_array_equal(both.source_id != truth.source_id, misfiled)
-    assert (both.source_id[misfiled] == truth.filed_under[misfiled]).all()
-    np.testing.assert_array_equal(both.object_label != truth.object, misfiled)
-    assert (both.instrument[misfiled] == "rxte").all()
-    outbursts = both.groupby("outburst_id").source_id.nunique()
-    assert (outbursts == 1).all()
-
-
 def test_segments_belong_to_pointings_of_rxte(rxte, segments):
     assert segments.counts.shape == (N_SEGMENTS, 512)
     assert segments.counts.dtype == np.int64
@@ -135,15 +109,6 @@ def test_segments_belong_to_pointings_of_rxte(rxte, segments):
     for name in ("source_id", "state_label", "object_label"):
         assert getattr(segments, name).tolist() == own[name].tolist()
     assert (segments.start + segments.length <= own.exposure).all()
-
-
-def test_segments_overlap_by_half_and_share_their_photons(segments):
-    assert set(np.unique(segments.obs_id, return_counts=True)[1]) == {5}
-    order = np.lexsort((segments.start, segments.obs_id))
-    start, counts = segments.start[order].reshape(-1, 5), segments.counts[order].reshape(-1, 5, 512)
-    assert (np.diff(start) == 64).all()
-    np.testing.assert_array_equal(counts[:, :-1, 256:], counts[:, 1:, :256])
-    assert (counts[:, :-2, :256] != counts[:, 2:, :256]).any(axis=-1).mean() > 0.9
 
 
 def test_power_lies_on_its_noise_and_is_that_of_the_counts(segments):

@@ -1,7 +1,6 @@
 """One list of packages in four files, and a set-up that says what is wrong and what to do."""
 
 import hashlib
-import http.server
 import importlib
 import importlib.util
 import json
@@ -11,7 +10,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-import threading
 import tomllib
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from scripts import script
+from stand_ins import program, served
 
 from course import check_env
 
@@ -67,13 +66,6 @@ def test_conda_and_binder_have_the_same_packages():
 def test_scripts_can_run(name):
     assert os.access(ROOT / name, os.X_OK)
     subprocess.run(["bash", "-n", ROOT / name], check=True)
-
-
-def program(path, code):
-    """A program in shell, to stand in for another."""
-    path.write_text(f"#!/bin/sh\n{code}\n")
-    path.chmod(0o755)
-    return path
 
 
 SETTINGS = "share/jupyter/lab/settings/overrides.json"
@@ -410,25 +402,7 @@ def test_the_index_that_a_user_names_is_taken_without_a_question(fresh, installi
     assert not any("index" in line for line in installing.asked())
 
 
-@pytest.fixture
-def index():
-    """The address of a package index that has a page for torch."""
-
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200 if self.path == "/cpu/torch/" else 404)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/cpu"
-        server.shutdown()
-
-
-def test_only_linux_without_a_driver_has_a_better_index(index, monkeypatch, capsys):
+def test_only_linux_without_a_driver_has_a_better_index(tmp_path, monkeypatch, capsys):
     there = set()  # what a driver brings; and no proxy
     monkeypatch.setattr(Path, "exists", lambda path: str(path) in there)
     monkeypatch.setattr(shutil, "which", lambda name: name if name in there else None)
@@ -440,15 +414,18 @@ def test_only_linux_without_a_driver_has_a_better_index(index, monkeypatch, caps
         runpy.run_path(str(ROOT / "course/torch_index.py"), run_name="__main__")
         return capsys.readouterr().out
 
-    assert printed(index) == f"{index}\n"
-    assert printed(f"{index}/") == f"{index}/\n"
-    assert printed(index.replace("cpu", "gpu")) == ""
-    for sign in ("nvidia-smi", "/proc/driver/nvidia", "/usr/lib/wsl/lib/nvidia-smi"):
-        there.add(sign)
-        assert printed(index) == "", sign
-        there.clear()
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert printed(index) == ""
+    (tmp_path / "cpu/torch").mkdir(parents=True)
+    with served(tmp_path) as (address, _):
+        index = f"{address}/cpu"
+        assert printed(index) == f"{index}\n"
+        assert printed(f"{index}/") == f"{index}/\n"
+        assert printed(f"{address}/gpu") == ""
+        for sign in ("nvidia-smi", "/proc/driver/nvidia", "/usr/lib/wsl/lib/nvidia-smi"):
+            there.add(sign)
+            assert printed(index) == "", sign
+            there.clear()
+        monkeypatch.setattr(sys, "platform", "darwin")
+        assert printed(index) == ""
 
 
 @pytest.mark.parametrize(
