@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import importlib.metadata
 import itertools
 import json
 import os
@@ -64,6 +65,15 @@ def client():
         Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module", autouse=True)
+def distributions():
+    """The names of all packages that are installed, asked for once: a run asks in each process."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        found = importlib.metadata.packages_distributions()
+        monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: found)
+        yield
 
 
 @pytest.fixture
@@ -373,7 +383,7 @@ WRONG = {
     ", generator=generator": ("", "`simulate` gives other numbers the second time"),
     "prior = ": ("prior = None and ", "'NoneType' object has no attribute 'sample'"),
     "[0.0, -1.0]": ("[0.0, -1e39]", r"prior.sample\(\(7,\)\)"),
-    '("a", "b")': ('("a", "x")', "2 different names, none of them x or reason"),
+    '("a", "b")': ('("a", "x")', "2 different names, none x or reason: "),
     "import torch": ("import torhc", "recipe cannot be used: ModuleNotFoundError: No module named"),
     "    x =": (
         "    raise OSError('no response file')\n    x =",

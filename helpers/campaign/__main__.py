@@ -6,16 +6,12 @@ from pathlib import Path
 
 from helpers.campaign import CampaignError, export, run, status
 
-__all__ = ["main"]
-
-_WHAT = "Large campaigns of simulations that survive a crash: docs/campaigns.md."
-_EXAMPLE = "helpers.campaign run docs/recipes/dead_time.py lf --simulations 1000000"
-
 
 def main(arguments=None) -> int:
     """Do what is asked; returns 0 if all went well, 1 after an error, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser("python -m helpers.campaign", description=_WHAT)
-    parser.epilog = f"example: python -m {_EXAMPLE}"
+    parser = argparse.ArgumentParser("python -m helpers.campaign")
+    parser.description = "Large campaigns of simulations that survive a crash: docs/campaigns.md."
+    parser.epilog = f"example: {parser.prog} run docs/recipes/dead_time.py lf --simulations 1000000"
     commands = parser.add_subparsers(required=True, metavar="{run,status,export}")
     make = commands.add_parser("run", help="simulate what is missing")
     make.set_defaults(command=_run)
@@ -36,7 +32,6 @@ def main(arguments=None) -> int:
     write.add_argument("out", help="folder to make")
     write.add_argument("--format", choices=("parquet", "torch"), default="parquet")
     write.add_argument("--piece", type=int, default=1_000_000, help="simulations in a file (10⁶)")
-
     options = vars(parser.parse_args(arguments))
     try:
         print(options.pop("command")(**options))

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import functools
 import itertools
 import json
 import logging
@@ -16,7 +15,6 @@ import uuid
 import warnings
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +29,16 @@ __all__ = ["Status", "run", "status"]
 
 # Shards that a scheduler knows of at a time: enough for a thousand workers, little to remember.
 _WINDOW = 1000
-# Failed simulations, or shards, that are shown.
-_FEW = 5
+_FEW = 5  # failed simulations, or shards, that are shown
 
 
 @dataclass(frozen=True)
 class Status:
     """How far a campaign is.
 
-    Attributes:
-        folder, simulations: where it is, and how many are asked for.
-        done, failed: how many there are, and how many of these raised or are not finite.
-        failures: the first few of them, in words: shard, row, parameters, reason.
-        damaged: numbers of shards that cannot be read; the next run simulates them anew.
-        at_work: who runs it at this moment, or "".
+    Of `simulations` that are asked for, `done` are there, failed ones included. Of these, `failed`
+    raised or are not finite; `failures` are the first of them in words: shard, row, parameters,
+    reason. Shards that are `damaged` the next run makes anew. `at_work` is who runs it now, or "".
     """
 
     folder: Path
@@ -111,8 +105,7 @@ def run(
     machine only. A script that calls this needs `if __name__ == "__main__":` before it.
 
     Args:
-        recipe: path of the Python file.
-        folder: of the campaign; all workers must see it at this path.
+        recipe, folder: paths of a Python file, and of the campaign: one that all workers see.
         simulations: how many there shall be, a multiple of `shard`; a campaign can grow.
         shard: simulations that are computed in one call, and lost in a crash: seconds to minutes.
         seed: of the campaign, 0 or more.
@@ -129,8 +122,7 @@ def run(
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as home:
-        ...     options = {"shard": 10, "device": "cpu", "workers": 1, "progress": False}
-        ...     found = run("docs/recipes/dead_time.py", Path(home, "lf"), 20, **options)
+        ...     found = run("docs/recipes/dead_time.py", f"{home}/lf", 20, shard=10, workers=1)
         >>> found.done, found.failed
         (20, 0)
     """
@@ -154,13 +146,11 @@ def run(
     store.refuse_others(folder, settings, text, simulations)
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        finished = stack.enter_context(_finished_or_interrupted())
+        done = stack.enter_context(_done_or_interrupted())
         stack.enter_context(_lock(folder))
         if client is None:
             client = stack.enter_context(_local_cluster(device, workers))
-        results = functools.partial(_results, client, finished)
-        try_it = functools.partial(trial, text, str(folder), seed, device)
-        ((_, found),) = results(try_it, [TRIAL], window=1)
+        ((_, found),) = _results(client, done, [TRIAL], 1, trial, text, str(folder), seed, device)
         if found is None:
             raise CampaignError("simulate ends the process of its worker on draws of the prior.")
         settings |= found
@@ -173,21 +163,17 @@ def run(
             unfinished.unlink(missing_ok=True)
         store.write_whole(folder / "recipe.py", text.encode())
         store.write_whole(folder / "campaign.json", json.dumps(settings, indent=2).encode())
-
         bar = tqdm(total=simulations, unit="sim", unit_scale=True, disable=not progress)
         stack.enter_context(bar)
-        make_it = functools.partial(make, str(folder), identity)
-        failed, lost = 0, range(simulations // shard)
+        lost = range(simulations // shard)
         # At last one at a time, so that none is blamed for another one that shared its worker.
         for window in (_WINDOW, 1):
-            numbers, lost = lost, []
-            for number, failed_here in results(make_it, numbers, window):
-                if failed_here is None:
+            work, lost = _results(client, done, lost, window, make, str(folder), identity), []
+            for number, made in work:
+                if made:
+                    bar.update(shard)
+                else:
                     lost.append(number)
-                    continue
-                failed += failed_here
-                bar.set_postfix({"failed": failed} if failed else {}, refresh=False)
-                bar.update(shard)
     if lost:
         raise CampaignError(
             "These shards ended the processes of their workers again and again: "
@@ -197,7 +183,7 @@ def run(
     return status(folder)
 
 
-def _results(client, finished, function, numbers, window):
+def _results(client, done, numbers, window, function, *arguments):
     """Yield numbers when done, with what the function returned, or None if it ended its workers."""
     from distributed import KilledWorker
 
@@ -205,12 +191,13 @@ def _results(client, finished, function, numbers, window):
     try:
         while True:
             for number in itertools.islice(numbers, window - len(running)):
-                future = client.submit(function, number, key=(group, number), pure=False)
+                key = group, number
+                future = client.submit(function, *arguments, number, key=key, pure=False)
                 running[future] = number
-                future.add_done_callback(finished.put)
+                future.add_done_callback(done.put)
             if not running:
                 return
-            future = finished.get()
+            future = done.get()
             number = running.pop(future, None)
             try:
                 yield number, future.result()
@@ -224,31 +211,30 @@ def _results(client, finished, function, numbers, window):
 
 
 @contextlib.contextmanager
-def _finished_or_interrupted():
+def _done_or_interrupted():
     """A queue for futures that are done; Ctrl-C puts one into it whose result is KeyboardInterrupt.
 
     An exception that a signal raises wherever the program happens to be is lost if that is a callback
     of the garbage collector or a `__del__` (Dask has both). So it is raised where the queue is read,
     or at the end. A second Ctrl-C does what it does elsewhere.
     """
-    finished, interrupted = queue.SimpleQueue(), Future()
+    done, interrupted = queue.SimpleQueue(), Future()
     usual = signal.getsignal(signal.SIGINT)
 
     def press(*_):
         signal.signal(signal.SIGINT, usual)
         interrupted.set_exception(KeyboardInterrupt())
-        finished.put(interrupted)
+        done.put(interrupted)
 
     # Python lets only its main thread have handlers; and who has one of his own keeps it.
     is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or usual is not signal.default_int_handler:
-        yield finished
-        return
-    signal.signal(signal.SIGINT, press)
+    if is_main and usual is signal.default_int_handler:
+        signal.signal(signal.SIGINT, press)
     try:
-        yield finished
+        yield done
     finally:
-        signal.signal(signal.SIGINT, usual)
+        if signal.getsignal(signal.SIGINT) is press:
+            signal.signal(signal.SIGINT, usual)
         if interrupted.done():
             raise KeyboardInterrupt
 
@@ -274,9 +260,9 @@ def _local_cluster(device, workers):
         worker["env"] = {"CUDA_VISIBLE_DEVICES": next(gpus)} if device == "cuda" else {}
         specification[i] = {"cls": Nanny, "options": worker}
     options = {
-        # No second shard waits at a worker, to be lost with the first one.
+        # No second shard waits at a worker, to be lost with the first one; and a simulator may well
+        # keep a process busy for longer than its heartbeat should take.
         "distributed.scheduler.worker-saturation": 1.0,
-        # A simulator may well keep a process busy for longer than its heartbeat should take.
         "distributed.scheduler.worker-ttl": None,
         # Dask's value makes the system take back each large array at once, and clear it for the next:
         # our simulators ran at half their speed.
@@ -309,11 +295,10 @@ def _lock(folder):
                 warnings.warn(f"{why}: see to it that no other run is at work there.", stacklevel=3)
                 break
         else:
-            file.seek(0)
-            who = f"Another run is at work in {folder}: {file.read()}"
-            raise CampaignError(f"{who}. Wait, or end it.")
+            who = Path(file.name).read_text("utf-8")
+            raise CampaignError(f"Another run is at work in {folder}: {who}. Wait, or end it.")
         file.truncate(0)
-        now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
         file.write(f"{socket.gethostname()}, process {os.getpid()}, since {now}")
         file.flush()
         yield

@@ -32,24 +32,29 @@ _ONE_AT_A_TIME = threading.Lock()
 def trial(text: str, folder: str, seed: int, device: str, number: int) -> dict:
     """Try a recipe on a few draws that no campaign contains; returns the settings that follow."""
     if not Path(folder, "lock").exists():
-        raise CampaignError(
-            f"The worker on {socket.gethostname()} does not see {folder}: a campaign's folder must "
-            "be on a file system that all workers share, under the same path."
-        )
+        why = f"does not see {folder}: all workers must share it, under the same path"
+        raise CampaignError(f"The worker on {socket.gethostname()} {why}.")
     with _ONE_AT_A_TIME:
         torch.set_num_threads(1)
         try:
             recipe = read_recipe(text, str(Path(folder, "recipe.py")))
             theta, same = (draw(recipe.prior, _N_TRIAL, seed, number) for _ in range(2))
-            names = _names(recipe, theta)
+            is_table = isinstance(theta, Tensor) and theta.ndim == 2 and len(theta) == _N_TRIAL
+            if not (is_table and theta.is_floating_point() and theta.isfinite().all()):
+                wanted = f"a tensor of shape ({_N_TRIAL}, P) of finite real numbers"
+                raise TypeError(f"prior.sample(({_N_TRIAL},)) must be {wanted}, not {theta!r}")
+            n = theta.shape[1]
+            names = [*getattr(recipe, "parameters", ())] or [f"theta_{i}" for i in range(n)]
+            if len(names) != n or len({*names, "x", "reason"}) != n + 2:
+                raise ValueError(
+                    f"`parameters` must be {n} different names, none x or reason: {names}"
+                )
         except Exception as error:
-            why = f"The recipe cannot be used: {in_a_line(error)}."
-            raise CampaignError(why) from error
+            raise CampaignError(f"The recipe cannot be used: {in_a_line(error)}.") from error
         tries = (_simulated(recipe, theta.to(device), None, seed, number) for _ in range(2))
         (x, reasons), (again, _) = tries
     if not {None, _NOT_FINITE} & {*reasons}:
-        why = f"simulate fails on all of {_N_TRIAL} draws of the prior: {reasons[0]}."
-        raise CampaignError(why)
+        raise CampaignError(f"simulate fails on all of {_N_TRIAL} draws: {reasons[0]}.")
     for what, pair, source in (
         ("prior", (theta, same), "torch's global generator on the CPU"),
         ("simulate", (x, again), "the generator that it is given"),
@@ -59,24 +64,23 @@ def trial(text: str, folder: str, seed: int, device: str, number: int) -> dict:
                 f"The recipe's `{what}` gives other numbers the second time, so that no simulation "
                 f"could be repeated: all its randomness must come from {source}."
             )
-    dtype = str(theta.dtype).removeprefix("torch.")
-    found = {"dtype": dtype, "parameters": names, "size of x": x.shape[1]}
-    return found | environment(text, device)
+    found = {"dtype": str(theta.dtype).removeprefix("torch."), "parameters": names}
+    return found | {"size of x": x.shape[1]} | environment(text, device)
 
 
-def make(folder: str, identity: str, number: int) -> int:
-    """Make a shard unless it is there, intact; returns how many of its simulations failed."""
+def make(folder: str, identity: str, number: int) -> bool:
+    """Make a shard unless it is there, intact; returns True."""
     with _ONE_AT_A_TIME:
         torch.set_num_threads(1)
         settings, recipe = _campaign(folder, identity)
         with contextlib.suppress(CampaignError):
-            table = store.read_shard(folder, settings, number)
-            return len(table) - table["reason"].null_count
-        n, seed, n_x = settings["shard"], settings["seed"], settings["size of x"]
-        theta = draw(recipe.prior, n, seed, number).to(settings["device"])
+            store.read_shard(folder, settings, number)
+            return True
+        seed, n_x = settings["seed"], settings["size of x"]
+        theta = draw(recipe.prior, settings["shard"], seed, number).to(settings["device"])
         x, reasons = _simulated(recipe, theta, n_x, seed, number)
         store.write_shard(folder, settings, number, theta, x, reasons)
-        return n - reasons.count(None)
+        return True
 
 
 @functools.lru_cache(maxsize=1)
@@ -95,22 +99,20 @@ def _campaign(folder, identity):
 def environment(recipe: str, device: str) -> dict:
     """What numbers hang on beside recipe and seed: versions of packages, local sources, the GPU.
 
-    The packages are those that the recipe imports, or that its local modules import. Local are
-    modules that are not installed: a user's own, and this course as a working copy. Looked at once
-    per process: what a process has imported does not change with the file.
+    Packages and sources are those that the recipe imports, or its local modules: those that are not
+    installed. All are read once per process: what it has imported does not change with the file.
     """
-    python, installed = sysconfig.get_path("stdlib"), {"site-packages", "dist-packages"}
-    paths = map(Path, (*sys.path, Path(__file__).parents[2]))
-    paths = (path for path in paths if not installed & {*path.parts})
-    paths = [str(path) for path in paths if not path.is_relative_to(python)]
+    stdlib, installed = sysconfig.get_path("stdlib"), {"site-packages", "dist-packages"}
+    paths = (*sys.path, str(Path(__file__).parents[2]))
+    paths = [path for path in paths if path != stdlib and not installed & {*Path(path).parts}]
     finder = modulefinder.ModuleFinder(paths)
     finder.scan_code(compile(recipe, "recipe", "exec"), finder.add_module("recipe"))
-    modules = sorted(finder.modules.items())
-    files = {name: module.__file__ or "" for name, module in modules}
-    texts = {name: Path(f).read_text("utf-8") for name, f in files.items() if f.endswith(".py")}
-    sources = {name: store.digest(text) for name, text in texts.items()}
+    files = {name: m.__file__ for name, m in sorted(finder.modules.items()) if m.__file__}
+    local = {name: Path(file) for name, file in files.items() if file.endswith(".py")}
+    sources = {name: store.digest(path.read_text("utf-8")) for name, path in local.items()}
     packages = {"numpy", "pyarrow", "torch", *(name.split(".")[0] for name in finder.any_missing())}
-    names = {name for package in packages for name in _distributions().get(package, [])}
+    distributions = importlib.metadata.packages_distributions()
+    names = {name for package in packages for name in distributions.get(package, [])}
     versions = {name: importlib.metadata.version(name) for name in sorted(names)}
     versions["python"] = ".".join(platform.python_version_tuple()[:2])
     # Streams of random numbers differ between models of GPU.
@@ -118,10 +120,6 @@ def environment(recipe: str, device: str) -> dict:
     return {"versions": versions, "sources": sources} | gpu
 
 
-_distributions = functools.cache(importlib.metadata.packages_distributions)
-
-
-@functools.lru_cache(maxsize=1)
 def read_recipe(text: str, path: str) -> types.ModuleType:
     """The module that a recipe's text makes; `path` is for tracebacks."""
     module = types.ModuleType("campaign_recipe")
@@ -138,9 +136,8 @@ def read_recipe(text: str, path: str) -> types.ModuleType:
 def stream(device, seed: int, *key: int) -> torch.Generator:
     """A generator that hangs on all bits of a campaign's seed and of a key.
 
-    On the CPU torch takes 32 bits of a seed: of 10⁵ shards two would have the same stream. So the
-    words of its Mersenne twister are set, to those of numpy's. tests/test_campaign.py shows that
-    these words are the twister, and that the random numbers are numpy's.
+    On the CPU torch takes 32 bits of a seed: of 10⁵ shards two would have the same stream. So all words
+    of its Mersenne twister are set to those of numpy's: tests/test_campaign.py shows that they are it.
     """
     sequence = np.random.SeedSequence(seed, spawn_key=key)
     generator = torch.Generator(device)
@@ -161,20 +158,6 @@ def draw(prior, n: int, seed: int, shard: int) -> Tensor:
         return prior.sample((n,))
 
 
-def _names(recipe, theta):
-    """The names of the parameters, if the prior's draws (n, P) are what they should be."""
-    is_table = isinstance(theta, Tensor) and theta.ndim == 2 and len(theta) == _N_TRIAL
-    if not (is_table and theta.is_floating_point() and theta.isfinite().all()):
-        wanted = f"a tensor of shape ({_N_TRIAL}, P) of finite real numbers"
-        raise TypeError(f"prior.sample(({_N_TRIAL},)) must be {wanted}, not {theta!r}")
-    n = theta.shape[1]
-    names = list(getattr(recipe, "parameters", ())) or [f"theta_{i}" for i in range(n)]
-    if len(names) != n or len({*names, "x", "reason"}) != n + 2:
-        wanted = f"{n} different names, none of them x or reason"
-        raise ValueError(f"`parameters` must be {wanted}, not {names}")
-    return names
-
-
 def _simulated(recipe, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Tensor, list]:
     """x (n, N) of these thetas, and n reasons why it is NaN, or None.
 
@@ -187,7 +170,13 @@ def _simulated(recipe, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Ten
         with torch.no_grad():
             # A copy, because what simulate does to it must not change what is stored.
             x = recipe.simulate(part.clone(), stream(theta.device, seed, shard, 1, start, stop))
-        _check(x, part, n_x)
+        if not isinstance(x, Tensor):
+            raise TypeError(f"simulate returned a {type(x).__name__}, not a tensor")
+        found = f"{x.dtype} of shape {tuple(x.shape)} on {x.device}"
+        n = n_x or (x.shape[1] if x.ndim == 2 else "N")  # in a trial nobody knows it yet
+        wanted = f"{part.dtype} of shape ({len(part)}, {n}) on {part.device}"
+        if found != wanted:
+            raise TypeError(f"simulate returned {found}, not {wanted}")
     except Exception as error:
         # Not the simulator's fault, and it might not happen again.
         of_the_machine = isinstance(error, (MemoryError, torch.OutOfMemoryError))
@@ -207,15 +196,3 @@ def _simulated(recipe, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Ten
     finite = x.isfinite().all(dim=1)
     reasons = [None if good else _NOT_FINITE for good in finite.tolist()]
     return torch.where(finite[:, None], x, torch.nan), reasons
-
-
-def _check(x, theta, n_x):
-    """See to it that x (n, N) belongs to theta (n, P); N is not known in a trial."""
-    found = f"a {type(x).__name__}"
-    if isinstance(x, Tensor):
-        found = f"{x.dtype} of shape {tuple(x.shape)} on {x.device}"
-        alike = (x.dtype, x.device, x.shape[:1]) == (theta.dtype, theta.device, theta.shape[:1])
-        if x.ndim == 2 and alike and n_x in (None, x.shape[1]):
-            return
-    wanted = f"{theta.dtype} of shape ({len(theta)}, {n_x or 'N'}) on {theta.device}"
-    raise TypeError(f"simulate returned {found}, not {wanted}")

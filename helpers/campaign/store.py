@@ -1,6 +1,5 @@
 """The files of a campaign: its settings, and shards that are written whole and verified when read."""
 
-import contextlib
 import difflib
 import hashlib
 import json
@@ -19,6 +18,8 @@ import torch
 from torch import Tensor
 
 __all__ = ["CampaignError", "export", "load", "pieces"]
+
+_SHARD = "shards/shard-{:06}.parquet"
 
 
 class CampaignError(RuntimeError):
@@ -61,8 +62,7 @@ def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
 def load(folder) -> tuple[Tensor, Tensor]:
     """Read theta (n, P) and x (n, N) of all simulations that are there and did not fail.
 
-    Raises:
-        CampaignError: if the folder holds no simulation, or a shard is damaged.
+    CampaignError says so if there are none, or a shard is damaged.
     """
     settings = read_settings(folder)
     size = len(shards_there(folder, settings)) * settings["shard"]
@@ -76,13 +76,10 @@ def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> i
 
     Args:
         folder: of the campaign, which need not be complete.
-        out: the folder to make: there after all is written, or not at all.
+        out: the folder to make, where nothing is yet: there after all is written, or not at all.
         format: "parquet", with columns as in the shards, or "torch": files for torch.load, each a
             dictionary of theta (n, P), x (n, N) and the names of the parameters.
         piece: simulations in a file: memory is needed for as many.
-
-    Raises:
-        CampaignError: if the folder holds no campaign, a shard is damaged, or `out` exists.
     """
     names, out, written = read_settings(folder)["parameters"], Path(out), 0
     if format not in ("parquet", "torch"):
@@ -100,7 +97,7 @@ def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> i
                 content = {"theta": theta.clone(), "x": x.clone(), "parameters": names}
                 torch.save(content, path.with_suffix(".pt"))
             else:
-                _write(_table(theta, x, names), path.with_suffix(".parquet"))
+                _write(path.with_suffix(".parquet"), theta, x, names)
             written += len(theta)
         os.replace(unfinished, out)
     return written
@@ -121,15 +118,11 @@ def read_settings(folder) -> dict:
 
 
 def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:
-    """See to it that a folder holds the campaign that is asked for, or none yet.
-
-    The error lists what differs of the settings that are asked for, all or some, and of the others.
-    """
+    """See to it that a folder holds this campaign, or none yet; the error lists what differs."""
     if not Path(folder, "campaign.json").exists():
         foreign = {path.name for path in folder.glob("*")} - {"lock", "recipe.py", "shards"}
         if foreign:
-            which = f"holds no campaign, but other files ({min(foreign)})"
-            raise CampaignError(f"{folder} {which}: name a new folder.")
+            raise CampaignError(f"{folder} holds other files ({min(foreign)}): name a new folder.")
         return
     there, lines = read_settings(folder), []
     for name, here in asked.items():
@@ -151,16 +144,15 @@ def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:
         raise CampaignError(f"{folder} (seen from {socket.gethostname()}) " + "\n  ".join(lines))
 
 
-def shards_there(folder, settings) -> dict[int, Path]:
-    """The files of the shards that are there, by number and in order."""
-    names = {path.name for path in Path(folder, "shards").glob("*")}
+def shards_there(folder, settings) -> list[int]:
+    """Numbers of the shards that have a file, in order."""
     numbers = range(settings["simulations"] // settings["shard"])
-    return {number: path for number in numbers if (path := _path(folder, number)).name in names}
+    return [number for number in numbers if Path(folder, _SHARD.format(number)).exists()]
 
 
 def read_shard(folder, settings, number, columns=None) -> pa.Table:
     """Some columns of a shard, or all, if they are intact and what they should be."""
-    path = _path(folder, number)
+    path = Path(folder, _SHARD.format(number))
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(_schema(settings, number), check_metadata=True):
@@ -175,10 +167,9 @@ def read_shard(folder, settings, number, columns=None) -> pa.Table:
 
 def write_shard(folder, settings, number, theta, x, reasons) -> None:
     """Put a shard into its place: theta (n, P), x (n, N), and n reasons or None."""
-    table = _table(theta, x, settings["parameters"])
-    table = table.append_column("reason", pa.array(reasons, pa.string()))
-    _write(table.cast(_schema(settings, number)), sink := pa.BufferOutputStream())
-    write_whole(_path(folder, number), sink.getvalue())
+    sink, reason = pa.BufferOutputStream(), pa.array(reasons, pa.string())
+    _write(sink, theta, x, settings["parameters"], _schema(settings, number), reason=reason)
+    write_whole(Path(folder, _SHARD.format(number)), sink.getvalue())
 
 
 def write_whole(path, data) -> None:
@@ -196,8 +187,7 @@ def write_whole(path, data) -> None:
             f"file takes {len(data) / 1e6:.3g} MB), then give the same command: what is done is kept."
         ) from error
     finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
+        unfinished.unlink(missing_ok=True)
 
 
 def in_a_line(error) -> str:
@@ -211,10 +201,6 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _path(folder, number):
-    return Path(folder, "shards", f"shard-{number:06}.parquet")
-
-
 def _schema(settings, number):
     kind = pa.from_numpy_dtype(settings["dtype"])
     fields = [(name, kind) for name in settings["parameters"]]
@@ -224,13 +210,11 @@ def _schema(settings, number):
     return pa.schema(fields, {"campaign": settings["id"], "shard": str(number)})
 
 
-def _table(theta, x, names):
+def _write(where, theta, x, names, schema=None, **more):
     columns = dict(zip(names, theta.cpu().numpy().T.copy(), strict=True))
     values = pa.array(x.cpu().numpy().reshape(-1))
-    return pa.table(columns | {"x": pa.FixedSizeListArray.from_arrays(values, x.shape[1])})
-
-
-def _write(table, where):
-    """Write a table with checksums; random numbers have no use for a dictionary or statistics."""
-    without = {"use_dictionary": False, "write_statistics": False}
-    pq.write_table(table, where, compression="zstd", write_page_checksum=True, **without)
+    columns["x"] = pa.FixedSizeListArray.from_arrays(values, x.shape[1])
+    table = pa.table(columns | more)
+    # Random numbers have no use for a dictionary or statistics.
+    options = {"use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
+    pq.write_table(table.cast(schema) if schema else table, where, compression="zstd", **options)
