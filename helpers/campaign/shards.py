@@ -46,9 +46,8 @@ def trial(text: str, folder: str, seed: int, device: str, number: int) -> dict:
             n = theta.shape[1]
             names = [*getattr(recipe, "parameters", ())] or [f"theta_{i}" for i in range(n)]
             if len(names) != n or len({*names, "x", "reason"}) != n + 2:
-                raise ValueError(
-                    f"`parameters` must be {n} different names, none x or reason: {names}"
-                )
+                wanted = f"{n} different names, none of them x or reason"
+                raise ValueError(f"`parameters` must be {wanted}, not {names}")
         except Exception as error:
             raise CampaignError(f"The recipe cannot be used: {in_a_line(error)}.") from error
         tries = (_simulated(recipe, theta.to(device), None, seed, number) for _ in range(2))
