@@ -1,64 +1,18 @@
 """The command line of campaigns: run, status, export."""
 
 import argparse
-import contextlib
 import sys
 from pathlib import Path
 
 from helpers.campaign import CampaignError, export, run, status
 
-__all__ = ["main", "parser"]
-
-_EXAMPLE = """example:
-  python -m helpers.campaign run docs/recipes/dead_time.py lf --simulations 1000000
-  python -m helpers.campaign status lf
-  python -m helpers.campaign export lf lf-tensors --format torch
-"""
-
 
 def main(arguments=None) -> int:
     """Do what is asked; returns 0 if all went well, 1 after an error, 130 after Ctrl-C."""
-    options = vars(parser().parse_args(arguments))
-    try:
-        options.pop("command")(**options)
-    except (CampaignError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped: the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _run(scheduler, **options):
-    with contextlib.ExitStack() as stack:
-        if scheduler is not None:
-            from distributed import Client
-
-            kind = "scheduler_file" if Path(scheduler).is_file() else "address"
-            options["client"] = stack.enter_context(Client(**{kind: scheduler}))
-        print(run(**options))
-
-
-def _status(folder):
-    print(status(folder))
-
-
-def _export(folder, out, **options):
-    written = export(folder, out, **options)
-    found = status(folder)
-    print(
-        f"{written:,} simulations in {out}; left out: {found.failed:,} that failed, "
-        f"{found.simulations - found.done:,} that are not there yet"
-    )
-
-
-def parser() -> argparse.ArgumentParser:
-    """Build the parser of the three commands."""
-    found = argparse.ArgumentParser("python -m helpers.campaign", epilog=_EXAMPLE)
-    found.description = "Large campaigns of simulations that survive a crash: docs/campaigns.md."
-    found.formatter_class = argparse.RawDescriptionHelpFormatter
-    commands = found.add_subparsers(required=True, metavar="{run,status,export}")
+    parser = argparse.ArgumentParser("python -m helpers.campaign")
+    parser.description = "Large campaigns of simulations that survive a crash: docs/campaigns.md."
+    parser.epilog = f"example: {parser.prog} run docs/recipes/dead_time.py lf --simulations 1000000"
+    commands = parser.add_subparsers(required=True, metavar="{run,status,export}")
     make = commands.add_parser("run", help="simulate what is missing")
     make.set_defaults(command=_run)
     make.add_argument("recipe", help="Python file with prior and simulate(theta, generator)")
@@ -70,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--workers", type=int, help="local processes (one for each GPU or core)")
     make.add_argument("--scheduler", help="a Dask scheduler's address, or its file")
     look = commands.add_parser("status", help="how far it is")
-    look.set_defaults(command=_status)
+    look.set_defaults(command=status)
     look.add_argument("folder")
     write = commands.add_parser("export", help="files of equal size, without failed simulations")
     write.set_defaults(command=_export)
@@ -78,7 +32,34 @@ def parser() -> argparse.ArgumentParser:
     write.add_argument("out", help="folder to make")
     write.add_argument("--format", choices=("parquet", "torch"), default="parquet")
     write.add_argument("--piece", type=int, default=1_000_000, help="simulations in a file (10⁶)")
-    return found
+    options = vars(parser.parse_args(arguments))
+    try:
+        print(options.pop("command")(**options))
+    except (CampaignError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(scheduler, **options):
+    if scheduler is None:
+        return run(**options)
+    from distributed import Client
+
+    is_file = Path(scheduler).is_file()
+    with Client(**{"scheduler_file" if is_file else "address": scheduler}) as client:
+        return run(**options, client=client)
+
+
+def _export(folder, out, **options):
+    written, found = export(folder, out, **options), status(folder)
+    left = (
+        f"{found.failed:,} that failed, {found.simulations - found.done:,} that are not there yet"
+    )
+    return f"{written:,} simulations in {out}; left out: {left}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""The files of a campaign: shards in Parquet that are written whole, and verified when read."""
+"""The files of a campaign: its settings, and shards that are written whole and verified when read."""
 
-import contextlib
+import difflib
+import hashlib
+import json
 import os
+import re
 import socket
 import tempfile
 import uuid
@@ -14,22 +17,13 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from helpers.campaign.settings import CampaignError, in_a_line, read_settings
+__all__ = ["CampaignError", "export", "load", "pieces"]
 
-__all__ = [
-    "export",
-    "load",
-    "pieces",
-    "read_shard",
-    "shard_path",
-    "shards_there",
-    "write_shard",
-    "write_whole",
-]
+_SHARD = "shards/shard-{:06}.parquet"
 
-# Numbers as random as these have no use for a dictionary, nor their columns for statistics.
-_PARQUET = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
-_PARQUET["write_page_checksum"] = True
+
+class CampaignError(RuntimeError):
+    """A campaign that cannot go on, and what to do about it."""
 
 
 def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
@@ -47,7 +41,11 @@ def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
     settings = read_settings(folder)
     n, piece = 0, None
     for number in shards_there(folder, settings):
-        parts = _tensors(read_shard(folder, settings, number), settings)
+        table = read_shard(folder, settings, number)
+        good = table.filter(table["reason"].is_null())
+        theta = np.stack([good[name].to_numpy() for name in settings["parameters"]], axis=1)
+        x = good["x"].combine_chunks().flatten().to_numpy().reshape(len(good), -1)
+        parts = torch.from_numpy(theta), torch.from_numpy(x.copy())
         while len(parts[0]):
             if piece is None:
                 piece = [part.new_empty(size, part.shape[1]) for part in parts]
@@ -64,8 +62,7 @@ def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
 def load(folder) -> tuple[Tensor, Tensor]:
     """Read theta (n, P) and x (n, N) of all simulations that are there and did not fail.
 
-    Raises:
-        CampaignError: if the folder holds no simulation, or a shard is damaged.
+    CampaignError says so if there are none, or a shard is damaged.
     """
     settings = read_settings(folder)
     size = len(shards_there(folder, settings)) * settings["shard"]
@@ -75,20 +72,14 @@ def load(folder) -> tuple[Tensor, Tensor]:
 
 
 def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> int:
-    """Write a campaign, without the failed simulations, as files of equal size into a new folder.
+    """Write a campaign, without the failed simulations, as files of equal size; returns how many.
 
     Args:
         folder: of the campaign, which need not be complete.
-        out: the folder to make: there after all is written, or not at all.
+        out: the folder to make, where nothing is yet: there after all is written, or not at all.
         format: "parquet", with columns as in the shards, or "torch": files for torch.load, each a
             dictionary of theta (n, P), x (n, N) and the names of the parameters.
         piece: simulations in a file: memory is needed for as many.
-
-    Returns:
-        How many simulations were written.
-
-    Raises:
-        CampaignError: if the folder holds no campaign, a shard is damaged, or `out` exists.
     """
     names, out, written = read_settings(folder)["parameters"], Path(out), 0
     if format not in ("parquet", "torch"):
@@ -106,27 +97,62 @@ def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> i
                 content = {"theta": theta.clone(), "x": x.clone(), "parameters": names}
                 torch.save(content, path.with_suffix(".pt"))
             else:
-                pq.write_table(_table(theta, x, names), path.with_suffix(".parquet"), **_PARQUET)
+                _write(path.with_suffix(".parquet"), theta, x, names)
             written += len(theta)
         os.replace(unfinished, out)
     return written
 
 
-def shard_path(folder, number) -> Path:
-    """Where a shard is, once it is."""
-    return Path(folder, "shards", f"shard-{number:06}.parquet")
+def read_settings(folder) -> dict:
+    """The settings of the campaign in this folder."""
+    path = Path(folder, "campaign.json")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise CampaignError(f"{folder} holds no campaign: `run` begins one.") from None
+    except ValueError as error:
+        raise CampaignError(
+            f"{path} is damaged: {in_a_line(error)}. Remove this file, and give the campaign's `run` "
+            "command with the same recipe and settings: with others it simulates all shards anew."
+        ) from error
+
+
+def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:
+    """See to it that a folder holds this campaign, or none yet; the error lists what differs."""
+    if not Path(folder, "campaign.json").exists():
+        foreign = {path.name for path in folder.glob("*")} - {"lock", "recipe.py", "shards"}
+        if foreign:
+            raise CampaignError(f"{folder} holds other files ({min(foreign)}): name a new folder.")
+        return
+    there, lines = read_settings(folder), []
+    for name, here in asked.items():
+        was = there.get(name)
+        if not isinstance(here, dict):
+            here, was = {"": here}, {"": was}
+        for key in sorted({*here, *was}):
+            if here.get(key) != was.get(key):
+                label = f"{name} {key}".strip()
+                lines.append(f"{label}: {was.get(key)} there, {here.get(key)} here")
+    if there["recipe"] != digest(recipe):
+        before = Path(folder, "recipe.py").read_text(encoding="utf-8").splitlines()
+        names = "recipe there", "recipe here"
+        lines += difflib.unified_diff(before, recipe.splitlines(), *names, lineterm="")
+    if simulations < (n := there["simulations"]):
+        lines.append(f"simulations: {n} there, {simulations} here; a campaign can only grow")
+    if lines:
+        lines.insert(0, "holds a campaign with other settings; take these, or a new folder")
+        raise CampaignError(f"{folder} (seen from {socket.gethostname()}) " + "\n  ".join(lines))
 
 
 def shards_there(folder, settings) -> list[int]:
     """Numbers of the shards that have a file, in order."""
-    names = {path.name for path in Path(folder, "shards").glob("*")}
-    n_shards = settings["simulations"] // settings["shard"]
-    return [number for number in range(n_shards) if shard_path(folder, number).name in names]
+    numbers = range(settings["simulations"] // settings["shard"])
+    return [number for number in numbers if Path(folder, _SHARD.format(number)).exists()]
 
 
 def read_shard(folder, settings, number, columns=None) -> pa.Table:
     """Some columns of a shard, or all, if they are intact and what they should be."""
-    path = shard_path(folder, number)
+    path = Path(folder, _SHARD.format(number))
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(_schema(settings, number), check_metadata=True):
@@ -135,18 +161,15 @@ def read_shard(folder, settings, number, columns=None) -> pa.Table:
                 raise ValueError(f"it has {n} rows, not {settings['shard']}")
             return file.read(columns)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise CampaignError(
-            f"{path} is damaged: {in_a_line(error)}. The campaign's `run` command simulates it anew."
-        ) from error
+        why = f"is damaged: {in_a_line(error)}. The campaign's `run` command simulates it anew."
+        raise CampaignError(f"{path} {why}") from error
 
 
 def write_shard(folder, settings, number, theta, x, reasons) -> None:
     """Put a shard into its place: theta (n, P), x (n, N), and n reasons or None."""
-    table = _table(theta, x, settings["parameters"])
-    table = table.append_column("reason", pa.array(reasons, pa.string()))
-    sink = pa.BufferOutputStream()
-    pq.write_table(table.cast(_schema(settings, number)), sink, **_PARQUET)
-    write_whole(shard_path(folder, number), sink.getvalue())
+    sink, reason = pa.BufferOutputStream(), pa.array(reasons, pa.string())
+    _write(sink, theta, x, settings["parameters"], _schema(settings, number), reason=reason)
+    write_whole(Path(folder, _SHARD.format(number)), sink.getvalue())
 
 
 def write_whole(path, data) -> None:
@@ -164,29 +187,34 @@ def write_whole(path, data) -> None:
             f"file takes {len(data) / 1e6:.3g} MB), then give the same command: what is done is kept."
         ) from error
     finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
+        unfinished.unlink(missing_ok=True)
+
+
+def in_a_line(error) -> str:
+    """An error in one line, the same in every process."""
+    line = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+    return re.sub(r"0x[0-9a-f]+", "0x…", line).rstrip(": .")
+
+
+def digest(text: str) -> str:
+    """The first 16 hexadecimal digits of a text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _schema(settings, number):
     kind = pa.from_numpy_dtype(settings["dtype"])
+    fields = [(name, kind) for name in settings["parameters"]]
     # Parquet calls what a list holds element, whatever it was called before.
-    x = pa.list_(pa.field("element", kind), settings["size of x"])
-    return pa.schema(
-        [*((name, kind) for name in settings["parameters"]), ("x", x), ("reason", pa.string())],
-        {"campaign": settings["id"], "shard": str(number)},
-    )
+    fields.append(("x", pa.list_(pa.field("element", kind), settings["size of x"])))
+    fields.append(("reason", pa.string()))
+    return pa.schema(fields, {"campaign": settings["id"], "shard": str(number)})
 
 
-def _table(theta, x, names):
+def _write(where, theta, x, names, schema=None, **more):
     columns = dict(zip(names, theta.cpu().numpy().T.copy(), strict=True))
     values = pa.array(x.cpu().numpy().reshape(-1))
-    return pa.table(columns | {"x": pa.FixedSizeListArray.from_arrays(values, x.shape[1])})
-
-
-def _tensors(table, settings):
-    """theta (n, P) and x (n, N) of the rows of a table that did not fail."""
-    good = table.filter(table["reason"].is_null())
-    theta = np.stack([good[name].to_numpy() for name in settings["parameters"]], axis=1)
-    x = good["x"].combine_chunks().flatten().to_numpy().reshape(len(good), -1)
-    return torch.from_numpy(theta), torch.from_numpy(x.copy())
+    columns["x"] = pa.FixedSizeListArray.from_arrays(values, x.shape[1])
+    table = pa.table(columns | more)
+    # Random numbers have no use for a dictionary or statistics.
+    options = {"use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
+    pq.write_table(table.cast(schema) if schema else table, where, compression="zstd", **options)
