@@ -672,6 +672,23 @@ def test_a_second_interrupt_ends_at_once(start_to_end, monkeypatch):
     assert passed == [0, 1]
 
 
+def test_an_interrupt_stops_a_cluster_that_stays(run, client, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLEEP", "0.05")
+    pressing = threading.Thread(
+        target=lambda: (
+            wait_for(lambda: shards_of(tmp_path / "made")),
+            os.kill(os.getpid(), signal.SIGINT),
+        )
+    )
+    pressing.start()
+    with pytest.raises(KeyboardInterrupt) as kept:
+        run(text=SLEEPY, simulations=4000)
+    assert kept.value.__traceback__
+    pressing.join()
+    wait_for(lambda: not any(client.processing().values()))
+    assert len(shards_of(tmp_path / "made")) < 50
+
+
 def test_in_a_thread_that_may_have_no_signals(run):
     found = []
     thread = threading.Thread(target=lambda: found.append(run().done))

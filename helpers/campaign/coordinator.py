@@ -207,7 +207,8 @@ def _results(client, done, numbers, window, function, *arguments):
         gone = "The scheduler of the cluster is gone. Start one, then give the same command."
         raise CampaignError(gone) from None
     finally:
-        running.clear()  # or the cluster works on for whoever keeps the exception, as notebooks do
+        for future in running:
+            future.release()  # or the cluster of a notebook would work on after Ctrl-C
 
 
 @contextlib.contextmanager
