@@ -45,8 +45,7 @@ def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
 
     Args:
         path: a folder with the subfolders Training, Validation, Burster_Test and Unclass.
-        fetch: whether to use the network. Without it, the set is read where it already lies whole,
-            in a folder that is named or in the cache.
+        fetch: whether to use the network, if the cache is not whole and no folder is named.
 
     Returns:
         One row per measurement: `system` and `type` as the file spells them, `mjd` [days],
@@ -54,8 +53,7 @@ def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
         and `file`.
 
     Raises:
-        DataError: if files are missing, changed or unreadable, or cannot be fetched, or must not
-            be; the message says what to do.
+        DataError: if files are missing or changed, and cannot or must not be fetched.
     """
     cache = pooch.create(pooch.os_cache("ml-xray-spectral-timing") / "asm", URL)
     cache.load_registry(io.BytesIO(read_file("asm_registry.txt")))
@@ -101,9 +99,8 @@ def _fetch(cache, names):
         for name in tqdm(names, desc="RXTE/ASM", unit="file"):
             cache.fetch(name, downloader=pooch.HTTPDownloader(timeout=30))
     except (OSError, ValueError) as error:  # no network, a broken server, a full or read-only disk
-        n_files = len(cache.registry)
-        have = f"{n_files - len(_faults(cache.path, cache.registry))} of {n_files}"
-        problem = f"could not be fetched ({error}); {have} are in {cache.path}."
-        raise DataError(URL + name, problem, _REMEDY) from error
+        n_here = len(cache.registry) - len(_faults(cache.path, cache.registry))
+        have = f"{n_here} of {len(cache.registry)} are in {cache.path}"
+        raise DataError(URL + name, f"could not be fetched ({error}); {have}.", _REMEDY) from error
     finally:
         logger.setLevel(level)

@@ -44,10 +44,6 @@ __all__ = [
 
 FOLDER = Path(__file__).resolve().parents[1] / "data"
 
-_OBSERVATIONS = ("rxte", "nicer", "first")
-_SPECTRA = ("nicer_maxi_j1820", "ixpe_swift_j1727")
-_RESPONSES = ("nicer", "ixpe", "rxte_pca", "nustar_fpma", "xmm_pn", "swift_xrt")
-
 _WORDS = (
     *("obs_id", "source_id", "outburst_id", "filed_under", "instrument", "label_trust", "outlier"),
     *("state", "state_label", "object", "object_label", "outburst_kind", "qpo_type"),
@@ -55,7 +51,7 @@ _WORDS = (
 # The columns of either table that hold no floats.
 _OTHER_TYPES = {"n_det": int, "qpo_det": bool, **dict.fromkeys(_WORDS, str)}
 
-# What stingray installs of events and light curves: the file, its SHA-256, and what the events are.
+# What stingray installs of events and light curves: the file, and its SHA-256.
 _FILES = {
     "chandra_m82": "tests/data/chandra_test.fits",
     "rxte_4u1636": "tests/data/xte_test.evt.gz",
@@ -70,12 +66,6 @@ _SHA256 = {
     "erosita": "1c7f44af48aff9d0fcda45b0250df6414bf23bde38420e365bd5f78831d1f924",
     "sample": "49d92cf74b41447b5fd3a7421bd32d0a7635a31a35b28bc169a202832331c9ff",
 }
-_EVENTS = {
-    "chandra_m82": "Galaxy M82, Chandra ACIS, ObsID 10027, 2008-10-04",
-    "rxte_4u1636": "Neutron star 4U 1636-53, RXTE PCA, ObsID 93087-01-02-11, 2008-01-13, thinned",
-    "rxte_m82": "Galaxy M82, RXTE PCA, Good Xenon, 2009-12-18, mostly background",
-}
-_LIGHT_CURVES = ("erosita", "sample")
 
 _REPAIR = "Restore it with `git checkout data`, or rebuild it with `make data`."
 _REINSTALL = (
@@ -92,9 +82,6 @@ _opened = None  # what was written down when this process opened the test set
 
 class DataError(ValueError):
     """A data file cannot be used: which one, what is wrong, and what to do about it."""
-
-    def __init__(self, file, problem, remedy):
-        super().__init__(file, problem, remedy)  # all: else it could not travel between processes
 
     def __str__(self):
         return "{}: {} {}".format(*self.args)
@@ -128,7 +115,7 @@ def load_observations(name: str) -> "DataFrame":
         >>> len(table), table.attrs["units"]["rate"], table.attrs["meaning"]["kt_in"]
         (300, '1/s', 'inner temperature of the fitted disc')
     """
-    _choose(name, _OBSERVATIONS, "table of observations")
+    _choose(name, ("rxte", "nicer", "first"), "table of observations")
     return _read_table(f"observations_{name}.csv", "observations")
 
 
@@ -213,7 +200,7 @@ def load_spectrum(name: str) -> SimpleNamespace:
         >>> spectrum.source, round(spectrum.counts.sum() / spectrum.exposure)
         ('MAXI J1820+070', 16187)
     """
-    _choose(name, _SPECTRA, "spectrum")
+    _choose(name, ("nicer_maxi_j1820", "ixpe_swift_j1727"), "spectrum")
     return SimpleNamespace(name=name, **_read_arrays(f"spectrum_{name}.npz"))
 
 
@@ -239,7 +226,8 @@ def load_response(name: str) -> "Response":
         >>> response.redistribution.shape
         torch.Size([300, 129])
     """
-    _choose(name, _RESPONSES, "response")
+    names = ("nicer", "ixpe", "rxte_pca", "nustar_fpma", "xmm_pn", "swift_xrt")
+    _choose(name, names, "response")
     import torch
 
     from helpers.spectra import Response
@@ -252,17 +240,17 @@ def load_events(name: str) -> "EventList":
     """Times, energies and more of single X-ray photons, from the test data that stingray installs.
 
     They are sorted by `time`, in seconds after `mjdref`; `gti` holds the good time intervals [s],
-    `energy` is in keV, and `notes` says what it is.
+    and `energy` is in keV.
 
-    - ``"chandra_m82"``: Chandra ACIS, the galaxy M82 (ObsID 10027): 4612 events in 945 s, with `x`
-      and `y` on the sky [pixels of 0.492 arcsec] and `grade`. Times count whole frames of `dt` =
-      0.44104 s. `t_start`, `t_stop` and the header's EXPOSURE are those of the whole observation,
-      of which this is a piece: for a rate divide by the good time.
-    - ``"rxte_4u1636"``: RXTE PCA, the neutron star 4U 1636-53 (ObsID 93087-01-02-11), PCU 2 and 4.
-      The file keeps 1000 events of 1229 s: a PCA sees hundreds in one second, so it was thinned,
-      and neither its rate nor its dead time can be used.
-    - ``"rxte_m82"``: RXTE PCA, M82 again, in Good Xenon mode (every event, 1 microsecond), PCU 2:
-      3518 events of 102 s. The PCA has no image, and most of these are background.
+    - ``"chandra_m82"``: Chandra ACIS, the galaxy M82 (ObsID 10027, 2008-10-04): 4612 events in
+      945 s, with `x` and `y` on the sky [pixels of 0.492 arcsec] and `grade`. Times count whole
+      frames of `dt` = 0.44104 s. `t_start`, `t_stop` and the header's EXPOSURE are those of the
+      whole observation, of which this is a piece: for a rate divide by the good time.
+    - ``"rxte_4u1636"``: RXTE PCA, the neutron star 4U 1636-53 (ObsID 93087-01-02-11, 2008-01-13),
+      PCU 2 and 4. The file keeps 1000 events of 1229 s: a PCA sees hundreds in one second, so it
+      was thinned, and neither its rate nor its dead time can be used.
+    - ``"rxte_m82"``: RXTE PCA, M82 again (2009-12-18), in Good Xenon mode (every event, 1 µs),
+      PCU 2: 3518 events of 102 s. The PCA has no image, and most of these are background.
 
     `detector_id` is the PCU of RXTE events. Their energies follow from the PCA's channels and the
     nominal table for epoch and PCU that stingray holds; they are good to a few per cent. Some RXTE
@@ -276,7 +264,7 @@ def load_events(name: str) -> "EventList":
         >>> len(events.time), sorted(set(events.grade.tolist()))
         (4612, [0, 2, 3, 4, 6])
     """
-    path = _stingray_file(_choose(name, _EVENTS, "event list"))
+    path = _stingray_file(name, ("chandra_m82", "rxte_4u1636", "rxte_m82"), "event list")
 
     from stingray import EventList
     from stingray.mission_support.rxte import pca_calibration_func
@@ -286,7 +274,6 @@ def load_events(name: str) -> "EventList":
         # stingray leaves its files open, which Python would report
         warnings.simplefilter("ignore", ResourceWarning)
         events = EventList.read(str(path), fmt="hea", additional_columns=columns)
-    events.notes = _EVENTS[name]
     events.mjdref = float(events.mjdref)
     events.gti = _native(events.gti)
     if events.mission == "xte":
@@ -303,11 +290,12 @@ def load_light_curve(name: str) -> "DataFrame":
 
     - ``"erosita"``: one source in the eROSITA field 300007 in November 2019; the file gives no
       name. One row for each of the 24 bins of 100 s, of 3740, in which the source was in view at
-      all. Columns, with k = 1, 2, 3 for the bands 0.2-5, 0.2-2.3 and 2.3-5 keV: `time` [s] (middle
-      of the bin), `width` [s], `counts_k`, `background_k` (counts expected in the source region)
-      and `exposure_k` [s] (what the bin is worth after vignetting). Beware of rates from bins with
-      hardly any exposure: 17 bins have more than 10 s in band 1. And bands 2 and 3 do not add up to
-      band 1 (2653 counts against 2688), so the file cannot have counted the same events.
+      all. Columns, with k = 1, 2, 3 for the bands 0.2-5, 0.2-2.3 and 2.3-5 keV: `time` [s after
+      MJD 51543.875] (middle of the bin), `width` [s], `counts_k`, `background_k` (counts expected
+      in the source region) and `exposure_k` [s] (what the bin is worth after vignetting). Beware of
+      rates from bins with hardly any exposure: 17 bins have more than 10 s in band 1. And bands 2
+      and 3 do not add up to band 1 (2653 counts against 2688), so the file cannot have counted the
+      same events.
     - ``"sample"``: `time` [s] and `rate` [1/s] of 22143 bins of 0.125 s without a gap. The file
       says nothing about source or telescope. Two things can be read from it: rate x 0.125 s x 5 is
       an integer, as for an average over five detectors, and the time stamps, if they were seconds
@@ -325,7 +313,7 @@ def load_light_curve(name: str) -> "DataFrame":
     """
     import pandas as pd
 
-    path = _stingray_file(_choose(name, _LIGHT_CURVES, "light curve"))
+    path = _stingray_file(name, ("erosita", "sample"), "light curve")
     if name == "erosita":
         return _read_erosita(path)
     table = pd.DataFrame(np.loadtxt(path), columns=["time", "rate"])
@@ -479,7 +467,6 @@ def _choose(name, names, kind):
     if name not in list(names):
         remedy = f"Choose from: {', '.join(names)}."
         raise DataError(repr(name), f"there is no such {kind}.", remedy)
-    return name
 
 
 def _read_table(file, kind):
@@ -512,8 +499,9 @@ def _native(values):
     return np.asarray(values).astype(types.get(values.dtype.kind, values.dtype))
 
 
-def _stingray_file(name):
+def _stingray_file(name, names, kind):
     """The path of a file that stingray installs, found without importing stingray, and verified."""
+    _choose(name, names, kind)
     found = find_spec("stingray")
     if found is None:
         raise DataError("stingray", "the package is not installed.", "pip install stingray")
@@ -528,17 +516,16 @@ def _read_erosita(path):
 
     names = ("TIME", "TIMEDEL", "COUNTS", "BACK_COUNTS", "BACKRATIO", "FRACEXP")
     with fits.open(path) as hdus:
-        header, rows = hdus["RATE"].header, hdus["RATE"].data
+        rows = hdus["RATE"].data
         in_view = (rows["FRACEXP"] > 0).all(axis=1)  # elsewhere the other columns hold no numbers
         time, width, counts, background, ratio, share = (_native(rows[k][in_view]) for k in names)
     table, units = pd.DataFrame({"time": time, "width": width}), {"time": "s", "width": "s"}
-    bands = {k: (float(header[f"E_MIN{k}"]), float(header[f"E_MAX{k}"])) for k in (1, 2, 3)}
-    for k in bands:
+    for k in (1, 2, 3):
         table[f"counts_{k}"] = counts[:, k - 1]
         table[f"background_{k}"] = background[:, k - 1] * ratio
         table[f"exposure_{k}"] = share[:, k - 1] * width
         units |= {f"counts_{k}": "counts", f"background_{k}": "counts", f"exposure_{k}": "s"}
-    table.attrs.update(units=units, bands_keV=bands, mjdref=float(header["MJDREF"]))
+    table.attrs["units"] = units
     return table
 
 

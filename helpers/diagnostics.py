@@ -99,24 +99,18 @@ def uniform_band(n: int, levels: Tensor, probability: float = 0.99) -> tuple[Ten
         >>> low, high
         (tensor([0.3700], dtype=torch.float64), tensor([0.6300], dtype=torch.float64))
     """
-    levels = levels.double().cpu().numpy()
-    bounds = stats.binom.interval(probability, n, levels)
+    bounds = stats.binom.interval(probability, n, levels.double().cpu().numpy())
     return tuple(torch.as_tensor(bound / n) for bound in bounds)
 
 
 class Calibration(NamedTuple):
     """What `calibration` finds, for each of P parameters or for all of them."""
 
-    bias: Tensor
-    """(P,) mean of (posterior mean - truth)/(posterior standard deviation): 0 if there is none."""
-    bias_error: Tensor
-    """(P,) its standard error."""
-    scatter: Tensor
-    """(P,) standard deviation of the same: 1 for normal posteriors, above it if they are too narrow."""
-    sbc_p: Tensor
-    """(P,) p-value of the ranks being uniform, after Kolmogorov and Smirnov."""
-    tarp_p: float
-    """The same of `coverage`, from random points in the box."""
+    bias: Tensor  # (P,) mean of (posterior mean - truth)/(posterior standard deviation): 0 if none
+    bias_error: Tensor  # (P,) its standard error
+    scatter: Tensor  # (P,) standard deviation of the same: 1 if normal, above it if too narrow
+    sbc_p: Tensor  # (P,) p-value of the ranks being uniform, after Kolmogorov and Smirnov
+    tarp_p: float  # the same of `coverage`, from random points in the box
 
 
 def calibration(
@@ -242,10 +236,9 @@ def misspecification_p(features: Tensor, known: Tensor, generator: torch.Generat
         True
     """
     mean, scale = known.mean(dim=0), known.std(dim=0).clamp(min=1e-12)
+    features, known = ((t - mean) / scale for t in (features, known))
     with seeded(generator):
-        p, _ = calc_misspecification_mmd(
-            (features - mean) / scale, (known - mean) / scale, n_shuffle=500
-        )
+        p, _ = calc_misspecification_mmd(features, known, n_shuffle=500)
     return float(p)
 
 
@@ -259,7 +252,7 @@ def importance_sample(
     """Draws (n, P) and weights (n,) that make a neural posterior exact, where a likelihood exists.
 
     w ∝ L(θ) p(θ)/q(θ|x), with a uniform prior. The weights sum to one; 1/Σ w² is the number of draws
-    that they are worth.
+    that they are worth. Lesson 16 refines the posterior of a power law with it.
 
     Reference: Dax et al. 2023, arXiv:2210.05686; Barret & Dupourqué 2026, arXiv:2512.16709, for X-ray
     spectra.
@@ -273,9 +266,6 @@ def importance_sample(
     Raises:
         TooFewError: if the draws are worth fewer than 100: the network's posterior is not where the
             likelihood is. It carries draws and weights.
-
-    Example:
-        See lesson 16, where a posterior of a power law is refined.
     """
     draws = posterior.sample(n, x, generator=generator)
     log_weights = log_likelihood(draws) - posterior.log_prob(draws[None], x[None])[0]

@@ -78,14 +78,14 @@ def light_curve_features(time, rate, error):
     - stetson_j: mean of sgn(p) √|p|, p = δ² - 1, δ = √(n/(n-1)) (x - weighted mean) / σ
     - stetson_k: mean |δ| / √(mean δ²)
 
-    The paper has two more, QSO and non_QSO: fits of the damped random walk of an optical quasar,
-    with parameters set by its magnitude (Butler & Bloom 2011, AJ 141, 93). Neither magnitude nor a
-    time scale of years exists for seconds of X-rays, so they are left out.
+    The paper has two more, QSO and non_QSO, fits of the damped random walk of an optical quasar
+    (Butler & Bloom 2011, AJ 141, 93). Neither its magnitude nor its time scale of years exists for
+    seconds of X-rays.
 
-    Conventions are those of the `light-curve` package. cesium gives other numbers: buffer range
-    within 0.2 amplitude, stetson_k larger by 1/0.798 = 1.25, a robust mean in the
-    Stetson indices, std and skew with n. Never mix libraries between training and use. Percentiles
-    interpolate between (i - 1/2)/n, as that package does (numpy's "hazen").
+    Conventions are those of the `light-curve` package, percentiles too: they interpolate between
+    (i - 1/2)/n (numpy's "hazen"). cesium gives other numbers: buffer range within 0.2 amplitude,
+    stetson_k larger by 1/0.798 = 1.25, a robust mean in the Stetson indices, std and skew with n.
+    Never mix libraries between training and use.
 
     What divides by a median at or below zero, or by a spread of zero, is NaN.
 
@@ -128,9 +128,8 @@ def light_curve_features(time, rate, error):
     try:
         error = np.broadcast_to(error, rate.shape)
     except ValueError:
-        raise ValueError(
-            f"error of shape {error.shape} does not broadcast to rate of shape {rate.shape}."
-        ) from None
+        shapes = f"error {error.shape} does not broadcast to rate {rate.shape}"
+        raise ValueError(f"{shapes}: give one for all or one for each.") from None
 
     shares = np.array([90, 20, 35, 50, 65, 80])
     low, high = np.percentile(rate, [50 - shares / 2, 50 + shares / 2], axis=-1, method="hazen")

@@ -132,8 +132,7 @@ def train(
     if not torch.isfinite(x).all():
         raise ValueError("x holds NaN or infinity: fill the gaps before you train.")
     counts = torch.bincount(y)
-    if not (counts > 0).all():
-        absent = torch.nonzero(counts == 0).flatten().tolist()
+    if absent := torch.nonzero(counts == 0).flatten().tolist():
         raise ValueError(f"y has no sample of class {absent}: number the classes from 0.")
     weight = (len(y) / (len(counts) * counts)).to(x)
     loss_of = nn.CrossEntropyLoss(weight=weight if balanced else None)
@@ -190,10 +189,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         x, generator = self._tensor(x), torch.Generator().manual_seed(self.seed)
         network = self.make(x.shape[1], len(self.classes_), generator=generator)
         self.network_ = network.to(self.device)
-        train(
-            self.network_, x, torch.as_tensor(y, device=self.device),
-            generator=generator, **(self.training or {}),
-        )  # fmt: skip
+        y = torch.as_tensor(y, device=self.device)
+        train(self.network_, x, y, generator=generator, **(self.training or {}))
         return self
 
     def predict_proba(self, x):

@@ -1,7 +1,8 @@
 """The look of the course's figures, and the plots that the field draws again and again.
 
 Plot functions take first the axes that they draw on, and return them. Colours are safe for the
-colour-blind (Okabe & Ito 2008), and never colour alone tells two things apart.
+colour-blind (Okabe & Ito 2008), and never colour alone tells two things apart. What is missing, or
+not above zero on a logarithmic axis, cannot be drawn: legends and notes tell how many points are.
 """
 
 import base64
@@ -30,7 +31,6 @@ __all__ = [
     "mark_guess",
     "pair_plot",
     "power_colour_wheel",
-    "power_spectra",
     "rank_histograms",
     "show",
     "sketch_outburst",
@@ -90,9 +90,7 @@ def show(figure, alt, *, colours=None):
         ValueError: if the text is missing.
     """
     if not isinstance(alt, str) or not alt.strip():
-        raise ValueError(
-            "show(figure, alt): say in one sentence what is to be seen in this figure."
-        )
+        raise ValueError("show(figure, alt): say in one sentence what is to be seen in it.")
     figure = getattr(figure, "figure", figure)
     png = io.BytesIO()
     figure.savefig(png, format="png")
@@ -108,8 +106,7 @@ def mark_guess(ax, guess, axis="x"):
     """Draw the reader's guess as a dashed line across the axes; nothing unless it is a number."""
     if isinstance(guess, (int, float)):
         line = ax.axvline if axis == "x" else ax.axhline
-        look = {"color": "black", "linestyle": "--", "linewidth": 1}
-        line(float(guess), **look, label=f"your guess: {guess:g}")
+        line(float(guess), color="black", ls="--", lw=1, label=f"your guess: {guess:g}")
         ax.legend()
     return ax
 
@@ -139,8 +136,7 @@ def steps(ax, edges, values, errors=None, **style):
 def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
     """Draw a hardness-intensity diagram: net rate of one detector over a colour, both logarithmic.
 
-    A pointing whose colour is missing or whose rate is not above zero cannot be drawn; the legend
-    tells how many of each state are. Bands differ between telescopes: name them on the axes.
+    Bands differ between telescopes: name them on the axes.
 
     Args:
         table: rows of one telescope's table of observations, with `rate` [1/s], `n_det`,
@@ -187,8 +183,7 @@ def distributions(ax, table, column, *, ranges=None, logarithmic=False):
     """Draw how a feature is distributed in each state, black holes above a line, neutron stars below.
 
     Halves of seaborn's violins, filled and hatched, each scaled to its own maximum, so that the few
-    are seen beside the many; the numbers on the right tell how many are drawn. Values that are
-    missing, or not above zero on a logarithmic axis, cannot be. Grey boxes are published ranges.
+    are seen beside the many. Grey boxes are published ranges.
 
     Args:
         table: rows of observations, with `state_label` and `object_label`.
@@ -300,8 +295,7 @@ def heat_map(ax, matrix, groups=None, *, limits=(-1, 1), fontsize=8):
 def pair_plot(table, columns, logarithmic=()):
     """Draw every feature over every other, by state below the diagonal and by object above it.
 
-    It is seaborn's `PairGrid`, with histograms by state on the diagonal. Points that lack one of the
-    two values, or its logarithm, are not drawn. Axes show the middle 99.6 per cent.
+    It is seaborn's `PairGrid`, by state on the diagonal. Axes show the middle 99.6 per cent.
 
     Args:
         table: rows of observations, with `state_label` and `object_label`.
@@ -364,8 +358,7 @@ def pair_plot(table, columns, logarithmic=()):
 def power_colour_wheel(ax, table, sectors, centre):
     """Draw power colours on the wheel of Heil et al.: PC2 over PC1, with the hues of the states.
 
-    The hue, the angle about the centre, runs clockwise through the shaded sectors from LHS to HSS. A
-    pointing that lacks a power colour cannot be drawn; the legend tells how many of each state are.
+    The hue, the angle about the centre, runs clockwise through the shaded sectors from LHS to HSS.
     Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339, Section 3.
 
     Args:
@@ -407,50 +400,6 @@ def power_colour_wheel(ax, table, sectors, centre):
     ax.set(xlabel="PC1: variance 0.25–2 Hz / 1/256–1/32 Hz")
     ax.set(ylabel="PC2: variance 1/32–0.25 Hz / 2–16 Hz")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return ax
-
-
-def power_spectra(ax, frequency, power, errors=None):
-    """Draw power spectra as frequency times power, f P(f), both axes logarithmic.
-
-    Equal areas under f P(f) over log f are equal variances. Bins that are not above zero, as noise
-    subtraction leaves them, have no logarithm; the legend tells how many.
-
-    Args:
-        frequency: (n_bins,) middles of the bins, increasing, Hz.
-        power: {name: (n_bins,)}, (rms/mean)²/Hz.
-        errors: {name: (n_bins,)} one standard deviation each, or None.
-
-    Raises:
-        ValueError: if frequencies are not above zero and increasing, or a length does not fit.
-
-    Example:
-        >>> ax = plt.Figure().add_subplot()
-        >>> ax = power_spectra(ax, [0.1, 1.0, 10.0], {"hard": [0.1, 0.05, 0.001]})
-        >>> ax.get_ylabel()
-        'frequency × power ((rms/mean)²)'
-    """
-    frequency = np.asarray(frequency, dtype=float)
-    if frequency.ndim != 1 or len(frequency) < 2:
-        raise ValueError("frequency must be one row of two bins or more.")
-    if not (frequency[0] > 0 and (np.diff(frequency) > 0).all()):
-        raise ValueError("frequency must be above zero and increasing: leave out the zeroth bin.")
-    middle = np.sqrt(frequency[1:] * frequency[:-1])
-    edges = [frequency[0] ** 2 / middle[0], *middle, frequency[-1] ** 2 / middle[-1]]
-    ax.set(xscale="log", yscale="log")
-    for number, (name, values) in enumerate(power.items()):
-        if np.shape(values) != frequency.shape:
-            raise ValueError(
-                f"power {name} must be {frequency.shape}, as frequency is, not {np.shape(values)}."
-            )
-        drawn = _have_logarithms(frequency, np.asarray(values, dtype=float))
-        lost = f" ({(~drawn).sum()} of {len(drawn)} bins not above 0)" if not drawn.all() else ""
-        height = np.where(drawn, frequency, np.nan) * values
-        bars = frequency * errors[name] if name in (errors or {}) else None
-        look = {"color": f"C{number}", "linestyle": line_style(number)}
-        steps(ax, edges, height, bars, **look, label=f"{name}{lost}")
-    ax.set(xlabel="frequency (Hz)", ylabel="frequency × power ((rms/mean)²)")
-    ax.legend()
     return ax
 
 
@@ -657,10 +606,10 @@ def _points(ax, x, y, labels, alpha=1.0):
     labels = labels.astype(object).where(labels.notna(), "no label")
     for name, (colour, marker) in _looks(labels).items():
         own = (labels == name).to_numpy()
-        number, total = (own & drawn).sum(), own.sum()
+        at = own & drawn
+        number, total = at.sum(), own.sum()
         look = {"color": colour, "markerfacecolor": "none", "markersize": 4, "alpha": alpha}
         count = f"{name} ({number})" if number == total else f"{name} ({number} of {total})"
-        at = own & drawn
         ax.plot(x[at], y[at], marker, **look, markeredgewidth=0.9, label=count)
 
 
@@ -695,8 +644,6 @@ def _shares(values):
     several = _arrays(values)
     for label, v in several.items():
         if v.ndim != 1 or len(v) == 0 or not ((v >= 0) & (v <= 1)).all():
-            raise ValueError(
-                f"{label or 'values'} must be (n,) numbers from 0 to 1, not of shape {v.shape}"
-                + (f" and up to {v.max():g}." if v.size else ".")
-            )
+            name = label or "values"
+            raise ValueError(f"{name} must be (n,) numbers from 0 to 1; their shape is {v.shape}.")
     return several

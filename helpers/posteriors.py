@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,29 +72,26 @@ class BoxPosterior:
     def sample(self, n: int, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """(n, ..., P) draws for data x (..., *shape), each inside the box."""
         data = self._flat(x)
-        shares = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
+        numbers = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
         parts = data.split(max(1, _DRAWS // n))
         with seeded(generator), torch.no_grad():
-            draws = torch.cat(
-                [
-                    torch.cat([e.sample(m, part) for part in parts], dim=1)
-                    for e, m in zip(self._estimators, shares, strict=True)
-                ]
-            )
+            of_each = [
+                torch.cat([e.sample(m, part) for part in parts], dim=1)
+                for e, m in zip(self._estimators, numbers, strict=True)
+            ]
         # Rounding must put none on an edge, where the density of its logit ends.
-        draws = self.low + (self.high - self.low) * torch.sigmoid(draws).clamp(_EDGE, 1 - _EDGE)
+        shares = torch.sigmoid(torch.cat(of_each)).clamp(_EDGE, 1 - _EDGE)
+        draws = self.low + (self.high - self.low) * shares
         return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], len(self.low))
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
         """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape); -∞ outside the box."""
         data = self._flat(x)
-        if theta.shape[-1:] != self.low.shape or (
-            len(data) > 1 and theta.shape[-2:-1] != (len(data),)
-        ):
-            n = len(data) if len(data) > 1 else "n"
+        n, p = len(data), len(self.low)
+        if theta.shape[-1:] != (p,) or (n > 1 and theta.shape[-2:-1] != (n,)):
             raise ValueError(
-                f"theta {tuple(theta.shape)} does not fit {len(data)} data sets of {len(self.low)} "
-                f"parameters: it must be (..., {n}, {len(self.low)})."
+                f"theta {tuple(theta.shape)} does not fit {n} data sets of {p} parameters: it must "
+                f"be (..., {n if n > 1 else 'n'}, {p})."
             )
         share = (theta.to(self.low) - self.low) / (self.high - self.low)
         inside = ((share >= 0) & (share <= 1)).all(dim=-1)
@@ -122,12 +118,9 @@ class BoxPosterior:
                 {"summary": self.summary, "torch": torch.__version__, "zuko": zuko.__version__}
                 | self._estimators[0].settings
             ),
-            "low": self.low.cpu(),
-            "high": self.high.cpu(),
-            "estimators": [
-                {name: value.cpu() for name, value in e.state_dict().items()}
-                for e in self._estimators
-            ],
+            "low": self.low,
+            "high": self.high,
+            "estimators": [e.state_dict() for e in self._estimators],
         }
         # Whole or not at all, whatever happens in between, and whoever else saves here.
         unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -144,10 +137,8 @@ class BoxPosterior:
             )
         x = x.to(self.low.dtype).reshape(-1, *self.shape)
         if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
-            raise ValueError(
-                f"{wrong} of {len(x)} data sets hold NaN or infinity: does a summary take the logarithm "
-                "of zero?"
-            )
+            sets = f"{wrong} of {len(x)} data sets"
+            raise ValueError(f"{sets} hold NaN or infinity: does a summary take the log of zero?")
         return x
 
 
@@ -166,18 +157,14 @@ def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxP
         PosteriorFileError: if it is damaged, of another kind or newer than this code, or needs an
             embedding that was not given.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
+    with Path(path).open("rb") as file:
+        try:
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
-        raise
-    # A damaged file can fail in torch at any step.
-    except Exception as error:
-        kind = "damaged" if zipfile.is_zipfile(path) else "damaged, or no posterior at all"
-        raise PosteriorFileError(
-            f"{path} cannot be read: it is {kind} ({type(error).__name__}). Save it anew."
-        ) from error
+        except Exception as error:  # a damaged file can fail in torch at any step
+            raise PosteriorFileError(
+                f"{path} cannot be read: it is damaged, or no posterior at all "
+                f"({type(error).__name__}). Save it anew."
+            ) from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise PosteriorFileError(f"{path} holds something else than a posterior of this course.")
     if content["version"] > _VERSION:
@@ -186,19 +173,16 @@ def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxP
             f"this one reads {_VERSION}): update the course, or train again."
         )
     settings = json.loads(content["settings"])
-    make = embedding
-    if make is None and not settings.get("own_embedding"):
-        make = _EMBEDDINGS.get(settings["embedding"])
+    ours = None if settings.get("own_embedding") else _EMBEDDINGS.get(settings["embedding"])
+    make = embedding or ours
     if make is None:
         raise PosteriorFileError(
             f"{path} has an embedding of its own, {settings['embedding']!r}: give the function that "
             f"made it, load_posterior(path, embedding={settings['embedding']})."
         )
-    estimators = []
+    estimators, shape = [], tuple(settings["shape"])
     for state in content["estimators"]:
-        estimator = _Estimator(
-            tuple(settings["shape"]), settings["n_parameters"], make
-        ).to(content["low"])  # fmt: skip
+        estimator = _Estimator(shape, settings["n_parameters"], make).to(content["low"])
         try:
             estimator.load_state_dict(state)
         except RuntimeError as error:
@@ -280,12 +264,9 @@ def train_posterior(
     x, low, high = (t.to(theta) for t in (x, low, high))
     if not bool(x.isfinite().all()):
         raise ValueError("x holds NaN or infinity: does a summary take the logarithm of zero?")
-    outside = ~((theta >= low) & (theta <= high)).all(dim=0)
-    if bool(outside.any()):
-        raise ValueError(
-            f"Some theta of columns {outside.nonzero().flatten().tolist()} are not between low and high, "
-            "the corners of their prior."
-        )
+    inside = ((theta >= low) & (theta <= high)).all(dim=0)
+    if outside := torch.nonzero(~inside).flatten().tolist():
+        raise ValueError(f"Some theta of columns {outside} are not between low and high.")
     # A uniform prior draws its edge now and then: once in ten million times, by rounding.
     logits = torch.logit(((theta - low) / (high - low)).clamp(_EDGE, 1 - _EDGE))
     estimators = []
@@ -293,9 +274,8 @@ def train_posterior(
         with seeded(generator):
             estimator = _Estimator(tuple(x.shape[1:]), theta.shape[1], embedding).to(theta)
             estimator.standardise(logits, x)
-            estimators.append(
-                _fit(estimator, logits, x, batch_size, learning_rate, patience, max_epochs)
-            )
+            _fit(estimator, logits, x, batch_size, learning_rate, patience, max_epochs)
+            estimators.append(estimator.eval())
     return BoxPosterior(estimators, low, high, summary)
 
 
@@ -372,4 +352,3 @@ def _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs):
             )
         estimator.load_state_dict(best)
         mean.module.load_state_dict(best)
-    return estimator.eval()

@@ -14,10 +14,7 @@ __all__ = ["GROUPS", "STATE_FEATURES", "prepare", "preprocessor"]
 #: {group: columns} of the features that both telescopes measure, by what they are made from.
 GROUPS = {
     "colours": ("hr_soft", "hr_hard"),
-    "rms": (
-        *("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16"),
-        *("rms_hf", "rms_0p1_64"),
-    ),
+    "rms": ("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16", "rms_hf", "rms_0p1_64"),
     "spectral fit": ("gamma", "kt_in", "disc_frac"),
     "power spectrum": ("nu_break", "qpo_freq", "hue"),
     "lags": ("lag_0p1_1", "lag_1_10", "coherence"),

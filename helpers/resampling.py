@@ -32,9 +32,6 @@ def resample_sources(table: pd.DataFrame, generator: np.random.Generator) -> pd.
     """
     if "source_id" not in table or not len(table):
         raise ValueError("table must have rows, and a column source_id: give observations.")
-    rows = [
-        own.to_numpy()
-        for own in pd.Series(range(len(table))).groupby(table.source_id.to_numpy()).groups.values()
-    ]
+    rows = list(table.groupby(table.source_id.to_numpy()).indices.values())
     drawn = generator.integers(len(rows), size=len(rows))
     return table.iloc[np.concatenate([rows[k] for k in drawn])].reset_index(drop=True)

@@ -849,39 +849,42 @@ print("  1.4 for neutron stars:    ", with_error(lambda table: luminosity_knows(
 # %% [markdown]
 # ## Power spectra, state by state
 #
-# Last, the pictures from which rms, hue, break and QPO were taken: mean power spectra of pointings of *training* sources, photon noise subtracted. The file of light curves holds all sources, so choosing is up to us.
+# Last, the pictures from which rms, hue, break and QPO were taken: mean power spectra of pointings of *training* sources, photon noise subtracted, times frequency: so equal areas are equal variances. The file of light curves holds all sources, so choosing is up to us.
 
 # %%
 curves = data.load_segments()
 ours = np.isin(curves.source_id, train.source_id.unique()) & (curves.noise < 0.02)
 weights = curves.n_averaged[:69].reshape(-1, 3)  # three bins of frequency to one
 frequency = np.average(curves.frequency[:69].reshape(-1, 3), axis=1, weights=weights)
+inner = np.sqrt(frequency[1:] * frequency[:-1])  # edges of the wider bins
+borders = [frequency[0] ** 2 / inner[0], *inner, frequency[-1] ** 2 / inner[-1]]
 
 
 def mean_power(kind, state):
-    """Mean over pointings, its error, and their number: (rms/mean)²/Hz less photon noise."""
+    """Frequency × mean power of pointings less photon noise, (rms/mean)², its error, and its name."""
     chosen = ours & (curves.object_label == kind) & (curves.state_label == state)
     power = (curves.power - curves.noise[:, None])[chosen, :69].reshape(-1, len(weights), 3)
     power = np.sum(power * weights, axis=2) / weights.sum(axis=1)
     pointings = pd.DataFrame(power).groupby(curves.obs_id[chosen]).mean()  # segments overlap
-    return pointings.mean().to_numpy(), pointings.sem().to_numpy(), len(pointings)
+    mean, error = (frequency * column.to_numpy() for column in (pointings.mean(), pointings.sem()))
+    lost = mean <= 0  # they have no logarithm
+    note = f" ({lost.sum()} of {len(mean)} bins not above 0)" if lost.any() else ""
+    return np.where(lost, np.nan, mean), error, f"{state} ({len(pointings)}){note}"
 
 
 # %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.6), sharey=True)
 for ax, kind in zip(axes, ("BH", "NS"), strict=True):
-    power, errors = {}, {}
-    for state in ("LHS", "HSS", "HIMS", "SIMS"):  # so that they get the course's colours
-        mean, error, number = mean_power(kind, state)
-        power[f"{state} ({number})"], errors[f"{state} ({number})"] = mean, error
-    plotting.power_spectra(ax, frequency, power, errors=errors)
+    for k, state in enumerate(("LHS", "HSS", "HIMS", "SIMS")):  # in the course's colours
+        mean, error, name = mean_power(kind, state)
+        look = {"color": f"C{k}", "linestyle": plotting.line_style(k), "label": name}
+        plotting.steps(ax, borders, mean, error, **look)
+    ax.set(xscale="log", yscale="log", xlabel="frequency (Hz)")
     ax.set_title("black holes" if kind == "BH" else "neutron stars")
 black_hole = mean_power("BH", "LHS")[0]
-axes[1].plot(
-    5 * frequency, frequency * black_hole, "k:", linewidth=2, label="BH in LHS, 5 × faster"
-)
-axes[0].set(ylim=(1e-5, 0.3))
-axes[1].set(ylabel="", xlim=axes[0].get_xlim())
+axes[1].plot(5 * frequency, black_hole, "k:", linewidth=2, label="BH in LHS, 5 × faster")
+axes[0].set(ylim=(1e-5, 0.3), ylabel="frequency × power ((rms/mean)²)")
+axes[1].set(xlim=axes[0].get_xlim())
 for ax in axes:
     ax.legend(fontsize=8, loc="upper left", ncols=2)
 plotting.show(

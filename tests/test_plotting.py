@@ -214,40 +214,6 @@ def test_a_wheel_without_points_is_a_wheel(ax, observations):
     assert legend(ax)[0] == "LHS (0 of 3)"
 
 
-def test_one_power_spectrum(ax):
-    assert plotting.power_spectra(ax, [1, 2, 4], {"soft": [0.5, 0.0, 0.1]}) is ax
-    values, edges, _ = ax.patches[0].get_data()
-    np.testing.assert_allclose(values, [0.5, np.nan, 0.4])
-    np.testing.assert_allclose(edges, [2**-0.5, 2**0.5, 2**1.5, 2**2.5])
-    assert legend(ax) == ["soft (1 of 3 bins not above 0)"]
-    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-
-
-def test_several_power_spectra(ax):
-    power = {"hard": [0.5, 0.2, 0.1], "soft": [0.1, 0.1, 0.1]}
-    plotting.power_spectra(ax, [1, 2, 4], power, {"hard": [0.1, 0.1, 0.05]})
-    assert legend(ax) == ["hard", "soft"]
-    assert [p.get_data()[0].tolist() for p in ax.patches] == [[0.5, 0.4, 0.4], [0.1, 0.2, 0.4]]
-    bars = [bar[:, 1].tolist() for bar in ax.collections[0].get_segments()]
-    np.testing.assert_allclose(bars, [[0.4, 0.6], [0.2, 0.6], [0.2, 0.6]])
-    assert len({p.get_linestyle() for p in ax.patches}) == 2
-
-
-@pytest.mark.parametrize(
-    ("frequency", "power", "message"),
-    [
-        ([0, 1, 2], {}, "leave out the zeroth"),
-        ([1, 3, 2], {}, "increasing"),
-        ([1, 2, np.nan], {}, "increasing"),
-        ([1], {}, "two bins"),
-        ([1, 2, 4], {"soft": [1, 1]}, "power soft .* not \\(2,\\)"),
-    ],
-)
-def test_power_spectra_that_cannot_be_drawn(ax, frequency, power, message):
-    with pytest.raises(ValueError, match=message):
-        plotting.power_spectra(ax, frequency, power)
-
-
 @pytest.fixture
 def features():
     """Six pointings of BH and NS in two states, with a gap and a value that has no logarithm."""
