@@ -68,13 +68,7 @@ class TestEveryCheck:
     @pytest.mark.parametrize(
         "answer",
         [
-            None,
-            "forty-two",
-            -1e9,
-            float("nan"),
-            [],
-            {"what": "ever"},
-            object(),
+            *(None, "forty-two", -1e9, float("nan"), [], {"what": "ever"}, object()),
             np.zeros((2, 3)),
             lambda *arguments: print(end="") or None,
             lambda *arguments: "a string",

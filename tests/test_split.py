@@ -58,18 +58,13 @@ def test_a_second_look_is_refused_and_told_what_the_first_was_for(fresh):
         fresh.open_test_set(model="a better one", metric="accuracy", expected=0.9)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"model": ""},
-        {"model": None},
-        {"metric": " "},
-        {"expected": float("nan")},
-        {"expected": "high"},
-        {"expected": ...},
-    ],
-    ids=str,
-)
+NOT_SAID = [
+    *({"model": ""}, {"model": None}, {"metric": " "}),
+    *({"expected": float("nan")}, {"expected": "high"}, {"expected": ...}),
+]
+
+
+@pytest.mark.parametrize("change", NOT_SAID, ids=str)
 def test_whoever_has_not_said_what_for_gets_nothing_and_loses_nothing(fresh, change):
     plan = {"model": "a tree", "metric": "recall", "expected": 0.5}
     with pytest.raises(ValueError, match=next(iter(change))):

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import chromium
 import nbformat
@@ -43,30 +44,30 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("lesson", [n for n in names if not wanted or n[:2] in wanted])
 
 
-class Lab:
-    """A JupyterLab that runs, with its address and what its processes use."""
+class Lab(NamedTuple):
+    """A JupyterLab that runs."""
 
-    def __init__(self, process, url, token):
-        self.process, self.url, self.token = process, url, token
+    process: subprocess.Popen
+    url: str
+    token: str
 
     def usage(self):
-        """Resident bytes of JupyterLab, those of the kernel with all that it started, and its processor time, s.
+        """Resident bytes of JupyterLab, and those of the kernel with all that it started.
 
         Pages that several processes share count for each of them: an upper bound.
         """
-        server = kernel = seconds = 0
+        server = kernel = 0
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 line = [*map(psutil.Process.cmdline, [child, *child.parents()])]
-                resident, times = child.memory_info().rss, child.cpu_times()
+                resident = child.memory_info().rss
             except psutil.NoSuchProcess:
                 continue
             if any("ipykernel_launcher" in words for words in line):
                 kernel += resident
-                seconds += times.user + times.system
             else:
                 server += resident
-        return server, kernel, seconds
+        return server, kernel
 
 
 class Peak(threading.Thread):
@@ -75,13 +76,12 @@ class Peak(threading.Thread):
     def __init__(self, lab):
         super().__init__(daemon=True)
         self.lab, self.over = lab, threading.Event()
-        self.server = self.kernel = self.seconds = 0
+        self.server = self.kernel = 0
 
     def run(self):
         while not self.over.wait(0.1):
-            server, kernel, seconds = self.lab.usage()
-            self.server, self.kernel = max(self.server, server), max(self.kernel, kernel)
-            self.seconds = max(self.seconds, seconds)
+            used = self.lab.usage()
+            self.server, self.kernel = map(max, used, (self.server, self.kernel))
 
     def __enter__(self):
         self.start()

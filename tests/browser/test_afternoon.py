@@ -1,12 +1,11 @@
 """An afternoon with the course: what a learner types, moves and sees in a real JupyterLab.
 
-Pictures and a table of seconds and memory stay in build/browser/, to be looked at.
+Pictures and a list of seconds and memory stay in build/browser/, to be looked at.
 """
 
 import re
 import time
 
-import pytest
 from playwright.sync_api import expect
 
 from conftest import PICTURES, Peak
@@ -66,35 +65,15 @@ def test_a_slider_changes_the_plot(open_notebook):
     notebook.picture("14-slider-after")
 
 
-@pytest.fixture(scope="session")
-def table(request):
-    """Takes a row for each lesson; kept where the pictures are, and printed at the end."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    rows = []
-
-    def add(*row):
-        rows.append(f"| {' | '.join(row)} |")
-        (PICTURES / "lessons.md").write_text("\n".join(rows) + "\n")
-
-    add("lesson", "run, s", "processor, s", "kernel, GB", "JupyterLab, GB")
-    add(*["---"] * 5)
-    yield add
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print("\n", *rows, sep="\n")
-
-
-def test_a_fresh_kernel_runs_all(open_notebook, lab, table, lesson):
+def test_a_fresh_kernel_runs_all(open_notebook, lab, lesson):
     notebook = open_notebook(lesson)
     with Peak(lab) as peak:
         start = time.monotonic()
         notebook.restart_and_run_all()
         seconds = time.monotonic() - start
-    numbers = (
-        f"{seconds:.0f}",
-        f"{peak.seconds:.0f}",
-        *(f"{b / 1e9:.2f}" for b in (peak.kernel, peak.server)),
-    )
-    table(lesson, *numbers)
+    with (PICTURES / "lessons.txt").open("a") as log:
+        gigabytes = f"kernel {peak.kernel / 1e9:.2f} GB, JupyterLab {peak.server / 1e9:.2f} GB"
+        print(f"{lesson}: {seconds:.0f} s, {gigabytes}", file=log)
     notebook.whole_picture(lesson)
     found = notebook.read()
     code = [cell for cell in found.cells if cell.cell_type == "code"]
