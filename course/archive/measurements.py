@@ -74,20 +74,11 @@ def band_variance(frequency, power, band, *, noise, m):
 
     Args:
         frequency: (n,) middles of the bins, Hz, evenly spaced, and the band within them.
-        power: (..., n) (rms/mean)²/Hz, noise included.
+        power: (..., n) (rms/mean)²/Hz, noise included; gives V and its error, (...) each.
         band: (lowest, highest) frequency, Hz.
         noise: noise level in the same unit, 2 (S + B)/S² for Poisson noise of a source S on a
             background B.
         m: number of periodograms that were averaged.
-
-    Returns:
-        V and its error, (...) each.
-
-    Example:
-        >>> frequency = np.arange(1, 65) / 16
-        >>> variance, error = band_variance(frequency, np.full(64, 0.03), (1, 2), noise=0.02, m=24)
-        >>> print(f"{variance:.4f} +- {error:.4f}")
-        0.0100 +- 0.0015
     """
     half = np.diff(frequency).mean() / 2
     inside = np.minimum(band[1], frequency + half) - np.maximum(band[0], frequency - half)
@@ -106,21 +97,6 @@ def band_rms(frequency, power, band, *, noise, m):
     mean dilutes the rms by S/(S + B) unless the normalisation has taken it out.
 
     Reference: Heil, Vaughan & Uttley 2012, MNRAS 422, 2620, Section 2, for r and σ_r.
-
-    Args:
-        frequency, power, band, noise, m: as for `band_variance`.
-
-    Returns:
-        r and its error, (...) each, as fractions.
-
-    Example:
-        >>> frequency = np.arange(1, 65) / 16
-        >>> rms, error = band_rms(frequency, np.full(64, 0.03), (1, 2), noise=0.02, m=24)
-        >>> print(f"{rms:.2f} +- {error:.3f}")
-        0.10 +- 0.007
-        >>> rms, error = band_rms(frequency, np.full(64, 0.03), (1, 2), noise=0.04, m=24)
-        >>> print(f"{rms} +- {error}")
-        nan +- nan
     """
     variance, error = band_variance(frequency, power, band, noise=noise, m=m)
     rms = np.sqrt(np.where(variance > 0, variance, np.nan))
@@ -139,20 +115,8 @@ def power_colours(frequency, power, *, noise, m):
 
     Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339, Section 2.
 
-    Args:
-        frequency, power, noise, m: as for `band_variance`, from 1/256 to 16 Hz, so that the
-            periodograms come from segments of 256 s or more.
-
-    Returns:
-        The colours and their errors.
-
-    Example:
-        Noise that has the same variance in every octave, P ∝ 1/f:
-
-        >>> frequency = np.arange(1, 4200) / 256
-        >>> colours = power_colours(frequency, 1e-3 / frequency, noise=0.0, m=16)
-        >>> print(f"{colours.pc1:.2f}, {colours.pc2:.2f}")
-        0.96, 1.00
+    The spectrum reaches from 1/256 to 16 Hz, so its periodograms come from segments of 256 s or
+    more.
     """
     a, b, c, d = (
         band_variance(frequency, power, band, noise=noise, m=m) for band in POWER_COLOUR_BANDS
@@ -199,19 +163,6 @@ def lags(soft, hard, dt, bands, *, segment):
         bands: list of (lowest, highest) frequency, Hz.
         segment: length of a segment, s, two or more of which fit in; what is left at the end is not
             used.
-
-    Returns:
-        Lags and coherence in each band.
-
-    Example:
-        Hard photons that come 20 ms after the soft ones:
-
-        >>> rng = np.random.default_rng(1)
-        >>> expected = 10 + rng.normal(size=20_002)  # counts in bins of 10 ms
-        >>> soft, hard = rng.poisson(100 * expected[2:]), rng.poisson(100 * expected[:-2])
-        >>> result = lags(soft / 0.01, hard / 0.01, 0.01, [(0.5, 5)], segment=10)
-        >>> print(f"{1000 * result.time_lag[0]:.0f} ms, coherence {result.coherence[0]:.1f}")
-        20 ms, coherence 1.0
     """
     n_bins = round(segment / dt)
     n_segments = soft.shape[-1] // n_bins
@@ -246,9 +197,7 @@ def _band_lag(frequency, cross, soft, hard, n_segments):
         incoherent = (soft * hard - np.abs(cross) ** 2).sum(-1) * n_segments / (n_segments - 1)
         variance = incoherent / (2 * n_averaged * len(frequency))
         soft_free, hard_free = soft.mean(-1) - _POISSON, hard.mean(-1) - _POISSON
-        noise_common = (
-            soft_free * _POISSON + hard_free * _POISSON + _POISSON * _POISSON
-        ) / n_averaged
+        noise_common = (soft_free + hard_free + _POISSON) * _POISSON / n_averaged
         power = np.abs(common) ** 2
         # Steep spectra: a few strong frequencies carry the band
         strength = np.sqrt(soft * hard)
@@ -266,11 +215,5 @@ def _band_lag(frequency, cross, soft, hard, n_segments):
         relative = np.clip(relative, 0, None) / effective
         coherence_err = coherence * np.sqrt(relative)
     time_scale = 1 / (2 * np.pi * middle)
-    return (
-        phase * time_scale,
-        phase_err * time_scale,
-        phase,
-        phase_err,
-        coherence,
-        coherence_err,
-    )
+    times = phase * time_scale, phase_err * time_scale
+    return *times, phase, phase_err, coherence, coherence_err

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from course.archive import tables
 from course.archive.fits import fit_spectra
 from course.archive.measurements import (
     POWER_COLOUR_BANDS,
@@ -49,7 +50,6 @@ _BANDS = dict(
         strict=True,
     )
 )
-_N_BINS = round(TIMING_SEGMENT / BIN)
 _LAG_BANDS = ((0.1, 1.0), (1.0, 10.0), (0.1, 10.0))
 # Errors above these say that there was nothing to measure: rad, coherence itself, degrees.
 _PHASE_KNOWN, _COHERENCE_KNOWN, _HUE_KNOWN = 0.25, 0.2, 8.0
@@ -209,36 +209,18 @@ def spectral_features(
 def timing_features(instrument: Instrument, low, high, background) -> dict:
     """All that comes from two light curves of a pointing: rms, power colours, QPO, lags, shape.
 
-    Args:
-        instrument: one of `INSTRUMENTS`.
-        low: (n_bins,) counts in bins of `BIN`, below the energy where the instrument is split; a
-            whole number of 256 s.
-        high: (n_bins,) counts above it, at the same times.
-        background: (2,) expected background of the two, 1/s.
-
-    Returns:
-        {column: value} as the archive lists them, NaN where nothing could be measured.
-
-    Raises:
-        ValueError: if the light curves differ in length or are no multiple of 256 s.
-
-    Example:
-        >>> generator = np.random.default_rng(1)
-        >>> low, high = generator.poisson(2.0, (2, 4 * 256 * 128))  # noise and nothing else
-        >>> timing_features(INSTRUMENTS["rxte"], low, high, np.array([4.0, 1.0]))["qpo_det"]
-        False
+    `low` and `high` are (n_bins,) counts in bins of `BIN` at the same times, a whole number of
+    256 s, below and above the energy where the instrument is split; `background` (2,) is what is
+    expected of it in the two, 1/s. Gives {column: value} as the archive lists them, NaN where
+    nothing could be measured.
     """
-    low, high, background = (np.asarray(x) for x in (low, high, background))
-    if low.shape != high.shape or low.ndim != 1 or len(low) % _N_BINS or not len(low):
-        raise ValueError(
-            f"light curves must have the same length, a multiple of {TIMING_SEGMENT:g} s or "
-            f"{_N_BINS} bins, unlike {low.shape} and {high.shape}."
-        )
     common = instrument.common
-    columns = dict.fromkeys(_TIMING_COLUMNS, np.nan)
+    names = tables.columns("observations")
+    names = names[names.index("rms_0p1_64") : names.index("coherence") + 1]
+    columns = dict.fromkeys(names, np.nan)
     columns["qpo_det"] = False
     total = low + high
-    m = len(total) // _N_BINS
+    m = round(len(total) * BIN / TIMING_SEGMENT)
     frequency, power, noise = _source_power(total, background.sum())
     if noise is not None:
         columns["rms_0p1_64"] = band_rms(frequency, power, (0.1, 64), noise=noise, m=m)[0]
@@ -318,26 +300,6 @@ def _crab(instrument):
     own = instrument.matrix
     lo, hi = own.energy_lo, own.energy_hi
     return own.fold(power_law(lo, hi, 2.1, 9.7) * absorption(lo, hi, 0.36)).numpy()
-
-
-_TIMING_COLUMNS = (
-    "rms_0p1_64",
-    *_BANDS,
-    "rms_hf",
-    "rms_3_10",
-    "pc1",
-    "pc2",
-    "hue",
-    "nu_break",
-    "qpo_det",
-    "qpo_freq",
-    "qpo_q",
-    "qpo_rms",
-    "qpo_sig",
-    "lag_0p1_1",
-    "lag_1_10",
-    "coherence",
-)
 
 
 def _hue_error(colours):

@@ -30,17 +30,11 @@ def observe(
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Observe pointings of one source and measure what the archive lists.
 
-    Args:
-        truth: (n,) rows of `draw_pointings`, all of one source, with `exposure` [s, a multiple of
-            256], `n_det`, `gain` (true over nominal energy), `n_h_literature` [1e22/cm^2],
-            `outlier` ("", "slew", "burst" or "flare") and `segments`, how many overlapping
-            segments of the light curve to keep.
-        instrument: one of `INSTRUMENTS`.
-        generator: numpy random generator.
-
-    Returns:
-        (n,) rows of features, in the order of the archive; and one dict per segment with `row`,
-        `start` [s], `counts`, and the log-binned `power` with its `noise`.
+    `truth` holds (n,) rows of `draw_pointings`, all of one source, with `exposure` [s, a multiple
+    of 256], `n_det`, `gain` (true over nominal energy), `n_h_literature` [1e22/cm^2], `outlier`
+    ("", "slew", "burst" or "flare") and `segments`, how many overlapping segments of the light
+    curve to keep. Gives (n,) rows of features, in the order of the archive; and one dict per
+    segment with `row`, `start` [s], `counts`, and the log-binned `power` with its `noise`.
     """
     spectra = expose(truth, instrument, generator)
     features = spectral_features(

@@ -73,29 +73,13 @@ def fit_qpo(frequency, power, *, noise, m, width, search=(0.1, 30.0), n_simulati
     Lorentzian, which they integrate from -∞ (their r² is larger by π / (π/2 + arctan 2Q)).
 
     Args:
-        frequency: (n,) middles of the bins, Hz, rising.
+        frequency, width: (n,) middles of the bins, rising, and their widths, Hz.
         power: (n,) (rms/mean)²/Hz, noise included.
         noise: known noise level, >= 0.
         m: (n,) periodograms averaged in each bin.
-        width: (n,) widths of the bins, Hz.
         search: (lowest, highest) centroid, Hz, inside the spectrum.
         n_simulations: no false-alarm probability below 1/(n_simulations + 1) can be told apart. All
             calls use the same random stream: the same spectrum gives the same answer.
-
-    Returns:
-        The QPO, or that there is none.
-
-    Example:
-        >>> edges = np.geomspace(0.05, 50, 601)
-        >>> frequency, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
-        >>> continuum = 0.02 + 0.01 / (1 + frequency**2)
-        >>> peak = 0.01 / np.pi * 0.2 / (0.2**2 + (frequency - 4) ** 2)  # Q = 10, rms = 10 %
-        >>> m = 2000 * width
-        >>> qpo = fit_qpo(frequency, continuum + peak, noise=0.02, m=m, width=width)
-        >>> print(f"{qpo.detected}: {qpo.frequency:.2f} Hz, Q {qpo.q:.0f}, rms {qpo.rms:.2f}")
-        True: 4.00 Hz, Q 10, rms 0.10
-        >>> fit_qpo(frequency, continuum, noise=0.02, m=m, width=width).detected
-        False
     """
     low, high = frequency - width / 2, frequency + width / 2
     broad, peaks, centroid, q = _grid(low.tobytes(), high.tobytes(), *search)
@@ -145,25 +129,8 @@ def break_frequency(frequency, power, *, noise, m):
     der Klis 1999, ApJ 514, 939, for the break and the QPO at several times its frequency; Belloni,
     Psaltis & van der Klis 2002, ApJ 572, 392, for the zero-centred Lorentzian.
 
-    Args:
-        frequency: (n,) middles of the bins, Hz, rising; twelve or more that are a tenth apart.
-        power: (n,) (rms/mean)²/Hz, noise included.
-        noise: known noise level, >= 0.
-        m: (n,) periodograms averaged in each bin.
-
-    Returns:
-        ν_b and its error, Hz; both NaN if there is no break to be seen.
-
-    Example:
-        >>> edges = np.geomspace(0.01, 50, 301)
-        >>> frequency, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
-        >>> power = 0.02 + 0.1 / (1 + (frequency / 0.5) ** 2)
-        >>> m = np.maximum(1, 2000 * width)
-        >>> nu_break, error = break_frequency(frequency, power, noise=0.02, m=m)
-        >>> print(f"{nu_break:.1f} +- {error:.2f} Hz")
-        0.5 +- 0.04 Hz
-        >>> break_frequency(frequency, 0.02 + 0.01 / frequency, noise=0.02, m=m)
-        (nan, nan)
+    The arguments are those of `fit_qpo`, with twelve or more bins that are a tenth apart. Gives ν_b
+    and its error, Hz; both NaN if there is no break to be seen.
     """
     lowest, highest = np.log(2 * frequency[0]), np.log(frequency[-1] / 2)
     # Steps of a tenth in ln f are narrow enough for broad noise and save time
@@ -268,7 +235,10 @@ def _grid(low, high, lowest, highest):
     broad = np.concatenate(
         [_lorentzian(low, high, 0 * hwhm, hwhm), _lorentzian(low, high, hwhm, hwhm)]
     )
-    centroid, q = _scan_grid(lowest, highest)
+    # The search, half a full width apart
+    sizes = [int(np.ceil(np.log(highest / lowest) * 2 * q)) + 1 for q in _SCAN_Q]
+    centroid = np.concatenate([np.geomspace(lowest, highest, n) for n in sizes])
+    q = np.repeat(_SCAN_Q, sizes)
     return broad, _lorentzian(low, high, centroid, centroid / (2 * q)), centroid, q
 
 
@@ -317,16 +287,6 @@ def _fit_weights(components, power, noise, m):
         if gain < 1e-4:
             break
     return weights, model, log_l
-
-
-def _scan_grid(lowest, highest):
-    """Centroids and Q of the search, half a full width apart."""
-    centroids, qs = [], []
-    for q in _SCAN_Q:
-        n = int(np.ceil(np.log(highest / max(lowest, 1e-12)) * 2 * q)) + 1
-        centroids.append(np.geomspace(lowest, highest, n))
-        qs.append(np.full(n, q))
-    return np.concatenate(centroids), np.concatenate(qs)
 
 
 def _refine(low, high, broad, power, noise, m, start, search):

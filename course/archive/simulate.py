@@ -27,161 +27,9 @@ from course.archive.sources import (
     draw_sources,
     sphere,
 )
-from helpers.features import LIGHT_CURVE_FEATURES
+from course.archive.tables import columns
 
-__all__ = ["COLUMNS", "TRUTH_COLUMNS", "Archive", "simulate_archive"]
-
-#: {column: (unit, meaning, why it can be missing)} of the tables of observations, in their order.
-COLUMNS = {
-    "obs_id": ("", "name of the pointing, in order of time", ""),
-    "source_id": ("", "name of the source it is filed under", ""),
-    "outburst_id": ("", "name of the outburst it is filed under", ""),
-    "instrument": ("", "rxte (PCA) or nicer (XTI)", ""),
-    "mjd": ("d", "start, modified Julian date", ""),
-    "exposure": ("s", "length of the pointing", ""),
-    "n_det": ("", "detectors switched on: PCUs of 5, NICER's of 52", ""),
-    "state_label": ("", "accretion state as a human reader called it", ""),
-    "object_label": ("", "BH or NS, as the literature has it", ""),
-    "label_trust": ("", "how sure the reader of the state was: A, B or C", ""),
-    "rate": ("1/s", "net count rate of all detectors, 3-25 keV (rxte), 0.5-10 keV (nicer)", ""),
-    "rate_err": ("1/s", "its error", ""),
-    "bkg_frac": ("", "estimated background over all counts", ""),
-    "log_flux_2_10": ("erg/cm^2/s", "log10 of the unabsorbed flux at 2-10 keV", "too few counts"),
-    "lum_edd_est": (
-        "",
-        "luminosity over Eddington's: three times the 2-10 keV flux at the distance of the "
-        "literature, for 8 solar masses whatever the object is",
-        "too few counts",
-    ),
-    "hr_soft": (
-        "Crab",
-        "soft colour, net counts 6-10 over 3-6 keV (rxte), 2-4 over 0.5-2 keV (nicer), divided by "
-        "the same ratio of the Crab nebula",
-        "below 3 sigma",
-    ),
-    "hr_soft_err": ("Crab", "its error", "as hr_soft"),
-    "hr_hard": (
-        "Crab",
-        "hard colour, 10-20 over 6-10 keV (rxte), 4-10 over 2-4 keV (nicer)",
-        "below 3 sigma",
-    ),
-    "hr_hard_err": ("Crab", "its error", "as hr_hard"),
-    "hr_low": (
-        "Crab",
-        "colour 1-2 over 0.5-1 keV",
-        "rxte sees nothing below 3 keV; below 3 sigma",
-    ),
-    "hr_low_err": ("Crab", "its error", "as hr_low"),
-    "hr_3_10": (
-        "Crab",
-        "colour 6-10 over 3-6 keV, of both telescopes; for rxte it is hr_soft",
-        "below 3 sigma",
-    ),
-    "hr_3_10_err": ("Crab", "its error", "as hr_3_10"),
-    "gamma": ("", "photon index of the fitted power law", "not needed, or at the fit's limit"),
-    "kt_in": ("keV", "inner temperature of the fitted disc", "no disc needed, or at the limit"),
-    "disc_frac": ("", "disc's share of the fitted flux at 2-20 keV", "too few counts"),
-    "red_chi2": ("", "chi-squared per degree of freedom of the fit", "too few counts"),
-    "rms_0p1_64": (
-        "",
-        "fractional rms, 0.1-64 Hz; above 1 it is noise",
-        "variance not above zero; source too faint",
-    ),
-    "rms_0p004_0p03": ("", "fractional rms, 1/256-1/32 Hz", "as rms_0p1_64"),
-    "rms_0p03_0p25": ("", "fractional rms, 1/32-1/4 Hz", "as rms_0p1_64"),
-    "rms_0p25_2": ("", "fractional rms, 0.25-2 Hz", "as rms_0p1_64"),
-    "rms_2_16": ("", "fractional rms, 2-16 Hz", "as rms_0p1_64"),
-    "rms_hf": ("", "fractional rms, 16-64 Hz", "as rms_0p1_64"),
-    "rms_3_10": (
-        "",
-        "fractional rms, 0.1-64 Hz, of 3-10 keV alone",
-        "as rms_0p1_64",
-    ),
-    "pc1": ("", "power colour, variance 0.25-2 over 1/256-1/32 Hz", "a variance below 3 sigma"),
-    "pc2": ("", "power colour, variance 1/32-1/4 over 2-16 Hz", "a variance below 3 sigma"),
-    "hue": ("deg", "angle on the power-colour wheel", "pc1 or pc2 missing, or error above 8 deg"),
-    "nu_break": ("Hz", "break frequency of the band-limited noise", "no break found"),
-    "qpo_det": ("", "whether a QPO was found, false alarms 1 per cent", ""),
-    "qpo_freq": ("Hz", "centroid of the QPO", "no QPO found"),
-    "qpo_q": ("", "its centroid over its full width", "no QPO found"),
-    "qpo_rms": ("", "fractional rms of the QPO", "no QPO found"),
-    "qpo_sig": ("", "square root of twice its log likelihood ratio", "no QPO found"),
-    "lag_0p1_1": (
-        "s",
-        "time lag of hard behind soft, 0.1-1 Hz; split at 10 keV (rxte), 3 keV (nicer)",
-        "phase uncertain by more than 0.25 rad",
-    ),
-    "lag_1_10": (
-        "s",
-        "time lag of hard behind soft, 1-10 Hz",
-        "phase uncertain by more than 0.25 rad",
-    ),
-    "coherence": ("", "coherence of the two, 0.1-10 Hz", "uncertain by more than 0.2"),
-    **dict.fromkeys(
-        LIGHT_CURVE_FEATURES,
-        ("", "of the net light curve in bins of 1 s; see light_curve_features", "not defined"),
-    ),
-}
-for _unit, _names in (
-    ("1/s", ("amplitude", "median_absolute_deviation", "std")),
-    ("1/s^2", ("linear_trend", "max_slope")),
-):
-    COLUMNS |= {name: (_unit, *COLUMNS[name][1:]) for name in _names}
-
-#: {column: (unit, meaning)} of the truth, in its order; what is empty does not exist there.
-TRUTH_COLUMNS = {
-    "obs_id": ("", "name of the pointing, as in the tables of observations"),
-    "instrument": ("", "rxte or nicer"),
-    "source_id": ("", "the source that was really observed"),
-    "filed_under": ("", "the wrong source it is filed under, if it is"),
-    "outburst_id": ("", "the outburst it really belongs to"),
-    "outburst_kind": ("", "full, hard (never gets soft) or bright (never gets hard)"),
-    "mjd": ("d", "start"),
-    "exposure": ("s", "length"),
-    "object": ("", "BH or NS"),
-    "state": ("", "LHS, HIMS, SIMS or HSS"),
-    "softness": ("", "how far from hard, 0, to soft, 1; the states meet at 0.33, 0.66 and 0.76"),
-    "luminosity": ("L_Edd", "luminosity at 0.5-100 keV"),
-    "mass": ("M_sun", "mass"),
-    "distance": ("kpc", "distance"),
-    "distance_literature": ("kpc", "distance as the observer believes"),
-    "n_h": ("1e22/cm^2", "column density"),
-    "n_h_literature": ("1e22/cm^2", "column density as the observer believes"),
-    "inclination": ("deg", "inclination of the orbit"),
-    "gain": ("", "true over nominal energy"),
-    "outlier": ("", "slew, burst or flare; empty if nothing went wrong"),
-    "gamma": ("", "photon index of the corona at 8 keV"),
-    "e_cut": ("keV", "its exponential cut-off; empty in SIMS and HSS, which have none"),
-    "kt_in": ("keV", "temperature of the disc's inner edge"),
-    "kt_layer": ("keV", "temperature of the boundary layer; empty for black holes"),
-    "disc_share": ("", "share of the disc in the flux at 2-20 keV"),
-    "thermal_share": ("", "share of disc and boundary layer in it"),
-    "norm_disc": ("", "norm of disc_blackbody"),
-    "norm_layer": ("", "norm of blackbody"),
-    "norm_corona": ("1/keV/cm^2/s", "norm of cutoff_power_law"),
-    "nu_c": ("Hz", "frequency at which a type-C QPO is or would be"),
-    "nu_1": ("Hz", "half width of the first zero-centred Lorentzian: the break"),
-    "nu_2": ("Hz", "half width of the second"),
-    "nu_3": ("Hz", "half width of the third"),
-    "rms_1": ("", "fractional rms of the first, of the corona alone"),
-    "rms_2": ("", "of the second"),
-    "rms_3": ("", "of the third"),
-    "rms_red": ("", "of the power law, 0.1-10 Hz"),
-    "red_index": ("", "index of the power law"),
-    "qpo_type": ("", "A, B or C; empty where there is no QPO"),
-    "nu_qpo": ("Hz", "centroid of the QPO; empty where there is none"),
-    "q_qpo": ("", "its quality factor; empty where there is none"),
-    "rms_qpo": ("", "its fractional rms, of the corona alone"),
-    "rms_harmonic": ("", "that of its harmonic"),
-    "delay": ("s", "lag of hard photons at 1 Hz"),
-    "coherence": ("", "coherence of the two light curves without noise"),
-    "frequency_scale": ("", "the source's frequencies over those of 10 solar masses"),
-    "gamma_soft": ("", "photon index at high frequencies, A of the source's relation"),
-    "gamma_offset": ("", "by which the outburst lies off that relation"),
-    "gamma_slope": ("1/Hz", "slope B of it"),
-    "nu_transition": ("Hz", "where it bends, for 10 solar masses"),
-    "gamma_width": ("Hz", "how sharply, D"),
-}
+__all__ = ["Archive", "simulate_archive"]
 
 _CHUNK = 40  # pointings per task; part of what the seed means
 _LEAST, _MOST = 5, 700  # pointings of a source
@@ -198,7 +46,7 @@ class Archive:
     """What `simulate_archive` returns.
 
     Attributes:
-        rxte, nicer: one row per pointing, with the columns of `COLUMNS`.
+        rxte, nicer: one row per pointing, with the columns of data/columns.csv.
         truth: one row per pointing of both, in the same order: what was drawn.
         segments: {name: array} of light-curve segments that overlap, from RXTE pointings.
     """
@@ -231,27 +79,9 @@ def simulate_archive(
     resets; slews, bursts and particle flares; longer exposures where the state was seen to be
     intermediate; five pointings filed under another source; segments that overlap.
 
-    Args:
-        seed: of everything.
-        n_rxte, n_nicer: pointings of each telescope.
-        n_black_holes, n_neutron_stars: sources.
-        n_outbursts: of all sources and both telescopes.
-        n_segments: light-curve segments, five of each chosen pointing, if so many are bright.
-        processes: how many run side by side; all processors if not given, this one alone if 1.
-
-    Returns:
-        The tables, the truth and the segments.
-
-    Raises:
-        ValueError: if there are too few or too many pointings for the sources.
-
-    Example:
-        >>> archive = simulate_archive(
-        ...     1, n_rxte=12, n_nicer=20, n_black_holes=2, n_neutron_stars=2, n_outbursts=8,
-        ...     n_segments=0, processes=1,
-        ... )
-        >>> archive.rxte.shape, archive.truth.obs_id[12]
-        ((12, 65), 'N00001')
+    `n_outbursts` counts those of all sources and both telescopes. Of `n_segments` light-curve
+    segments five are cut from each chosen pointing, if so many are bright. All processors work if
+    `processes` is not given, this one alone if it is 1.
     """
     generator = np.random.default_rng(seed)
     sources = draw_sources(generator, n_black_holes, n_neutron_stars)
@@ -283,12 +113,12 @@ def simulate_archive(
     area = sphere(table.source_id.map(distance))
     table["lum_edd_est"] = 3 * 10**table.log_flux_2_10 * area / (8 * EDDINGTON)
     truth["filed_under"] = table.source_id.where(misfiled, "")
-    table = table[list(COLUMNS)]
+    table = table[columns("observations")]
     rxte = (truth.instrument == "rxte").to_numpy()
     return Archive(
         rxte=table[rxte].reset_index(drop=True),
         nicer=table[~rxte].reset_index(drop=True),
-        truth=truth.assign(obs_id=table.obs_id)[list(TRUTH_COLUMNS)],
+        truth=truth.assign(obs_id=table.obs_id)[columns("truth")],
         segments=_pack(segments, table, truth),
     )
 

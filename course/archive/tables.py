@@ -1,24 +1,35 @@
-"""The files of the simulated archive, as `make data` writes them; data/README.md says what each is."""
+"""The tables of the simulated archive: which columns they have, and their files as `make data` writes them.
 
-import csv
+data/README.md says what each file is.
+"""
+
 import io
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from course.archive.simulate import COLUMNS, TRUTH_COLUMNS
+from helpers.data import read_file
 
-__all__ = ["files", "table_bytes"]
+__all__ = ["columns", "files", "table_bytes"]
 
 N_FIRST = 300
 
 
-def files(archive, seed):
-    """{name: bytes of a table, or {name: array} of an npz file} of an archive.
+@cache
+def columns(table):
+    """The columns of "observations" or of "truth" in their order, as data/columns.csv lists them.
 
-    Args:
-        archive: as `simulate_archive` returns it.
-        seed: of the choice of the first rows that learners see.
+    That file is written by hand: a new column begins there, with its unit and meaning.
+    """
+    dictionary = pd.read_csv(io.BytesIO(read_file("columns.csv")))
+    return dictionary.column[dictionary.table == table].tolist()
+
+
+def files(archive, seed):
+    """{name: bytes of a table, or {name: array} of an npz file} of what `simulate_archive` returns.
+
+    The seed chooses the first rows that learners see.
     """
     generator = np.random.default_rng([seed, 0, 0])
     first = np.sort(generator.choice(len(archive.rxte), N_FIRST, replace=False))
@@ -28,7 +39,6 @@ def files(archive, seed):
         "observations_nicer.csv": table_bytes(archive.nicer),
         "observations_first.csv": table_bytes(archive.rxte.iloc[first]),
         "observations_truth.csv": table_bytes(archive.truth),
-        "columns.csv": _dictionary_bytes(),
         "light_curves.npz": archive.segments | {"counts": counts},
     }
 
@@ -47,13 +57,3 @@ def table_bytes(table):
             # Adding zero turns -0 into 0.
             text[name] = ["" if np.isnan(x) else f"{x + 0.0:.5g}" for x in column]
     return pd.DataFrame(text).to_csv(index=False, lineterminator="\n").encode()
-
-
-def _dictionary_bytes():
-    """The meaning of every column of the tables, as CSV."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["table", "column", "unit", "meaning", "missing"])
-    writer.writerows(["observations", name, *rest] for name, rest in COLUMNS.items())
-    writer.writerows(["truth", name, *rest, ""] for name, rest in TRUTH_COLUMNS.items())
-    return file.getvalue().encode()
