@@ -20,17 +20,13 @@ import numbers
 import types
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
-
-from helpers.plotting import show
 
 __all__ = [
     "Hint",
     "Verdict",
     "array",
-    "draw_over",
     "exercise",
     "explained",
     "first_line",
@@ -285,23 +281,6 @@ def function(answer):
         return value
 
     return call
-
-
-def draw_over(right, yours, *, label, alt, **axes):
-    """Show a learner's curve thin over the right one, which is thick and grey.
-
-    Args:
-        right, yours: pairs of positions (n,) and values (n,).
-        label: whose the right curve is.
-        alt: what is to be seen, in words.
-        **axes: settings of the axes, such as xlabel, ylabel, xscale.
-    """
-    figure, ax = plt.subplots(figsize=(6, 2.6))
-    ax.plot(*right, color="0.7", linewidth=4, label=label)
-    ax.plot(*yours, linewidth=1, label="yours")
-    ax.set(**axes)
-    ax.legend()
-    show(figure, alt=alt)
 
 
 def sorting(title, table):

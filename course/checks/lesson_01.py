@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 
-from course.checks import Hint, array, draw_over, exercise, function, number, sorting
+from course.checks import Hint, array, exercise, function, number, sorting
+from course.checks.drawing import draw_over
 from helpers import data
 from helpers.spectra import power_law
 

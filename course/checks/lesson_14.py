@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from course.checks import Hint, array, draw_over, exercise, explained, function, number, sorting
+from course.checks import Hint, array, exercise, explained, function, number, sorting
+from course.checks.drawing import draw_over
 from helpers.dead_time import filter_events
 from helpers.dead_time_theory import white_noise
 

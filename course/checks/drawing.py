@@ -1,0 +1,24 @@
+"""What a learner found, drawn over what is right."""
+
+import matplotlib.pyplot as plt
+
+from helpers.plotting import show
+
+__all__ = ["draw_over"]
+
+
+def draw_over(right, yours, *, label, alt, **axes):
+    """Show a learner's curve thin over the right one, which is thick and grey.
+
+    Args:
+        right, yours: pairs of positions (n,) and values (n,).
+        label: whose the right curve is.
+        alt: what is to be seen, in words.
+        **axes: settings of the axes, such as xlabel, ylabel, xscale.
+    """
+    figure, ax = plt.subplots(figsize=(6, 2.6))
+    ax.plot(*right, color="0.7", linewidth=4, label=label)
+    ax.plot(*yours, linewidth=1, label="yours")
+    ax.set(**axes)
+    ax.legend()
+    show(figure, alt=alt)
