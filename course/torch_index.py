@@ -11,7 +11,7 @@ import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 
-__all__ = ["DRIVER", "answers", "better"]
+__all__ = ["answers"]
 
 # What a driver leaves beside its program nvidia-smi, which in WSL need not be on the path.
 DRIVER = (Path("/proc/driver/nvidia"), Path("/usr/lib/wsl/lib/nvidia-smi"))
@@ -39,12 +39,7 @@ def answers(index, seconds=2.0):
     return bool(found)
 
 
-def better(index):
-    """True on Linux without an NVIDIA driver, where the index answers."""
-    driver = shutil.which("nvidia-smi") or any(path.exists() for path in DRIVER)
-    return sys.platform == "linux" and not driver and answers(index)
-
-
 if __name__ == "__main__":
-    if better(sys.argv[1]):
+    driver = shutil.which("nvidia-smi") or any(path.exists() for path in DRIVER)
+    if sys.platform == "linux" and not driver and answers(sys.argv[1]):
         print(sys.argv[1])
