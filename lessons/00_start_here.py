@@ -394,7 +394,8 @@ cautions = check.cautions(cautions)
 fig, ax = plt.subplots(figsize=(5.2, 3.2))
 loop = {"build": (0, 1), "infer": (1, 0), "criticise": (0, -1), "revise": (-1, 0)}
 for word, place in {**loop, "data": (0, 0), "the paper": (2.1, -1)}.items():
-    ax.text(*place, word, ha="center", va="center", fontsize=13)
+    weight = "bold" if word in loop else "normal"
+    ax.text(*place, word, ha="center", va="center", fontsize=13, fontweight=weight)
 curved = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=-0.35", "shrinkA": 34, "shrinkB": 34}
 for start, end in itertools.pairwise([*loop.values(), loop["build"]]):
     ax.annotate("", end, start, arrowprops=curved)
