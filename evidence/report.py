@@ -157,7 +157,7 @@ def cases(text):
     for case in xml.fromstring(text).iter("testcase"):
         if case.find("skipped") is None:
             trouble = [*case.iter("failure"), *case.iter("error")]
-            yield case, trouble[0].get("message") if trouble else None
+            yield case, trouble[0].get("message", "") if trouble else None
 
 
 def claims(text):
