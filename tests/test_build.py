@@ -171,7 +171,7 @@ def test_a_bad_block_is_named(course, kind):
 RUNS = {
     "exception in a long cell": ("a = 1\n\nb = 0\nc = a / b\nd = 1", 8, "ZeroDivisionError: div"),
     "function of an earlier cell": (
-        "def f(x):\n    y = 1\n    return y / x\n\n# %%\nprint(2)\nf(0)", 7, "ZeroDivisionError: div"
+        "def f(x):\n    y = 1\n    return y / x\n\n# %%\nprint(2)\nf(0)", 7, "ZeroDivisionError"
     ),
     "syntax": ("a = 1\nb = = 2", 6, "SyntaxError: invalid syntax"),
     "kernel that dies": ("import os\n\nos._exit(1)", 5, "Kernel died"),
