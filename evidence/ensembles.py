@@ -121,8 +121,14 @@ def curve(set_up, make, counts, extra):
     )
 
 
-def arguments(doc, set_ups):
-    """What both ensembles are asked."""
+def run(doc, set_ups, make_study, names_of, counts, beside, extra=lambda study: {}):
+    """Answer what a script was asked, whose docstring is `doc`.
+
+    `make_study` makes a Study from name, options and number of simulations (None: as asked),
+    `names_of` gives the parameters of a set-up. The curve has `counts` of simulations, and `extra`
+    columns from a Study. `beside` are functions of name, Study and number of fits that print what
+    stands beside its table.
+    """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--set-up", choices=set_ups, action="append", help="all, if none is named")
     parser.add_argument("--mocks", type=int, default=500)
@@ -135,27 +141,10 @@ def arguments(doc, set_ups):
     parser.add_argument("--figure", type=Path, help="where to draw the ranks")
     options = parser.parse_args()
     options.device = "cuda" if torch.cuda.is_available() else "cpu"
-    options.set_up = options.set_up or list(set_ups)
     warnings.filterwarnings("ignore")
     matplotlib.use("agg")
     plotting.use_course_style()
-    return options
-
-
-def run(doc, set_ups, make_study, names_of, counts, beside, extra=lambda study: {}):
-    """Answer what a script was asked.
-
-    Args:
-        doc: the script's docstring.
-        set_ups: dict of what can be asked for.
-        make_study: from name, options and number of simulations (None: as asked) to a Study.
-        names_of: from a set-up's name to those of its parameters.
-        counts: numbers of simulations of the curve.
-        beside: functions of name, Study and number of fits, that print what stands beside its table.
-        extra: from a Study to further columns of the curve.
-    """
-    options = arguments(doc, set_ups)
-    for name in options.set_up:
+    for name in options.set_up or set_ups:
         print(f"\n### {name}")
         names = names_of(name)
         if options.curve:

@@ -85,15 +85,8 @@ def other_ways(simulate, counts, low, high):
     def davis(theta):
         # One region, as is usual for a core: all that pile up with each other, but for 5 per cent.
         photons = simulate.photons(theta[:-1]) * core
-        piled = davis_spectrum(
-            photons,
-            lo,
-            hi,
-            n_frames=simulate.n_frames,
-            alpha=theta[-1],
-            psf_fraction=0.95,
-            fracexpo=1.0,
-        )
+        options = {"alpha": theta[-1], "psf_fraction": 0.95, "fracexpo": 1.0}
+        piled = davis_spectrum(photons, lo, hi, n_frames=simulate.n_frames, **options)
         return piled @ response.redistribution
 
     wider = torch.cat([low, low.new_tensor([0.01])]), torch.cat([high, high.new_tensor([1.0])])

@@ -34,21 +34,18 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def begin(doc, **more):
-    """Read the arguments, `--device` and {option: its default}, and print the head of the table.
+def begin(doc):
+    """Read the argument `--device`, give it back, and print the head of the table.
 
     From here on torch has one thread: the steps are too small for two cores to share them.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--device", default="cpu", type=torch.device)
-    for option, default in more.items():
-        parser.add_argument(f"--{option}", type=type(default), default=default)
-    options = parser.parse_args()
+    device = parser.parse_args().device
     matplotlib.use("agg")
     warnings.filterwarnings("ignore")
     plotting.use_course_style()
-    gpu = options.device.type == "cuda"
-    name = torch.cuda.get_device_name() if gpu else platform.processor() or "CPU"
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "CPU"
     print(f"{name}, torch {torch.__version__}\n\n| what | measured | aim |\n|---|---|---|")
     torch.set_num_threads(1)
-    return options
+    return device

@@ -1,6 +1,6 @@
 """What a campaign of simulations costs, and whether it survives: local processes on this machine.
 
-    python evidence/speed_campaign.py [speed] [million] [kills] [--folder /tmp]        all three by default
+    python evidence/speed_campaign.py [speed] [million] [kills]        all three by default, in TMPDIR
 
 speed: one worker and two, in turn, three times. million: 10⁶ simulations on all cores, with the memory of all
 processes together. kills: SIGKILL for coordinators and workers at twenty random moments, and the result beside an
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from speed import row
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "docs/recipes/dead_time.py"
@@ -49,10 +50,8 @@ def shards_of(folder):
 def family(process):
     """The processes of a run that are alive."""
     try:
-        everyone = [
-            psutil.Process(process.pid),
-            *psutil.Process(process.pid).children(recursive=True),
-        ]
+        run = psutil.Process(process.pid)
+        everyone = [run, *run.children(recursive=True)]
         return [p for p in everyone if p.status() != psutil.STATUS_ZOMBIE]
     except psutil.NoSuchProcess:
         return []
@@ -69,33 +68,23 @@ def workers_of(process):
 
 def seconds_at_work(folder):
     """From the moment at which settings are written, just before the first shard, to the last shard."""
-    return (
-        max(p.stat().st_mtime for p in shards_of(folder))
-        - (folder / "campaign.json").stat().st_mtime
-    )
-
-
-def row(*cells):
-    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+    last = max(p.stat().st_mtime for p in shards_of(folder))
+    return last - (folder / "campaign.json").stat().st_mtime
 
 
 def speed(folder, simulations=300_000, shard=5000, times=3):
-    ratios, whole = [], {1: [], 2: []}
+    ratios = []
     for i in range(times):
         at_work = {}
         for workers in (1, 2):
             where = folder / f"speed-{i}-{workers}"
-            began = time.perf_counter()
             finish(start(where, simulations, shard, workers), simulations)
-            whole[workers].append(time.perf_counter() - began)
             at_work[workers] = seconds_at_work(where)
         ratios.append(at_work[1] / at_work[2])
         found = f"{at_work[1]:.1f}; {at_work[2]:.1f} s; load {os.getloadavg()[0]:.1f}"
-        row(f"{simulations:,} simulations, one worker; two", found, "")
+        row(f"{simulations:,} simulations, one worker; two", found)
     found = f"{min(ratios):.2f} to {max(ratios):.2f}, median {np.median(ratios):.2f}"
     row(f"two workers, ratio to one, {times} times", found, "1.8")
-    start_up = " and ".join(f"{np.median(whole[n]):.1f} s" for n in (1, 2))
-    row("the whole commands, with their start", start_up, "")
 
 
 def million(folder, simulations=1_000_000, shard=10_000):
@@ -121,13 +110,10 @@ def million(folder, simulations=1_000_000, shard=10_000):
     finished.set()
     watcher.join()
     megabytes = sum(p.stat().st_size for p in shards_of(folder / "million")) / 1e6
-    row(
-        f"{simulations:,} LF simulations, {os.cpu_count()} workers, whole command",
-        f"{seconds:.0f} s",
-        "",
-    )
+    what = f"{simulations:,} LF simulations, {os.cpu_count()} workers, whole command"
+    row(what, f"{seconds:.0f} s")
     row("their peak memory, all processes together (PSS)", f"{peak / 1e9:.2f} GB", "2 GB")
-    row("their store", f"{megabytes:.0f} MB in {len(shards_of(folder / 'million'))} shards", "")
+    row("their store", f"{megabytes:.0f} MB in {len(shards_of(folder / 'million'))} shards")
 
 
 def kills(folder, n=20, simulations=400_000, shard=1000):
@@ -165,12 +151,9 @@ def kills(folder, n=20, simulations=400_000, shard=1000):
     same = [a.name == b.name and a.read_bytes() == b.read_bytes() for a, b in pairs]
     left = len([p for p in where.rglob("*") if p.name.endswith(".tmp")])
     what = f"SIGKILL for {done['run']} coordinators and {done['worker']} workers; shards made until then"
-    row(what, f"{before} of {n_shards}", "")
-    row(
-        "shards of an undisturbed run that are the same, byte for byte",
-        f"{sum(same)} of {n_shards}",
-        "all",
-    )
+    row(what, f"{before} of {n_shards}")
+    what = "shards of an undisturbed run that are the same, byte for byte"
+    row(what, f"{sum(same)} of {n_shards}", "all")
     row("unfinished files left", left, 0)
 
 
@@ -180,14 +163,11 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", metavar="part", help="speed, million, kills (all)")
-    parser.add_argument(
-        "--folder", default=tempfile.gettempdir(), help="where to put the campaigns"
-    )
-    options = parser.parse_args()
+    chosen = parser.parse_args().parts
     row("what", "measured", "aim")
     row("---", "---", "---")
-    for name in options.parts or parts:
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+    for name in chosen or parts:
+        with tempfile.TemporaryDirectory() as folder:
             parts[name](Path(folder))
 
 

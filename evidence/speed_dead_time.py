@@ -113,14 +113,10 @@ def main(device):
     light = torch.full((rows_, bins), 1000.0, device=device)
     walk = best(lambda: count_detected(light, TAU, TAU, generator), 3)
     draw = best(lambda: torch.rand(rows_, bins, generator=generator, device=device), 3)
-    log = best(lambda: torch.empty(rows_, bins, device=device).exponential_(generator=generator), 3)
     per_bin = 1e9 / (rows_ * bins)
     row("(c) count_detected, ns per bin", f"{walk * per_bin:.1f}")
-    row(
-        "(c) its uniform numbers alone; exponential ones",
-        f"{draw * per_bin:.1f}; {log * per_bin:.1f}",
-    )
-    row("(c) ratio to either", f"{walk / draw:.1f}; {walk / log:.1f}", "3")
+    row("(c) its uniform numbers alone", f"{draw * per_bin:.1f}")
+    row("(c) ratio", f"{walk / draw:.1f}", "3")
 
     averaged = DeadTimeSimulator()
     seconds = best(lambda: averaged(thetas(50_000, device), generator), 1)
@@ -128,10 +124,7 @@ def main(device):
 
     growth(device, generator)
     row("peak memory, GB", f"{peak_memory():.2f}")
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**30
-        row("peak memory of the GPU, GB", f"{peak:.2f}")
 
 
 if __name__ == "__main__":
-    main(begin(__doc__).device)
+    main(begin(__doc__))

@@ -33,11 +33,6 @@ def published_setup():
     )
 
 
-def published_thetas(n, generator, device):
-    uniform = torch.rand(n, 3, generator=generator, device=device)
-    return torch.lerp(LOWEST.to(device), HIGHEST.to(device), uniform)
-
-
 def photons_of(simulate, theta):
     """Expected photons of all these simulations, wherever they fall."""
     parts = [simulate.photons(t).sum(dtype=torch.float64) for t in theta.split(1024)]
@@ -82,7 +77,7 @@ def growth(device, generator):
     figure.savefig(FIGURE, dpi=110)
 
 
-def main(device, n, processes):
+def main(device, processes):
     generator = torch.Generator(device=device).manual_seed(1)
     for detector, annuli in ((ACIS, (0.0, 4.92)), (EROSITA, ANNULI)):
         ns = per_photon(detector, 1.0, device, generator, annuli)
@@ -90,7 +85,9 @@ def main(device, n, processes):
     growth(device, generator)
 
     simulate = published_setup()
-    theta = published_thetas(n, generator, device)
+    n = N_SIMULATIONS
+    theta = torch.rand(n, 3, generator=generator, device=device)
+    theta = torch.lerp(LOWEST.to(device), HIGHEST.to(device), theta)
     photons = photons_of(simulate, theta)
     batches = theta.split(1000)
     start = time.perf_counter()
@@ -117,5 +114,4 @@ def main(device, n, processes):
 
 if __name__ == "__main__":
     processes = torch.get_num_threads()
-    options = begin(__doc__, simulations=N_SIMULATIONS)
-    main(options.device, options.simulations, processes)
+    main(begin(__doc__), processes)

@@ -7,7 +7,7 @@ truth. `course.archive.pointings` simulates what it measures.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -83,10 +83,10 @@ class Instrument:
     background_error: float
     systematic: float
 
-    @property
+    @cached_property
     def matrix(self):
         """The response, in double precision."""
-        return _response(self.response)
+        return load_response(self.response).to(dtype=torch.float64)
 
     @property
     def channels(self):
@@ -270,11 +270,6 @@ def timing_features(instrument: Instrument, low, high, background) -> dict:
     error = np.sqrt(np.where(counts > 0, counts, max(counts.mean(), 1.0)))
     shape = light_curve_features(np.arange(len(counts)) + 0.5, counts - background.sum(), error)
     return columns | {name: float(value) for name, value in shape.items()}
-
-
-@cache
-def _response(name):
-    return load_response(name).to(dtype=torch.float64)
 
 
 def _colour(instrument, counts, background, above, below):

@@ -420,7 +420,8 @@ def _draw_spectrum(truth, generator):
     truth["kt_in"] = np.exp((1 - share) * np.log(cold) + share * np.log(hot))
     # What is not corona, as a share of the energy flux at 0.5-20 keV
     x_known = (0.0, 0.2, 0.33, 0.5, 0.66, 0.76, 0.85, 1.0)
-    logit = np.interp(x, x_known, _logit((0.08, 0.12, 0.22, 0.42, 0.64, 0.80, 0.91, 0.97)))
+    known = np.array((0.08, 0.12, 0.22, 0.42, 0.64, 0.80, 0.91, 0.97))
+    logit = np.interp(x, x_known, np.log(known / (1 - known)))
     scatter = 0.2 * generator.standard_normal(n)
     thermal = 1 / (1 + np.exp(-logit - truth.disc_offset - scatter))
     layer = truth.layer_share * np.exp(0.1 * generator.standard_normal(n))
@@ -480,8 +481,3 @@ def _draw_noise(truth, generator):
     delay = 7e-3 * 4 ** np.interp(x, (0.15, 0.55, 0.70, 0.80), (0, 1, 0.8, 0.2))
     truth["delay"] = delay * truth.lag_factor * np.exp(0.25 * generator.standard_normal(n))
     truth["coherence"] = np.interp(x, (0.3, 0.66, 0.8), (0.97, 0.9, 0.75))
-
-
-def _logit(share):
-    share = np.asarray(share)
-    return np.log(share / (1 - share))
