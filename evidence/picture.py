@@ -19,9 +19,8 @@ from helpers import data, plotting, posteriors
 from helpers.dead_time import qpo
 from helpers.dead_time_theory import incident_rate, signal_transfer, white_noise
 
-TRUTH = torch.tensor(
-    [0.4, 20.0, 10.0, 1000.0]
-)  # rms, ν₀ [Hz], q, incident rate [1/s] in each detector
+# rms, ν₀ [Hz], q, incident rate [1/s] in each detector
+TRUTH = torch.tensor([0.4, 20.0, 10.0, 1000.0])
 
 
 def main():

@@ -236,8 +236,6 @@ def _fit_and_choose(data, power, disc):
     best = np.zeros_like(both.model)
     for model, (fit, parts) in enumerate(((alone[0], [0]), (alone[1], [1]), (both, [0, 1]))):
         rows = np.flatnonzero(choice == model)
-        if len(rows) == 0:
-            continue
         fit = fit.at(rows)
         used = [tables[k] for k in parts]
         best[rows] = fit.model

@@ -43,13 +43,7 @@ BIN = 1 / 128
 TIMING_SEGMENT = 256.0
 
 # The columns of the bands of the power colours
-_BANDS = dict(
-    zip(
-        ("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16"),
-        POWER_COLOUR_BANDS,
-        strict=True,
-    )
-)
+_BAND_RMS = ("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16")
 _LAG_BANDS = ((0.1, 1.0), (1.0, 10.0), (0.1, 10.0))
 # Errors above these say that there was nothing to measure: rad, coherence itself, degrees.
 _PHASE_KNOWN, _COHERENCE_KNOWN, _HUE_KNOWN = 0.25, 0.2, 8.0
@@ -228,7 +222,7 @@ def timing_features(instrument: Instrument, low, high, background) -> dict:
         slow = frequency <= 16.1  # enough for the bands of the power colours
         colour_spectrum = frequency[slow], power[slow]
         seen = {}
-        for name, band in _BANDS.items():
+        for name, band in zip(_BAND_RMS, POWER_COLOUR_BANDS, strict=True):
             variance, error = band_variance(*colour_spectrum, band, noise=noise, m=m)
             columns[name] = math.sqrt(variance) if variance > 0 else np.nan
             seen[name] = variance > 3 * error
