@@ -14,10 +14,10 @@ import contextlib
 import functools
 import html
 import inspect
-import linecache
 import math
 import numbers
-import types
+import textwrap
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,99 +123,51 @@ def _unattempted(answer):
         return bool(values) and all(value is ... for value in values)
     while isinstance(answer, functools.partial):
         answer = answer.func
-    if isinstance(answer, types.MethodType):
-        answer = answer.__func__
-    if isinstance(answer, _DECORATED):
-        answer = inspect.unwrap(answer)
-    return answer is ... or (isinstance(answer, types.FunctionType) and _is_stub(answer))
-
-
-_DECORATED = (types.FunctionType, type(functools.cache(len)))
+    return answer is ... or _is_stub(answer)
 
 
 def _is_stub(function):
-    """Whether the source of a function says so; where there is no source, it is no stub.
+    """Whether a function does nothing, or leaves a name at `...` that it sets nowhere else.
 
-    IPython keeps the source of each cell where Python looks for that of a file.
+    Its source says so, which IPython keeps for each cell; where there is none, it is no stub.
     """
-    code = function.__code__
-    source = "".join(linecache.getlines(code.co_filename, function.__globals__))
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+        source = textwrap.dedent(inspect.getsource(function))
+        (definition,) = ast.parse(source).body
+    except (OSError, TypeError, SyntaxError):
         return False
-    found = [node for node in ast.walk(tree) if _defines(node, code)]
-    # Of several lambdas in a line nobody knows which one it is.
-    return bool(found) and all(map(_has_a_gap, found))
-
-
-def _defines(node, code):
-    """Whether the code of a function comes from this node of the syntax tree, by name and line."""
-    if isinstance(node, ast.Lambda):
-        return (code.co_name, code.co_firstlineno) == ("<lambda>", node.lineno)
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        first = min(part.lineno for part in (node, *node.decorator_list))
-        return (code.co_name, code.co_firstlineno) == (node.name, first)
-    return False
-
-
-def _has_a_gap(function):
-    """Whether a function does nothing, or leaves a name at `...` that it sets nowhere else."""
-    if isinstance(function, ast.Lambda):
-        return _is_gap(function.body, or_none=True)
-    if all(map(_does_nothing, function.body)):
+    if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    if all(map(_does_nothing, definition.body)):
         return True
-    own = [node for statement in function.body for node in _within(statement)]
-    gaps = [n for n in own if isinstance(n, (ast.Assign, ast.AnnAssign)) and _is_gap(n.value)]
-    left = [_bound(node) for gap in gaps for node in ast.walk(gap)]
-    bound = [_bound(node) for node in own]
-    return any(name and bound.count(name) == left.count(name) for name in left)
-
-
-def _bound(node):
-    """The name that a node gives to something."""
-    match node:
-        case (
-            ast.Name(id=name, ctx=ast.Store())
-            | ast.FunctionDef(name=name)
-            | ast.ClassDef(name=name)
-            | ast.alias(asname=str(name))
-            | ast.alias(name=name)
-        ):
-            return name
+    names, left = Counter(), Counter()
+    for node in ast.walk(definition):
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_gap(node.value):
+            left.update(name.id for name in ast.walk(node) if isinstance(name, ast.Name))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names[node.id] += 1
+    return any(names[name] == number for name, number in left.items())
 
 
 def _does_nothing(statement):
     match statement:
         case ast.Pass() | ast.Global() | ast.Nonlocal() | ast.Expr(value=ast.Constant()):
             return True  # a docstring and `...` are such expressions
+        case ast.Return(value=None | ast.Constant(value=None)):
+            return True
         case ast.Return(value=value):
-            return value is None or _is_gap(value, or_none=True)
+            return _is_gap(value)
     return False
 
 
-def _is_gap(value, or_none=False):
-    """Whether an expression is `...`, or a container of it; or, if that is allowed, `None`."""
+def _is_gap(value):
+    """Whether an expression is `...`, or a container of nothing else."""
     match value:
-        case ast.Constant(value=constant):
-            return constant is ... or (or_none and constant is None)
         case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Dict(values=elements):
             return bool(elements) and all(map(_is_gap, elements))
+        case ast.Constant(value=constant):
+            return constant is ...
     return False
-
-
-def _within(node):
-    """A node and those below it, but for what functions, classes and comprehensions keep to themselves."""
-    yield node
-    if not isinstance(node, _SCOPES):
-        for child in ast.iter_child_nodes(node):
-            yield from _within(child)
-
-
-_SCOPES = (
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
 
 
 @contextlib.contextmanager
