@@ -75,9 +75,8 @@ def make(folder: str, identity: str, number: int) -> bool:
         with contextlib.suppress(CampaignError):
             store.read_shard(folder, settings, number)
             return True
-        theta = draw(recipe.prior, settings["shard"], settings["seed"], number).to(
-            settings["device"]
-        )
+        theta = draw(recipe.prior, settings["shard"], settings["seed"], number)
+        theta = theta.to(settings["device"])
         x, reasons = _simulated(recipe, theta, settings["size of x"], settings["seed"], number)
         store.write_shard(folder, settings, number, theta, x, reasons)
         return True
