@@ -340,6 +340,7 @@ def test_the_course_is_covered_by_its_sources(tmp_path):
     names = {"dead_time", "light_curves", "streams"}
     assert {f"helpers.{name}" for name in names} < set(found["sources"])
     assert not {name for name in found["sources"] if "plotting" in name}
+    assert not sys.stdlib_module_names & set(found["sources"])
     assert {"numba", "numpy", "scipy", "torch"} <= set(found["versions"])
 
 

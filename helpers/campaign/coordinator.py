@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from helpers.campaign import store
 from helpers.campaign.shards import TRIAL, make, trial
-from helpers.campaign.store import CampaignError
+from helpers.campaign.store import CampaignError, digest
 
 __all__ = ["Status", "run", "status"]
 
@@ -141,8 +141,7 @@ def run(
     if device is None:
         device = "cuda" if client is None and torch.cuda.is_available() else "cpu"
     # The format changes with anything in this package that changes numbers or files.
-    settings = {"format": 1, "recipe": store.digest(text)}
-    settings |= {"shard": shard, "seed": seed, "device": device}
+    settings = {"format": 1, "recipe": digest(text), "shard": shard, "seed": seed, "device": device}
     store.refuse_others(folder, settings, text, simulations)
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -156,7 +155,7 @@ def run(
         settings |= found
         # Once more, because it may have begun meanwhile; and now all settings are known.
         store.refuse_others(folder, settings, text, simulations)
-        identity = store.digest(json.dumps(settings))
+        identity = digest(json.dumps(settings))
         settings = {"simulations": simulations, "id": identity} | settings
         (folder / "shards").mkdir(exist_ok=True)
         for unfinished in folder.glob("**/.*.tmp"):

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import importlib.metadata
 import modulefinder
-import platform
+import os
 import re
 import socket
 import sys
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from helpers.campaign import store
-from helpers.campaign.store import CampaignError, in_a_line
+from helpers.campaign.store import CampaignError, digest, in_a_line
 
 __all__ = ["TRIAL", "draw", "environment", "make", "read_recipe", "stream", "trial"]
 
@@ -75,9 +75,9 @@ def make(folder: str, identity: str, number: int) -> bool:
         with contextlib.suppress(CampaignError):
             store.read_shard(folder, settings, number)
             return True
-        seed, n_x = settings["seed"], settings["size of x"]
-        theta = draw(recipe.prior, settings["shard"], seed, number).to(settings["device"])
-        x, reasons = _simulated(recipe, theta, n_x, seed, number)
+        theta = draw(recipe.prior, settings["shard"], settings["seed"], number)
+        theta = theta.to(settings["device"])
+        x, reasons = _simulated(recipe, theta, settings["size of x"], settings["seed"], number)
         store.write_shard(folder, settings, number, theta, x, reasons)
         return True
 
@@ -89,7 +89,7 @@ def _campaign(folder, identity):
     text = path.read_text(encoding="utf-8")
     if settings["id"] != identity:
         raise CampaignError(f"{folder} was changed while a run is at work in it.")
-    here = {"recipe": store.digest(text)} | environment(text, settings["device"])
+    here = {"recipe": digest(text)} | environment(text, settings["device"])
     store.refuse_others(folder, here, text, settings["simulations"])
     return settings, read_recipe(text, str(path))
 
@@ -101,19 +101,19 @@ def environment(recipe: str, device: str) -> dict:
     Packages and sources are those that the recipe imports, or its local modules: those that are not
     installed. All are read once per process: what it has imported does not change with the file.
     """
-    stdlib, installed = sysconfig.get_path("stdlib"), {"site-packages", "dist-packages"}
-    paths = (*sys.path, str(Path(__file__).parents[2]))
+    stdlib = os.path.realpath(sysconfig.get_path("stdlib"))
+    installed = {"site-packages", "dist-packages"}
+    paths = map(os.path.realpath, (*sys.path, Path(__file__).parents[2]))
     paths = [path for path in paths if path != stdlib and not installed & {*Path(path).parts}]
     finder = modulefinder.ModuleFinder(paths)
     finder.scan_code(compile(recipe, "recipe", "exec"), finder.add_module("recipe"))
-    files = {name: m.__file__ for name, m in sorted(finder.modules.items()) if m.__file__}
-    local = {name: Path(file) for name, file in files.items() if file.endswith(".py")}
-    sources = {name: store.digest(path.read_text("utf-8")) for name, path in local.items()}
+    files = {name: m.__file__ or "" for name, m in sorted(finder.modules.items())}
+    sources = {n: digest(Path(f).read_text("utf-8")) for n, f in files.items() if f.endswith(".py")}
     packages = {"numpy", "pyarrow", "torch", *(name.split(".")[0] for name in finder.any_missing())}
     distributions = importlib.metadata.packages_distributions()
     names = {name for package in packages for name in distributions.get(package, [])}
     versions = {name: importlib.metadata.version(name) for name in sorted(names)}
-    versions["python"] = ".".join(platform.python_version_tuple()[:2])
+    versions["python"] = "{}.{}".format(*sys.version_info)
     # Streams of random numbers differ between models of GPU.
     gpu = {"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}
     return {"versions": versions, "sources": sources} | gpu
