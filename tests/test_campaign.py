@@ -825,6 +825,7 @@ def test_a_full_disk(run, process, tmp_path):
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
+    process.wait_for_workers(1)  # the last test may have killed it
     process.run(limit, 100_000)  # bytes: less than a shard
     words = r"made/shards/shard-\d+\.parquet cannot be written on .*: File too large\. Make room"
     with pytest.raises(CampaignError, match=words):
