@@ -439,11 +439,10 @@ observations = {  # name: (seconds from first to last, time resolution in s)
 
 fig, ax = plt.subplots(figsize=(7.2, 2.9))
 for name, (length, step) in observations.items():
-    ax.plot([1 / length, 1 / (2 * step)], [name, name], color="C0", linewidth=6)
+    ax.plot([1 / length, 1 / (2 * step)], [name, name], "C0", linewidth=6, solid_capstyle="butt")
 for name, band, line in (("power colours", [1 / 256, 16], "--"), ("type-C QPOs", [0.1, 15], "-")):
     ax.plot(band, [name, name], color="black", linestyle=line, marker="|", markersize=9)
-    for end in band:
-        ax.axvline(end, color="black", linestyle=line, linewidth=0.5)
+    ax.vlines(band, -0.6, 6.4, colors="black", linestyles=line, linewidth=0.5)
 ax.set(xscale="log", xlabel="frequency (Hz)", ylim=(-0.6, 6.4))
 plotting.show(
     fig,
