@@ -57,7 +57,7 @@ bench: .venv/.ready  ## how fast the simulators are, beside their peers; about t
 	@$(bin)/python evidence/speed_dead_time.py
 	@$(bin)/python evidence/speed_pile_up.py
 
-evidence: .venv/.ready  ## rerun all claims, into docs/evidence.md: 7 minutes (FULL=1: 32); a lesson or simulator changed: LESSON=07
+evidence: .venv/.ready  ## rerun all claims, into docs/evidence.md: ten minutes (FULL=1: half an hour); a lesson or simulator changed: LESSON=07
 	@$(bin)/python evidence/report.py $(if $(FULL),--full) $(if $(LESSON),--lesson $(LESSON))
 
 check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy

@@ -298,7 +298,7 @@ def everything(full):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="half an hour instead of seven minutes")
+    parser.add_argument("--full", action="store_true", help="half an hour instead of ten minutes")
     parser.add_argument("--lesson", metavar="NN", help="only print what this lesson claims")
     options = parser.parse_args()
     if options.lesson:
