@@ -157,7 +157,7 @@ def noise(answer):
                 "r - iω; one of your signs is turned round."
             )
         low = 2 / (1 + rate * tau) ** 2
-        _draw_over(f, found, right)
+        _draw_over(f, right, found)
         if abs(found[0] / low - 1) > 0.02:
             raise Hint(
                 f"For f → 0 the power must go to 2/(1 + rτ)², here {low:.3f}; yours is "
@@ -170,19 +170,13 @@ def noise(answer):
     nothing = array(answer(f.copy(), 500.0, 0.0), f.shape, "powers")
     if not np.allclose(nothing, 2, rtol=1e-3):
         raise Hint("Without dead time the power must be 2 everywhere.")
-    _draw_over(f, array(answer(f.copy(), 800.0, 3e-3), f.shape, "powers"), _noise(f, 800.0, 3e-3))
+    _draw_over(f, _noise(f, 800.0, 3e-3), array(answer(f.copy(), 800.0, 3e-3), f.shape, "powers"))
 
 
-def _draw_over(frequency, yours, ours):
-    draw_over(
-        (frequency, ours),
-        (frequency, yours),
-        label="ours",
-        alt="Your power spectrum of the noise drawn over ours, for 800 photons/s and 3 ms.",
-        xscale="log",
-        xlabel="frequency (Hz)",
-        ylabel="Leahy power",
-    )
+def _draw_over(frequency, right, yours):
+    alt = "Your power spectrum of the noise drawn over ours, for 800 photons/s and 3 ms."
+    axes = {"xscale": "log", "xlabel": "frequency (Hz)", "ylabel": "Leahy power"}
+    draw_over((frequency, right), (frequency, yours), alt=alt, **axes)
 
 
 def _minus_log_likelihood(power, model, n_averaged):

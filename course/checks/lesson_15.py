@@ -256,25 +256,19 @@ def piled_spectrum(answer):
             )
         if np.allclose(found, right - np.exp(-photons.sum()) * photons, **close):
             raise Hint("The frames with a single photon, p = 1, are events as well.")
-        _draw_over(found, right)
+        _draw_over(right, found)
         raise Hint(
             f"Of {photons.sum():.2f} photons, {right.sum():.4f} events per frame lie in the bins, in yours "
             f"{found.sum():.4f}. Try one line at 5 w: where are its sums?"
         )
-    _draw_over(array(answer(broad.copy()), broad.shape, "events"), _piled_spectrum(broad))
+    _draw_over(_piled_spectrum(broad), array(answer(broad.copy()), broad.shape, "events"))
 
 
-def _draw_over(yours, right):
-    draw_over(
-        (np.arange(1, len(right) + 1), right),
-        (np.arange(1, len(right) + 1), yours),
-        label="ours",
-        alt="Your spectrum of piled events drawn over ours.",
-        xlabel="energy (w)",
-        ylabel="events per frame",
-        yscale="log",
-        ylim=(1e-6, None),
-    )
+def _draw_over(right, yours):
+    energy = np.arange(1, len(right) + 1)
+    alt = "Your spectrum of piled events drawn over ours."
+    axes = {"xlabel": "energy (w)", "ylabel": "events per frame", "yscale": "log"}
+    draw_over((energy, right), (energy, yours), alt=alt, ylim=(1e-6, None), **axes)
 
 
 def _inner_radius(radii, photons_per_frame, density, cell_area, limit):
