@@ -74,9 +74,8 @@ def _stingray_periodogram(counts, bin_size):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        light_curve = Lightcurve(
-            bin_size * np.arange(len(counts)), counts, dt=bin_size, skip_checks=True
-        )
+        times = bin_size * np.arange(len(counts))
+        light_curve = Lightcurve(times, counts, dt=bin_size, skip_checks=True)
         spectrum = Powerspectrum(light_curve, norm="leahy")
     return spectrum.freq, spectrum.power
 
