@@ -49,13 +49,10 @@ def test_light_curves(device, n_bins):
 )
 @pytest.mark.parametrize("dt", [2e-3, 0.2])  # step by step, and photon by photon
 def test_counts_behind_dead_time(device, dead_time, paralyzable, dt):
-    rates = between([0.0] * 40, [900.0] * 40, 70, device)
-    check_simulator(
-        lambda rate, generator: count_detected(
-            rate, dt, dead_time, generator, paralyzable=paralyzable
-        ),
-        rates,
-    )
+    def simulate(rate, generator):
+        return count_detected(rate, dt, dead_time, generator, paralyzable=paralyzable)
+
+    check_simulator(simulate, between([0.0] * 40, [900.0] * 40, 70, device))
 
 
 @pytest.mark.parametrize(
@@ -170,29 +167,19 @@ def good(theta, generator):
     return theta + noise
 
 
-# By what the contract says of each.
+# What the contract says of each, a simulator of theta t and generator g.
 BROKEN = {
-    "input": lambda theta, generator: good(theta.mul_(2), generator),
-    "device": lambda theta, generator: good(theta, generator).to("meta"),
-    r"shapes: theta \(\)": lambda theta, generator: good(theta, generator).reshape(-1, 4),
-    r"shapes: theta \(0,\)": lambda theta, generator: good(
-        theta if theta.numel() else theta.new_zeros(1, 4), generator
-    ),
-    r"shapes: theta \(3, 4\) gives other numbers": lambda theta, generator: good(
-        theta.flip(0) if theta.ndim > 1 else theta, generator
-    ),
-    "dtype": lambda theta, generator: good(theta, generator).double(),
-    "generator: the same seed|shapes": lambda theta, _: good(theta, seeded(seed=next(COUNTER))),
-    "generator: another seed": lambda theta, _: good(theta, seeded()),
-    "global generator: it was used": lambda theta, generator: good(
-        theta + 0 * torch.rand(()), generator
-    ),
-    "global generator: it changes": lambda theta, generator: (
-        good(theta, generator) + torch.initial_seed() % 1000
-    ),
-    "strides": lambda theta, generator: good(
-        theta.as_strided(theta.shape, theta.contiguous().stride()), generator
-    ),
+    "input": lambda t, g: good(t.mul_(2), g),
+    "device": lambda t, g: good(t, g).to("meta"),
+    r"shapes: theta \(\)": lambda t, g: good(t, g).reshape(-1, 4),
+    r"shapes: theta \(0,\)": lambda t, g: good(t if t.numel() else t.new_zeros(1, 4), g),
+    r"shapes: theta \(3, 4\) gives other": lambda t, g: good(t.flip(0) if t.ndim > 1 else t, g),
+    "dtype": lambda t, g: good(t, g).double(),
+    "generator: the same seed|shapes": lambda t, _: good(t, seeded(seed=next(COUNTER))),
+    "generator: another seed": lambda t, _: good(t, seeded()),
+    "global generator: it was used": lambda t, g: good(t + 0 * torch.rand(()), g),
+    "global generator: it changes": lambda t, g: good(t, g) + torch.initial_seed() % 1000,
+    "strides": lambda t, g: good(t.as_strided(t.shape, t.contiguous().stride()), g),
 }
 COUNTER = iter(range(1000))
 

@@ -7,13 +7,13 @@ from helpers.plotting import show
 __all__ = ["draw_over"]
 
 
-def draw_over(right, yours, *, label, alt, **axes):
+def draw_over(right, yours, *, alt, label="ours", **axes):
     """Show a learner's curve thin over the right one, which is thick and grey.
 
     Args:
         right, yours: pairs of positions (n,) and values (n,).
-        label: whose the right curve is.
         alt: what is to be seen, in words.
+        label: whose the right curve is.
         **axes: settings of the axes, such as xlabel, ylabel, xscale.
     """
     figure, ax = plt.subplots(figsize=(6, 2.6))

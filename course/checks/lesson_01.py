@@ -74,9 +74,8 @@ def _stingray_periodogram(counts, bin_size):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        light_curve = Lightcurve(
-            bin_size * np.arange(len(counts)), counts, dt=bin_size, skip_checks=True
-        )
+        times = bin_size * np.arange(len(counts))
+        light_curve = Lightcurve(times, counts, dt=bin_size, skip_checks=True)
         spectrum = Powerspectrum(light_curve, norm="leahy")
     return spectrum.freq, spectrum.power
 
@@ -104,15 +103,10 @@ def leahy_periodogram(answer):
         right_frequency, right_power = _stingray_periodogram(counts, bin_size)
         frequency, power = frequency[: len(right_frequency)], power[: len(right_power)]
         if n == 512:
-            draw_over(
-                (right_frequency, right_power),
-                (frequency, power),
-                label="stingray",
-                alt="Your periodogram drawn over that of stingray, for noise with one sine wave.",
-                yscale="log",
-                xlabel="frequency (Hz)",
-                ylabel="Leahy power",
-            )
+            alt = "Your periodogram drawn over that of stingray, for noise with one sine wave."
+            axes = {"yscale": "log", "xlabel": "frequency (Hz)", "ylabel": "Leahy power"}
+            right = right_frequency, right_power
+            draw_over(right, (frequency, power), alt=alt, label="stingray", **axes)
         if not np.allclose(frequency, right_frequency, rtol=1e-6):
             if np.allclose(power, right_frequency, rtol=1e-6):
                 raise Hint("Frequencies first, powers second.")

@@ -202,17 +202,8 @@ def detected_and_piled(answer):
     )
 
 
-def _piled_spectrum(photons):
-    term = photons
-    total = term
-    for p in range(2, 60):
-        term = np.append(0, np.convolve(term, photons))[: len(photons)] / p
-        total = total + term
-    return np.exp(-photons.sum()) * total
-
-
-def _without(photons, *, shift=1, factorial=True, most=60, empty=True):
-    """The same with one mistake."""
+def _piled_spectrum(photons, *, shift=1, factorial=True, most=60, empty=True):
+    """The spectrum; with another option it is a learner's mistake."""
     term = photons
     total = term
     for p in range(2, most):
@@ -234,17 +225,17 @@ def piled_spectrum(answer):
         close = dict(rtol=1e-4, atol=1e-9)
         if np.allclose(found, right, **close):
             continue
-        if np.allclose(found, _without(photons, shift=0), **close):
+        if np.allclose(found, _piled_spectrum(photons, shift=0), **close):
             raise Hint(
                 "Energies (i + 1) w and (j + 1) w add up to (i + j + 2) w, which is bin i + j + 1; yours "
                 "is one too low."
             )
-        if np.allclose(found, _without(photons, factorial=False), **close):
+        if np.allclose(found, _piled_spectrum(photons, factorial=False), **close):
             raise Hint("p photons in p! orders are the same frame: where is 1/p!?")
-        if np.allclose(found, _without(photons, empty=False), **close):
+        if np.allclose(found, _piled_spectrum(photons, empty=False), **close):
             raise Hint("Exactly p photons: the factor exp(-L) for no further ones is missing.")
         for most in range(2, 9):
-            if np.allclose(found, _without(photons, most=most + 1), **close):
+            if np.allclose(found, _piled_spectrum(photons, most=most + 1), **close):
                 raise Hint(
                     f"Yours end at {most} photons, and a frame can hold more: go on until the terms no "
                     "longer matter."
@@ -256,25 +247,19 @@ def piled_spectrum(answer):
             )
         if np.allclose(found, right - np.exp(-photons.sum()) * photons, **close):
             raise Hint("The frames with a single photon, p = 1, are events as well.")
-        _draw_over(found, right)
+        _draw_over(right, found)
         raise Hint(
             f"Of {photons.sum():.2f} photons, {right.sum():.4f} events per frame lie in the bins, in yours "
             f"{found.sum():.4f}. Try one line at 5 w: where are its sums?"
         )
-    _draw_over(array(answer(broad.copy()), broad.shape, "events"), _piled_spectrum(broad))
+    _draw_over(_piled_spectrum(broad), array(answer(broad.copy()), broad.shape, "events"))
 
 
-def _draw_over(yours, right):
-    draw_over(
-        (np.arange(1, len(right) + 1), right),
-        (np.arange(1, len(right) + 1), yours),
-        label="ours",
-        alt="Your spectrum of piled events drawn over ours.",
-        xlabel="energy (w)",
-        ylabel="events per frame",
-        yscale="log",
-        ylim=(1e-6, None),
-    )
+def _draw_over(right, yours):
+    energy = np.arange(1, len(right) + 1)
+    alt = "Your spectrum of piled events drawn over ours."
+    axes = {"xlabel": "energy (w)", "ylabel": "events per frame", "yscale": "log"}
+    draw_over((energy, right), (energy, yours), alt=alt, ylim=(1e-6, None), **axes)
 
 
 def _inner_radius(radii, photons_per_frame, density, cell_area, limit):
@@ -353,6 +338,10 @@ def rejected_share(answer):
     valid |= (torch.hypot(x, y) > 1.5) & (torch.rand(m, generator=generator) > 0.5)
     other = torch.zeros(m, dtype=torch.int64)
     events = Events(simulation, other, x, y, x.abs() + 1, other, other + 1, valid)
+
+    def count(chosen):
+        return torch.bincount(simulation[chosen], minlength=n)
+
     for radius in (2.0, 1.0):
         last = "In the last simulation nothing was rejected, and bincount stops before it: minlength=n."
         with explained(RuntimeError, {"size of tensor": last}):
@@ -362,8 +351,7 @@ def rejected_share(answer):
         if np.allclose(found, right, atol=1e-6):
             continue
         near = torch.hypot(x, y) < radius
-        good = torch.bincount(simulation[near & valid], minlength=n)
-        bad = torch.bincount(simulation[near & ~valid], minlength=n)
+        good, bad = count(near & valid), count(near & ~valid)
         if np.allclose(found, 1 - right, atol=1e-6):
             raise Hint("That is the share of the *accepted* ones: ~events.valid are the rejected.")
         if np.allclose(found, _rejected_share(events, n, 1e9).numpy(), atol=1e-6):
@@ -372,19 +360,12 @@ def rejected_share(answer):
             raise Hint("Divide by *all* events near the source, not by the accepted ones.")
         if np.allclose(found, (bad / near.sum()).numpy(), atol=1e-6):
             raise Hint("Divide by the near events of the same simulation, not of all of them.")
-        if np.allclose(found, (bad / torch.bincount(simulation, minlength=n)).numpy(), atol=1e-6):
+        if np.allclose(found, (bad / count(simulation >= 0)).numpy(), atol=1e-6):
             raise Hint("Divide by the events *within the radius*: the radius is in both numbers.")
         if np.allclose(found, bad.numpy()):
             raise Hint("That is how many were rejected; a share is divided by the near events.")
         square = (x.abs() < radius) & (y.abs() < radius)
-        if np.allclose(
-            found,
-            (
-                torch.bincount(simulation[square & ~valid], minlength=n)
-                / torch.bincount(simulation[square], minlength=n)
-            ).numpy(),
-            atol=1e-6,
-        ):
+        if np.allclose(found, (count(square & ~valid) / count(square)).numpy(), atol=1e-6):
             raise Hint("That is a square; the distance from the source is the root of x² + y².")
         raise Hint(
             f"Of the events of simulation 0 within {radius}, {right[0]:.3f} were rejected, and you say "

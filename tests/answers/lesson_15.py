@@ -233,10 +233,10 @@ WRONG = [
         lambda load: lesson_15._detected_and_piled(load)[::-1],
         "in the other order",
     ),
-    (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, shift=0), "one too low"),
-    (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, factorial=False), "1/p!"),
-    (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, empty=False), "exp(-L)"),
-    (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, most=3), "end at 2 photons"),
+    (lesson_15.piled_spectrum, lambda s: lesson_15._piled_spectrum(s, shift=0), "one too low"),
+    (lesson_15.piled_spectrum, lambda s: lesson_15._piled_spectrum(s, factorial=False), "1/p!"),
+    (lesson_15.piled_spectrum, lambda s: lesson_15._piled_spectrum(s, empty=False), "exp(-L)"),
+    (lesson_15.piled_spectrum, lambda s: lesson_15._piled_spectrum(s, most=3), "end at 2 photons"),
     (lesson_15.piled_spectrum, lambda s: np.exp(-s.sum()) * s, "one photon; now"),
     (
         lesson_15.piled_spectrum,
@@ -326,7 +326,7 @@ WRONG = [
     (lesson_15.cell, lambda *a: lesson_15._cell(*a)[::-1], "Energies come first"),
     (lesson_15.cell, numbers_from_elsewhere, "come from it"),
     (lesson_15.detected_and_piled, for_one_number, "may be an array"),
-    (lesson_15.piled_spectrum, lambda s: lesson_15._without(s, most=6), "end at 5 photons"),
+    (lesson_15.piled_spectrum, lambda s: lesson_15._piled_spectrum(s, most=6), "end at 5 photons"),
     (lesson_15.piled_spectrum, cut_in_the_middle, "mode='same'"),
     (
         lesson_15.inner_radius,
