@@ -5,7 +5,7 @@
 
 Runs the ensembles of lessons 14 and 15 and the tests of what each lesson says in words, two at a time, and writes one
 report. Whatever is finished is kept in build/evidence until its code changes, so that an interrupted run goes on where
-it stopped. Seven minutes on two quiet cores; --full takes more mocks, three seeds, and the curves: half an hour.
+it stopped. Ten minutes on two quiet cores; --full takes more mocks, three seeds, and the curves: half an hour.
 
 --lesson tries the claims of one lesson, some seconds to two minutes, and prints them; it writes no report, and its exit
 status is 1 if a claim does not hold.
