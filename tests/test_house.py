@@ -74,6 +74,13 @@ def test_plotting_stands_alone():
     assert found_in(paths, reaching("helpers", "torch")) == []
 
 
+def test_the_first_lesson_starts_without_torch():
+    code = "import sys; from course.lesson_cells import run_cells; run_cells('00', 'import'); "
+    code += "print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def private(node):
     """Private names that are taken from another module of the house."""
     own = {part: part for part in PARTS}

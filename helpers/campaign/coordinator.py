@@ -215,8 +215,8 @@ def _done_or_interrupted():
     """A queue for futures that are done; Ctrl-C puts one into it whose result is KeyboardInterrupt.
 
     An exception that a signal raises wherever the program happens to be is lost if that is a callback
-    of the garbage collector or a `__del__` (Dask has both). So it is raised where the queue is read,
-    or at the end. A second Ctrl-C does what it does elsewhere.
+    of the garbage collector or a `__del__` (distributed 2026.8.0 has both, in gc.py and client.py). So it
+    is raised where the queue is read, or at the end. A second Ctrl-C does what it does elsewhere.
     """
     done, interrupted = queue.SimpleQueue(), Future()
     usual = signal.getsignal(signal.SIGINT)
