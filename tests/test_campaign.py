@@ -65,6 +65,14 @@ def client():
 
 
 @pytest.fixture(scope="module", autouse=True)
+def interrupts():
+    """Ctrl-C as in a terminal: in the background it may be ignored, which every child would inherit."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.fixture(scope="module", autouse=True)
 def distributions():
     """The names of all packages that are installed, asked for once: a run asks in each process."""
     with pytest.MonkeyPatch.context() as monkeypatch:
