@@ -29,13 +29,12 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("--every-claim"):
         return
     claims = Path(__file__).parent / "evidence"
-    for_evidence = [
-        item
-        for item in items
-        if claims in item.path.parents and not item.get_closest_marker("quick")
-    ]
+    kept, for_evidence = [], []
+    for item in items:
+        quick = claims not in item.path.parents or item.get_closest_marker("quick")
+        (kept if quick else for_evidence).append(item)
     config.hook.pytest_deselected(items=for_evidence)
-    items[:] = [item for item in items if item not in for_evidence]
+    items[:] = kept
 
 
 @pytest.hookimpl(tryfirst=True)
