@@ -1,57 +1,141 @@
-"""Every check of every lesson: right answers pass by any route, wrong ones get their own hint, nothing raises."""
+"""Every check of every lesson: right answers pass in any container, wrong ones get their own hint, nothing raises."""
 
+import ast
+import copy
+import functools
 import importlib
+import inspect
 import pkgutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
-import answers
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 import course.checks
+from course.containers import CONTAINERS, Packed
 
-ALL = [
-    pytest.param(getattr(module, name), id=name)
-    for module in (
-        importlib.import_module(f"course.checks.{info.name}")
-        for info in pkgutil.iter_modules(course.checks.__path__)
-        if info.name.startswith("lesson_")
-    )
-    for name in module.__all__
+LESSONS = {
+    info.name: importlib.import_module(f"course.checks.{info.name}")
+    for info in pkgutil.iter_modules(course.checks.__path__)
+    if info.name.startswith("lesson_")
+}
+ANSWERS = {name: importlib.import_module(f"answers.{name}") for name in LESSONS}
+CHECKS = {
+    f"{name[-2:]}-{check}": getattr(module, check)
+    for name, module in LESSONS.items()
+    for check in module.__all__
+}
+FUNCTIONS = {name: check for name, check in CHECKS.items() if callable(check.reference())}
+OTHER_ROUTES = [answer for module in ANSWERS.values() for answer in module.OTHER_ROUTES]
+WRONG = [answer for module in ANSWERS.values() for answer in module.WRONG]
+MISTAKES = [
+    pytest.param(check, wrong, hint, id=f"{name}-{hint[:40]}")
+    for name, check in CHECKS.items()
+    for hint, wrong in getattr(check, "mistakes", ())
 ]
+# What a kind of mistake does not apply to, by the reasons that the modules of answers give.
+EXEMPT = {
+    (check, kind): reason
+    for module in ANSWERS.values()
+    for (check, kind), reason in getattr(module, "EXEMPT", {}).items()
+}
 
-ANSWERS = [
-    importlib.import_module(f"answers.{info.name}")
-    for info in pkgutil.iter_modules(answers.__path__)
-]
-OTHER_ROUTES = [answer for module in ANSWERS for answer in module.OTHER_ROUTES]
-WRONG = [answer for module in ANSWERS for answer in module.WRONG]
+said = set()  # (file, line) of every `Hint` that was raised, and the hints of tables as text
 
 
-@pytest.fixture
-def verdict(monkeypatch):
-    """Ask a check for its opinion: a function from check and answer to (state, message)."""
+@pytest.fixture(autouse=True)
+def listening(monkeypatch):
+    """Note where in the checks each hint is raised."""
 
-    def ask(check, answer):
-        shown = []
-        monkeypatch.setattr(course.checks, "display", shown.append)
-        monkeypatch.setattr("helpers.plotting.display", lambda figure: None)
+    def note(hint, message):
+        Exception.__init__(hint, message)
+        frame = sys._getframe(1)
+        said.add((Path(frame.f_code.co_filename).name, frame.f_lineno))
+        said.add(message)
+
+    monkeypatch.setattr(course.checks.Hint, "__init__", note)
+    monkeypatch.setattr("helpers.plotting.display", lambda figure: None)
+
+
+def ask(check, answer):
+    """What a check says of an answer, and what the lesson goes on with."""
+    shown = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(course.checks, "display", shown.append)
         returned = check(answer)
-        assert len(shown) == 1
-        if shown[0].state == "right":
-            assert returned is answer
-        else:
-            assert returned is check.reference()
-        return shown[0].state, shown[0].message
-
-    return ask
+    (verdict,) = shown
+    if verdict.state != "right":
+        assert returned is check.reference()
+    return SimpleNamespace(state=verdict.state, message=verdict.message, returned=returned)
 
 
-@pytest.mark.parametrize("check", ALL)
+def copied(value):
+    """A copy of arguments, generators of torch in their state too."""
+    if isinstance(value, torch.Generator):
+        return torch.Generator(device=value.device).set_state(value.get_state())
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(copied, value))
+    return value if callable(value) else copy.deepcopy(value)
+
+
+def calls_of(check):
+    """The arguments with which a check calls an answer."""
+    seen = []
+
+    @functools.wraps(check.reference())
+    def spy(*given, **named):
+        seen.append((copied(given), copied(named)))
+        return check.reference()(*given, **named)
+
+    assert ask(check, spy).state == "right"
+    return seen
+
+
+def assert_alike(found, wanted):
+    """The same type, dtype, shape and values, to the digits of float32."""
+    if isinstance(wanted, np.generic):
+        wanted = wanted.item()  # a float of numpy and of Python do the same in a lesson
+    if isinstance(found, np.generic):
+        found = found.item()
+    assert type(found) is type(wanted)
+    if isinstance(wanted, (tuple, list)):
+        assert len(found) == len(wanted)
+        for pair in zip(found, wanted, strict=True):
+            assert_alike(*pair)
+    elif isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        for key in wanted:
+            assert_alike(found[key], wanted[key])
+    elif isinstance(wanted, (pd.DataFrame, pd.Series)):
+        kind = "frame" if isinstance(wanted, pd.DataFrame) else "series"
+        getattr(pd.testing, f"assert_{kind}_equal")(found, wanted, rtol=1e-5)
+    elif isinstance(wanted, torch.Tensor):
+        assert (found.dtype, found.device) == (wanted.dtype, wanted.device)
+        assert found.requires_grad == wanted.requires_grad
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6, equal_nan=True)
+    elif isinstance(wanted, np.ndarray) and wanted.dtype.kind in "biuf":
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+    elif isinstance(wanted, np.ndarray):
+        assert found.dtype.kind == wanted.dtype.kind
+        assert found.tolist() == wanted.tolist()
+    elif isinstance(wanted, float):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    elif isinstance(wanted, (int, bool, str)):
+        assert found == wanted
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
 class TestEveryCheck:
-    def test_accepts_its_own_reference(self, check, verdict):
-        assert verdict(check, check.reference()) == ("right", "")
+    def test_accepts_its_own_reference(self, check):
+        verdict = ask(check, check.reference())
+        assert (verdict.state, verdict.message) == ("right", "")
 
-    def test_knows_the_stub(self, check, verdict):
+    def test_knows_the_stub(self, check):
         reference = check.reference()
         stub = ...
         if isinstance(reference, dict):
@@ -64,7 +148,7 @@ class TestEveryCheck:
                 """The stub of a function."""
                 ...
 
-        assert verdict(check, stub)[0] == "not attempted"
+        assert ask(check, stub).state == "not attempted"
 
     @pytest.mark.parametrize(
         "answer",
@@ -80,10 +164,165 @@ class TestEveryCheck:
         ],
         ids=lambda answer: type(answer).__name__,
     )
-    def test_answers_nonsense_with_a_sentence(self, check, answer, verdict):
-        state, message = verdict(check, answer)
-        assert state == "not yet"
-        assert len(message) > 20
+    def test_answers_nonsense_with_a_sentence(self, check, answer):
+        verdict = ask(check, answer)
+        assert verdict.state == "not yet"
+        assert len(verdict.message) > 20
+
+    def test_right_in_any_container_and_the_lesson_goes_on_in_its_own_form(self, check):
+        """Each container is tried at least once; the check may ask once, or eight hundred times."""
+        reference, packed = check.reference(), Packed()
+        questions = calls_of(check)[:3] if callable(reference) else None
+        while packed.calls < len(CONTAINERS):
+            verdict = ask(check, packed(reference))
+            assert (verdict.state, verdict.message) == ("right", "")
+            if questions is None:
+                assert_alike(verdict.returned, reference)
+        if questions is not None:
+            for how in CONTAINERS:
+                always = check.form(Packed([how])(reference))
+                for given, named in questions:
+                    found = always(*copied(given), **copied(named))
+                    assert_alike(found, reference(*copied(given), **copied(named)))
+
+
+def frozen(number):
+    """A mistake: the argument of this number is that of the first call, always."""
+
+    def mistake(right):
+        first = []
+
+        def answer(*given, **named):
+            given = list(given)
+            first.append(given[number])
+            given[number] = first[0]
+            return right(*given, **named)
+
+        return answer
+
+    return mistake
+
+
+def swapped(number):
+    """A mistake: two neighbouring arguments of one kind and shape are taken for each other."""
+
+    def mistake(right):
+        def answer(*given, **named):
+            given = list(given)
+            given[number : number + 2] = given[number : number + 2][::-1]
+            return right(*given, **named)
+
+        return answer
+
+    return mistake
+
+
+def other_generator(number, seeded):
+    """A mistake: the generator is not the one that was given, but a fixed or a new one."""
+
+    def mistake(right):
+        def answer(*given, **named):
+            given = list(given)
+            if isinstance(given[number], torch.Generator):
+                made = torch.Generator(device=given[number].device)
+                given[number] = made.manual_seed(0) if seeded else made
+                if not seeded:
+                    made.seed()
+            else:
+                given[number] = np.random.default_rng(0 if seeded else None)
+            return right(*given, **named)
+
+        return answer
+
+    return mistake
+
+
+def spoils(number):
+    """A mistake: an array, tensor or table that was given holds zeros afterwards."""
+
+    def mistake(right):
+        def answer(*given, **named):
+            found = copied(right(*given, **named))
+            if isinstance(given[number], (pd.DataFrame, pd.Series)):
+                given[number].iloc[:] = given[number].iloc[::-1].to_numpy()
+            else:
+                given[number][...] = 0
+            return found
+
+        return answer
+
+    return mistake
+
+
+def scaled(part):
+    """A mistake: one part of the result, or all of it, is a third larger."""
+
+    def mistake(right):
+        def answer(*given, **named):
+            found = right(*given, **named)
+            if part is None:
+                return found * 4 / 3
+            return tuple(value * 4 / 3 if k == part else value for k, value in enumerate(found))
+
+        return answer
+
+    return mistake
+
+
+def _is_generator(value):
+    return isinstance(value, (np.random.Generator, torch.Generator))
+
+
+def _is_data(value):
+    return isinstance(value, (np.ndarray, torch.Tensor, pd.DataFrame, pd.Series)) and value.ndim > 0
+
+
+def _is_float(value):
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return (
+            np.asarray(value.detach()).dtype.kind == "f"
+            if torch.is_tensor(value)
+            else value.dtype.kind == "f"
+        )
+    return isinstance(value, float)
+
+
+def kinds_of_mistakes(check):
+    """{name: a mistake} that any answer of this form could hold."""
+    (given, named), *_ = calls_of(check)
+    kinds = {}
+    for number, value in enumerate(given):
+        if _is_generator(value):
+            kinds[f"generator {number} ignored, seeded"] = other_generator(number, True)
+            kinds[f"generator {number} ignored, unseeded"] = other_generator(number, False)
+        else:
+            kinds[f"argument {number} ignored"] = frozen(number)
+        if _is_data(value):
+            kinds[f"argument {number} changed in place"] = spoils(number)
+        after = given[number + 1] if number + 1 < len(given) else None
+        alike = type(value) is type(after) and np.shape(value) == np.shape(after)
+        if alike and not callable(value) and not _is_generator(value):
+            kinds[f"arguments {number} and {number + 1} swapped"] = swapped(number)
+    found = check.reference()(*copied(given), **copied(named))
+    if isinstance(found, tuple):
+        for part, value in enumerate(found):
+            if _is_float(value):
+                kinds[f"part {part} scaled"] = scaled(part)
+    elif _is_float(found):
+        kinds["scaled"] = scaled(None)
+    return kinds
+
+
+@pytest.mark.parametrize("check", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_the_data_of_a_check_tell_kinds_of_mistakes_apart(check):
+    """No argument may be the same in all questions, and none that is symmetric in what must not be exchanged."""
+    accepted = []
+    for kind, mistake in kinds_of_mistakes(check).items():
+        reason = EXEMPT.get((check, kind))
+        state = ask(check, mistake(check.reference())).state
+        if (state == "right") != (reason is not None):
+            accepted.append(kind)
+    assert accepted == []
 
 
 @pytest.mark.parametrize(
@@ -91,13 +330,16 @@ class TestEveryCheck:
     OTHER_ROUTES,
     ids=lambda value: getattr(value, "__name__", "another route"),
 )
-def test_another_route_is_right_too(check, answer, verdict):
-    assert verdict(check, answer) == ("right", "")
+def test_another_route_is_right_too(check, answer):
+    verdict = ask(check, answer)
+    assert (verdict.state, verdict.message) == ("right", "")
 
 
-@pytest.mark.parametrize("check", ALL)
-def test_every_check_is_tried_with_two_wrong_answers(check):
-    assert sum(tried is check for tried, _, _ in WRONG) >= 2
+@pytest.mark.parametrize(("check", "wrong", "hint"), MISTAKES)
+def test_a_mistake_gets_its_own_hint(check, wrong, hint):
+    verdict = ask(check, wrong)
+    assert verdict.state == "not yet"
+    assert verdict.message.startswith(hint)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +347,38 @@ def test_every_check_is_tried_with_two_wrong_answers(check):
     WRONG,
     ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", "answer"),
 )
-def test_a_plausible_wrong_answer_gets_its_own_hint(check, answer, hint, verdict):
-    state, message = verdict(check, answer)
-    assert state == "not yet"
-    assert hint in message
+def test_a_plausible_wrong_answer_gets_its_own_hint(check, answer, hint):
+    verdict = ask(check, answer)
+    assert verdict.state == "not yet"
+    assert hint in verdict.message
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_every_check_is_tried_with_two_wrong_answers(check):
+    assert sum(tried is check for tried, _, _ in WRONG) + len(getattr(check, "mistakes", ())) >= 2
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_no_hint_is_unreachable(lesson):
+    """Each `raise Hint` of a lesson's checks, and each sign of a table, is what a wrong answer of ours gets."""
+    module = LESSONS[lesson]
+    for check, answer, _ in ANSWERS[lesson].WRONG:
+        ask(check, answer)
+    source = inspect.getsource(module)
+    raised = {
+        node.lineno: range(node.lineno, node.end_lineno + 1)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Raise) and "Hint" in ast.dump(node)
+    }
+    file = Path(module.__file__).name
+    lines = source.splitlines()
+    unreachable = [
+        lines[first - 1].strip()
+        for first, span in raised.items()
+        if not any((file, line) in said for line in span)
+    ]
+    for name in module.__all__:
+        for sign in getattr(getattr(module, name), "signs", ()):
+            if sign not in said:
+                unreachable.append(sign)
+    assert unreachable == []

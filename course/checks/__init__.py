@@ -14,25 +14,22 @@ import contextlib
 import functools
 import html
 import inspect
-import math
-import numbers
+import io
 import textwrap
+import traceback
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 from IPython.display import display
 
 __all__ = [
     "Hint",
     "Verdict",
-    "array",
     "exercise",
     "explained",
     "first_line",
-    "function",
-    "number",
-    "sorting",
+    "speaking",
 ]
 
 RIGHT, NOT_YET, NOT_ATTEMPTED = "right", "not yet", "not attempted"
@@ -64,21 +61,24 @@ class Verdict:
         )
 
 
-def exercise(title, reference):
+def exercise(title, reference, form=lambda answer: answer):
     """Make a check of a function that inspects an answer.
 
     Args:
         title: the exercise as the lesson calls it, e.g. "Exercise 1.1".
         reference: a function without arguments that returns the course's answer; called at most once.
+        form: one of `course.checks.forms`: what the lesson goes on with. It takes the answer in any container and
+            returns it in this form, or raises `Hint`; what it returns is inspected.
 
     Returns:
-        A decorator. The check it makes takes the answer, displays a `Verdict`, and returns the answer where it is
-        right and the reference where it is not. It never raises because of an answer.
+        A decorator. The check it makes takes the answer, displays a `Verdict`, and returns the answer in its form where
+        it is right and the reference where it is not. It never raises because of an answer.
 
-    >>> @exercise("Exercise 9.9", reference=lambda: 42)
+    >>> from course.checks import forms
+    >>> @exercise("Exercise 9.9", reference=lambda: 42, form=forms.number())
     ... def the_answer(answer):
     ...     '''The answer to everything.'''
-    ...     if number(answer) != 42:
+    ...     if answer != 42:
     ...         raise Hint("Ask what you get if you multiply six by seven.")
     >>> the_answer(...)
     ○ Exercise 9.9: not attempted. Fill in the cell and run it again. (The lesson goes on with our answer.)
@@ -86,6 +86,9 @@ def exercise(title, reference):
     >>> the_answer(41)
     ✘ Exercise 9.9: not yet. Ask what you get if you multiply six by seven. (The lesson goes on with our answer.)
     42
+    >>> the_answer([42])
+    ✔ Exercise 9.9: right.
+    42.0
     """
 
     def decorate(examine):
@@ -93,27 +96,68 @@ def exercise(title, reference):
 
         @functools.wraps(examine)
         def check(answer=...):
+            formed = None
             if _unattempted(answer):
                 state, message = NOT_ATTEMPTED, "Fill in the cell and run it again."
             else:
                 state, message = RIGHT, ""
                 try:
-                    examine(answer)
+                    formed = form(answer)
+                    with _quiet_after_the_first_call():
+                        examine(formed)
                 except Hint as hint:
                     state, message = NOT_YET, str(hint)
                 except Exception as error:
                     state = NOT_YET
-                    kind = type(error).__name__
-                    message = f"Your answer raised {kind} while we tried it: {first_line(error)}"
+                    message = (
+                        f"Your answer raised {type(error).__name__} {_place(error, answer)}: "
+                        f"{first_line(error)}"
+                    )
             if state != RIGHT:
                 message += " (The lesson goes on with our answer.)"
             display(Verdict(title, state, message))
-            return answer if state == RIGHT else course_answer()
+            return formed if state == RIGHT else course_answer()
 
-        check.reference = course_answer
+        check.reference, check.form = course_answer, form
         return check
 
     return decorate
+
+
+def _place(error, answer):
+    """Where in the learner's code an error was raised: the last line of it that the error went through."""
+    code = getattr(inspect.unwrap(answer), "__code__", None) if callable(answer) else None
+    files = {getattr(code, "co_filename", None)}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.line and (frame.filename in files or not Path(frame.filename).exists()):
+            return f"in line {frame.lineno} of its cell, `{frame.line}`"
+    return "while we tried it"
+
+
+_calls = None  # of an answer, while a check tries it; None outside of checks
+
+
+@contextlib.contextmanager
+def _quiet_after_the_first_call():
+    """Let an answer print in its first call only: a check that asks it 800 times would flood the page."""
+    global _calls
+    _calls = 0
+    try:
+        yield
+    finally:
+        _calls = None
+
+
+@contextlib.contextmanager
+def speaking():
+    """Surround one call of an answer: inside a check only the first may print."""
+    global _calls
+    if _calls:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    else:
+        _calls = None if _calls is None else 1
+        yield
 
 
 def _unattempted(answer):
@@ -192,6 +236,13 @@ def explained(kind, sentences):
 def first_line(error):
     """What an error says in its first line: some carry a whole traceback of a library."""
     return str(error).strip().partition("\n")[0]
+
+
+# --- TRANSITIONAL: goes when all lessons have forms ---
+import math  # noqa
+import numbers  # noqa
+
+import numpy as np  # noqa
 
 
 def number(answer, what="a number"):

@@ -1,0 +1,288 @@
+"""Checks by example: questions, the course's answer to them, and a table of the mistakes that learners make.
+
+A mistake is written once, as a learner would write it. The check compares what an answer returns with what the mistakes
+return, and the tests hand every mistake to the check and want its own hint back.
+"""
+
+import copy
+
+import numpy as np
+import pandas as pd
+
+from course.checks import Hint, exercise, first_line, forms
+
+__all__ = ["apart", "by_example", "by_value", "repeatable", "shaped", "sorting"]
+
+
+def by_example(
+    title,
+    right,
+    questions,
+    mistakes,
+    *,
+    returns,
+    otherwise,
+    signs=None,
+    rtol=1e-5,
+    atol=1e-8,
+    seen=None,
+    draw=None,
+    then=None,
+):
+    """Make the check of an exercise whose answer is a function, from a table of mistakes.
+
+    Args:
+        title: the exercise as the lesson calls it, e.g. "Exercise 1.1".
+        right: the course's answer. Its docstring is that of the check.
+        questions: a function that returns a list of tuples of arguments. They must tell every mistake from what is
+            right, and no argument may be the same in all.
+        mistakes: {hint: a wrong answer, or a list of several that deserve it}, tried in this order.
+        returns: the form of what the answer returns, from `course.checks.forms`.
+        otherwise: the hint for any other wrong value. It may use {ours} and {yours}, the first numbers that differ,
+            {part}, the number or name of the part that they belong to, and the arguments, {0}, {1} and so on.
+        signs: {hint: whether it applies to (what the answer returned, *arguments)}, for what no mistake can imitate.
+        rtol, atol: how close is right.
+        seen: what is compared, as a function of an array, such as the differences of its elements; all of it if None.
+        draw: a function of (what the answer returned, what ours did, *arguments) that shows both, for the first
+            question.
+        then: a function of the answer for what no value shows, such as gradients; raises `Hint`.
+    """
+    table = [(hint, wrong) for hint, wrongs in mistakes.items() for wrong in _several(wrongs)]
+    ours = forms.function(returns)(right)
+
+    def question_by_question(answer):
+        for number, question in enumerate(questions()):
+            given = copy.deepcopy(question)
+            found, error = _run(answer, given)
+            wanted, _ = _run(ours, copy.deepcopy(question))
+            if draw is not None and number == 0 and error is None:
+                draw(found, wanted, *question)
+            if error is None and _same(found, wanted, rtol, atol, seen):
+                if not all(_same(*pair, 0, 0) for pair in zip(given, question, strict=True)):
+                    raise Hint("Your function changes what it was given: work on a copy.")
+                continue
+            made = [
+                (hint, *_run(forms.function(returns)(wrong), copy.deepcopy(question)))
+                for hint, wrong in table
+            ]
+            for hint, outcome, its_error in made:
+                if _alike(error, its_error) if error else _same(outcome, found, rtol, atol, seen):
+                    raise Hint(hint)
+            if error is not None:
+                raise error
+            for hint, outcome, _ in made:
+                if _explains(outcome, found, wanted, rtol, atol, seen):
+                    raise Hint(hint)
+            for hint, applies in (signs or {}).items():
+                if applies(found, *question):
+                    raise Hint(hint)
+            raise Hint(_difference(otherwise, found, wanted, question, rtol, atol))
+        if then is not None:
+            then(answer)
+
+    question_by_question.__doc__ = right.__doc__
+    check = exercise(title, reference=lambda: right, form=forms.function(returns))(
+        question_by_question
+    )
+    check.mistakes, check.signs = table, list(signs or {})
+    return check
+
+
+def by_value(title, right, mistakes, *, form, otherwise, signs=None, rtol=1e-3, atol=1e-8):
+    """Make the check of an exercise whose answer is a value, such as two numbers, from a table of mistakes.
+
+    The arguments are those of `by_example`, but for `right` and the mistakes, which are values.
+    """
+    table = [(hint, wrong) for hint, wrongs in mistakes.items() for wrong in _several(wrongs)]
+
+    @exercise(title, reference=lambda: copy.deepcopy(right), form=form)
+    def check(found):
+        wanted = form(right)
+        if _same(found, wanted, rtol, atol):
+            return
+        made = [(hint, form(wrong)) for hint, wrong in table]
+        for hint, outcome in made:
+            if _same(outcome, found, rtol, atol):
+                raise Hint(hint)
+        for hint, outcome in made:
+            if _explains(outcome, found, wanted, rtol, atol):
+                raise Hint(hint)
+        for hint, applies in (signs or {}).items():
+            if applies(found):
+                raise Hint(hint)
+        raise Hint(_difference(otherwise, found, wanted, (), rtol, atol))
+
+    check.mistakes, check.signs = table, list(signs or {})
+    return check
+
+
+def sorting(title, table):
+    """Make the check of an exercise in which items are sorted under headings, in a dictionary.
+
+    Args:
+        title: the exercise as the lesson calls it.
+        table: {item: (its heading, the sentence that helps whoever chose another one)}.
+    """
+    right = {item: heading for item, (heading, _) in table.items()}
+    headings = ", ".join(map(repr, sorted(set(right.values()))))
+
+    def heading(value, given=()):
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @exercise(
+        title, reference=lambda: dict(right), form=forms.mapping(dict.fromkeys(right, heading))
+    )
+    def check(answer):
+        """A dictionary: item -> heading."""
+        for item, chosen in answer.items():
+            if chosen not in right.values():
+                raise Hint(f"{item!r}: expected one of {headings}, not {chosen!r}.")
+        wrong = [item for item in right if answer[item] != right[item]]
+        if wrong:
+            score, (_, sentence) = len(right) - len(wrong), table[wrong[0]]
+            raise Hint(
+                f"{score} of {len(right)} are right. Think again of {wrong[0]!r}: {sentence}"
+            )
+
+    return check
+
+
+def shaped(value, shape, what="an array"):
+    """Ask for finite values of a shape, and return them."""
+    if np.shape(value) != tuple(shape):
+        raise Hint(f"Expected {what} of shape {tuple(shape)}; yours has shape {np.shape(value)}.")
+    if not np.isfinite(np.asarray(value)).all():
+        raise Hint(f"Expected {what} with finite values; yours holds NaN or infinity.")
+    return value
+
+
+def repeatable(ask, make=np.random.default_rng):
+    """Ask for a random answer with equal generators and with another, and return the first.
+
+    Args:
+        ask: a function of a generator.
+        make: makes a generator from a seed.
+    """
+    first, again, other = (ask(make(seed)) for seed in (1, 1, 2))
+    if not _same(first, again, 0, 0):
+        raise Hint(
+            "Equal generators give different results, so that nobody can repeat it: draw with the `generator` that "
+            "your function is given."
+        )
+    if _same(first, other, 0, 0):
+        raise Hint("The same draw every time: use the `generator` that your function is given.")
+    return first
+
+
+def apart(ours, yours):
+    """Two numbers as text, with as many digits as it takes to tell them apart."""
+    for digits in range(3, 18):
+        texts = f"{ours:.{digits}g}", f"{yours:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
+def _several(wrongs):
+    return wrongs if isinstance(wrongs, list) else [wrongs]
+
+
+def _run(answer, arguments):
+    """What an answer returns, and the error that it raises instead."""
+    with np.errstate(all="ignore"):
+        try:
+            return answer(*arguments), None
+        except Exception as error:
+            return None, error
+
+
+def _alike(one, other):
+    return type(one) is type(other) and first_line(one) == first_line(other)
+
+
+def _parts(value):
+    """What an answer consists of: the columns of a table, the items of a tuple or dictionary, or itself."""
+    if isinstance(value, pd.DataFrame):
+        return {name: value[name].to_numpy() for name in value}
+    if isinstance(value, dict):
+        return value
+    return dict(enumerate(value)) if isinstance(value, (tuple, list)) else {0: value}
+
+
+def _plain(value):
+    """Numbers or strings as an array; a generator as its state; anything else as None."""
+    if isinstance(value, np.random.Generator):
+        return None  # an answer may draw from it
+    if hasattr(value, "get_state") and hasattr(value, "manual_seed"):
+        return None
+    value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    if callable(value) or value is None:
+        return None
+    try:
+        value = np.asarray(value)
+    except ValueError:
+        return None
+    return value
+
+
+def _same(one, other, rtol, atol, seen=None):
+    one, other = _parts(one), _parts(other)
+    return one.keys() == other.keys() and all(
+        _equal(one[key], other[key], rtol, atol, seen) for key in one
+    )
+
+
+def _equal(one, other, rtol, atol, seen=None):
+    if isinstance(one, (tuple, list, dict, pd.DataFrame)):
+        return type(one) is type(other) and _same(one, other, rtol, atol, seen)
+    one, other = _plain(one), _plain(other)
+    if one is None or other is None:
+        return one is other
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind in "biufc" and other.dtype.kind in "biufc":
+        if seen is not None:
+            one, other = seen(one), seen(other)
+        return bool(np.allclose(one, other, rtol=rtol, atol=atol, equal_nan=True))
+    return bool(np.all((one == other) | (pd.isna(one) & pd.isna(other))))
+
+
+def _explains(made, found, wanted, rtol, atol, seen=None):
+    """Whether each part of an answer is right, or what the mistake makes of it."""
+    made, found, wanted = _parts(made), _parts(found), _parts(wanted)
+    return made.keys() == found.keys() and all(
+        _equal(value, made[key], rtol, atol, seen)
+        or (key in wanted and _equal(value, wanted[key], rtol, atol, seen))
+        for key, value in found.items()
+    )
+
+
+def _difference(otherwise, found, wanted, question, rtol, atol):
+    """The hint for a wrong value that no mistake explains; first of all if it has another form than ours."""
+    found, wanted = _parts(found), _parts(wanted)
+    if found.keys() != wanted.keys():
+        missing = [str(key) for key in wanted if key not in found]
+        more = [str(key) for key in found if key not in wanted]
+        raise Hint(
+            f"Expected {', '.join(map(str, wanted))}"
+            + (
+                f"; {', '.join(missing)} is not there."
+                if missing
+                else f"; {', '.join(more)} is too much."
+            )
+        )
+    for part, ours in wanted.items():
+        yours = found[part]
+        if _equal(ours, yours, rtol, atol):
+            continue
+        one, other = _plain(ours), _plain(yours)
+        if np.shape(one) != np.shape(other):
+            raise Hint(
+                f"Expected a result of shape {np.shape(one)}; yours has shape {np.shape(other)}."
+            )
+        if one is None or one.dtype.kind not in "biuf" or other.dtype.kind not in "biuf":
+            return otherwise.format(*question, ours=ours, yours=yours, part=part)
+        differ = ~np.isclose(one, other, rtol=rtol, atol=atol, equal_nan=True)
+        texts = apart(one[differ].flat[0].item(), other[differ].flat[0].item())
+        return otherwise.format(*question, ours=texts[0], yours=texts[1], part=part)
+    return otherwise.format(*question, ours="another value", yours="this one", part="")

@@ -1,0 +1,255 @@
+"""Forms: what a lesson goes on with, whatever container the learner chose.
+
+A form is a function (value, given=()) that returns the value as the lesson counts on it, or raises `Hint`. `given` are
+the arguments of the call that returned it: a tensor takes dtype and device from them, and rows of pandas their order.
+
+>>> number("a rate")(np.array([3]))
+3.0
+>>> array("rates")(pd.Series([1, None], index=["b", "a"]))
+array([ 1., nan])
+>>> tuple_of("a mean and its error", number("a mean"), number("an error"))([3, 0.5])
+(3.0, 0.5)
+"""
+
+import functools
+import numbers
+from collections.abc import Iterator, Mapping, MappingView
+
+import numpy as np
+import pandas as pd
+
+from course.checks import Hint, speaking
+
+__all__ = [
+    "anything",
+    "array",
+    "function",
+    "mapping",
+    "number",
+    "table",
+    "tensor",
+    "tuple_of",
+]
+
+_KINDS = {float: "numbers", int: "whole numbers", bool: "True or False", str: "strings"}
+
+
+def anything(value, given=()):
+    """The answer as it is: an estimator, a function of another kind."""
+    return value
+
+
+def number(what="a number", kind=float):
+    """The form of one number: a float, or an int or bool by `kind`; NaN where the answer has `None`.
+
+    A list or array of one number is one, too.
+    """
+
+    def form(value, given=()):
+        found = _values(value, what, kind)
+        if found.size != 1:
+            raise Hint(f"Expected {what}; yours has shape {found.shape}.")
+        return kind(found.reshape(()))
+
+    return form
+
+
+def array(what="an array", kind=float):
+    """The form of an array of float, int, bool or str; `None` and what is masked become NaN.
+
+    Rows of pandas come in the order of the rows that were given.
+    """
+
+    def form(value, given=()):
+        return _values(_in_order(value, given), what, kind)
+
+    return form
+
+
+def tensor(what="a tensor", like=None, gradient=False):
+    """The form of a tensor, with dtype and device of the argument number `like`, or of the first tensor of numbers.
+
+    Args:
+        what: it is, for the hint.
+        like: the number of the argument.
+        gradient: whether it keeps its graph; otherwise it is detached.
+    """
+
+    def form(value, given=()):
+        import torch  # lessons 00 to 12 begin faster without it
+
+        given = given if like is None else given[like : like + 1]
+        model = next((x for x in given if torch.is_tensor(x) and x.is_floating_point()), None)
+        if isinstance(value, (list, tuple)) and any(map(torch.is_tensor, value)):
+            try:
+                value = torch.stack([torch.as_tensor(part) for part in value])
+            except (RuntimeError, TypeError, ValueError):
+                raise Hint(
+                    f"Expected {what}; the parts of your list do not fit together."
+                ) from None
+        if not torch.is_tensor(value):
+            value = torch.as_tensor(_values(value, what, float))
+        if value.is_complex():
+            raise Hint(f"Expected {what}; yours holds complex numbers.")
+        value = value if gradient else value.detach()
+        if model is None:
+            return value.to(torch.get_default_dtype()) if not value.is_floating_point() else value
+        return value.to(dtype=model.dtype, device=model.device)
+
+    return form
+
+
+def table(what="a table", columns=None):
+    """The form of a pandas table, with its rows in the order of those given.
+
+    Args:
+        what: it is, for the hint.
+        columns: a function of the arguments that returns the names in order, or None: as they come.
+    """
+
+    def form(value, given=()):
+        if isinstance(value, Mapping):
+            try:
+                value = pd.DataFrame(value)
+            except ValueError:
+                raise Hint(f"Expected {what}; your columns differ in length.") from None
+        if not isinstance(value, pd.DataFrame):
+            raise Hint(
+                f"Expected {what}, as pandas has them; your answer is of type {type(value).__name__}."
+            )
+        value = _in_order(value, given)
+        names = None if columns is None else list(columns(*given))
+        if names is None or set(names) != set(value.columns):
+            return value
+        return value[names]
+
+    return form
+
+
+def tuple_of(what, *forms):
+    """The form of a tuple with a form for each part; `what` names them all."""
+
+    def form(value, given=()):
+        if isinstance(value, (str, Mapping)) or not _has_length(value) or len(value) != len(forms):
+            raise Hint(f"Expected {len(forms)} things: {what}.")
+        if isinstance(value, pd.DataFrame):
+            value = [value.iloc[:, number] for number in range(len(forms))]
+        elif isinstance(value, pd.Series):
+            value = value.tolist()
+        return tuple(one(part, given) for one, part in zip(forms, value, strict=True))
+
+    return form
+
+
+def mapping(forms):
+    """The form of a dictionary, {key: form}; a Series is one, too."""
+
+    def form(value, given=()):
+        value = value.to_dict() if isinstance(value, pd.Series) else value
+        if not isinstance(value, Mapping) or set(value) != set(forms):
+            raise Hint(f"Expected a dictionary with the keys {', '.join(map(repr, forms))}.")
+        for key, part in value.items():
+            if part is ...:
+                raise Hint(f"{key!r} has no answer yet.")
+        return {key: one(value[key], given) for key, one in forms.items()}
+
+    return form
+
+
+def function(form=anything):
+    """The form of a function, whose results have a form of their own."""
+
+    def wrapped(value, given=()):
+        if not callable(value):
+            raise Hint(f"Expected a function; your answer is of type {type(value).__name__}.")
+
+        @functools.wraps(value, updated=())
+        def call(*arguments, **named):
+            with speaking():
+                found = value(*arguments, **named)
+            if found is None:
+                raise Hint("Your function returns None: does it end in `return`?")
+            return form(found, (*arguments, *named.values()))
+
+        return call
+
+    return wrapped
+
+
+def _has_length(value):
+    try:
+        return len(value) >= 0
+    except TypeError:
+        return False
+
+
+def _in_order(value, given):
+    """Rows of pandas in the order of the first argument that has the same ones in another order."""
+    if isinstance(value, (pd.Series, pd.DataFrame)):
+        for other in given:
+            if isinstance(other, (pd.Series, pd.DataFrame)) and len(other) == len(value):
+                same = value.index.is_unique and set(value.index) == set(other.index)
+                return value.loc[other.index] if same else value
+    return value
+
+
+def _values(value, what, kind):
+    """An array of a kind from any container, or a hint."""
+    found = _plain(value, what)
+    if kind is str:
+        if found.size and not all(isinstance(one, str) for one in found.reshape(-1).tolist()):
+            raise Hint(f"Expected {what}: strings.")
+        return found.astype(str)
+    if found.dtype == object:
+        found = np.array([_gap(one) for one in found.reshape(-1)]).reshape(found.shape)
+    mask = found.dtype == bool and not (kind is bool or (kind is float and found.ndim))
+    if found.dtype.kind not in "biuf" or mask:
+        raise Hint(f"Expected {what}: {_KINDS[kind]}, not {_type(value)}.")
+    if kind is float:
+        return found.astype(float)
+    whole = np.isin(found, (0, 1)) if kind is bool else found == np.round(found)
+    if not whole.all() or not np.isfinite(found).all():
+        raise Hint(f"Expected {what}: {_KINDS[kind]}; yours holds {found[~whole][:1]}.")
+    return found.astype(kind)
+
+
+def _type(value):
+    kind = getattr(value, "dtype", None)
+    return type(value).__name__ if kind is None else f"{type(value).__name__} of {kind}"
+
+
+def _plain(value, what):
+    """An array with what a container holds."""
+    if hasattr(value, "unit"):
+        raise Hint(f"Expected {what} without a unit; `.to_value(...)` gives the bare numbers.")
+    if callable(value) or isinstance(value, (Mapping, set)):
+        raise Hint(f"Expected {what}; your answer is of type {type(value).__name__}.")
+    if isinstance(value, (pd.Series, pd.DataFrame)):
+        return value.to_numpy()
+    if isinstance(value, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(value), None, value.data)
+    if hasattr(value, "detach"):  # a tensor, perhaps with a gradient or on another device
+        return value.detach().cpu().resolve_conj().resolve_neg().numpy()
+    if isinstance(value, (Iterator, MappingView, range)):
+        value = list(value)
+    if isinstance(value, (list, tuple)):
+        value = [
+            _plain(part, what) if _has_length(part) or hasattr(part, "detach") else part
+            for part in value
+        ]
+        value = [
+            part[()] if isinstance(part, np.ndarray) and not part.ndim else part for part in value
+        ]
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise Hint(f"Expected {what}; the rows of yours differ in length.") from None
+
+
+def _gap(value):
+    """A number of a mixed container; NaN where there is no value."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return np.nan
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value if isinstance(value, (str, complex)) else "?"
+    return value
