@@ -118,9 +118,9 @@ def sources(section, name):
         # What is not of one lesson may run any.
         lesson = name.removeprefix("test_") if name.startswith("test_lesson_") else "lesson_*"
         patterns = (
-            f"{CLAIMS}/{name}.py", f"course/checks/{lesson}.py", "course/checks/__init__.py",
+            f"{CLAIMS}/{name}.py", f"course/checks/{lesson}.py", "course/checks/[!l]*.py",
             f"lessons/{lesson.removeprefix('lesson_')}_*.py", "course/lesson_cells.py",
-            "course/archive/*.py", "conftest.py", "data/SHA256SUMS",
+            "course/containers.py", "course/archive/*.py", "conftest.py", "data/SHA256SUMS",
         )  # fmt: skip
     else:
         patterns = ("evidence/*ensemble*.py",)
@@ -267,14 +267,22 @@ def report(results, full):
 
 
 def one_lesson(number):
-    """Print what a lesson claims, and why if a claim does not hold; the number of tests that fell."""
+    """Print what a lesson claims, and why if a claim does not hold; the number of tests that fell.
+
+    Its right answers in other containers, and guesses, are tried with it.
+    """
     found = {name: command for section, name, command in studies(False) if section == "claims"}
-    name = f"test_lesson_{number.zfill(2)}"
+    number = number.zfill(2)
+    name = f"test_lesson_{number}"
     if name not in found:
         raise SystemExit(f"No claims of lesson {number}: there are {', '.join(map(title, found))}.")
-    text = run("claims", name, found[name])
-    fallen = [(case.get("name"), why) for case, why in cases(text) if why is not None]
-    print(f"{title(name)}\n\n{claims(text)}")
+    texts = [run("claims", name, found[name])]
+    if (answers := "test_right_answers") in found:
+        texts.append(run("claims", f"{answers}_{number}", [*found[answers], "-k", f"[{number}]"]))
+    print(f"{title(name)}\n\n{claims(texts[0])}")
+    fallen = [
+        (case.get("name"), why) for text in texts for case, why in cases(text) if why is not None
+    ]
     for test, why in fallen:
         print(f"\nDoes not hold: {test}\n{why}")
     return len(fallen)

@@ -9,6 +9,7 @@ import base64
 import html
 import io
 import itertools
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -40,6 +41,7 @@ __all__ = [
 
 _STYLE = Path(__file__).parent / "course.mplstyle"
 _LINE_STYLES = ("-", "--", "-.", ":")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 # What each label looks like, so that a state looks the same in all figures of the course
 _LOOKS = {
@@ -103,12 +105,63 @@ def show(figure, alt, *, colours=None):
 
 
 def mark_guess(ax, guess, axis="x"):
-    """Draw the reader's guess as a dashed line across the axes; nothing unless it is a number."""
-    if isinstance(guess, (int, float)):
-        line = ax.axvline if axis == "x" else ax.axhline
-        line(float(guess), color="black", ls="--", lw=1, label=f"your guess: {guess:g}")
-        ax.legend()
+    """Mark the reader's guess in a finished plot: a dashed line, or an arrow at the edge if it lies outside.
+
+    Neither the limits of the axes nor a legend change.
+
+    Args:
+        ax: matplotlib axes, with everything else drawn.
+        guess: a number, in the unit of the axis, or a short text that holds one, such as "about 0.7". `...` draws
+            nothing; anything else draws nothing and says so.
+        axis: the axis on which the guess is a position, "x" or "y".
+
+    Example:
+        >>> _, ax = plt.subplots()
+        >>> _ = ax.set_xlim(0, 1)
+        >>> _ = mark_guess(ax, "about 0.7")
+        >>> mark_guess(ax, 12).texts[-1].get_text()
+        'your guess: 12 →'
+        >>> _ = mark_guess(ax, "many")
+        Your guess is not marked: write one number, such as 0.7; 'many' holds none.
+    """
+    if guess is ...:
+        return ax
+    value = _one_number(guess)
+    if value is None:
+        print(f"Your guess is not marked: write one number, such as 0.7; {guess!r} holds none.")
+        return ax
+    limits = getattr(ax, f"get_{axis}lim")()
+    at, low, high = getattr(ax, f"{axis}axis").get_transform().transform([value, *limits])
+    share = (at - low) / (high - low)  # of the way along the axis
+    text, x = f"your guess: {value:g}", axis == "x"
+    if 0 <= share <= 1:
+        (ax.axvline if x else ax.axhline)(value, color="black", linestyle="--", linewidth=1)
+    else:
+        text += (" ←" if x else " ↓") if share < 0 else (" →" if x else " ↑")
+    share, early = min(max(share, 0.01), 0.99), share < 0.5
+    ax.text(
+        *((share, 0.03) if x else (0.02, share)),
+        text,
+        transform=ax.transAxes,
+        ha="left" if early or not x else "right",
+        va="bottom" if early or x else "top",
+        fontsize="small",
+        zorder=6,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
+    )
     return ax
+
+
+def _one_number(guess):
+    """The number that a guess is, or that a short text holds; None if there is none, or more than one."""
+    if isinstance(guess, str) and len(guess) <= 40:
+        found = _NUMBER.findall(guess.replace("−", "-"))
+        guess = float(found[0]) if len(found) == 1 else None
+    try:
+        value = float("nan" if isinstance(guess, (str, bool)) else guess)
+    except (TypeError, ValueError):
+        return None
+    return value if np.isfinite(value) else None
 
 
 def line_style(number):

@@ -81,7 +81,7 @@ estimate = check.estimate(estimate)
 # The forest was trained on means between 1 and 10. We will show it constant sources of about 20 counts per bin, twice as bright as the brightest it has seen. What will it answer, on average? Write your guess as a number before you run on.
 
 # %%
-my_guess = ...  # counts per bin
+my_guess = ...  # counts per bin, a number
 
 # %%
 from sklearn.ensemble import RandomForestRegressor
@@ -127,6 +127,8 @@ plotting.show(
 )
 
 # %% [markdown]
+# **Your prediction:** for 20 counts per bin the forest answers a little less than 10.
+#
 # In the middle of the grey range the forest looks fine; at its edges it already bends. Outside, it repeats the nearest thing it has seen: a forest averages training labels, so no answer can lie above the largest of them. Nothing warned us. But surely in the middle it is as good? Here is the root-mean-square error divided by the Cramér–Rao bound; 1 is the best that an unbiased estimator can do.
 
 # %% tags=["slide"]
@@ -254,6 +256,9 @@ for name, model in models.items():
 #
 # **Predict:** does the catalogue show a correlation between the two luminosities? What happens to it when the limit rises, so that fewer sources enter?
 
+# %%
+my_guess_limit = ...  # "grows", "falls" or "stays"
+
 
 # %%
 def draw_sources(n, generator):
@@ -304,7 +309,7 @@ flux_limit = ipywidgets.FloatSlider(
 ipywidgets.interactive(draw_catalogue, limit=flux_limit)
 
 # %% [markdown]
-# The correlation grows as the limit rises, until so few sources are left that it jumps from survey to survey. Where does it come from? A far source must be luminous in *both* bands to be seen at all. Distance changes no luminosity; the **selection** makes the correlation, because distance sets both thresholds. So hold it still: at one distance each band is cut at a luminosity of its own, whatever the other does. (A **confounder** is something else, a common *cause*: distance is one for the two *fluxes*.)
+# **Your prediction:** there is a correlation, and it grows as the limit rises, until so few sources are left that it jumps from survey to survey. Where does it come from? A far source must be luminous in *both* bands to be seen at all. Distance changes no luminosity; the **selection** makes the correlation, because distance sets both thresholds. So hold it still: at one distance each band is cut at a luminosity of its own, whatever the other does. (A **confounder** is something else, a common *cause*: distance is one for the two *fluxes*.)
 #
 # Write the function that returns the correlation of the two luminosities *at fixed distance*: sort the sources by distance, cut them into 20 shells of equal numbers (`np.array_split`), and average the correlation coefficients of the shells.
 

@@ -134,7 +134,7 @@ leahy_periodogram = check.leahy_periodogram(leahy_periodogram)
 # Look at the 400 seconds above once more. At which frequency will the power spectrum of this light curve have most of its power? Count the large waves, and write your guess in Hz.
 
 # %%
-my_guess = ...  # Hz
+my_guess = ...  # Hz, a number
 
 # %%
 n = 2048  # bins in a segment of 256 s
@@ -165,7 +165,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# One picture, three lessons. Most of the power sits below 0.04 Hz, in waves of 25 s and longer: the highest bin near 0.01 Hz is a whole group of flares, the next peak near 0.025 Hz a single one. One periodogram (grey) scatters by 100 % at every frequency, however long it is; only *averaging* helps. And the curve falls by four decades: features of such data want **logarithms**.
+# **Your prediction:** near 0.01 Hz. One picture, three lessons. Most of the power sits below 0.04 Hz, in waves of 25 s and longer: the highest bin near 0.01 Hz is a whole group of flares, the next peak near 0.025 Hz a single one. One periodogram (grey) scatters by 100 % at every frequency, however long it is; only *averaging* helps. And the curve falls by four decades: features of such data want **logarithms**.
 #
 # (A narrow peak on such a curve is called a quasi-periodic oscillation, **QPO**. Its frequency, width and strength are among the best features there are, where a telescope can see it at all. You will meet them from lesson 2 on.)
 
@@ -370,6 +370,9 @@ tasks = check.tasks(tasks)
 #
 # **Predict:** will the five telescopes agree on it within 10 %? Within a factor of 2?
 
+# %%
+my_guess_telescopes = ...  # "within 10 %", "within a factor of 2" or "neither"
+
 # %% [markdown] tags=["slide"]
 # ## Exercise 1.5 · One source, five telescopes  ·  core · 10 min · ●●○
 #
@@ -419,6 +422,8 @@ for name, values in seen.items():
     print(f"{name:11s} hardness at Γ = 2: {value:.2f}   on RXTE that looks like Γ = {same_as:.1f}")
 
 # %% [markdown]
+# **Your prediction:** neither. From NICER to NuSTAR the hardness of the same source differs by a factor of six.
+#
 # A rule learned on RXTE, "hardness above such-and-such is the hard state", reads every NICER pointing as a much softer source. The rule will not complain. It has no idea that telescopes exist. Lesson 12 meets this again, with its cure: features that mean the same everywhere, such as $\Gamma$, fitted with the same model in the same band.
 
 # %% [markdown]
@@ -518,6 +523,9 @@ verdicts = check.verdicts(verdicts)
 #
 # **Predict:** at twice the distance a quarter of the photons arrive. Which of these stays the same: the mean rate, the variance, the fractional rms, the Leahy power?
 
+# %%
+my_guess_distance = ...  # what stays the same, in words
+
 # %% [markdown] tags=["slide"]
 # ## Exercise 1.7 · Twice as far  ·  core · 8 min · ●●○
 #
@@ -550,7 +558,7 @@ for name, measure in {
     )
 
 # %% [markdown]
-# Only the *fractional* rms stays. The variance of the source itself falls by 16, its noise by 4; the Leahy power above its noise level of 2 falls by 4, since it compares the signal with the noise. Subtract the noise, divide by the mean rate, and a power spectrum becomes comparable between sources: this is the *fractional rms* normalisation. One line of physics, and a bias is gone that no amount of training data would have revealed.
+# **Your prediction:** only the *fractional* rms stays. The variance of the source itself falls by 16, its noise by 4; the Leahy power above its noise level of 2 falls by 4, since it compares the signal with the noise. Subtract the noise, divide by the mean rate, and a power spectrum becomes comparable between sources: this is the *fractional rms* normalisation. One line of physics, and a bias is gone that no amount of training data would have revealed.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned

@@ -131,12 +131,15 @@ share[columns].map("{:.1%}".format).to_frame("empty").T
 # %% [markdown] tags=["slide"]
 # Before we ask why: many recipes begin with `table.dropna()`, "delete all rows with a gap". **Predict:** how many of our 6000 rows survive it? And if `hr_low`, the emptiest column, goes first?
 
+# %%
+my_guess_rows = ...  # rows that survive, a number
+
 # %% tags=["slide"]
 measured = table.drop(columns=["hr_low", "hr_low_err"])
 print("dropna:", len(table.dropna()), "rows; without hr_low:", len(measured.dropna()))
 
 # %% [markdown]
-# None; and two rows in a hundred. To see who these are we need a tool first.
+# **Your prediction:** none survives. Without `hr_low` it is two rows in a hundred. To see who these are we need a tool first.
 
 # %% [markdown]
 # ## A spread that counts sources
@@ -308,6 +311,9 @@ plotting.show(
 # RXTE has three well-known accidents. In a **slew**, the telescope is still turning, and the source comes into view only after a while. An **X-ray burst**: a layer of nuclear fuel on the surface of a neutron star explodes, up within a second and gone within a minute. A **particle flare**: charged particles of the Earth's environment raise the background for some minutes, where nobody subtracts it. What would each do to a light curve? Sketch them. Before you run the cell, **predict**: which of the three has a negative *skew* (a longer tail towards low rates)?
 
 # %%
+my_guess_skew = ...  # "slew", "burst" or "flare"
+
+# %%
 generator = np.random.default_rng(5)
 time = np.arange(1280.0)  # s
 sketches = {
@@ -332,6 +338,8 @@ plotting.show(
 )
 
 # %% [markdown]
+# **Your prediction:** the slew has the negative skew.
+#
 # The skew of a light curve is one of our columns. It should sort the three. So look for rows whose skew is far from that of the others. In units of what?
 
 # %% [markdown] tags=["slide"]
@@ -593,7 +601,7 @@ print(f"R008 turned soft at {first:.0f} counts/s per detector")
 # At what rate per detector did it begin to return to the hard state? Write a number.
 
 # %%
-my_guess = ...  # counts/s in one detector
+my_guess = ...  # counts/s in one detector, a number
 
 # %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(7.6, 4.6))
@@ -613,6 +621,8 @@ last = outburst[outburst.state_label == "HSS"].rate_1.iloc[-3:].median()
 print(f"it left the soft state at {last:.0f} counts/s per detector: a factor of {first / last:.0f}")
 
 # %% [markdown]
+# **Your prediction:** it left the soft state at 60 counts/s, 14 times fainter than it had entered it.
+#
 # This is **hysteresis**, seen through a whole chain of mended columns: per detector, in Crab units, logarithmic, by outburst, in order of time. Leave one of them out, and the loop is blurred or torn. Exploring is not what you do before the science starts. It is the start.
 
 # %% [markdown] tags=["slide"]

@@ -285,7 +285,7 @@ print(f"threshold 0.5: recall {rates(label, score >= 0.5)[0]:.2f}")
 print(f"threshold 0.2: recall {rates(label, score >= 0.2)[0]:.2f}")
 
 # %% [markdown]
-# Did you guess higher? A third or more of the labelled transitions sit at the far left of the histogram, where the model sees a hard or a soft state like any other, and no sensible threshold brings them in. Either the model is blind, or … keep the thought.
+# **Your prediction:** 0.54. Did you guess higher? A third or more of the labelled transitions sit at the far left of the histogram, where the model sees a hard or a soft state like any other, and no sensible threshold brings them in. Either the model is blind, or … keep the thought.
 
 # %% [markdown]
 # ## All thresholds at once
@@ -359,6 +359,9 @@ plotting.show(
 #
 # In the field, pointings follow outbursts, and transitions are common. In an all-sky monitor they may be one in a hundred. Same model, same threshold. **Predict**: of ten alarms there, how many are real?
 
+# %%
+my_guess_alarms = ...  # real ones among ten alarms, a number
+
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.4 · Rare things  ·  core · 6 min · ●○○
 #
@@ -417,6 +420,8 @@ at = {p: precision_at(recall, specificity, p) for p in (label.mean(), 0.01)}
 print(", ".join(f"precision {value:.2f} at a prevalence of {p:.0%}" for p, value in at.items()))
 
 # %% [markdown]
+# **Your prediction:** about three of ten alarms are real.
+#
 # Nothing happened to the model. Its recall and specificity stayed, and with them the ROC curve and its AUC. But at one per cent most alarms are false. A precision, an $F$, an average precision or an accuracy without its prevalence is half a number, and cannot be carried to another archive.
 
 # %% [markdown]

@@ -318,7 +318,7 @@ print(f"scikit-learn: b = {best.round(2)}, loss per pointing {mean_loss(best):.4
 # Three descents from $b=0$, with all samples: $\eta = 0.03$, 3 and 1000. How many steps will the one with $\eta = 3$ need until its loss is within 1 % of the minimum? Ten, a hundred, thousands?
 
 # %%
-my_guess = ...  # steps
+my_guess_steps = ...  # steps, a number
 
 # %%
 curvature = np.linalg.eigvalsh(X.T @ X / (4 * len(y)))
@@ -359,7 +359,7 @@ left.set(xlabel="$b_1$ (per σ of rms)", ylabel="$b_2$ (per σ of hard colour)")
 right.axhline(mean_loss(best), color="0.5", linewidth=0.8)
 right.set(xlabel="step", ylabel="loss per pointing")
 right.legend()
-plotting.mark_guess(right, my_guess)
+plotting.mark_guess(right, my_guess_steps)
 plotting.show(
     fig,
     alt=(
@@ -372,6 +372,8 @@ plotting.show(
 )
 
 # %% [markdown]
+# **Your prediction:** 448 steps with $\eta = 3$.
+#
 # Too small is safe and useless. Too large throws the coefficients far away in the first step, to where the model is certain and often wrong. (It does not explode, for far out the loss grows only like a straight line. It walks back, and is thrown out again.) And even the good one takes its time, because the valley is flat where the two classes are nearly told apart. The last part of any descent is slow; whoever stops early does not have the maximum-likelihood estimate.
 
 # %% [markdown]
@@ -467,7 +469,7 @@ for name, b in finals.items():
 # Where will the *median* probability of HSS for the HIMS pointings be?
 
 # %%
-my_guess = ...  # between 0 and 1
+my_guess_hims = ...  # between 0 and 1
 
 # %%
 everyone = train.dropna(subset=["rms_0p1_64", "hr_hard"])
@@ -494,7 +496,7 @@ for state, look in looks.items():
 left.set(xlabel="rms 0.1–64 Hz (%)", ylabel="hard colour (Crab)", xlim=(0, 60), ylim=(0, 2))
 right.set(xlabel="probability of HSS", ylabel="share of pointings below")
 right.legend(loc=(0.35, 0.12))
-plotting.mark_guess(right, my_guess)
+plotting.mark_guess(right, my_guess_hims)
 plotting.show(
     fig,
     alt="Left, hard colour against rms, shaded by the probability of HSS: LHS upper right, "
@@ -503,7 +505,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# SIMS are called soft with near certainty, and of HIMS only about a third are in doubt. $p$ is no degree of softness. It answers "LHS or HSS?", and whoever is neither gets an answer, too, usually a confident one. **A classifier has no word for what it was not taught.**
+# **Your prediction:** 0.18. SIMS are called soft with near certainty, and of HIMS only about a third are in doubt. $p$ is no degree of softness. It answers "LHS or HSS?", and whoever is neither gets an answer, too, usually a confident one. **A classifier has no word for what it was not taught.**
 
 # %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): a source turns up that is neither black hole nor neutron star. What will our object classifier say, and how would you notice?

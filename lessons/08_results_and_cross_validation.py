@@ -114,7 +114,7 @@ print(f"rows on which scikit-learn's loop disagrees with ours: {(same != by_hand
 # Deal 24 sources into five folds. How many hundredths (points) of balanced accuracy will lie between the best and the worst fold, typically? The model is the same; only the sources it is asked about change.
 
 # %%
-my_guess = ...  # points: 0.01 of balanced accuracy is 1 point
+my_guess_range = ...  # points: 0.01 of balanced accuracy is 1 point
 
 # %% [markdown]
 # Three ways to cut, six seeds each. `StratifiedGroupKFold` tries to give each fold its share of every state as well.
@@ -146,7 +146,7 @@ ranges = 100 * np.ptp(scores["whole sources"], axis=1)
 right.hist(ranges, bins=np.arange(16), color="C1", edgecolor="white")
 right.set(xlabel="best minus worst fold (points)", ylabel="number of deals")
 right.set(title="Whole sources", yticks=range(5))
-plotting.mark_guess(right, my_guess)
+plotting.mark_guess(right, my_guess_range)
 plotting.show(
     fig,
     alt=(
@@ -166,6 +166,8 @@ cuts = {tuple(np.sort(score.round(12))) for score in scores["sources, stratified
 print(f"different cuts among six seeds of the stratified cutter: {len(cuts)}")
 
 # %% [markdown]
+# **Your prediction:** the range of five folds of whole sources is several points, as the histogram shows.
+#
 # Three surprises. Holding out sources costs less here than for the object (lesson 3): the state is not a property of the source, so there is less to leak. Single folds differ by several points, though the model is as good as the same. And the stratified cutter *ignored its seed*: it sorts the sources by how uneven they are and places them one by one; chance only breaks ties, and real sources have none. Six "repetitions" were one. (That is scikit-learn as pinned for this course; earlier releases erred the other way, and dealt sources at random without stratifying: pull request 32540.) **A repetition that cannot differ is not a repetition.** Print how many differ.
 
 # %% [markdown]
@@ -762,6 +764,9 @@ for kind in ("BH", "NS"):
 #
 # **Predict** for each: will balanced accuracy rise or fall?
 
+# %%
+my_guess_weights = ...  # "rise" or "fall" for class weights, and for trust
+
 # %% tags=["nbval-ignore-output"]
 weight = train.label_trust.map({"A": 1, "B": 1 / 2, "C": 1 / 4}).to_numpy()
 by_class = make_pipeline(preprocessor(), LogisticRegression(max_iter=2000, class_weight="balanced"))
@@ -790,7 +795,7 @@ for name in ("class weights", "trust"):
     print(f"five deals: {gain.min():+.3f} to {gain.max():+.3f}")
 
 # %% [markdown]
-# The textbook cure does harm. Class weights make each row of the rare class count several times, and nearly half of *these* rows are HSS with the wrong label: they shout the noise. (Had we not looked at the confusion and its ceiling, we would have used them without a thought.) Trusting the trustworthy helps a little. Now one look at the validation sources, at the model as it was and at the one change that might help:
+# **Your prediction:** with class weights it falls; with trust it rises a little. The textbook cure does harm. Class weights make each row of the rare class count several times, and nearly half of *these* rows are HSS with the wrong label: they shout the noise. (Had we not looked at the confusion and its ceiling, we would have used them without a thought.) Trusting the trustworthy helps a little. Now one look at the validation sources, at the model as it was and at the one change that might help:
 
 # %%
 for name in ("as it is", "trust"):

@@ -221,7 +221,7 @@ print(f"a missing QPO counts as 'at most': {bool(gap[0])}")
 # At which depth will the score on held-out sources be best? Write a whole number between 1 and 16.
 
 # %%
-my_guess = ...  # depth
+my_guess_depth = ...  # depth, a number
 
 # %% tags=["nbval-ignore-output"]
 depths, numbers = (1, 2, 3, 4, 6, 10, 16), (1, 3, 10, 30, 100, 300)
@@ -251,7 +251,7 @@ axes[0].set(xlabel="depth of the tree (complex →)", ylabel="balanced accuracy 
 axes[1].set(xlabel="neighbours that vote (← complex)", xscale="log")
 axes[0].set_xticks([1, 4, 7, 10, 13, 16])
 axes[0].legend()
-plotting.mark_guess(axes[0], my_guess)
+plotting.mark_guess(axes[0], my_guess_depth)
 plotting.show(
     fig,
     alt=(
@@ -265,6 +265,8 @@ for name, x, (_, new) in zip(("depth", "neighbours"), (depths, numbers), curves,
     print(f"best {name}: {x[best]}, held out {new[best].mean():.2f}")
 
 # %% [markdown]
+# **Your prediction:** a depth of 6, in these deals.
+#
 # **Underfitting**: both scores low. **Overfitting**: they part. In between lies a plateau, not a point; which value on it comes out best is chance. Note that the gap between the curves is no illness by itself. What counts is the *held-out* curve.
 
 # %% [markdown] tags=["slide"]
@@ -479,7 +481,7 @@ def losses(network):
 # Forty epochs. After which one will the loss of the *held-out* sources be lowest?
 
 # %%
-my_guess = ...  # epoch
+my_guess_epoch = ...  # epoch, a number
 
 # %% tags=["nbval-ignore-output"]
 histories, aucs = {}, {}
@@ -508,7 +510,7 @@ for (decay, history), (colour, width) in zip(
             epochs, values, style, color=colour, linewidth=width, label=f"{what}, decay {decay:g}"
         )
 ax.set(xlabel="epoch", ylabel="loss (mean of −ln p)", ylim=(0, None))
-plotting.mark_guess(ax, my_guess)
+plotting.mark_guess(ax, my_guess_epoch)
 ax.legend(fontsize=9)
 plotting.show(
     fig,
@@ -519,6 +521,8 @@ plotting.show(
 )
 
 # %% [markdown]
+# **Your prediction:** after a few epochs; the cell above prints the epoch.
+#
 # Overfitting, seen live: from some epoch on, the network gets better on what it knows and *worse* on what it does not. (When, depends on the sources that are held out: with other deals it is anything from the first to the 25th.) Look at the AUC, too: it loses one to three points here. The network goes on ranking pointings nearly as before; what gets worse is its **confidence** in the mistakes. Whoever needs probabilities must stop early; whoever needs a ranking may not even notice.
 #
 # Two cures: **early stopping**, at the epoch where the sources that you watch are best (so that these are no test any more), and **weight decay**. In `helpers.networks` all this is one function, `train`; a test of this course holds that it walks exactly like our loop.

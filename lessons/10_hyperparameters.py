@@ -211,7 +211,7 @@ print(f"{len(few)} pointings of {len(set(groups))} sources, {y.mean():.0%} of bl
 # Some 1100 rows to train on, sources held out. Which `min_samples_leaf` will be best: 1, 4, 16, 64, 256? And where would the optimum be if *random rows* were held out: at simpler or at more complex trees?
 
 # %%
-my_guess = ...  # rows in the smallest leaf
+my_guess = ...  # rows in the smallest leaf, a number
 
 # %% tags=["nbval-ignore-output"]
 leaves = np.array([256, 64, 16, 4, 1])  # from the simplest to the most complex
@@ -267,6 +267,8 @@ for name, values in held.items():
     print(f"best leaf in five deals, {name} held out: {leaves[values.argmax(axis=1)].tolist()}")
 
 # %% [markdown]
+# **Your prediction:** 16 rows in nearly all deals, for random rows as for whole sources.
+#
 # The familiar shape: underfitting on the left, overfitting on the right, and the training score never warns you. The bars are the spread over five deals.
 #
 # And the leak of lesson 03 is back, as a *tilt*: *on average* the most complex trees, which can learn a known source by heart, get more of a bonus from random rows than those of 64, though a single deal may say otherwise. (The crudest trees get one too: where a few cuts are all, much depends on which sources they were made for.) Honesty requires the other half: **the tilt is small against the curvature here**, and both cuts choose leaves of about the same size. The leak spoils the number that you report more than the knob that you turn. Nobody can know that beforehand. Watch what it does when there is nothing true to learn: labels shuffled among sources.

@@ -259,6 +259,8 @@ plotting.show(
 print(f"the rms come first on {np.mean(losses.idxmax(axis=1) == 'rms'):.0%} of the skies")
 
 # %% [markdown]
+# **Your prediction:** the rms lose most, nearly 0.2.
+#
 # Column by column, one would write about the QPO frequency, with one rms band beside it. As groups, the rms win clearly on most skies: six columns that vouch for each other. The other three cannot be ranked with 13 sources. And neither number says what a telescope *without* timing could reach: for that, train again without the group. Importance belongs to this model, these companions, this metric and these sources.
 
 # %% [markdown]

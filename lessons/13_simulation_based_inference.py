@@ -273,6 +273,8 @@ plotting.show(
 )
 
 # %% [markdown]
+# **Your prediction:** two draws in a hundred. For three pointings at once it is about three in 100,000.
+#
 # Three independent pointings could of course be fitted one by one. But take any model with six parameters that the data *do* constrain: the accepted share is about the volume of the posterior in that of the prior, and volumes multiply. Also look at the left end: with 12 bins, half of the typical distance is hardly ever reached, by anybody.
 #
 # ABC has a way out: compare *fewer* numbers. Let us see what that buys. We keep the best 2 % and 0.1 % of the simulations, by the distance in 12 bins and in 3.

@@ -102,7 +102,7 @@ plotting.show(
 # 1000 photons per second arrive. How many does *paralyzable* electronics register, in which every lost photon starts the wait anew? Write your guess.
 
 # %%
-my_guess = ...  # 1/s, of the paralyzable detector
+my_guess_rate = ...  # 1/s, of the paralyzable detector, a number
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 14.2 · Give back what was lost  ·  core · 5 min · ●○○
@@ -143,7 +143,7 @@ for (kind, rates), look, line in zip(seen.items(), ("C0o", "C1s"), ("-", "--"), 
 ax.set(xscale="log", yscale="log", ylim=(1, 1000), xlim=(20, 5000))
 ax.set(xlabel="incident rate (1/s)", ylabel="registered rate (1/s)")
 ax.legend(loc="lower left")
-plotting.mark_guess(ax, my_guess, axis="y")
+plotting.mark_guess(ax, my_guess_rate, axis="y")
 plotting.show(
     fig,
     alt=(
@@ -153,7 +153,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# The two lines of theory are $r/(1 + r\tau)$ and $r e^{-r\tau}$, with $r$ the incident rate. A paralyzable detector can go *dark* in a bright source, and one registered rate then belongs to two incident ones. From here on ours is non-paralyzable, which has an inverse. For a **constant** source the rate is a solved problem: no machine learning needed.
+# **Your prediction:** 82 photons per second, $1000\,e^{-2.5}$. The two lines of theory are $r/(1 + r\tau)$ and $r e^{-r\tau}$, with $r$ the incident rate. A paralyzable detector can go *dark* in a bright source, and one registered rate then belongs to two incident ones. From here on ours is non-paralyzable, which has an inverse. For a **constant** source the rate is a solved problem: no machine learning needed.
 
 # %% [markdown]
 # ## The noise
@@ -168,7 +168,7 @@ plotting.show(
 # 1000 photons per second, τ = 2.5 ms. Where is the noise at its *highest*? Write the frequency.
 
 # %%
-my_guess = ...  # Hz
+my_guess_peak = ...  # Hz, a number
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 14.3 · Noise that is not white  ·  core · 12 min · ●●○
@@ -217,7 +217,7 @@ ax.plot(frequency, noise(frequency, 1000.0, dead_time), "C0", linewidth=1, label
 ax.axhline(2, color="0.3", linestyle=":", linewidth=1, label="no dead time")
 ax.set(xlim=(0, 1000), ylim=(0, 5.8), xlabel="frequency (Hz)", ylabel="Leahy power")
 ax.legend()
-plotting.mark_guess(ax, my_guess)
+plotting.mark_guess(ax, my_guess_peak)
 plotting.show(
     fig,
     alt=(
@@ -227,7 +227,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# At low frequencies the noise is *twelve times* lower than Poisson: that is the clock. It beats at a little less than $1/\tau$, at one over dead time plus a typical wait, and leaves a hump that looks like a quasi-periodic oscillation, harmonic included. Nothing in the source oscillates.
+# **Your prediction:** near 320 Hz. At low frequencies the noise is *twelve times* lower than Poisson: that is the clock. It beats at a little less than $1/\tau$, at one over dead time plus a typical wait, and leaves a hump that looks like a quasi-periodic oscillation, harmonic included. Nothing in the source oscillates.
 
 # %% [markdown]
 # ## The signal
@@ -556,7 +556,7 @@ print(f"trained in {time.perf_counter() - start:.0f} s")
 # You see one mock. Which of the four parameters will the posterior know best, as a fraction of the width of its prior? And which hardly at all?
 
 # %%
-my_guess = ...  # one of "rms", "ν₀", "q", "rate"
+my_guess_parameter = ...  # one of "rms", "ν₀", "q", "rate"
 
 # %% tags=["nbval-ignore-output"]
 posterior = npe.sample(500, mocks.log(), generator=seeded)  # (500, 20, 4): twenty at once
@@ -588,6 +588,8 @@ plotting.show(
 )
 
 # %% [markdown]
+# **Your prediction:** the frequency ν₀ is known best, and $q$ hardly at all.
+#
 # The rms is back, from a signal of which dead time left a seventh of the power; so is the rate, from the *shape* of the noise: the fractional periodogram does not contain it otherwise. And $q$? The QPO is 2 Hz wide, the spectrum resolves 1 Hz, the signal is weak: the posterior says "I hardly know", which is the right answer. A fit would have given you a number.
 #
 # Twenty mocks of *one* truth still say little. An amortised posterior costs milliseconds, so we take 300 truths from the prior and ask where they lie in their posteriors, in units of its standard deviation. (Lesson 16 makes that rigorous.)

@@ -180,7 +180,7 @@ cell = check.cell(cell)
 # *One* photon is expected per frame. Which share of the events holds more than one? Write your guess.
 
 # %%
-my_guess = ...  # a share between 0 and 1
+my_guess_piled = ...  # a share between 0 and 1
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.3 · Lost and piled  ·  core · 8 min · ●○○
@@ -241,7 +241,7 @@ ax.plot(loads, loads, color="0.6", linewidth=1, linestyle=":", label="photons pe
 ax.set(xscale="log", xlabel="photons per frame, L", ylabel="number, or share", ylim=(0, 1.05))
 ax.xaxis.set_major_formatter("{x:g}")
 ax.legend()
-plotting.mark_guess(ax, my_guess, axis="y")
+plotting.mark_guess(ax, my_guess_piled, axis="y")
 plotting.show(
     fig,
     alt=(
@@ -251,7 +251,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# A loss one sees in a light curve. The piled share starts as $L/2$: at 0.1 photons per frame already a twentieth of the events lies at the wrong energy.
+# **Your prediction:** 0.42 of the events. A loss one sees in a light curve. The piled share starts as $L/2$: at 0.1 photons per frame already a twentieth of the events lies at the wrong energy.
 
 # %% [markdown]
 # ## Exercise 15.4 · Pile-up is a convolution  ·  stretch · 15 min · ●●●
@@ -298,7 +298,7 @@ print(f"largest difference: {np.abs(yours - davis.numpy()).max():.0e}")
 # A power law of photon index Γ = 2, with 1.8 photons per frame in ACIS. You fit as if there were no pile-up. Which Γ do you find? Write your guess.
 
 # %%
-my_guess = ...  # a photon index
+my_guess_index = ...  # a photon index, a number
 
 # %% [markdown]
 # First look. Above: the image of the good events; the telescope nods a little, so that the source drifts over the pixels. Below: the spectrum inside 2″, and what it would be without pile-up, that is, through the **response**: area, losses and blur of *single* photons.
@@ -406,7 +406,7 @@ ax.axhline(2, color="0.3", linestyle=":", linewidth=1, label="truth")
 ax.set(xscale="log", xlabel="photons per frame", ylabel="photon index Γ")
 ax.xaxis.set_major_formatter("{x:g}")
 ax.legend()
-plotting.mark_guess(ax, my_guess, axis="y")
+plotting.mark_guess(ax, my_guess_index, axis="y")
 plotting.show(
     fig,
     alt=(
@@ -416,7 +416,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# A steep source is taken for a flat one, with an error bar that says nothing of it. Soft photons vanish, and their sums appear at high energies, where there are few counts.
+# **Your prediction:** Γ is near 1.2 at 1.8 photons per frame. A steep source is taken for a flat one, with an error bar that says nothing of it. Soft photons vanish, and their sums appear at high energies, where there are few counts.
 #
 # Play with flux and frame time. At which flux does the usual frame of 3.2 s start to matter? What does the subarray of M82 buy?
 

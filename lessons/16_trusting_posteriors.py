@@ -131,7 +131,7 @@ ranks = check.ranks(ranks)
 # Now we spoil good posteriors on purpose: half as wide about their mean; twice as wide; shifted up by half of their standard deviation. Sketch the three histograms of ranks before you scroll. Where do the ranks of the third one pile up?
 
 # %%
-my_guess = ...  # "near 0" or "near 1"
+my_guess_shifted = ...  # "near 0" or "near 1"
 
 # %% tags=["slide"]
 centre = exact.mean(0)
@@ -156,6 +156,8 @@ plotting.show(
 )
 
 # %% [markdown]
+# **Your prediction:** near 0.
+#
 # **U**: the truth is too often outside, the posterior too narrow, *overconfident*. **Hump**: too wide. **Slope**: biased; the truth comes early in the queue if the posterior lies too high. This is simulation-based calibration (SBC; Talts et al. 2018).
 #
 # The grey band is not decoration. Of 500 ranks each bin gets a binomial number, and 99 % of those lie in the band; with ten bins, one peeks out in one figure of ten. Without a band you would see slopes in clouds.
@@ -173,7 +175,7 @@ for n in (50, 500, 5000):
 # A colleague's network answers with the *prior*, whatever the data. It has learned nothing. Which shape have its ranks?
 
 # %%
-my_guess = ...  # "flat", "U", "hump" or "slope"
+my_guess_lazy = ...  # "flat", "U", "hump" or "slope"
 
 # %% tags=["slide"]
 lazy = draw_prior(199 * 500, generator).reshape(199, 500, 2)
@@ -188,7 +190,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# Flat. The truths *were* drawn from the prior, so the prior's promise is true, and useless. **Calibration is necessary, not sufficient.** A flat histogram says that error bars are honest, not that anything was learned. Ask a second question: is the posterior *narrow where the data are*?
+# **Your prediction:** flat. The truths *were* drawn from the prior, so the prior's promise is true, and useless. **Calibration is necessary, not sufficient.** A flat histogram says that error bars are honest, not that anything was learned. Ask a second question: is the posterior *narrow where the data are*?
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.2 · Random points  ·  core · 12 min · ●●○
@@ -551,7 +553,7 @@ plotting.show(
 # One of the three leaves the coverage of the 68 % regions nearly as it should be, although posteriors are biased. Which?
 
 # %%
-my_guess = ...  # 1, 2 or 3
+my_guess_case = ...  # 1, 2 or 3
 
 
 # %%
@@ -607,11 +609,13 @@ judge("  as believed", piled, tests, sharp(tests, generator).sqrt(), known)
 judge("  2 image 20 % wider", piled, tests, wide(tests, generator).sqrt(), known)
 
 # %% [markdown]
+# **Your prediction:** number 3, the population of weak, narrow QPOs.
+#
 # Read it row by row. (Where all is as believed, the least of four p-values may be small: 5000 simulations only just suffice for the QPO.)
 #
 # - **The varying dead time** biases the rate by several error bars, and the regions hold next to nothing. A hundred observations *together* are clearly unlike the simulations (`misspecification_p`, the last column but one, which compares the network's features by the distance that you build below). Single ones are not: the share that the **anomaly score** calls unlike stays at about the 1 % that it calls unlike by construction.
 # - **The wider image** biases Γ by about an error bar, coverage falls, and in this table hardly anything objects. What did, in lesson 15, were the rejected events, which the network never saw.
-# - **The population** leaves the simulator right, and coverage near 68 %. (This was the one to guess.) Yet $q$ is biased by about an error bar: where data say little, the prior speaks, and it says "most QPOs are broader than yours". Flat ranks over *your* prior say nothing of *their* population. And here `p(all)` raises its alarm, although no posterior is wrong, given its prior. **An alarm is not a diagnosis.**
+# - **The population** leaves the simulator right, and coverage near 68 %. Yet $q$ is biased by about an error bar: where data say little, the prior speaks, and it says "most QPOs are broader than yours". Flat ranks over *your* prior say nothing of *their* population. And here `p(all)` raises its alarm, although no posterior is wrong, given its prior. **An alarm is not a diagnosis.**
 #
 # ## Unlike everything
 #
@@ -709,7 +713,7 @@ def adapt(theta, x, target, weight, seed, n_steps=400, batch=128):
 # Where will adaptation help, where will it do nothing, and where harm?
 
 # %%
-my_guess = ...  # for example "helps: ..., nothing: ..., harms: ..."
+my_guess_adapt = ...  # for example "helps: ..., nothing: ..., harms: ..."
 
 
 # %%
@@ -789,6 +793,8 @@ plotting.show(
 )
 
 # %% [markdown]
+# **Your prediction:** it helps for the background, does nothing for the gain, and harms for the population.
+#
 # - **Background**: helps. The error of Γ more than halves, that of lg K falls by a third, in all seeds, without one label. But the 68 % intervals still hold far too few: *better is not honest*.
 # - **Gain**: nothing. Gain-shifted spectra look like other power laws; the clouds lay upon each other from the start. Compare the MMD.
 # - **Population**: harms, badly. The clouds differ because the *sources* do, and the penalty forces bright steep ones to look like all others. MMD fell, errors rose several times over. Adaptation assumes that the population is the one you simulated, and cannot check that ([arXiv:2502.04949](https://arxiv.org/abs/2502.04949) finds the same).

@@ -87,3 +87,21 @@ def test_links_lead_somewhere(prose):
 
 def test_it_is_small_enough_to_keep_in_git(path):
     assert path.stat().st_size < 1_000_000
+
+
+def test_every_prediction_has_a_place_to_write_and_an_answer(lesson):
+    """First "Predict" in the text, then a cell `my_guess... = ...`, later "Your prediction: ..." in so many words."""
+    seen = []
+    for cell, following in zip(lesson.cells, [*lesson.cells[1:], None], strict=True):
+        if cell.cell_type == "code":
+            continue
+        if re.search(r"^### Predict first|\*\*[Pp]redict( first)?[.:]?\*\*", cell.source, re.M):
+            written = re.fullmatch(r"(my_guess\w*) = \.\.\.  # .+", following.source)
+            assert written, following.source
+            assert written[1] not in seen, "one name, one guess: cells can be run again"
+            seen.append(written[1])
+        if "**Your prediction:** " in cell.source:
+            seen.append("answer")
+    assert len(seen) >= 2
+    assert seen[1::2] == ["answer"] * (len(seen) // 2)
+    assert "answer" not in seen[::2]

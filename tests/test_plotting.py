@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from fractions import Fraction
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,14 +54,89 @@ def test_drawing_brings_neither_torch_nor_another_helper():
     assert ours == {"helpers", "helpers.plotting"}
 
 
-def test_mark_guess(ax):
+GUESSES = {  # what a reader writes: what is marked
+    3: 3,
+    4.5: 4.5,
+    np.float32(0.5): 0.5,
+    Fraction(1, 4): 0.25,
+    "about 0.7": 0.7,
+    "−2.5 Hz": -2.5,
+    "1e3": 1000,
+    "~.5": 0.5,
+}
+NO_GUESSES = ("many", "3 to 5", "0,7", None, True, [1, 2], float("nan"), (3,), 2j, "x" * 50 + "1")
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+@pytest.mark.parametrize(("guess", "value"), GUESSES.items())
+def test_a_guess_is_a_line_with_its_number(ax, guess, value, axis):
+    ax.set(xlim=(-2000, 2000), ylim=(2000, -2000))
+    assert plotting.mark_guess(ax, guess, axis) is ax
+    (line,) = ax.lines
+    assert getattr(line, f"get_{axis}data")() == pytest.approx([value, value])
+    assert ax.texts[0].get_text() == f"your guess: {value:g}"
+
+
+@pytest.mark.parametrize("guess", NO_GUESSES, ids=str)
+def test_a_guess_without_a_number_is_told_so(ax, guess, capsys):
+    plotting.mark_guess(ax, guess)
+    assert not (ax.lines)
+    assert not (ax.texts)
+    assert "write one number, such as 0.7" in capsys.readouterr().out
+
+
+def test_no_guess_leaves_no_trace(ax, capsys):
     assert plotting.mark_guess(ax, ...) is ax
+    assert not (ax.lines)
+    assert not (ax.texts)
+    assert not (capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+@pytest.mark.parametrize(
+    ("guess", "limits", "scale", "arrow"),
+    [
+        (100, (0, 1), "linear", "→↑"),
+        (-100, (0, 1), "linear", "←↓"),
+        (100, (1, 0), "linear", "←↓"),  # the axis runs to the left
+        (100, (1, 10), "log", "→↑"),
+        (0, (1, 10), "log", "←↓"),  # no place on a logarithmic axis
+        (-1, (1, 10), "log", "←↓"),
+    ],
+)
+def test_a_guess_far_off_is_marked_at_the_edge(ax, axis, guess, limits, scale, arrow):
+    ax.set(**{f"{axis}scale": scale, f"{axis}lim": limits})
+    plotting.mark_guess(ax, guess, axis)
     assert not ax.lines
-    plotting.mark_guess(ax, 3)
-    plotting.mark_guess(ax, 4.5, axis="y")
-    assert ax.lines[0].get_xdata() == [3, 3]
-    assert ax.lines[1].get_ydata() == [4.5, 4.5]
-    assert legend(ax) == ["your guess: 3", "your guess: 4.5"]
+    assert ax.texts[0].get_text() == f"your guess: {guess:g} {arrow[axis == 'y']}"
+    assert ax.texts[0].get_position()[axis == "y"] in (0.01, 0.99)
+
+
+KINDS_OF_FIGURES = {
+    "curve": lambda ax: ax.plot([1, 2, 3], [1, 4, 9], label="data"),
+    "histogram": lambda ax: ax.hist([1, 2, 2, 3], label="data"),
+    "names on an axis": lambda ax: ax.barh(["a", "b"], [1, 2], label="data"),
+    "logarithmic": lambda ax: ax.loglog([1, 10], [1, 100], label="data"),
+    "error bars": lambda ax: ax.errorbar([1, 2], [3, 4], [1, 1], label="data"),
+    "turned round": lambda ax: (ax.plot([1, 2], label="data"), ax.invert_xaxis()),
+}
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+@pytest.mark.parametrize("guess", [2, 1e9, -1e9, "1.5 or so"])
+@pytest.mark.parametrize("draw", KINDS_OF_FIGURES.values(), ids=KINDS_OF_FIGURES)
+def test_a_guess_changes_neither_limits_nor_legend(ax, draw, guess, axis):
+    draw(ax)
+    entries = ax.legend(loc="upper left").get_texts()
+    limits, kept = (ax.get_xlim(), ax.get_ylim()), ax.get_legend()
+    plotting.mark_guess(ax, guess, axis)
+    ax.figure.canvas.draw()
+    assert (ax.get_xlim(), ax.get_ylim()) == limits
+    assert ax.get_legend() is kept
+    assert [text.get_text() for text in entries] == ["data"]
+    frame, box = ax.get_window_extent(), ax.texts[-1].get_window_extent()
+    assert frame.x0 <= box.x0 <= frame.x1
+    assert frame.y0 <= box.y0 <= frame.y1
 
 
 def test_steps(ax):
