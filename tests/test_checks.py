@@ -1,8 +1,11 @@
 """What all checks share; tests/test_lesson_checks.py holds the tests of the single ones."""
 
 import functools
+import inspect
 import linecache
 import math
+from fractions import Fraction
+from typing import ClassVar
 
 import astropy.units as u
 import numpy as np
@@ -14,7 +17,8 @@ from hypothesis import strategies as st
 from IPython.core.compilerop import CachingCompiler
 
 from course import checks
-from course.checks import Hint, Verdict, array, exercise, function, number, sorting
+from course.checks import Hint, Verdict, exercise, forms
+from course.checks.examples import apart, by_example, by_value, repeatable, shaped, sorting
 
 ELSEWHERE = 3
 # %s is the margin; the second of each pair says whether it is a stub.
@@ -176,8 +180,8 @@ def check():
     def check(answer):
         """The answer to everything."""
         if callable(answer):
-            answer = function(answer)()
-        if number(answer) != 42:
+            answer = forms.function()(answer)()
+        if forms.number()(answer) != 42:
             raise Hint("Six < seven & so on.")
 
     check.calls = 0
@@ -224,10 +228,13 @@ BAD = {
         lambda: forgets_return(2),
         "function returns None: does it end in `return`?",
     ),
-    "ValueError": (raises(ValueError("no")), "answer raised ValueError while we tried it: no"),
+    "ValueError": (
+        raises(ValueError("no")),
+        "answer raised ValueError in line {line} of its cell, `raise error`: no",
+    ),
     "a long story": (
         raises(ValueError("all\nof a library's traceback")),
-        "answer raised ValueError while we tried it: all (The",
+        "answer raised ValueError in line {line} of its cell, `raise error`: all (The",
     ),
     "AssertionError": (raises(AssertionError()), "answer raised AssertionError"),
     "StopIteration": (raises(StopIteration()), "answer raised StopIteration"),
@@ -239,7 +246,8 @@ BAD = {
 @pytest.mark.parametrize(("answer", "message"), BAD.values(), ids=BAD)
 def test_an_answer_that_fails_gets_a_sentence(check, capsys, answer, message):
     assert check(answer) == "ours"
-    assert f"Your {message}" in capsys.readouterr().out
+    line = raises.__code__.co_firstlineno + 4
+    assert f"Your {message.format(line=line)}" in capsys.readouterr().out
 
 
 def test_the_learner_can_still_interrupt(check):
@@ -262,63 +270,215 @@ def test_verdicts_in_html_and_in_plain_text_and_no_two_look_the_same():
     assert len({verdict._repr_html_().partition("Exercise")[0] for verdict in verdicts}) == 3
 
 
-NUMBERS = [
-    *(3, 3.0, np.float32(3), np.int64(3), np.array(3), pd.Series([3.0]).iloc[0]),
-    torch.tensor(3.0, requires_grad=True),
-]
+def noisy(x):
+    print("said")
+    return 2 * x
 
 
-@pytest.mark.parametrize("answer", NUMBERS)
-def test_number(answer):
-    value = number(answer)
-    assert value == 3
-    assert type(value) is float
+def test_an_answer_prints_in_its_first_call_only_while_it_is_tried(capsys):
+    @exercise("", reference=lambda: None, form=forms.function())
+    def check(answer):
+        """Asked three times."""
+        assert [answer(x) for x in range(3)] == [0, 2, 4]
+
+    returned = check(noisy)
+    assert capsys.readouterr().out == "said\n✔ : right.\n"
+    assert [returned(x) for x in range(2)] == [0, 2]
+    assert capsys.readouterr().out == "said\nsaid\n"  # in the lesson it prints as it likes
 
 
-NO_NUMBERS = [
-    *(None, ..., "3", [3], [[1], [2, 3]], {"a": 3}, lambda: 3),
-    *(math.nan, -np.inf, True, np.bool_(True), 3 + 0j, pd.NaT, pd.NA, 3 * u.s),
-    *(np.ones(1), torch.ones(1), pd.Series([3])),
-]
+def test_an_error_names_the_line_of_the_learner_and_its_text(check, capsys):
+    answer = defined("def f():\n    y = 0\n    return 42 / y\n")
+    check(answer)
+    assert "ZeroDivisionError in line 3 of its cell, `return 42 / y`: " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("answer", NO_NUMBERS)
-def test_no_number(answer):
-    with pytest.raises(Hint, match=r"^Expected a rate"):
-        number(answer, "a rate")
+def test_an_error_in_another_cell_of_the_learner_is_found_too(check, capsys):
+    helper = defined("def g():\n    return [][0]\n", name="g")
+    check(lambda: helper())
+    assert "IndexError in line 2 of its cell, `return [][0]`: " in capsys.readouterr().out
 
 
-ARRAYS = [
-    *([1, 2], (1.0, 2.0), np.array([1, 2], dtype=np.int16), pd.Series([1, 2], index=["b", "a"])),
-    *(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0], requires_grad=True)),
-]
+class TestForms:
+    NUMBERS: ClassVar = [
+        *(3, 3.0, np.float32(3), np.int64(3), np.array(3), pd.Series([3.0]).iloc[0]),
+        *([3], (3.0,), np.ones((1, 1)) * 3, pd.Series([3], index=["a"]), torch.tensor([3])),
+        *(torch.tensor(3.0, requires_grad=True), Fraction(3), pd.DataFrame({"a": [3]})),
+    ]
 
+    @pytest.mark.parametrize("answer", NUMBERS, ids=repr)
+    def test_number(self, answer):
+        for kind in (float, int):
+            value = forms.number(kind=kind)(answer)
+            assert value == 3
+            assert type(value) is kind
 
-@pytest.mark.parametrize("answer", ARRAYS)
-def test_array(answer):
-    values = array(answer, (2,))
-    assert values.dtype == float
-    assert values.tolist() == [1, 2]
+    NO_NUMBERS: ClassVar = [
+        *(..., "3", [1, 3], [[1], [2, 3]], [], {"a": 3}, lambda: 3, {3}, ["3"], object()),
+        *(True, np.bool_(True), 3 + 0j, 3 * u.s, torch.ones(2), pd.Timestamp(2020, 1, 1)),
+    ]
 
+    @pytest.mark.parametrize("answer", NO_NUMBERS, ids=repr)
+    def test_no_number(self, answer):
+        with pytest.raises(Hint, match=r"^Expected a rate"):
+            forms.number("a rate")(answer)
 
-NO_ARRAYS = [
-    *(None, "ab", ["1", "2"], {"a": 1, "b": 2}, len, [1, ...], [1, 2] * u.s),
-    *([1, 2, 3], [[1], [2]], [[1], [2, 3]]),
-    *([1, math.nan], [1, math.inf], [1j, 2], np.array([1j, 2])),
-]
+    @pytest.mark.parametrize("answer", [None, math.nan, pd.NA, pd.NaT, [None]], ids=repr)
+    def test_no_value_is_nan(self, answer):
+        assert math.isnan(forms.number()(answer))
+        with pytest.raises(Hint, match="whole numbers"):
+            forms.number(kind=int)(answer)
 
+    ARRAYS: ClassVar = [
+        *([1, None], (1.0, math.nan), np.array([1, np.nan], dtype=np.float32)),
+        *(pd.Series([1, None], index=["b", "a"]), pd.array([1, None], dtype="Int64")),
+        *(np.ma.array([1, 7], mask=[False, True]), [torch.tensor(1.0), torch.tensor(math.nan)]),
+        *(
+            torch.tensor([1.0, math.nan], requires_grad=True),
+            iter([1, None]),
+            {"a": 1, "b": None}.values(),
+        ),
+        *([np.array(1), pd.NA], np.array([1, np.nan, 5, 6])[:2][::1]),
+    ]
 
-@pytest.mark.parametrize("answer", NO_ARRAYS)
-def test_no_array(answer):
-    with pytest.raises(Hint, match=r"^Expected two rates"):
-        array(answer, (2,), "two rates")
+    @pytest.mark.parametrize("answer", ARRAYS, ids=repr)
+    def test_array(self, answer):
+        values = forms.array()(answer)
+        assert type(values) is np.ndarray
+        assert values.dtype == float
+        np.testing.assert_array_equal(values, [1, np.nan])
 
+    NO_ARRAYS: ClassVar = [
+        *("ab", ["1", "2"], {"a": 1, "b": 2}, len, [1, ...], [1, 2] * u.s, [[1], [2, 3]], {1, 2}),
+        *(
+            [1j, 2],
+            np.array([1j, 2]),
+            [1, "2"],
+            [object()],
+            np.array(["2020"], dtype="datetime64[D]"),
+        ),
+    ]
 
-def test_function_hands_on_what_the_answer_returns_and_takes_nothing_else():
-    assert function(divmod)(7, 2) == (3, 1)
-    for answer in (None, 3, "f", [len]):
-        with pytest.raises(Hint, match="Expected a function; your answer is of type"):
-            function(answer)
+    @pytest.mark.parametrize("answer", NO_ARRAYS, ids=repr)
+    def test_no_array(self, answer):
+        with pytest.raises(Hint, match=r"^Expected two rates"):
+            forms.array("two rates")(answer)
+
+    @pytest.mark.parametrize(
+        ("kind", "answer", "wanted"),
+        [
+            (int, [1.0, 2.0], [1, 2]),
+            (int, torch.tensor([1, 2]), [1, 2]),
+            (bool, [1, 0], [True, False]),
+            (bool, pd.Series([True, False]), [True, False]),
+            (bool, torch.tensor([1.0, 0.0]), [True, False]),
+            (str, pd.Series(["a", "bc"]), ["a", "bc"]),
+            (str, np.array(["a", "bc"], dtype=object), ["a", "bc"]),
+            (float, [True, False], [1.0, 0.0]),
+        ],
+    )
+    def test_arrays_of_other_kinds(self, kind, answer, wanted):
+        values = forms.array(kind=kind)(answer)
+        assert values.dtype.kind == np.dtype(kind).kind
+        assert values.tolist() == wanted
+
+    @pytest.mark.parametrize(
+        ("kind", "answer"),
+        [
+            *((int, [1.5, 2]), (int, [1, None]), (int, [True, False]), (bool, [2, 0])),
+            *((bool, ["True"]), (str, [1, 2]), (str, ["a", None])),
+        ],
+    )
+    def test_no_arrays_of_other_kinds(self, kind, answer):
+        with pytest.raises(Hint, match="Expected states"):
+            forms.array("states", kind)(answer)
+
+    @pytest.mark.parametrize("form", [forms.array(), forms.tensor()], ids=["array", "tensor"])
+    def test_rows_of_pandas_come_in_the_order_of_those_given(self, form):
+        given = pd.DataFrame({"x": [1.0, 2, 3]}, index=[7, 8, 9])
+        assert form(given.x[::-1], (0, given)).tolist() == [1, 2, 3]
+        assert form(given[::-1], (given.x,)).tolist() == [[1], [2], [3]]
+        other = pd.Series([3.0, 2, 1])  # rows of its own: as they come
+        assert form(other, (given,)).tolist() == [3, 2, 1]
+
+    @pytest.mark.parametrize(
+        "answer", [[1.5, 2], np.array([1.5, 2]), pd.Series([1.5, 2])], ids=repr
+    )
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_a_tensor_has_the_dtype_of_what_was_given(self, answer, dtype):
+        value = forms.tensor()(
+            answer, (3, torch.ones(2, dtype=torch.int64), torch.ones(2, dtype=dtype))
+        )
+        assert value.dtype == dtype
+        assert value.tolist() == [1.5, 2]
+
+    def test_a_tensor_keeps_its_graph_only_where_the_lesson_needs_it(self):
+        x = torch.ones(2, requires_grad=True)
+        assert forms.tensor(gradient=True)(2 * x, (x,)).requires_grad
+        assert not forms.tensor()(2 * x, (x,)).requires_grad
+        assert forms.tensor(gradient=True)([2 * x[0], x[1]], (x,)).requires_grad
+        for wrong in ([x, torch.ones(3)], "ab", 1j * x.detach()):
+            with pytest.raises(Hint, match="Expected a loss"):
+                forms.tensor("a loss")(wrong, (x,))
+
+    def test_table(self):
+        given = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+        form = forms.table(columns=lambda table: table)
+        for answer in (given[["b", "a"]], {"b": [3, 4], "a": [1, 2]}, given[::-1]):
+            pd.testing.assert_frame_equal(form(answer, (given,)), given)
+        for wrong in (given.to_numpy(), given.a, {"a": [1], "b": [1, 2]}, None):
+            with pytest.raises(Hint, match="Expected a table"):
+                form(wrong, (given,))
+        assert list(form(given[["a"]], (given,))) == ["a"]  # the check says what is missing
+
+    def test_tuple_of(self):
+        form = forms.tuple_of("mean and error", forms.number("a mean"), forms.number("an error"))
+        for answer in (
+            (1, 2),
+            [1, 2],
+            np.array([1, 2]),
+            pd.Series([1, 2], index=["a", "b"]),
+            torch.tensor([1.0, 2]),
+        ):
+            assert form(answer) == (1.0, 2.0)
+        assert form(pd.DataFrame({"a": [1], "b": [2]})) == (1.0, 2.0)
+        for wrong in ((1,), (1, 2, 3), 1, "ab", {"a": 1, "b": 2}, None):
+            with pytest.raises(Hint, match="Expected 2 things: mean and error"):
+                form(wrong)
+        with pytest.raises(Hint, match="Expected an error"):
+            form((1, "b"))
+
+    def test_mapping(self):
+        form = forms.mapping({"a": forms.number(), "b": forms.number()})
+        assert form({"b": [2], "a": 1}) == {"a": 1.0, "b": 2.0} == form(pd.Series({"a": 1, "b": 2}))
+        for wrong in ({"a": 1}, [1, 2], None):
+            with pytest.raises(Hint, match="Expected a dictionary with the keys 'a', 'b'"):
+                form(wrong)
+        with pytest.raises(Hint, match="'b' has no answer yet"):
+            form({"a": 1, "b": ...})
+
+    def test_function(self):
+        """It stays the learner's own in name and signature, and works as one under a keyword, too."""
+
+        def twice(x, *, times=2):
+            """Twice."""
+            return [times * x]
+
+        call = forms.function(forms.number("a number"))(twice)
+        assert (call(3), call(3, times=3), call.__name__, call.__doc__) == (
+            6.0,
+            9.0,
+            "twice",
+            "Twice.",
+        )
+        assert list(inspect.signature(call).parameters) == ["x", "times"]
+        assert forms.function()(divmod)(7, 2) == (3, 1)
+        assert forms.function(forms.number())(functools.partial(twice, times=1))(3) == 3
+        for answer in (None, 3, "f", [len]):
+            with pytest.raises(Hint, match="Expected a function; your answer is of type"):
+                forms.function()(answer)
+        with pytest.raises(Hint, match="does it end in `return`"):
+            forms.function()(forgets_return)(2)
 
 
 def test_sorting(monkeypatch):
@@ -328,6 +488,8 @@ def test_sorting(monkeypatch):
     right = {"a": "x", "b": "y", "c": "x"}
     for answer, state, message in (
         (right, "right", ""),
+        ({"a": " X", "b": "Y ", "c": "x"}, "right", ""),
+        (pd.Series(right), "right", ""),
         (3, "not yet", "Expected a dictionary with the keys 'a', 'b', 'c'"),
         ({"a": "x"}, "not yet", "Expected a dictionary with the keys 'a', 'b', 'c'"),
         ({**right, "b": ...}, "not yet", "'b' has no answer yet"),
@@ -338,3 +500,120 @@ def test_sorting(monkeypatch):
         assert check(answer) == right
         assert shown[-1].state == state
         assert shown[-1].message.startswith(message)
+
+
+def mean_and_error(x, n):
+    """A function: x (n,), number -> mean, error."""
+    return x.mean(), x.std() / n**0.5
+
+
+@pytest.fixture
+def tabled(monkeypatch):
+    """Ask a check by example: an answer, and what the check says of it."""
+    shown = []
+    monkeypatch.setattr("course.checks.display", shown.append)
+    check = by_example(
+        "Exercise 9.9",
+        mean_and_error,
+        lambda: [(np.array([1.0, 2, 4]), 3), (np.array([5.0, 7, 8, 8]), 4)],
+        {
+            "The sum: divide.": lambda x, n: (x.sum(), x.std() / n**0.5),
+            "The scatter of one: divide.": lambda x, n: (x.mean(), x.std()),
+            "It stops.": lambda x, n: 1 / 0,
+            "One thing is missing.": lambda x, n: x.mean(),
+            "NaN!": lambda x, n: (x.mean(), np.nan),
+        },
+        returns=forms.tuple_of("mean and error", forms.number("a mean"), forms.number("an error")),
+        otherwise="With n = {1} part {part} is {ours}, not {yours}.",
+        signs={"Negative!": lambda found, x, n: found[1] < 0},
+        rtol=1e-3,
+    )
+
+    def ask(answer):
+        check(answer)
+        return shown.pop().message.removesuffix(" (The lesson goes on with our answer.)")
+
+    return ask
+
+
+def spoils_its_input(x, n):
+    found = mean_and_error(x, n)
+    x[:] = 0
+    return found
+
+
+TRIED = {
+    "right": (lambda x, n: [x.mean() * 1.00001, x.std() / n**0.5], ""),
+    "a mistake": (lambda x, n: (x.sum(), x.std() / n**0.5), "The sum: divide."),
+    "two mistakes at once": (lambda x, n: (x.sum(), x.std()), "With n = 3 part 0 is 2.33, not 7."),
+    "a mistake in one part, another container": (
+        lambda x, n: np.array([x.mean(), x.std()]),
+        "The scatter of one",
+    ),
+    "a mistake that raises": (lambda x, n: 2 / 0, "It stops."),
+    "another error": (lambda x, n: [][1], "Your answer raised IndexError in line"),
+    "a mistake of form": (lambda x, n: 3.0, "One thing is missing."),
+    "NaN": (lambda x, n: (x.mean(), math.nan), "NaN!"),
+    "a sign": (lambda x, n: (0.0, -1.0), "Negative!"),
+    "digits that look equal": (
+        lambda x, n: (x.mean() * 0.9988, x.std() / n**0.5),
+        "With n = 3 part 0 is 2.333, not 2.331.",
+    ),
+    "spoilt input": (spoils_its_input, "Your function changes what it was given"),
+    "wrong in the second question": (lambda x, n: mean_and_error(x, 3), "With n = 4 part 1 is"),
+}
+
+
+@pytest.mark.parametrize(("answer", "message"), TRIED.values(), ids=TRIED)
+def test_a_check_by_example(tabled, answer, message):
+    assert tabled(answer).startswith(message)
+    assert bool(tabled(answer)) == bool(message)
+
+
+def test_a_check_by_value(monkeypatch):
+    shown = []
+    monkeypatch.setattr("course.checks.display", shown.append)
+    check = by_value(
+        "Exercise 9.9",
+        (2.0, 0.5),
+        {"Swapped.": (0.5, 2.0), "The root!": [(2.0, 0.25), (2.0, 0.7071)]},
+        form=forms.tuple_of("rate and error", forms.number(), forms.number()),
+        otherwise="Part {part} is not {yours}.",
+    )
+    for answer, message in (
+        ([2, 0.5], ""),
+        ((2.0, 0.4999), ""),
+        ((0.5, 2), "Swapped."),
+        ((2, 0.25), "The root!"),
+        ((2, 0.7071), "The root!"),
+        ((3, 0.5), "Part 0 is not 3."),
+        ((2,), "Expected 2 things"),
+    ):
+        returned = check(answer)
+        assert shown[-1].message.startswith(message)
+        assert (shown[-1].state == "right") == (not message)
+        assert returned == (2.0, answer[1] if shown[-1].state == "right" else 0.5)
+
+
+def test_repeatable():
+    draw = repeatable(lambda generator: generator.normal(size=3))
+    assert draw.tolist() == np.random.default_rng(1).normal(size=3).tolist()
+    with pytest.raises(Hint, match="Equal generators give different results"):
+        repeatable(lambda generator: np.random.default_rng().normal(size=3))
+    with pytest.raises(Hint, match="The same draw every time"):
+        repeatable(lambda generator: np.random.default_rng(5).normal(size=3))
+
+
+@pytest.mark.parametrize(
+    ("ours", "yours", "texts"),
+    [(1.0, 2.0, ("1", "2")), (0.12345, 0.12349, ("0.12345", "0.12349")), (1, 1, ("1", "1"))],
+)
+def test_numbers_are_set_against_each_other_with_digits_that_differ(ours, yours, texts):
+    assert apart(ours, yours) == texts
+
+
+def test_shaped():
+    assert shaped([1, 2], (2,)) == [1, 2]
+    for wrong, message in (([1], "of shape"), ([1, math.nan], "finite")):
+        with pytest.raises(Hint, match=message):
+            shaped(wrong, (2,), "two rates")

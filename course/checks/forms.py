@@ -88,7 +88,7 @@ def tensor(what="a tensor", like=None, gradient=False):
                     f"Expected {what}; the parts of your list do not fit together."
                 ) from None
         if not torch.is_tensor(value):
-            value = torch.as_tensor(_values(value, what, float))
+            value = torch.as_tensor(_values(_in_order(value, given), what, float))
         if value.is_complex():
             raise Hint(f"Expected {what}; yours holds complex numbers.")
         value = value if gradient else value.detach()
@@ -130,12 +130,12 @@ def tuple_of(what, *forms):
     """The form of a tuple with a form for each part; `what` names them all."""
 
     def form(value, given=()):
-        if isinstance(value, (str, Mapping)) or not _has_length(value) or len(value) != len(forms):
-            raise Hint(f"Expected {len(forms)} things: {what}.")
         if isinstance(value, pd.DataFrame):
-            value = [value.iloc[:, number] for number in range(len(forms))]
+            value = [value.iloc[:, number] for number in range(value.shape[1])]
         elif isinstance(value, pd.Series):
             value = value.tolist()
+        if isinstance(value, (str, Mapping)) or not _has_length(value) or len(value) != len(forms):
+            raise Hint(f"Expected {len(forms)} things: {what}.")
         return tuple(one(part, given) for one, part in zip(forms, value, strict=True))
 
     return form
@@ -252,4 +252,4 @@ def _gap(value):
         return np.nan
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return value if isinstance(value, (str, complex)) else "?"
-    return value
+    return float(value)
