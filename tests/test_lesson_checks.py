@@ -78,7 +78,8 @@ def copied(value):
     if isinstance(value, torch.Generator):
         return torch.Generator(device=value.device).set_state(value.get_state())
     if isinstance(value, (tuple, list)):
-        return type(value)(map(copied, value))
+        parts = map(copied, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value if callable(value) else copy.deepcopy(value)
 
 
