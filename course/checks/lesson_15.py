@@ -231,8 +231,9 @@ def _wrapped(photons):
 def _some_spectra():
     bins, line = np.arange(200), np.zeros(40)
     line[4] = 1.5
-    low, high = (0.05 * np.exp(-0.5 * ((bins - middle) / 6) ** 2) for middle in (30, 130))
-    return [(low,), (line,), (4 * low,), (high[:180],)]
+    edge = np.where(bins < 9, 0, 8 / (bins + 1) ** 2)  # sums begin at 20 w, 30 w and so on
+    low, high = (0.2 * np.exp(-0.5 * ((bins - middle) / 6) ** 2) for middle in (30, 130))
+    return [(edge,), (line,), (low,), (high[:180] / 4,)]
 
 
 def _draw_over(yours, right, photons):
@@ -274,8 +275,8 @@ piled_spectrum = by_example(
         "Sums beyond the last bin came back at the first ones: pad with zeros before a Fourier transform.": _wrapped,
     },
     returns=forms.array("events per frame and bin"),
-    otherwise="In one of the bins we find {ours} events per frame and you {yours}. Try one line at 5 w: where are its "
-    "sums?",
+    otherwise="In the first bin that differs we find {ours} events per frame and you {yours}. Try one line at 5 w: "
+    "where are its sums?",
     draw=_draw_over,
 )
 
@@ -322,24 +323,18 @@ inner_radius = by_example(
         "That is the last radius beyond the limit: the next one is the first to keep it.": (
             lambda radii, *source: radii[radii < _inner_radius(radii, *source)][-1]
         ),
-        "That limits the load of a cell; the limit is for the piled share of events.": _where_small(
-            lambda load: load
-        ),
-        "That limits the events per frame, the first of the two numbers of 15.3.": _where_small(
-            lambda load: _detected_and_piled(load)[0]
-        ),
-        "That limits the share of the *frames*; the limit is for the share of events.": _where_small(
-            lambda load: 1 - (1 + load) * np.exp(-load)
-        ),
+        "The limit is for the second number of 15.3, the piled share of events.": [
+            _where_small(lambda load: load),
+            _where_small(lambda load: _detected_and_piled(load)[0]),
+            _where_small(lambda load: 1 - (1 + load) * np.exp(-load)),
+        ],
         "L/2 is the piled share of small loads only: take that of exercise 15.3.": _where_small(
             lambda load: load / 2
         ),
-        "Photons per square arcsec are no load yet: times cell_area.": lambda radii, photons, density, area, limit: (
-            _inner_radius(radii, photons, density, 1, limit)
-        ),
-        "A share is no load yet: times photons_per_frame.": lambda radii, photons, *rest: (
-            _inner_radius(radii, 1, *rest)
-        ),
+        "The load of a cell is photons_per_frame × density × cell_area.": [
+            lambda radii, n, density, area, limit: _inner_radius(radii, n, density, 1, limit),
+            lambda radii, n, density, area, limit: _inner_radius(radii, 1, density, area, limit),
+        ],
     },
     returns=forms.number("a radius"),
     otherwise="For {1:g} photons per frame and cells of {3:g} square arcsec the radius is {ours} arcsec, and yours "

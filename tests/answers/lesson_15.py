@@ -7,6 +7,8 @@ from scipy.spatial import KDTree
 from answers import changed
 from course.checks import lesson_15
 
+cell, _cell = lesson_15.cell, lesson_15._cell
+
 
 def by_loops(frame, x, y, lag, radius):
     n = 0
@@ -43,11 +45,11 @@ def summed(photons, draw, generator):
     return np.bincount(frame, draw(photons.sum(), generator), minlength=len(photons))
 
 
-def with_numbers(numbers):
+def numbers(draw_numbers):
     """A cell in which the numbers of photons come from elsewhere."""
 
     def answer(load, n_frames, draw, generator):
-        photons = numbers(load, n_frames, generator)
+        photons = draw_numbers(load, n_frames, generator)
         return summed(photons, draw, generator)[photons > 0], photons[photons > 0]
 
     return answer
@@ -71,7 +73,7 @@ def never_piled(load, n_frames, draw, generator):
 
 def spoiled(how):
     """The right energies and numbers, spoiled."""
-    return lambda *given: how(*lesson_15._cell(*given))
+    return lambda *given: how(*_cell(*given))
 
 
 def by_fourier(photons):
@@ -99,14 +101,14 @@ def share_by_loops(events, n, radius):
 OTHER_ROUTES = [
     (lesson_15.n_close, by_loops),
     (lesson_15.n_close, by_tree),
-    (lesson_15.cell, frame_by_frame),
-    (lesson_15.cell, by_pieces),
+    (cell, frame_by_frame),
+    (cell, by_pieces),
     (
         lesson_15.detected_and_piled,
         lambda load: np.array([-np.expm1(-load), 1 - load / np.expm1(load)]),
     ),
     (lesson_15.piled_spectrum, by_fourier),
-    (lesson_15.piled_spectrum, lambda s: np.exp(-s.sum()) * lesson_15._terms(s, most=20)),
+    (lesson_15.piled_spectrum, lambda s: lesson_15._piled_spectrum(s, most=20)),
     (lesson_15.inner_radius, by_a_loop_over_radii),
     (lesson_15.inner_radius, lambda r, *a: np.min(r[r >= lesson_15._inner_radius(r, *a)])),
     (lesson_15.rejected_share, share_by_loops),
@@ -114,42 +116,30 @@ OTHER_ROUTES = [
 
 WRONG = [
     (lesson_15.n_close, lambda f, x, y, lag, r: lesson_15._n_close(f, x, x, lag, r), "you find"),
-    (lesson_15.cell, with_empty_frames, "has no event"),
-    (lesson_15.cell, one_energy_per_event, "each *photon* has its own"),
-    (lesson_15.cell, never_piled, "in the same frame"),
+    (cell, with_empty_frames, "has no event"),
+    (cell, one_energy_per_event, "each *photon* has its own"),
+    (cell, never_piled, "in the same frame"),
+    (cell, numbers(lambda load, n, g: 3 * g.binomial(1, load / 3, n)), "Are the numbers Poisson"),
     (
-        lesson_15.cell,
-        with_numbers(lambda load, n, g: 3 * g.binomial(1, load / 3, n)),
-        "Are the numbers Poisson",
-    ),
-    (
-        lesson_15.cell,
-        with_numbers(lambda load, n, g: np.random.default_rng().poisson(load, n)),
+        cell,
+        numbers(lambda load, n, g: np.random.default_rng().poisson(load, n)),
         "Equal generators",
     ),
     (
-        lesson_15.cell,
-        with_numbers(lambda load, n, g: np.random.default_rng(1).poisson(load, n)),
+        cell,
+        numbers(lambda load, n, g: np.random.default_rng(1).poisson(load, n)),
         "The same draw every time",
     ),
-    (
-        lesson_15.cell,
-        lambda load, n, draw, g: lesson_15._cell(load, n, draw, np.random.default_rng(1)),
-        "Hand `generator` on",
-    ),
-    (
-        lesson_15.cell,
-        lambda load, n, draw, g: lesson_15._cell(load, n, lambda n, g: g.uniform(1, 2, n), g),
-        "No energy was drawn",
-    ),
-    (lesson_15.cell, spoiled(lambda e, n: e), "Expected 2 things"),
-    (lesson_15.cell, spoiled(lambda e, n: (n, e)), "which come second"),
-    (lesson_15.cell, spoiled(lambda e, n: (e / n, n)), "add up"),
-    (lesson_15.cell, spoiled(lambda e, n: (1.1 * e, n)), "No photon gets lost"),
-    (lesson_15.cell, spoiled(lambda e, n: (e, np.sort(n))), "do not belong together"),
-    (lesson_15.cell, spoiled(lambda e, n: (np.sort(e), n)), "do not belong together"),
-    (lesson_15.detected_and_piled, lambda load: 1 - np.exp(-load), "yours has shape ()"),
-    (lesson_15.detected_and_piled, lambda load: (load / 2, load), "For 1.0 photons"),
+    (cell, lambda *a: _cell(*a[:3], np.random.default_rng(1)), "Hand `generator` on"),
+    (cell, lambda *a: _cell(*a[:2], lambda n, g: g.uniform(1, 2, n), a[3]), "No energy was drawn"),
+    (cell, spoiled(lambda e, n: e), "Expected 2 things"),
+    (cell, spoiled(lambda e, n: (n, e)), "which come second"),
+    (cell, spoiled(lambda e, n: (e / n, n)), "add up"),
+    (cell, spoiled(lambda e, n: (1.1 * e, n)), "No photon gets lost"),
+    (cell, spoiled(lambda e, n: (e, np.sort(n))), "do not belong together"),
+    (cell, spoiled(lambda e, n: (np.sort(e), n)), "do not belong together"),
+    (lesson_15.detected_and_piled, lambda load: 1 - np.exp(-load), "Expected 2 things"),
+    (lesson_15.detected_and_piled, lambda load: (load / 2, load), "For 1.2 photons"),
     (lesson_15.piled_spectrum, lambda s: s, "where are its sums"),
     (lesson_15.inner_radius, lambda *a: lesson_15._inner_radius(*a) + 0.5, "load at each radius"),
     (
