@@ -256,7 +256,7 @@ plotting.show(
 # %% [markdown]
 # ## Exercise 15.4 · Pile-up is a convolution  ·  stretch · 15 min · ●●●
 #
-# Let $S_i$ be the expected photons per frame in bins of equal width $w$; photons in `photons[i]` have the energy $(i+1)\,w$. The energy of *two* photons is distributed as $S * S$, and a frame holds exactly $p$ photons of the right sum with $e^{-L}\,S^{*p}/p!$. Return the events per frame and bin, all $p$ together. Mind where the sum of bins $i$ and $j$ belongs. Sums beyond the last bin are left out.
+# Let $S_i$ be the expected photons per frame in bins of equal width $w$; photons in `photons[i]` have the energy $(i+1)\,w$. The energy of *two* photons is distributed as $S * S$, and a frame holds exactly $p$ photons of the right sum with $e^{-L}\,S^{*p}/p!$, $L = \sum_i S_i$. Return the events per frame and bin, all $p$ together. Mind where the sum of bins $i$ and $j$ belongs. Sums beyond the last bin are left out.
 
 
 # %%

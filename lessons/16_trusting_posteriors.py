@@ -649,7 +649,7 @@ for name, x in strange.items():
 #
 # $$\mathrm{MMD}^2 = \overline{k(a, a')} + \overline{k(b, b')} - 2\,\overline{k(a, b)}, \qquad k(u, v) = e^{-|u - v|^2/2h^2},$$
 #
-# with means over all pairs: how alike are two of ours, two of theirs, and one of each? Swierc et al. (2024) do this for NPE of gravitational lenses.
+# with means over all pairs, those of a point with itself among them: how alike are two of ours, two of theirs, and one of each? Swierc et al. (2024) do this for NPE of gravitational lenses.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.5 · How different are two clouds?  ·  core · 12 min · ●●○
