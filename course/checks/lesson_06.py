@@ -127,8 +127,6 @@ rates = by_example(
         "The order is recall, specificity, precision, F: yours stand in another one.": [
             _four(lambda r, s, p, f: (p, s, r, f)),
             _four(lambda r, s, p, f: (s, r, p, f)),
-            _four(lambda r, s, p, f: (p, r, s, f)),
-            _four(lambda r, s, p, f: (r, p, s, f)),
         ],
         "You took labels for calls: FN is a label without a call, FP a call without a label.": (
             lambda label, call: _rates(call, label)

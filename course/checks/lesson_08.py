@@ -37,8 +37,8 @@ def _shuffled(one, other, k, what):
     """Ask for folds, by two generators, that differ in more than names or a place to begin."""
     if len(one) > 2 * k**2 and len(set(zip(one, other, strict=True))) <= 2 * k:
         raise Hint(
-            f"{what} that stand together are always dealt together, whatever the generator: shuffle the "
-            f"{what.lower()}, not the numbers of the folds or where you begin."
+            f"{what} that share a fold by one generator share one by nearly any: shuffle the {what.lower()}, not the "
+            "numbers of the folds or where you begin."
         )
 
 
@@ -194,7 +194,7 @@ def _noisy_labels(names, generator, n=3000, flip=0.06):
     """Questions with names of four states in their order: labels of which some are a neighbour's, and which."""
     centre = generator.choice(4, n, p=(0.42, 0.12, 0.1, 0.36))
     logits = -2.2 * np.abs(centre[:, None] + 0.45 * generator.normal(size=(n, 1)) - np.arange(4))
-    chance = np.exp(1.4 * logits)
+    chance = np.exp(1.4 * logits + 0.01 * generator.normal(size=(n, 4)))  # so that no two are equal
     chance /= chance.sum(1, keepdims=True)
     true = (chance.cumsum(1) > generator.random((n, 1))).argmax(1)
     wrong = generator.random(n) < flip
@@ -235,13 +235,19 @@ def suspects(answer):
                 "Among your first, model and label mostly agree: is it the probability of the row's own label, found "
                 "in the column that `classes` names?"
             )
-        for n in (top // 4, top):
-            found, ours = wrong[order[:n]].mean(), wrong[best[:n]].mean()
-            if found < 0.93 * ours:
-                raise Hint(
-                    f"Of your first {n} rows {found:.0%} were mislabelled, and of ours {ours:.0%}: for whom is the "
-                    "given label the least probable?"
-                )
+        mixed = np.random.default_rng(85).permutation(len(labels))
+        again = mixed[answer(labels[mixed], chance[mixed], classes)]
+        if not np.array_equal(again[:top], order[:top]):
+            raise Hint(
+                "Your first rows change places if the table is shuffled: sort all by a probability, not by true or "
+                "false, and not with np.argpartition."
+            )
+        found, ours = wrong[order[:top]].mean(), wrong[best[:top]].mean()
+        if found < 0.9 * ours:
+            raise Hint(
+                f"Of your first {top} rows {found:.0%} were mislabelled, and of ours {ours:.0%}: for whom is the "
+                "given label the least probable?"
+            )
 
 
 def _without_turns(hue):
@@ -265,12 +271,14 @@ hue_states = by_example(
             for state in (*features.HUES, "nan", "None")
         ],
         "A hue of 350° is the same angle as -10°: the sector of LHS runs through zero.": _without_turns,
-        "A whole turn changes nothing, so that -50° is 310° and 370° is 10°: take hues modulo 360.": [
-            lambda hue: np.array([*features.HUES, "LHS", ""])[
-                np.where(np.isnan(hue), 5, np.digitize(hue, [140, 220, 300, 340]))
-            ],
-            lambda hue: _without_turns(np.where(hue >= 340, hue - 360, hue)),
-        ],
+    },
+    signs={
+        "A whole turn changes nothing, so that -50° is 310° and 370° is 10°: take hues modulo 360.": (
+            lambda found, hue: (
+                np.shape(found) == hue.shape
+                and all((found == features.hue_states(hue)) | (hue < 0) | (hue >= 360))
+            )
+        ),
     },
     returns=forms.array("a state for each hue, '' where there is none", str),
     otherwise="For the hues {0} we find {ours}, and you {yours}: see `features.HUES`.",

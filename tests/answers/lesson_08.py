@@ -18,22 +18,6 @@ def folds_by_slices(n, k, generator):
     return fold
 
 
-def folds_without_generator(n, k, generator):
-    return folds(n, k, np.random.default_rng())
-
-
-def rolled(n, k, generator):
-    return np.roll(np.arange(n) % k, generator.integers(n))
-
-
-def rolled_blocks(n, k, generator):
-    return np.roll(np.arange(n) * k // n, generator.integers(n))
-
-
-def renamed(n, k, generator):
-    return generator.permutation(k)[np.arange(n) % k]
-
-
 def group_folds_by_dictionary(groups, k, generator):
     names = sorted(set(groups))
     generator.shuffle(names)
@@ -46,9 +30,8 @@ def draw_sources(groups, k, generator):
     return np.append(np.arange(k), generator.integers(k, size=len(names) - k))[which]
 
 
-def renamed_sources(groups, k, generator):
-    names, which = np.unique(groups, return_inverse=True)
-    return renamed(len(names), k, generator)[which]
+def rolled_sources(groups, k, generator):
+    return (np.unique(groups, return_inverse=True)[1] + generator.integers(k)) % k
 
 
 def recalls_by_simulation(counts, flip):
@@ -66,11 +49,6 @@ def own_probability(labels, probability, classes):
 def suspects_by_margin(labels, probability, classes):
     own = own_probability(labels, probability, classes)
     return np.argsort(own - probability.max(axis=1) + 1e-3 * own)
-
-
-def suspects_by_frame(labels, probability, classes):
-    table = pd.DataFrame(probability, columns=classes)
-    return pd.Series([table[name][row] for row, name in enumerate(labels)]).sort_values().index
 
 
 def suspects_in_place(labels, probability, classes):
@@ -96,6 +74,11 @@ def hue_by_thresholds(hue):
     return found
 
 
+def hue_without_turns(hue):
+    sectors = [hue < border for border in (140, 220, 300, 340, 361)]
+    return np.select(sectors, [*HUES, "LHS"], default="")
+
+
 def difference_by_loop(ours, theirs, sources):
     each = [
         ours[sources == name].mean() - theirs[sources == name].mean() for name in np.unique(sources)
@@ -113,7 +96,6 @@ OTHER_ROUTES = [
     (lesson_08.group_folds, group_folds_by_dictionary),
     (lesson_08.best_recalls, recalls_by_simulation),
     (lesson_08.suspects, suspects_by_margin),
-    (lesson_08.suspects, suspects_by_frame),
     (lesson_08.hue_states, hue_by_thresholds),
     (lesson_08.paired_difference, difference_by_loop),
     (lesson_08.paired_difference, difference_by_pandas),
@@ -121,17 +103,14 @@ OTHER_ROUTES = [
 
 WRONG = [
     (lesson_08.folds, lambda n, k, g: g.integers(k, size=n), "by itself"),
-    (lesson_08.folds, lambda n, k, g: np.arange(n) % k, "The same draw every time"),
-    (lesson_08.folds, folds_without_generator, "Equal generators"),
-    (lesson_08.folds, rolled, "shuffle the rows"),
-    (lesson_08.folds, rolled_blocks, "shuffle the rows"),
-    (lesson_08.folds, renamed, "shuffle the rows"),
+    (lesson_08.folds, lambda n, k, g: (np.arange(n) + g.integers(k)) % k, "shuffle the rows"),
+    (lesson_08.folds, lambda n, k, g: g.permutation(k)[np.arange(n) * k // n], "shuffle the rows"),
     (lesson_08.folds, lambda n, k, g: np.array_split(g.permutation(n), k), "for each row"),
     (lesson_08.folds, lambda n, k, g: 1 + folds(n, k, g), "numbered 0 to"),
     (lesson_08.folds, lambda n, k, g: folds(n, k - 1, g), "folds, and"),
     (lesson_08.group_folds, lambda s, k, g: folds(len(s), k, g), "more than one fold"),
     (lesson_08.group_folds, draw_sources, "deal each source once"),
-    (lesson_08.group_folds, renamed_sources, "shuffle the sources"),
+    (lesson_08.group_folds, rolled_sources, "shuffle the sources"),
     (lesson_08.spreads, changed(SPREADS, the_error_bar="luck of the deal"), "your reader"),
     (lesson_08.spreads, changed(SPREADS, the_scatter_over_five="other pointings"), "one minimum"),
     (lesson_08.best_recalls, lambda counts, flip: np.full(4, 0.5), "For true counts"),
@@ -140,8 +119,18 @@ WRONG = [
     (lesson_08.suspects, column_of_the_road, "not as on the road"),
     (lesson_08.suspects, lambda y, p, c: np.lexsort((p.max(1), p[:, 2])), "mostly agree"),
     (lesson_08.suspects, lambda y, p, c: np.zeros(len(y)), "position of each row once"),
-    (lesson_08.suspects, lambda y, p, c: np.argsort(c[p.argmax(1)] == y), "mislabelled"),
+    (
+        lesson_08.suspects,
+        lambda y, p, c: np.lexsort((own_probability(y, p, c), y)),
+        "were mislabelled",
+    ),
+    (
+        lesson_08.suspects,
+        lambda y, p, c: np.argpartition(own_probability(y, p, c), 150),
+        "shuffled",
+    ),
     (lesson_08.suspects, suspects_in_place, "work on a copy"),
+    (lesson_08.hue_states, hue_without_turns, "modulo 360"),
     (lesson_08.hue_states, lambda hue: np.roll(hue_by_thresholds(hue), 1), "For the hues"),
     (lesson_08.paired_difference, lambda *given: (0.1, 0.01), "sources of our own"),
 ]
