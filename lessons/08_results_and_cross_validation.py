@@ -635,7 +635,7 @@ print(f"share of flipped labels against rate: ρ = {rho.statistic:+.2f} (p = {rh
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.6 · The hue wheel as a classifier  ·  core · 10 min · ●●○
 #
-# `features.HUES` holds the published sectors in degrees. Give each hue the state in whose sector it lies, and `""` where the hue is missing. Mind how a circle ends.
+# `features.HUES` holds the published sectors in degrees. Give each hue the state in whose sector it lies, and `""` where the hue is missing. Mind how a circle ends: −50°, 310° and 670° are the same hue.
 
 
 # %%

@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn import metrics
 
-from . import Hint, array, exercise, explained, function, number, sorting
+from course.checks import forms
+from course.checks.examples import by_example, by_value, sorting
 
 __all__ = [
     "auc",
@@ -15,351 +16,396 @@ __all__ = [
     "ten_pointings",
 ]
 
-_TEN = {"TP": 2, "FN": 2, "FP": 1, "TN": 5}
-_TEN |= {"recall": 2 / 4, "specificity": 5 / 6, "precision": 2 / 3, "F": 4 / 7}
+_BOXES, _SHARES = ("TP", "FN", "FP", "TN"), ("recall", "specificity", "precision", "F")
 
 
-@exercise("Exercise 6.1", reference=lambda: dict(_TEN))
-def ten_pointings(answer):
-    """A dictionary of eight numbers."""
-    if not isinstance(answer, dict) or set(answer) != set(_TEN):
-        raise Hint(f"Expected a dictionary with the keys {', '.join(map(repr, _TEN))}.")
-    for name, value in answer.items():
-        if value is ...:
-            raise Hint(f"{name!r} has no answer yet.")
-    found = {name: number(value, f"a number for {name!r}") for name, value in answer.items()}
-    counts = {name: found[name] for name in ("TP", "FN", "FP", "TN")}
-    if sum(counts.values()) != 10:
-        raise Hint(
-            f"Each of the ten belongs into exactly one box; yours hold {sum(counts.values()):g}."
-        )
-    if counts == {"TP": _TEN["TN"], "TN": _TEN["TP"], "FN": _TEN["FP"], "FP": _TEN["FN"]}:
-        raise Hint("You took quiet for positive: positive is what we look for, a transition.")
-    if (counts["FN"], counts["FP"]) == (_TEN["FP"], _TEN["FN"]):
-        raise Hint("FN and FP are swapped: the second letter is what was called, N for 'quiet'.")
-    if (counts["TP"], counts["TN"]) == (_TEN["TN"], _TEN["TP"]):
-        raise Hint("TP and TN are swapped: positive is what we look for, a transition.")
-    if wrong := [name for name in counts if counts[name] != _TEN[name]]:
-        raise Hint(f"Count {' and '.join(wrong)} again, row by row.")
-    if abs(found["recall"] - 2 / 3) < 0.006 and abs(found["precision"] - 1 / 2) < 0.006:
-        raise Hint(
-            "Recall and precision are swapped: recall divides by what was there, precision by what was called."
-        )
-    if abs(found["F"] - (1 / 2 + 2 / 3) / 2) < 0.006:
-        raise Hint("F is the harmonic mean of precision and recall, not the arithmetic one.")
-    for name in ("recall", "specificity", "precision", "F"):
-        if abs(found[name] - _TEN[name]) < 0.006:
-            continue
-        if abs(found[name] - 100 * _TEN[name]) < 0.6:
-            raise Hint(f"Give {name} as a share between 0 and 1, not in per cent.")
-        if name == "specificity" and abs(found[name] - 5 / 7) < 0.006:
-            raise Hint(
-                "That divides by all that were called quiet; specificity divides by all that are quiet."
-            )
-        if abs(found[name] - _TEN[name]) < 0.06 and found[name] == round(found[name], 1):
-            raise Hint(
-                f"The counts are right; {name} has one digit too few: give two, or the fraction itself, such as 3 / 7."
-            )
-        raise Hint(f"The counts are right; {name} is not {found[name]:.3g}. See its formula.")
+def _divided(tp, fn, fp, tn):
+    return tp / (tp + fn), tn / (tn + fp), tp / (tp + fp), 2 * tp / (2 * tp + fp + fn)
 
 
-def _divide(numerator, denominator):
-    return numerator / denominator if denominator else np.nan
+def _counted(**counts):
+    return lambda found: all(found[name] == count for name, count in counts.items())
+
+
+_TEN = dict(zip(_BOXES + _SHARES, (2, 2, 1, 5, *_divided(2, 2, 1, 5)), strict=True))
+
+ten_pointings = by_value(
+    "Exercise 6.1",
+    _TEN,
+    {
+        "Recall divides by what was there, precision by what was called.": _TEN
+        | {"recall": 2 / 3, "precision": 2 / 4},
+        "Specificity divides by all that are quiet, not by all that were called quiet.": _TEN
+        | {"specificity": 5 / 7},
+        "F is the harmonic mean of precision and recall, not the arithmetic one.": _TEN
+        | {"F": (1 / 2 + 2 / 3) / 2},
+        "Give shares between 0 and 1, not in per cent.": _TEN
+        | {name: 100 * _TEN[name] for name in _SHARES},
+        "The counts are right, but a share has one digit too few: give two, or the fraction itself, such as 3 / 7.": (
+            _TEN | {"specificity": 0.8, "precision": 0.7, "F": 0.6}
+        ),
+    },
+    signs={
+        "You took quiet for positive: positive is what we look for, a transition.": _counted(
+            TP=5, FN=1, FP=2, TN=2
+        ),
+        "TP and TN are swapped: positive is what we look for, a transition.": _counted(TP=5, TN=2),
+        "FN and FP are swapped: the second letter is what was called, N for 'quiet'.": _counted(
+            FN=1, FP=2
+        ),
+        "Each of the ten belongs into exactly one box: the four counts must add up to 10.": (
+            lambda found: sum(found[name] for name in _BOXES) != 10
+        ),
+    },
+    form=forms.mapping(
+        {name: forms.number(f"a count for {name!r}", int) for name in _BOXES}
+        | {name: forms.number(f"a number for {name!r}") for name in _SHARES}
+    ),
+    otherwise="{part} is not {yours}. Count row by row first; then see the formula of each share.",
+    rtol=0.006,
+)
+
+
+def _boxes(label, call):
+    boxes = label & call, label & ~call, ~label & call, ~label & ~call
+    return [int(box.sum()) for box in boxes]
 
 
 def _rates(label, call):
-    tp, fn = np.sum(label & call), np.sum(label & ~call)
-    fp, tn = np.sum(~label & call), np.sum(~label & ~call)
-    return (
-        _divide(tp, tp + fn),
-        _divide(tn, tn + fp),
-        _divide(tp, tp + fp),
-        _divide(2 * tp, 2 * tp + fp + fn),
-    )
-
-
-_NAMES = ("recall", "specificity", "precision", "F")
-
-
-@exercise("Exercise 6.2", reference=lambda: _rates)
-def rates(answer):
     """A function: label (n,), call (n,) -> recall, specificity, precision, F."""
-    answer = function(answer)
-    generator = np.random.default_rng(62)
+    tp, fn, fp, tn = _boxes(label, call)
+    pairs = (tp, tp + fn), (tn, tn + fp), (tp, tp + fp), (2 * tp, 2 * tp + fp + fn)
+    return tuple(above / below if below else np.nan for above, below in pairs)
+
+
+def _some_calls():
+    generator, questions = np.random.default_rng(62), []
     for share in (0.15, 0.6):
         label = generator.random(400) < share
         call = np.where(generator.random(400) < 0.75, label, generator.random(400) < 0.3)
-        found = _four(answer(label.copy(), call.copy()))
-        right = np.array(_rates(label, call))
-        if np.isnan(found).any():
-            raise Hint("With calls and labels of both kinds nothing is undefined; yours gives nan.")
-        if np.allclose(found, right, atol=1e-9):
-            continue
-        if np.allclose(np.sort(found), np.sort(right), atol=1e-9):
-            raise Hint("The four are right, their order is not: recall, specificity, precision, F.")
-        recall, specificity, precision, f = right
-        if np.isclose(found[1], np.mean(label == call)):
-            raise Hint(
-                "The second is the accuracy; specificity is the share of right calls among the quiet ones."
-            )
-        if np.isclose(found[1], 1 - specificity):
-            raise Hint(
-                "The second is the rate of false alarms, FP/(TN + FP): specificity is the rest."
-            )
-        if np.isclose(found[3], (precision + recall) / 2):
-            raise Hint("F is the harmonic mean of precision and recall, not the arithmetic one.")
-        if np.isclose(found[3], f / 2):
-            raise Hint("A factor of 2 is missing in F: it must be 1 if all calls are right.")
-        wrong = _NAMES[int(np.argmax(~np.isclose(found, right)))]
-        raise Hint(f"In 400 random calls your {wrong} differs from its formula.")
-    nothing, everything = np.zeros(6, bool), np.ones(6, bool)
+        questions.append((label, call))
     some = np.array([True, True, False, False, False, False])
-    for label, call, case in (
-        (some, nothing, "nothing is called"),
-        (nothing, some, "there is no transition"),
-        (nothing, nothing, "there is no transition and nothing is called"),
-        (everything, some, "all are transitions"),
-    ):
-        stops = "a denominator is 0, at which Python stops: test for it first, and give nan"
-        one_box = (
-            "scikit-learn's matrix has one box only; with labels=[False, True] it keeps all four"
-        )
-        with (
-            explained(ZeroDivisionError, {"": f"Where {case}, {stops}."}),
-            explained(ValueError, {"unpack": f"Where {case}, {one_box}."}),
-        ):
-            value = answer(label.copy(), call.copy())
-        found, right = _four(value), np.array(_rates(label, call))
-        for name, a, b in zip(_NAMES, found, right, strict=True):
-            if np.isnan(b) and not np.isnan(a):
-                raise Hint(f"Where {case}, {name} is 0/0: no number, so give nan and not {a:g}.")
-            if np.isnan(a) and not np.isnan(b):
-                raise Hint(
-                    f"Where {case}, {name} is not empty but {b:g}: take F from the counts, 2TP/(2TP + FP + FN)."
-                    if name == "F"
-                    else f"Where {case}, {name} is {b:g}: its denominator is not empty."
-                )
-            if not np.isclose(a, b, equal_nan=True):
-                raise Hint(f"Where {case}, {name} should be {b:g}, and yours is {a:g}.")
+    nothing, everything = some & False, some | True
+    return [*questions, (some, nothing), (nothing, some), (nothing, nothing), (everything, some)]
 
 
-def _four(value):
-    if not isinstance(value, (tuple, list, np.ndarray)) or np.shape(value) != (4,):
-        raise Hint("Expected four numbers from your function: recall, specificity, precision, F.")
-    try:
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise Hint("Expected four numbers; yours are something else.") from None
+def _four(change):
+    """A mistake: `change` makes something else of the right four."""
+    return lambda label, call: change(*_rates(label, call))
+
+
+def _by_rows_of_the_matrix(label, call):
+    (tn, fp), (fn, tp) = metrics.confusion_matrix(label, call)
+    return _divided(tp, fn, fp, tn)
+
+
+def _by_the_flat_matrix(label, call):
+    tn, fp, fn, tp = metrics.confusion_matrix(label, call).ravel()
+    return _divided(tp, fn, fp, tn)
+
+
+rates = by_example(
+    "Exercise 6.2",
+    _rates,
+    _some_calls,
+    {
+        "A denominator can be 0, at which Python stops: test for it first, and give nan.": (
+            lambda label, call: _divided(*_boxes(label, call))
+        ),
+        "Where all labels and calls are the same, scikit-learn's matrix has one box only; with labels=[False, True] "
+        "it keeps all four.": [_by_rows_of_the_matrix, _by_the_flat_matrix],
+        "A share of nothing, 0/0, is no number: give nan there, not 0 and not 1.": [
+            _four(lambda *four: np.nan_to_num(four, nan=0)),
+            _four(lambda *four: np.nan_to_num(four, nan=1)),
+        ],
+        "F has a value wherever there is a transition or a call: take it from the counts, 2TP/(2TP + FP + FN).": (
+            _four(lambda r, s, p, f: (r, s, p, f if r + p > 0 else np.nan))
+        ),
+        "Each of the four has a denominator of its own: nan only where that one is 0.": _four(
+            lambda *four: np.full(4, np.nan) if np.isnan(four).any() else four
+        ),
+        "The order is recall, specificity, precision, F: yours stand in another one.": [
+            _four(lambda r, s, p, f: (p, s, r, f)),
+            _four(lambda r, s, p, f: (s, r, p, f)),
+        ],
+        "You took labels for calls: FN is a label without a call, FP a call without a label.": (
+            lambda label, call: _rates(call, label)
+        ),
+        "You took quiet for positive: positive is what we look for, a transition.": (
+            lambda label, call: _rates(~label, ~call)
+        ),
+        "The second is the accuracy; specificity is the share of right calls among the quiet ones.": (
+            lambda label, call: (
+                _rates(label, call)[0],
+                np.mean(label == call),
+                *_rates(label, call)[2:],
+            )
+        ),
+        "The second is the rate of false alarms, FP/(TN + FP): specificity is the rest.": _four(
+            lambda r, s, p, f: (r, 1 - s, p, f)
+        ),
+        "F is the harmonic mean of precision and recall, not the arithmetic one.": _four(
+            lambda r, s, p, f: (r, s, p, (r + p) / 2)
+        ),
+        "A factor of 2 is missing in F: it must be 1 if all calls are right.": _four(
+            lambda r, s, p, f: (r, s, p, f / 2)
+        ),
+    },
+    returns=forms.tuple_of(
+        "recall, specificity, precision, F",
+        *map(forms.number, _SHARES),
+    ),
+    otherwise="On labels and calls of our own, number {part} of recall (0), specificity (1), precision (2) and F (3) "
+    "is {ours}, and yours is {yours}.",
+)
+
+
+def _points(label, score, tie=0.5):
+    """What each pair of a positive with a negative counts."""
+    difference = score[label][:, None] - score[~label]
+    return np.where(difference == 0, tie, difference > 0)
 
 
 def _auc(label, score):
-    difference = score[label][:, None] - score[~label]
-    return np.mean(difference > 0) + np.mean(difference == 0) / 2
-
-
-@exercise("Exercise 6.3", reference=lambda: _auc)
-def auc(answer):
     """A function: label (n,), score (n,) -> area under the ROC curve."""
-    answer = function(answer)
-    generator = np.random.default_rng(63)
-    for decimals in (6, 1):  # without and with ties
-        label = generator.random(300) < 0.2
+    return float(_points(label, score).mean())
+
+
+def _some_scores():
+    generator, questions = np.random.default_rng(63), []
+    for decimals, share in ((6, 0.2), (1, 0.3)):  # without and with ties
+        label = generator.random(300) < share
         score = np.round(generator.beta(2, 3, 300) * 0.7 + 0.3 * label, decimals)
-        found = number(answer(label.copy(), score.copy()), "an AUC")
-        right = metrics.roc_auc_score(label, score)
-        if np.isclose(found, right, atol=1e-9):
-            continue
-        difference = score[label][:, None] - score[~label]
-        if np.isclose(found, 1 - right):
-            raise Hint(
-                "That is one minus the AUC: count the pairs in which the positive is higher."
+        questions.append((label, score))
+    return questions
+
+
+auc = by_example(
+    "Exercise 6.3",
+    _auc,
+    _some_scores,
+    {
+        "That is one minus the AUC: count the pairs in which the positive is higher.": (
+            lambda label, score: 1 - _auc(label, score)
+        ),
+        "Right without ties. With equal scores the pair is undecided: count it half.": (
+            lambda label, score: _points(label, score, tie=0).mean()
+        ),
+        "You count a tie as a win. Equal scores are undecided: count the pair half.": (
+            lambda label, score: _points(label, score, tie=1).mean()
+        ),
+        "In pairs of everybody with everybody nobody wins, which gives one half. Pair a positive with a negative.": [
+            lambda label, score: 0.5,
+            lambda label, score: np.mean(score[:, None] > score),
+        ],
+        "Each positive meets one negative here; it should meet every one of them.": (
+            lambda label, score: np.mean(
+                [a > b for a, b in zip(score[label], score[~label], strict=False)]
             )
-        if np.isclose(found, np.mean(difference > 0)):
-            raise Hint(
-                "Right without ties. With equal scores the pair is undecided: count it half."
-            )
-        if np.isclose(found, np.mean(difference >= 0)):
-            raise Hint("You count a tie as a win. Equal scores are undecided: count the pair half.")
-        if abs(found - 0.5) < 0.01:
-            raise Hint(
-                "One half: in pairs of everybody with everybody nobody wins. Pair a positive with a negative."
-            )
-        n = min(label.sum(), (~label).sum())
-        if np.isclose(found, np.mean(score[label][:n] > score[~label][:n])):
-            raise Hint("Each positive meets one negative here; it should meet every one of them.")
-        if found > 1.000001:
-            raise Hint("That is a number of pairs; divide by how many pairs there are.")
-        if np.isclose(found, np.sum(difference > 0) / 300**2, rtol=0.1) or np.isclose(
-            found, np.sum(difference > 0) / (300 * 299 / 2), rtol=0.1
-        ):
-            raise Hint("Divide by the number of pairs of one positive with one negative.")
-        raise Hint(
-            f"For 300 random scores {right:.3f} of the pairs are in order, and yours gives {found:.3f}."
-        )
+        ),
+        "That is a number of pairs; divide by how many pairs there are.": [
+            lambda label, score, tie=tie: _points(label, score, tie).sum() for tie in (0, 0.5)
+        ],
+        "Divide by the number of pairs of one positive with one negative.": [
+            lambda label, score, tie=tie, n=n: _points(label, score, tie).sum() / n
+            for tie in (0, 0.5)
+            for n in (300**2, 300 * 299 / 2, 300)
+        ],
+    },
+    returns=forms.number("an AUC"),
+    otherwise="For 300 scores of our own a share of {ours} of the pairs is in order, and yours gives {yours}.",
+)
 
 
 def _precision_at(recall, specificity, prevalence):
-    found, alarms = recall * prevalence, (1 - specificity) * (1 - prevalence)
-    return found / (found + alarms)
+    """A function: recall, specificity, prevalence (a number or an array) -> precision of its shape."""
+    hits = recall * prevalence
+    return hits / (hits + (1 - specificity) * (1 - prevalence))
 
 
-@exercise("Exercise 6.4", reference=lambda: _precision_at)
-def precision_at(answer):
-    """A function: recall, specificity, prevalence (n,) -> precision (n,)."""
-    answer = function(answer)
-    for r, s, p in ((0.6, 0.9, 0.15), (0.95, 0.7, 0.01), (0.3, 0.99, 0.5)):
-        found = number(answer(r, s, p), "a precision")
-        right = _precision_at(r, s, p)
-        if np.isclose(found, right, atol=1e-9):
-            continue
-        if np.isclose(found, r * p / (r * p + s * (1 - p))):
-            raise Hint(
-                "Below stands the share of quiet pointings that is called quiet; alarms come from the others."
-            )
-        if np.isclose(found, r / (r + 1 - s)):
-            raise Hint(
-                "That is the precision at a prevalence of one half: weight both kinds by how many there are."
-            )
-        if np.isclose(found, r * p):
-            raise Hint("That is the share of all pointings that are hits; divide by all that call.")
-        if np.isclose(found, r * p + (1 - s) * (1 - p)):
-            raise Hint(
-                "That is the share of all pointings that are called; which part of it is real?"
-            )
-        if np.isclose(found, s * (1 - p) / (s * (1 - p) + (1 - r) * p)):
-            raise Hint(
-                "That is the share of the calls 'quiet' that are right; we ask for the alarms."
-            )
-        raise Hint(
-            f"Recall {r:g}, specificity {s:g}, prevalence {p:g}: of 10 000 pointings "
-            f"{1e4 * r * p:.0f} are hits and {1e4 * (1 - s) * (1 - p):.0f} are false alarms."
-        )
-    prevalence = np.array([0.01, 0.1, 0.5, 0.9])
-    try:
-        value = answer(0.7, 0.8, prevalence)
-    except (TypeError, ValueError):
-        raise Hint("It works for one prevalence; let it take an array of them as well.") from None
-    found = array(value, (4,), "one precision for each of four prevalences")
-    if not np.allclose(found, _precision_at(0.7, 0.8, prevalence)):
-        raise Hint("For one prevalence it is right; for an array of four it gives something else.")
+def _as_prevalence(value, given):
+    """The form of a precision: a number for one prevalence, an array for several."""
+    form = forms.array if np.ndim(given[2]) else forms.number
+    return form("a precision for each prevalence")(value, given)
+
+
+precision_at = by_example(
+    "Exercise 6.4",
+    _precision_at,
+    lambda: [
+        *((0.6, 0.9, 0.15), (0.95, 0.7, 0.01), (0.3, 0.99, 0.5)),
+        (0.7, 0.8, np.array([0.01, 0.1, 0.5, 0.9])),
+    ],
+    {
+        "It works for one prevalence; let it take an array of them as well.": [
+            lambda r, s, p: float(_precision_at(r, s, p)),
+            lambda r, s, p: _precision_at(r, s, p) if p > 0 else 0.0,
+        ],
+        "Below stands the share of quiet pointings that is called quiet; alarms come from the others.": (
+            lambda r, s, p: r * p / (r * p + s * (1 - p))
+        ),
+        "That is the precision at a prevalence of one half: weight both kinds by how many there are.": (
+            lambda r, s, p: r / (r + 1 - s)
+        ),
+        "Only quiet pointings raise false alarms: weight 1 - specificity by their share, 1 - prevalence.": (
+            lambda r, s, p: r * p / (r * p + 1 - s)
+        ),
+        "That is the share of all pointings that are hits; divide by all that call.": (
+            lambda r, s, p: r * p
+        ),
+        "That is the share of all pointings that are called; which part of it is real?": (
+            lambda r, s, p: r * p + (1 - s) * (1 - p)
+        ),
+        "That is the share of the calls 'quiet' that are right; we ask for the alarms.": (
+            lambda r, s, p: _precision_at(s, r, 1 - p)
+        ),
+    },
+    returns=_as_prevalence,
+    otherwise="With a recall of {0:g} and a specificity of {1:g}, at a prevalence of {2}, a share of {ours} of the "
+    "calls is real, and yours says {yours}.",
+)
+
+
+def _binned(place, label, score, edges):
+    k = len(edges) - 1
+    n = np.bincount(place, minlength=k)
+    sums = [np.bincount(place, weight, k) for weight in (score, label)]
+    return *(np.where(n > 0, total / np.maximum(n, 1), np.nan) for total in sums), n
 
 
 def _reliability(label, score, edges):
-    place = np.clip(np.digitize(score, edges) - 1, 0, len(edges) - 2)
-    n = np.bincount(place, minlength=len(edges) - 1)
-    sums = [np.bincount(place, weight, len(edges) - 1) for weight in (score, label)]
-    forecast, observed = (np.where(n > 0, total / np.maximum(n, 1), np.nan) for total in sums)
-    return forecast, observed, n
-
-
-@exercise("Exercise 6.5", reference=lambda: _reliability)
-def reliability(answer):
     """A function: label (n,), score (n,), edges (k + 1,) -> forecast, observed, number, each (k,)."""
-    answer = function(answer)
-    generator = np.random.default_rng(65)
-    edges = np.array([0, 0.1, 0.3, 0.6, 0.7, 1.0])
-    score = generator.beta(0.8, 1.2, 900)
-    score = np.minimum(score.round(2), 0.99)  # many lie on an edge
-    score = np.append(score[(score < 0.6) | (score >= 0.7)], [1.0] * 40)
-    label = generator.random(len(score)) < score**1.5
-    value = answer(label.copy(), score.copy(), edges.copy())
-    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 3:
-        raise Hint("Expected three arrays from your function: forecast, observed, number.")
-    try:
-        forecast, observed, n = (np.asarray(part, dtype=float) for part in value)
-    except (TypeError, ValueError):
-        raise Hint("Expected three arrays of numbers: forecast, observed, number.") from None
-    if any(part.shape == (4,) for part in (forecast, observed, n)):
-        raise Hint("One of the five bins is empty: keep its place, with nan, nan and 0.")
-    if any(part.shape != (5,) for part in (forecast, observed, n)):
-        raise Hint(f"Six edges make five bins; yours have the shape {forecast.shape}.")
-    right = _reliability(label, score, edges)
-    if np.isclose(right[2][-1] - n[-1], 40):
-        raise Hint("A score of exactly 1 is lost: the last bin includes its upper edge.")
-    on_edge_below = np.histogram(-score, -edges[::-1])[0][::-1]
-    if np.array_equal(n, on_edge_below):
-        raise Hint("A score on an edge belongs to the bin above it.")
-    if not np.array_equal(n, right[2]):
-        if np.nansum(n) != len(score):
-            raise Hint(
-                f"The numbers of the bins should add up to {len(score)}, not {np.nansum(n):g}."
-            )
-        raise Hint(
-            "The numbers add up, but scores are in the wrong bins: they lie between two edges."
-        )
-    if not np.isnan(forecast[3]) or not np.isnan(observed[3]):
-        raise Hint(
-            "In the empty bin nothing was forecast and nothing seen: nan for both, not a number."
-        )
-    full = n > 0
-    if np.allclose(forecast[full], right[1][full]) and np.allclose(observed[full], right[0][full]):
-        raise Hint("Forecast first, observed second.")
-    if np.allclose(forecast[full], ((edges[1:] + edges[:-1]) / 2)[full]):
-        raise Hint("The forecast of a bin is the mean of the scores in it, not its middle.")
-    if not np.allclose(forecast[full], right[0][full]):
-        raise Hint("The forecast of a bin should be the mean of the scores in it.")
-    if np.allclose(observed[full], (right[1] * n)[full]):
-        raise Hint("Those are numbers of positives; divide by how many pointings the bin holds.")
-    if not np.allclose(observed[full], right[1][full]):
-        raise Hint("What is observed in a bin is the share of true labels among its pointings.")
+    place = np.clip(np.digitize(score, edges) - 1, 0, len(edges) - 2)
+    return _binned(place, label, score, edges)
+
+
+def _some_forecasts():
+    generator, questions = np.random.default_rng(65), []
+    for edges, (low, high) in (
+        ([0, 0.1, 0.3, 0.6, 0.7, 1.0], (0.6, 0.7)),  # the bin that is left empty
+        ([0, 0.25, 0.5, 0.8, 0.9, 0.95, 1.0], (0.95, 1.1)),
+    ):
+        score = generator.beta(0.8, 1.2, 900).round(2)  # many lie on an edge
+        score = np.append(score, [1.0] * 40)
+        score = generator.permutation(score[(score < low) | (score >= high)])
+        questions.append((generator.random(len(score)) < score**1.5, score, np.array(edges)))
+    return questions
+
+
+def _middles(edges):
+    return (edges[1:] + edges[:-1]) / 2
+
+
+def _three(change):
+    """A mistake: `change` makes something else of the right three and the edges."""
+    return lambda label, score, edges: change(*_reliability(label, score, edges), edges)
+
+
+def _below(label, score, edges):
+    place = np.clip(np.digitize(score, edges, right=True) - 1, 0, len(edges) - 2)
+    return _binned(place, label, score, edges)
+
+
+reliability = by_example(
+    "Exercise 6.5",
+    _reliability,
+    _some_forecasts,
+    {
+        "A score of exactly 1 is lost: the last bin includes its upper edge.": lambda y, s, edges: (
+            _reliability(y[s < 1], s[s < 1], edges)
+        ),
+        "A score on an edge belongs to the bin above it.": [
+            _below,
+            lambda y, s, edges: _below(y[s > 0], s[s > 0], edges),
+        ],
+        "np.digitize numbers the bins from 1, not from 0.": lambda y, s, edges: _binned(
+            np.digitize(s, edges).clip(0, len(edges) - 2), y, s, edges
+        ),
+        "In an empty bin nothing was forecast and nothing seen: nan for both, not a number.": [
+            _three(lambda f, o, n, edges: np.nan_to_num((f, o, n))),
+            _three(lambda f, o, n, edges: (np.where(n > 0, f, _middles(edges)), o, n)),
+        ],
+        "A bin is empty: keep its place, with nan, nan and 0.": _three(
+            lambda f, o, n, edges: (f[n > 0], o[n > 0], n[n > 0])
+        ),
+        "Forecast first, observed second.": _three(lambda f, o, n, edges: (o, f, n)),
+        "The forecast of a bin is the mean of the scores in it, not its middle.": [
+            _three(lambda f, o, n, edges: (_middles(edges), o, n)),
+            _three(lambda f, o, n, edges: (np.where(n > 0, _middles(edges), np.nan), o, n)),
+        ],
+        "What is observed is a share: divide the number of true labels by how many pointings the bin holds.": [
+            _three(lambda f, o, n, edges: (f, o * n, n)),
+            _three(lambda f, o, n, edges: (f, np.nan_to_num(o * n), n)),
+            _three(lambda f, o, n, edges: (f, o * n / n.sum(), n)),
+        ],
+    },
+    returns=forms.tuple_of(
+        "forecast, observed, number",
+        forms.array("a mean forecast for each bin"),
+        forms.array("an observed share for each bin"),
+        forms.array("a number of pointings for each bin, 0 if it is empty", int),
+    ),
+    otherwise="On scores of our own, forecast (0), observed (1) or number (2), here {part}, should hold {ours} where "
+    "yours holds {yours}.",
+)
 
 
 def _mean_cost(label, score, thresholds, false_alarm, miss):
-    costs = []
-    for threshold in thresholds:
-        call = score >= threshold
-        costs.append(false_alarm * np.mean(call & ~label) + miss * np.mean(~call & label))
-    return np.array(costs)
-
-
-@exercise("Exercise 6.6", reference=lambda: _mean_cost)
-def mean_cost(answer):
     """A function: label (n,), score (n,), thresholds (k,), two prices -> cost per pointing (k,)."""
-    answer = function(answer)
-    generator = np.random.default_rng(66)
-    label = generator.random(500) < 0.2
-    score = np.round(generator.beta(1, 3, 500) * 0.7 + 0.3 * label, 2)
-    thresholds = np.array([0.0, 0.1, 0.25, 0.5, 0.8, 1.01])
-    for false_alarm, miss in ((3.0, 17.0), (20.0, 5.0)):
-        try:
-            value = answer(label.copy(), score.copy(), thresholds.copy(), false_alarm, miss)
-        except ValueError:
-            raise Hint(
-                "Scores and thresholds are arrays of different lengths: take the thresholds one by one."
-            ) from None
-        found = array(value, (6,), "one cost for each of six thresholds")
-        if np.allclose(found, _mean_cost(label, score, thresholds, false_alarm, miss)):
-            continue
-        if np.allclose(found, _mean_cost(label, score, thresholds, miss, false_alarm)):
-            raise Hint("The prices are swapped: a false alarm is a call where the label says no.")
-        if np.allclose(found, 500 * _mean_cost(label, score, thresholds, false_alarm, miss)):
-            raise Hint("That is the cost of all pointings together; divide by their number.")
-        if np.allclose(found, _mean_cost(label, score, thresholds + 1e-9, false_alarm, miss)):
-            raise Hint("A score equal to the threshold is a call: >= and not >.")
-        hits = [false_alarm * np.mean(label & (score >= t)) for t in thresholds]
-        if np.allclose(found - hits, _mean_cost(label, score, thresholds, false_alarm, miss)):
-            raise Hint(
-                "You charge hits as false alarms; here a hit costs nothing, for it was worth its time."
-            )
-        shares = [
-            false_alarm * np.mean(score[~label] >= t) + miss * np.mean(score[label] < t)
-            for t in thresholds
-        ]
-        if np.allclose(found, shares):
-            raise Hint(
-                "Those are the rates within each class; what you pay is per pointing of all, quiet or not."
-            )
-        if np.allclose(found, found[0]):
-            raise Hint("Your cost does not depend on the threshold.")
-        if np.isclose(found[0], false_alarm * np.mean(~label)):
-            raise Hint(
-                f"At a threshold above 1 nothing is called: the cost is {miss:g} times the share of transitions, "
-                f"{miss * np.mean(label):.2f}; yours is {found[-1]:.2f}."
-            )
-        raise Hint(
-            f"At a threshold of 0 everything is called: the cost is {false_alarm:g} times the share of "
-            f"quiet pointings, {false_alarm * np.mean(~label):.2f}; yours is {found[0]:.2f}."
-        )
+    call = score >= thresholds[:, None]
+    return (false_alarm * (call & ~label) + miss * (~call & label)).mean(axis=1)
+
+
+def _some_bills():
+    generator, questions = np.random.default_rng(66), []
+    for thresholds, prices in (
+        ([0.0, 0.1, 0.25, 0.5, 0.8, 1.01], (3.0, 17.0)),
+        ([0.5, 0.2, 0.33, 0.4], (20.0, 5.0)),
+    ):
+        label = generator.random(500) < 0.2
+        score = np.round(generator.beta(1, 3, 500) * 0.7 + 0.3 * label, 2)
+        questions.append((label, score, np.array(thresholds), *prices))
+    return questions
+
+
+mean_cost = by_example(
+    "Exercise 6.6",
+    _mean_cost,
+    _some_bills,
+    {
+        "Scores and thresholds are arrays of different lengths: take the thresholds one by one.": [
+            lambda y, s, t, fp, fn: s >= t,
+            lambda y, s, t, fp, fn: t <= s,
+        ],
+        "The prices are swapped: a false alarm is a call where the label says no.": (
+            lambda y, s, t, fp, fn: _mean_cost(y, s, t, fn, fp)
+        ),
+        "That is the cost of all pointings together; divide by their number.": (
+            lambda y, s, t, fp, fn: _mean_cost(y, s, t, fp, fn) * len(y)
+        ),
+        "A score at or above the threshold is a call: >=, neither > nor <.": [
+            lambda y, s, t, fp, fn: _mean_cost(y, s, t + 1e-9, fp, fn),
+            lambda y, s, t, fp, fn: _mean_cost(y, -s, -t, fp, fn),
+            lambda y, s, t, fp, fn: _mean_cost(y, -s, -t + 1e-9, fp, fn),
+        ],
+        "You charge hits as false alarms; here a hit costs nothing, because it was worth its time.": (
+            lambda y, s, t, fp, fn: _mean_cost(y, s, t, fp, fn) + _mean_cost(~y, s, t, fp, 0)
+        ),
+        "Those are the rates within each class; what you pay is per pointing of all, quiet or not.": (
+            lambda y, s, t, fp, fn: _mean_cost(y, s, t, fp / np.mean(~y), fn / np.mean(y))
+        ),
+        "Your cost does not depend on the threshold.": (
+            lambda y, s, t, fp, fn: _mean_cost(y, s, 0 * t + 0.5, fp, fn)
+        ),
+        "Both mistakes have their price: add them.": [
+            lambda y, s, t, fp, fn: _mean_cost(y, s, t, fp, 0),
+            lambda y, s, t, fp, fn: _mean_cost(y, s, t, 0, fn),
+        ],
+    },
+    returns=forms.array("a cost for each threshold"),
+    otherwise="With prices of {3:g} for a false alarm and {4:g} for a miss we find a cost of {ours} where you find "
+    "{yours}.",
+)
 
 
 choice = sorting(

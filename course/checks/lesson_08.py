@@ -1,12 +1,14 @@
 """Checks of lesson 08: exploring the results."""
 
+import copy
+import functools
+
 import numpy as np
 import pandas as pd
 
-from helpers.features import HUES
-from helpers.features import hue_states as _hue_states
-
-from . import Hint, array, exercise, explained, function, sorting
+from course.checks import Hint, exercise, forms
+from course.checks.examples import by_example, repeatable, shaped, sorting
+from helpers import features
 
 __all__ = [
     "best_recalls",
@@ -18,57 +20,54 @@ __all__ = [
     "suspects",
 ]
 
+_FOLDS = forms.function(forms.array("one number for each row, its fold", int))
 
-def _fold_numbers(answer, n, k):
-    """The answer as fold numbers 0 to k - 1 of n rows, or a hint."""
-    if isinstance(answer, (list, tuple)) and any(np.ndim(part) for part in answer):
+
+def _dealt(ask, n, k):
+    """The folds of n rows by two generators, or a hint if they are not numbers 0 to k - 1."""
+    fold = shaped(repeatable(ask), (n,), "one number for each row, its fold,")
+    if strange := set(fold) - set(range(k)):
+        raise Hint(f"The folds are numbered 0 to {k - 1}; yours also holds {max(strange)}.")
+    if len(set(fold)) < k:
+        raise Hint(f"We asked for {k} folds, and {len(set(fold))} of them have rows.")
+    return fold, ask(np.random.default_rng(2))
+
+
+def _shuffled(one, other, k, what):
+    """Ask for folds, by two generators, that differ in more than names or a place to begin."""
+    if len(one) > 2 * k**2 and len(set(zip(one, other, strict=True))) <= 2 * k:
         raise Hint(
-            f"Expected one number for each row, its fold; yours is a list of {len(answer)} parts."
+            f"{what} that share a fold by one generator share one by nearly any: shuffle the {what.lower()}, not the "
+            "numbers of the folds or where you begin."
         )
-    fold = array(answer, (n,), "one fold number for each row")
-    if set(np.unique(fold)) - set(range(k)):
-        raise Hint(f"The folds are numbered 0 to {k - 1}; yours also holds {fold.max():g}.")
-    if len(np.unique(fold)) < k:
-        raise Hint(f"We asked for {k} folds, and {len(np.unique(fold))} of them have rows.")
-    return fold
 
 
-_NOT_REPEATED = (
-    "Equal generators give different folds, so that nobody can repeat the cut: use `generator`."
-)
+def _untouched(answer, *given):
+    """What an answer returns, if it leaves the arrays as they were."""
+    handed = copy.deepcopy(given)
+    found = answer(*handed)
+    for before, after in zip(given, handed, strict=True):
+        if isinstance(before, np.ndarray) and not np.array_equal(before, after):
+            raise Hint("Your function changes what it was given: work on a copy.")
+    return found
 
 
 def _folds(n, k, generator):
     return generator.permutation(np.arange(n) % k)
 
 
-@exercise("Exercise 8.1", reference=lambda: _folds)
+@exercise("Exercise 8.1", reference=lambda: _folds, form=_FOLDS)
 def folds(answer):
     """A function: number of rows, k, generator -> the number of its fold for each row."""
-    answer = function(answer)
     for n, k in ((103, 5), (1000, 10), (7, 7)):
-        value = answer(n, k, np.random.default_rng(1))
-        if isinstance(value, list) and len(value) == n:
-            raise Hint(
-                "The next exercise counts on an array: np.array(...) makes one of your list."
-            )
-        fold = _fold_numbers(value, n, k)
-        sizes = np.bincount(fold.astype(int), minlength=k)
+        fold, other = _dealt(lambda generator, n=n, k=k: answer(n, k, generator), n, k)
+        sizes = np.bincount(fold)
         if np.ptp(sizes) > 1:
             raise Hint(
                 f"{n} rows in {k} folds: yours hold {sizes.min()} to {sizes.max()} rows; drawing each row's fold "
                 "by itself does that. Sizes may differ by one at most."
             )
-        again, other = (
-            _fold_numbers(answer(n, k, np.random.default_rng(seed)), n, k) for seed in (1, 2)
-        )
-        if not np.array_equal(fold, again):
-            raise Hint(_NOT_REPEATED)
-        if np.array_equal(fold, other):
-            raise Hint(
-                "Two generators give the same folds: rows that stand together in the table would always be dealt "
-                "alike. Shuffle, with `generator`."
-            )
+        _shuffled(fold, other, k, "Rows")
 
 
 def _group_folds(groups, k, generator):
@@ -76,36 +75,28 @@ def _group_folds(groups, k, generator):
     return _folds(len(names), k, generator)[which]
 
 
-@exercise("Exercise 8.2", reference=lambda: _group_folds)
+@exercise("Exercise 8.2", reference=lambda: _group_folds, form=_FOLDS)
 def group_folds(answer):
     """A function: the source of each row, k, generator -> the number of its fold for each row."""
-    answer = function(answer)
-    generator = np.random.default_rng(82)
-    for n_sources, k in ((23, 5), (12, 4)):
-        names = np.array([f"S{i:02d}" for i in range(n_sources)])
-        sizes = generator.geometric(0.02, n_sources)
-        groups = generator.permutation(np.repeat(names, sizes))
-        fold = _fold_numbers(answer(groups.copy(), k, np.random.default_rng(1)), len(groups), k)
-        split = pd.Series(fold).groupby(groups).nunique()
+    for n_sources, k in ((23, 5), (62, 4)):
+        generator = np.random.default_rng(n_sources)
+        names = generator.permutation([f"S{i:02d}" for i in range(n_sources)])
+        groups = generator.permutation(np.repeat(names, generator.geometric(0.02, n_sources)))
+        ask = functools.partial(_untouched, answer, groups, k)
+        fold, other = (pd.Series(one).groupby(groups) for one in _dealt(ask, len(groups), k))
+        split = fold.nunique()
         if (split > 1).any():
             raise Hint(
                 f"{(split > 1).sum()} of {n_sources} sources lie in more than one fold, {split.idxmax()} in "
                 f"{split.max()}: deal the sources, then look up the fold of each row's source."
             )
-        held = pd.Series(fold).groupby(groups).first().value_counts()
-        if np.ptp(held) > 1:
+        counts = np.bincount(fold.first())
+        if np.ptp(counts) > 1:
             raise Hint(
-                f"The folds hold {held.min()} to {held.max()} sources: deal each source once, so that the numbers "
+                f"The folds hold {counts.min()} to {counts.max()} sources: deal each source once, so that the numbers "
                 "of sources differ by one at most."
             )
-        again, other = (
-            _fold_numbers(answer(groups.copy(), k, np.random.default_rng(seed)), len(groups), k)
-            for seed in (1, 2)
-        )
-        if not np.array_equal(fold, again):
-            raise Hint(_NOT_REPEATED)
-        if np.array_equal(fold, other):
-            raise Hint("Two generators give the same folds: shuffle the sources before you deal.")
+        _shuffled(fold.first(), other.first(), k, "Sources")
 
 
 spreads = sorting(
@@ -139,223 +130,221 @@ spreads = sorting(
 )
 
 
+def _recalls(counts, flip, slips, stays=None):
+    """Recalls if a flip takes a state (row) to each other one (column) with the probability `slips`."""
+    stays = counts * (1 - flip) if stays is None else stays
+    return stays / (stays + flip * counts @ slips)
+
+
+_ROAD = np.eye(4, k=1) + np.eye(4, k=-1)  # 1 where two of four states are neighbours
+
+
 def _best_recalls(counts, flip):
-    counts = np.asarray(counts, dtype=float)
-    n = len(counts)
-    moves = np.zeros((n, n))
-    for i in range(n):
-        neighbours = [j for j in (i - 1, i + 1) if 0 <= j < n]
-        moves[i, i] = 1 - flip
-        moves[i, neighbours] = flip / len(neighbours)
-    return counts * np.diag(moves) / (counts @ moves)
-
-
-@exercise("Exercise 8.4", reference=lambda: _best_recalls)
-def best_recalls(answer):
     """A function: true counts of the states in order, share of flips -> recall per labelled state."""
-    answer = function(answer)
-    for counts, flip in (
-        ((9000.0, 1000.0, 500.0, 8000.0), 0.1),
-        ((300.0, 50.0, 700.0, 200.0), 0.06),
-        ((400.0, 400.0, 400.0, 400.0), 0.2),
-    ):
-        counts = np.array(counts)
-        found = array(answer(counts.copy(), flip), counts.shape, "one recall per state")
-        right = _best_recalls(counts, flip)
-        if np.allclose(found, right, atol=0.01):
-            continue
-        if np.allclose(found, 1 - flip, atol=0.005):
-            raise Hint(
-                "1 - flip is the share of a *true* state that keeps its name. A recall is the share of all that "
-                "*carry* the name: add who came in from next door."
+    return _recalls(counts, flip, _ROAD / _ROAD.sum(axis=1, keepdims=True))
+
+
+best_recalls = by_example(
+    "Exercise 8.4",
+    _best_recalls,
+    lambda: [
+        (np.array([9000.0, 1000.0, 500.0, 8000.0]), 0.1),
+        (np.array([300.0, 50.0, 700.0, 200.0]), 0.06),
+        (np.array([400.0, 400.0, 400.0, 400.0]), 0.2),
+    ],
+    {
+        "1 - flip is the share of a *true* state that keeps its name. A recall is the share of all that *carry* the "
+        "name: add who came in from next door.": lambda n, flip: np.full(4, 1 - flip),
+        "Those are numbers of rows, not shares: divide by how many carry the name.": (
+            lambda n, flip: n * (1 - flip)
+        ),
+        "That lets a label slip to any other state; a reader confuses neighbours only.": (
+            lambda n, flip: _recalls(n, flip, (1 - np.eye(4)) / 3)
+        ),
+        "The states are no circle: LHS and HSS are not neighbours (np.roll makes them so).": (
+            lambda n, flip: _recalls(
+                n, flip, (np.roll(np.eye(4), 1, 0) + np.roll(np.eye(4), -1, 0)) / 2
             )
-        if (found > 1.0001).any() or (found < -0.0001).any():
-            raise Hint(f"A recall lies between 0 and 1; yours holds {found[found.argmax()]:.2f}.")
-        stays = counts * (1 - flip)
-        others = counts.sum() - counts
-        if np.allclose(found, stays / (stays + flip * others / (len(counts) - 1)), atol=0.005):
-            raise Hint(
-                "That lets a label slip to any other state; a reader confuses neighbours only."
-            )
-        around = (np.roll(counts, 1) + np.roll(counts, -1)) * flip / 2
-        if np.allclose(found, stays / (stays + around), atol=0.005):
-            raise Hint(
-                "The states are no circle: LHS and HSS are not neighbours (np.roll makes them so)."
-            )
-        inward = np.append(0, counts[:-1]) + np.append(counts[1:], 0)
-        if np.allclose(found, stays / (stays + flip * inward / 2), atol=0.005):
-            raise Hint(
-                "LHS and HSS have one neighbour each, who gets all of their flips, not half of them."
-            )
-        if np.allclose(found, stays / (stays + flip * inward), atol=0.005):
-            raise Hint(
-                "HIMS and SIMS have two neighbours each, who share their flips, half and half."
-            )
-        if np.allclose(found, right.mean(), atol=0.01):
-            raise Hint("One recall for each state, please; we take the mean afterwards.")
-        raise Hint(
-            f"For true counts {counts.astype(int).tolist()} and flips of {flip:.0%} we find "
-            f"{right.round(2).tolist()}, and you {found.round(2).tolist()}."
-        )
+        ),
+        "LHS and HSS have one neighbour each, who gets all of their flips, not half of them.": (
+            lambda n, flip: _recalls(n, flip, _ROAD / 2)
+        ),
+        "HIMS and SIMS have two neighbours each, who share their flips, half and half.": (
+            lambda n, flip: _recalls(n, flip, _ROAD)
+        ),
+        "Who was flipped away no longer carries the name: a share of 1 - flip keeps it.": (
+            lambda n, flip: _recalls(n, flip, _ROAD / _ROAD.sum(axis=1, keepdims=True), stays=n)
+        ),
+        "One recall for each state, please; we take the mean afterwards.": (
+            lambda n, flip: _best_recalls(n, flip).mean()
+        ),
+    },
+    returns=forms.array("one recall for each state"),
+    otherwise="For true counts {0} and flips of {1:.0%} we find a recall of {ours}, and you {yours}.",
+    rtol=0,
+    atol=0.01,
+)
 
 
 def _suspects(labels, probability, classes):
-    column = np.searchsorted(classes, labels) if (np.sort(classes) == classes).all() else None
-    if column is None:
-        place = {name: i for i, name in enumerate(classes)}
-        column = [place[name] for name in labels]
-    return np.argsort(probability[np.arange(len(labels)), column], kind="stable")
+    return np.argsort(probability[np.arange(len(labels)), np.searchsorted(classes, labels)])
 
 
-def _noisy_labels(classes, generator, n=3000, flip=0.06):
-    """Labels of which some were replaced by those of a neighbour, honest probabilities, and which were."""
-    states = list(HUES)
+def _noisy_labels(names, generator, n=3000, flip=0.06):
+    """Questions with names of four states in their order: labels of which some are a neighbour's, and which."""
     centre = generator.choice(4, n, p=(0.42, 0.12, 0.1, 0.36))
     logits = -2.2 * np.abs(centre[:, None] + 0.45 * generator.normal(size=(n, 1)) - np.arange(4))
-    chance = np.exp(1.4 * logits)
+    chance = np.exp(1.4 * logits + 0.01 * generator.normal(size=(n, 4)))  # so that no two are equal
     chance /= chance.sum(1, keepdims=True)
     true = (chance.cumsum(1) > generator.random((n, 1))).argmax(1)
     wrong = generator.random(n) < flip
     step = np.where(true == 0, 1, np.where(true == 3, -1, generator.choice((-1, 1), n)))
-    labels = np.array(states)[np.where(wrong, true + step, true)]
-    return labels, chance[:, [states.index(name) for name in classes]], wrong
+    labels = np.array(names)[np.where(wrong, true + step, true)]
+    return labels, chance[:, np.argsort(names)], np.sort(names), wrong
 
 
-@exercise("Exercise 8.5", reference=lambda: _suspects)
+@exercise(
+    "Exercise 8.5",
+    reference=lambda: _suspects,
+    form=forms.function(forms.array("positions of rows", int)),
+)
 def suspects(answer):
     """A function: labels (n,), probabilities (n, 4), classes (4,) -> positions, most suspicious first."""
-    answer = function(answer)
-    classes = np.sort(list(HUES))  # as scikit-learn keeps them
-    for seed in (1, 2):
-        labels, chance, wrong = _noisy_labels(classes, np.random.default_rng(seed))
-        value = answer(labels.copy(), chance.copy(), classes.copy())
-        if isinstance(value, pd.Series | pd.Index):
-            value = value.to_numpy()
-        if np.size(value) != len(labels):
-            raise Hint(
-                f"Expected all {len(labels)} rows in a new order; yours has {np.size(value)}. We cut the list later."
-            )
-        order = array(value, (len(labels),), "positions of rows")
-        if not np.array_equal(np.sort(order), np.arange(len(labels))):
-            raise Hint(
-                "Expected positions, each once, and not probabilities: np.argsort makes an order of them."
-            )
-        order, top = order.astype(int), wrong.sum()
+    for seed, names in ((1, list(features.HUES)), (2, ["EIS", "IS", "LLB", "LB"])):
+        *given, wrong = _noisy_labels(names, np.random.default_rng(seed))
+        labels, chance, classes = given
+        order = _untouched(answer, *given)
+        shaped(order, labels.shape, "all rows in a new order (we cut the list later), an array")
+        if set(order) != set(range(len(labels))):
+            raise Hint("Expected the position of each row once: np.argsort makes such an order.")
+        top, best = wrong.sum(), _suspects(*given)
         # Columns taken in the order of the road find wrong labels, too, by chance: compare the rows.
-        by_road = _suspects(labels, chance, np.array(list(HUES)))[:top]
-        if set(order[:top]) == set(by_road):
+        road = chance[np.arange(len(labels)), [names.index(label) for label in labels]]
+        if set(order[:top]) == set(np.argsort(road)[:top]):
             raise Hint(
-                "The columns stand in the order of `classes`, the alphabet's: HIMS, HSS, LHS, SIMS; not as on the road."
+                f"The columns stand in the order of `classes`, the alphabet: {', '.join(classes)}; not as on the road."
             )
-        found = wrong[order[:top]].mean()
-        best = wrong[_suspects(labels, chance, classes)[:top]].mean()
-        if found > 0.93 * best:
-            continue
-        if wrong[order[::-1][:top]].mean() > 0.93 * best:
+        if wrong[order[::-1][:top]].mean() > 0.93 * wrong[best[:top]].mean():
             raise Hint("The other way round: the most suspicious first, not the least suspicious.")
         if np.allclose(chance.max(1)[order], np.sort(chance.max(1))):
             raise Hint(
                 "Those are the rows on which the model hesitates: hard cases, not wrong labels. Use the label."
             )
-        agrees = classes[chance.argmax(1)] == labels
-        if agrees[order[:top]].mean() > 0.5:
+        if (classes[chance.argmax(1)] == labels)[order[:top]].mean() > 0.5:
             raise Hint(
                 "Among your first, model and label mostly agree: is it the probability of the row's own label, found "
                 "in the column that `classes` names?"
             )
-        raise Hint(
-            f"Of your first {top} rows {found:.0%} were mislabelled, and of ours {best:.0%}: for whom is the given "
-            "label the least probable?"
-        )
-
-
-@exercise("Exercise 8.6", reference=lambda: _hue_states)
-def hue_states(answer):
-    """A function: hues [deg] (n,) -> states (n,), "" where there is none."""
-    answer = function(answer)
-    hue = np.random.default_rng(86).uniform(0, 360, 400)
-    hue = np.append(hue[np.abs(hue[:, None] - [140, 220, 300, 340]).min(1) > 0.01], [0.0, np.nan])
-    value = answer(hue.copy())
-    if np.ndim(value) != 1 or len(value) != len(hue):
-        raise Hint(f"Expected one state for each of {len(hue)} hues, '' where there is none.")
-    found = [str(name) for name in list(value)]
-    if strange := sorted(set(found) - {*HUES, ""}):
-        raise Hint(f"Expected names of states, or '' for none; yours holds {strange[0]!r}.")
-    if found[-1] != "":
-        raise Hint(f"A missing hue has no state: '' instead of {found[-1]!r}.")
-    found, right = np.array(found), _hue_states(hue)
-    if (found[:-1] == "").any():
-        lost = hue[:-1][found[:-1] == ""]
-        if ((lost >= 340) | (lost <= 0)).all():
+        mixed = np.random.default_rng(85).permutation(len(labels))
+        again = mixed[answer(labels[mixed], chance[mixed], classes)]
+        if not np.array_equal(again[:top], order[:top]):
             raise Hint(
-                f"A hue of {lost.max():.1f}° is the same angle as {lost.max() - 360:.1f}°: the sector of LHS runs "
-                "through zero."
+                "Your first rows change places if the table is shuffled: sort all by a probability, not by true or "
+                "false, and not with np.argpartition."
             )
-        raise Hint(f"A hue of {lost[0]:.0f}° lies in one of the sectors, and yours in none.")
-    wrong = found != right
-    if wrong.any():
-        raise Hint(
-            f"A hue of {hue[wrong][0]:.0f}° is {right[wrong][0]} in `features.HUES`, and yours {found[wrong][0]}."
-        )
-    if len(set(list(answer(hue - 360))[:-1])) != 4:
-        raise Hint("Hues below zero are angles too: take them modulo 360.")
+        found, ours = wrong[order[:top]].mean(), wrong[best[:top]].mean()
+        if found < 0.9 * ours:
+            raise Hint(
+                f"Of your first {top} rows {found:.0%} were mislabelled, and of ours {ours:.0%}: for whom is the "
+                "given label the least probable?"
+            )
+
+
+def _without_turns(hue):
+    """Sectors as they are written, so that no angle may be given in another way."""
+    found = np.full(len(hue), "", dtype="U4")
+    for state, (low, high) in features.HUES.items():
+        found[(hue >= low) & (hue < high)] = state
+    return found
+
+
+hue_states = by_example(
+    "Exercise 8.6",
+    features.hue_states,
+    lambda: [
+        (np.array([10, 139, 350, 141, np.nan, 219, 221, 299, 0, 301, 339, 341, np.nan, 270]),),
+        (np.array([np.nan, 100, -10, 370, -50, 500, -100, 200, -350, 640]),),
+    ],
+    {
+        "A missing hue has no state: give '' there.": [
+            lambda hue, state=state: np.where(np.isnan(hue), state, features.hue_states(hue))
+            for state in (*features.HUES, "nan", "None")
+        ],
+        "A hue of 350° is the same angle as -10°: the sector of LHS runs through zero.": _without_turns,
+    },
+    signs={
+        "A whole turn changes nothing, so that -50° is 310° and 370° is 10°: take hues modulo 360.": (
+            lambda found, hue: (
+                np.shape(found) == hue.shape
+                and all((found == features.hue_states(hue)) | (hue < 0) | (hue >= 360))
+            )
+        ),
+    },
+    returns=forms.array("a state for each hue, '' where there is none", str),
+    otherwise="For the hues {0} we find {ours}, and you {yours}: see `features.HUES`.",
+)
+
+
+def _rows(ours, theirs):
+    return pd.Series(ours.astype(float) - theirs)
+
+
+def _each(ours, theirs, sources):
+    return _rows(ours, theirs).groupby(sources).mean()
 
 
 def _paired_difference(ours, theirs, sources):
-    difference = np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)
-    each = pd.Series(difference).groupby(np.asarray(sources)).mean()
-    return each.mean(), each.std(ddof=1) / np.sqrt(len(each))
-
-
-@exercise("Exercise 8.7", reference=lambda: _paired_difference)
-def paired_difference(answer):
     """A function: two arrays of right or wrong (n,), sources (n,) -> mean difference, its error."""
-    answer = function(answer)
-    generator = np.random.default_rng(87)
-    for n_sources in (12, 25):
-        sizes = generator.geometric(0.01, n_sources) + 5
-        sources = np.repeat([f"S{i:02d}" for i in range(n_sources)], sizes)
-        share = generator.uniform(0.3, 0.8, n_sources).repeat(sizes)
-        both = generator.random(len(sources))
-        better = generator.uniform(-0.02, 0.15, n_sources).repeat(sizes)
-        theirs, ours = both < share, both < share + better
-        numbers = (
-            "numpy does not subtract truth values: make numbers of them first, with .astype(float)."
+    each = _each(ours, theirs, sources)
+    return float(each.mean()), float(each.sem())
+
+
+def _some_rivals():
+    generator, questions = np.random.default_rng(87), []
+    for n_sources in (120, 100):  # many, so that a standard deviation with n does, instead of n - 1
+        share = generator.uniform(0.3, 0.8, n_sources)
+        better = generator.uniform(-0.02, 0.15, n_sources)
+        which = generator.permutation(
+            np.arange(n_sources).repeat(generator.geometric(0.02, n_sources))
         )
-        with explained(TypeError, {"boolean subtract": numbers}):
-            value = answer(ours.copy(), theirs.copy(), sources.copy())
-        if np.shape(value) != (2,):
-            raise Hint("Expected two numbers: the mean difference and its standard error.")
-        mean, error = array(value, (2,), "a mean difference and its error")
-        right, right_error = _paired_difference(ours, theirs, sources)
-        rows = ours.astype(float) - theirs
-        if np.isclose(mean, -right, rtol=1e-6):
-            raise Hint("The sign: positive where *ours* is better.")
-        if np.isclose(mean, rows.mean(), rtol=1e-6) and not np.isclose(mean, right, rtol=1e-3):
-            raise Hint(
-                "That is a mean over rows: a source with many rows has many votes. One source, one vote."
-            )
-        if not np.isclose(mean, right, rtol=1e-6):
-            raise Hint(
-                f"On {n_sources} sources of our own we find a mean difference of {right:.4f}, and you {mean:.4f}."
-            )
-        if np.isclose(error, right_error, rtol=0.06):  # with or without Bessel's correction
-            continue
-        each = [pd.Series(x.astype(float)).groupby(sources).mean() for x in (ours, theirs)]
-        if np.isclose(error, right_error * np.sqrt(n_sources), rtol=0.06):
-            raise Hint(
-                f"That is the scatter of the {n_sources} sources; the error of their mean is smaller."
-            )
-        apart = np.sqrt(sum(x.var(ddof=1) for x in each) / n_sources)
-        if np.isclose(error, apart, rtol=0.06):
-            raise Hint(
-                "That adds the errors of two means, as if they were measured on different skies: take the difference "
-                "source by source first."
-            )
-        if np.isclose(error, rows.std(ddof=1) / np.sqrt(len(rows)), rtol=0.06):
-            raise Hint(
-                "That counts rows; the error shrinks with the number of sources, not of pointings."
-            )
-        raise Hint(
-            f"The mean is right. For its error we find {right_error:.4f} from {n_sources} sources, and you {error:.4f}."
-        )
+        luck, sources = generator.random(len(which)), np.array([f"S{i:03d}" for i in which])
+        questions.append((luck < (share + better)[which], luck < share[which], sources))
+    return questions
+
+
+paired_difference = by_example(
+    "Exercise 8.7",
+    _paired_difference,
+    _some_rivals,
+    {
+        "numpy does not subtract truth values: make numbers of them first, with .astype(float).": (
+            lambda ours, theirs, sources: ours - theirs
+        ),
+        "The sign: positive where *ours* is better.": lambda ours, theirs, sources: (
+            _paired_difference(theirs, ours, sources)
+        ),
+        "A source with many rows has many votes in that mean. One source, one vote: a mean within each first.": [
+            lambda ours, theirs, sources: _rows(ours, theirs).agg(["mean", "sem"]),
+            lambda *given: _rows(*given[:2]).groupby(given[2]).sum().agg(["mean", "sem"]),
+        ],
+        "That counts rows; the error shrinks with the number of sources, not of pointings.": [
+            lambda *given: (_each(*given).mean(), _rows(*given[:2]).sem()),
+            lambda *given: (_each(*given).mean(), _each(*given).std() / np.sqrt(len(given[0]))),
+        ],
+        "That is the scatter of the sources; the error of their mean is smaller.": (
+            lambda *given: _each(*given).agg(["mean", "std"])
+        ),
+        "That adds the errors of two means, as if they were measured on different skies: take the difference source by "
+        "source first.": lambda ours, theirs, sources: (
+            _each(ours, theirs, sources).mean(),
+            np.hypot(_each(ours, 0, sources).sem(), _each(theirs, 0, sources).sem()),
+        ),
+    },
+    returns=forms.tuple_of(
+        "the mean difference and its standard error",
+        *map(forms.number, ("a mean difference", "its standard error")),
+    ),
+    otherwise="On sources of our own we find {ours} for the mean difference (0) or its error (1), here {part}, and you "
+    "{yours}.",
+    rtol=0.006,
+)
