@@ -67,7 +67,7 @@ def _torch(dtype=None, grad=False):
 
         if values.dtype.kind not in "biuf":
             return None
-        made = torch.as_tensor(np.ascontiguousarray(values))
+        made = torch.as_tensor(np.array(values))
         if dtype:
             made = made.to(getattr(torch, dtype)) if made.is_floating_point() else made
         return made.requires_grad_() if grad and made.is_floating_point() else made

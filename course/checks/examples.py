@@ -11,7 +11,7 @@ import pandas as pd
 
 from course.checks import Hint, exercise, first_line, forms
 
-__all__ = ["apart", "by_example", "by_value", "repeatable", "shaped", "sorting"]
+__all__ = ["apart", "by_example", "by_value", "repeatable", "shaped", "sorting", "untouched"]
 
 
 def by_example(
@@ -26,6 +26,7 @@ def by_example(
     rtol=1e-5,
     atol=1e-8,
     seen=None,
+    names=None,
     draw=None,
     then=None,
 ):
@@ -39,10 +40,11 @@ def by_example(
         mistakes: {hint: a wrong answer, or a list of several that deserve it}, tried in this order.
         returns: the form of what the answer returns, from `course.checks.forms`.
         otherwise: the hint for any other wrong value. It may use {ours} and {yours}, the first numbers that differ,
-            {part}, the number or name of the part that they belong to, and the arguments, {0}, {1} and so on.
+            {part}, the name of the part that they belong to, and the arguments, {0}, {1} and so on.
         signs: {hint: whether it applies to (what the answer returned, *arguments)}, for what no mistake can imitate.
         rtol, atol: how close is right.
         seen: what is compared, as a function of an array, such as the differences of its elements; all of it if None.
+        names: of the parts of a tuple, for {part}; their numbers if None.
         draw: a function of (what the answer returned, what ours did, *arguments) that shows both, for the first
             question.
         then: a function of the answer for what no value shows, such as gradients; raises `Hint`.
@@ -58,8 +60,7 @@ def by_example(
             if draw is not None and number == 0 and error is None:
                 draw(found, wanted, *question)
             if error is None and _same(found, wanted, rtol, atol, seen):
-                if not all(_same(*pair, 0, 0) for pair in zip(given, question, strict=True)):
-                    raise Hint("Your function changes what it was given: work on a copy.")
+                untouched(given, question)
                 continue
             made = [
                 (hint, *_run(forms.function(returns)(wrong), copy.deepcopy(question)))
@@ -76,11 +77,11 @@ def by_example(
             for hint, applies in (signs or {}).items():
                 if applies(found, *question):
                     raise Hint(hint)
-            raise Hint(_difference(otherwise, found, wanted, question, rtol, atol))
+            raise Hint(_difference(otherwise, found, wanted, question, rtol, atol, names))
         if then is not None:
             then(answer)
 
-    question_by_question.__doc__ = right.__doc__
+    question_by_question.__doc__, question_by_question.__name__ = right.__doc__, title
     check = exercise(title, reference=lambda: right, form=forms.function(returns))(
         question_by_question
     )
@@ -112,6 +113,7 @@ def by_value(title, right, mistakes, *, form, otherwise, signs=None, rtol=1e-3, 
                 raise Hint(hint)
         raise Hint(_difference(otherwise, found, wanted, (), rtol, atol))
 
+    check.__name__ = title
     check.mistakes, check.signs = table, list(signs or {})
     return check
 
@@ -156,6 +158,14 @@ def shaped(value, shape, what="an array"):
     if not np.isfinite(np.asarray(value)).all():
         raise Hint(f"Expected {what} with finite values; yours holds NaN or infinity.")
     return value
+
+
+def untouched(given, before):
+    """Ask that the arguments of a call are what they were before it."""
+    for one, other in zip(given, before, strict=True):
+        gradient = getattr(one, "requires_grad", None), getattr(other, "requires_grad", None)
+        if not _same(one, other, 0, 0) or gradient[0] != gradient[1]:
+            raise Hint("Your function changes what it was given: work on a copy.")
 
 
 def repeatable(ask, make=np.random.default_rng):
@@ -259,7 +269,7 @@ def _explains(made, found, wanted, rtol, atol, seen=None):
     )
 
 
-def _difference(otherwise, found, wanted, question, rtol, atol):
+def _difference(otherwise, found, wanted, question, rtol, atol, names=None):
     """The hint for a wrong value that no mistake explains; first of all if it has another form than ours."""
     found, wanted = _parts(found), _parts(wanted)
     if found.keys() != wanted.keys():
@@ -275,6 +285,7 @@ def _difference(otherwise, found, wanted, question, rtol, atol):
         )
     for part, ours in wanted.items():
         yours = found[part]
+        part = part if names is None else names[part]
         if _equal(ours, yours, rtol, atol):
             continue
         one, other = _plain(ours), _plain(yours)

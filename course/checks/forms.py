@@ -197,7 +197,9 @@ def _values(value, what, kind):
     """An array of a kind from any container, or a hint."""
     found = _plain(value, what)
     if found.dtype == kind:  # the common case, in loops of a lesson too
-        return found
+        return (
+            found if found.flags.writeable else found.copy()
+        )  # pandas gives what cannot be changed
     if kind is str:
         if found.size and not all(isinstance(one, str) for one in found.reshape(-1).tolist()):
             raise Hint(f"Expected {what}: strings.")
