@@ -29,7 +29,7 @@ def _some_pointings():
     for seed, n in ((21, 40), (22, 25)):
         generator = np.random.default_rng(seed)
         n_det = generator.permutation([1, 2, 3, 4, 5] * (n // 5))
-        rate, rate_err = generator.uniform(-1, 500, n), generator.uniform(0.1, 3, n)
+        rate, rate_err = generator.uniform(-50, 500, n), generator.uniform(0.1, 3, n)
         tables.append((pd.DataFrame({"n_det": n_det, "rate": rate, "rate_err": rate_err}),))
     return tables
 
@@ -203,13 +203,9 @@ robust_z = by_example(
             (x - x.mean()) / x.std()
         ),
         "A mean is left in your ruler: MAD is the median of |x - median|.": [
-            lambda x, factor=factor, ruler=ruler: (x - x.median()) / (factor * ruler(x))
-            for factor in (1, 1.4826)
-            for ruler in (
-                lambda x: (x - x.median()).abs().mean(),
-                lambda x: (x - x.mean()).abs().mean(),
-                lambda x: (x - x.mean()).abs().median(),
-            )
+            lambda x: (x - x.median()) / (1.4826 * (x - x.median()).abs().mean()),
+            lambda x: (x - x.median()) / (1.4826 * (x - x.mean()).abs().median()),
+            lambda x: (x - x.mean()) / (1.4826 * (x - x.mean()).abs().median()),
         ],
         "The ruler is right; lay it at the median, not at the mean.": lambda x: (
             (x - x.mean()) / (1.4826 * _mad(x))
@@ -263,6 +259,13 @@ def _signed(table, by):
     return np.where(_days_alone(table, by) == after, after, -before)
 
 
+def _filled(days, table, by):
+    """Whether all is right but where there is no other pointing."""
+    right = _days_alone(table, by)
+    there = np.isfinite(right)
+    return days.shape == right.shape and np.allclose(days[there], right[there])
+
+
 days_alone = by_example(
     "Exercise 2.5",
     _days_alone,
@@ -288,10 +291,6 @@ days_alone = by_example(
         ),
         "Two pointings at the same time are 0 days apart: leave out the row itself, not all that lie at distance "
         "zero.": _without_equal_dates,
-        "A pointing without any other of the same entry has no such number: NaN there.": [
-            lambda t, by, fill=fill: np.nan_to_num(_days_alone(t, by), nan=fill)
-            for fill in (0, np.inf, -1)
-        ],
         "That is the nearest one, but a distance has no sign.": [
             _signed,
             lambda *given: -_signed(*given),
@@ -314,6 +313,9 @@ days_alone = by_example(
         ],
     },
     returns=forms.array("days, NaN where there is no other pointing"),
+    signs={
+        "A pointing without any other of the same entry has no such number: NaN there.": _filled
+    },
     otherwise="Asked for {1}, we find a pointing whose nearest other one is {ours} days away; you have {yours}.",
 )
 
@@ -332,14 +334,14 @@ def _baseline(labels, sources):
 
 
 def _some_labels():
-    # The most frequent label of all rows is that of one large source; most sources have another.
-    one = {"S1": (10, 90, 4), "S2": (9, 3, 0), "S3": (8, 3, 1), "S4": (5, 0, 9)}
+    # The most frequent label of all rows is that of one large source, and neither first nor last; most have another.
+    one = {"S1": (10, 90, 4), "S2": (9, 4, 0), "S3": (8, 3, 1), "S4": (5, 0, 9)}
     other = {"T1": (1, 6, 2), "T2": (70, 5, 9), "T3": (2, 0, 7), "T4": (3, 9, 1), "T5": (0, 4, 1)}
     questions = []
     for numbers, names in ((one, "abc"), (other, "zyx")):
         numbers = pd.DataFrame(numbers, list(names)).stack()
         rows = numbers.index.repeat(numbers).to_frame(False, ["label", "source"])
-        rows = rows.sample(frac=1, random_state=26, ignore_index=True)
+        rows = rows.sample(frac=1, random_state=72, ignore_index=True)
         questions.append((rows.label, rows.source))
     return questions
 

@@ -62,9 +62,10 @@ best_of_many = by_example(
         "That is the mean of all models: only one of them is chosen.": lambda v, t: (
             (v.mean(), t.mean())
         ),
-        "That is a number of right answers: a score is their share.": lambda v, t: (
-            (v.sum(axis=1).max(), t[v.sum(axis=1).argmax()].sum())
-        ),
+        "A score is a share, from 0 to 1: how many of all answers are right.": [
+            lambda v, t: (v.sum(axis=1).max(), t[v.sum(axis=1).argmax()].sum()),
+            lambda v, t: [100 * score for score in _best_of_many(v, t)],
+        ],
         "Models are rows: take the mean along a row, with axis=1.": [
             lambda v, t: (v.mean(axis=0).max(), t.mean(axis=0)[v.mean(axis=0).argmax()]),
             lambda v, t: _scores(v.mean(axis=0), v, t),
@@ -270,6 +271,7 @@ sources_needed = by_example(
         "The error falls with the root of n: solve for n, and mind the square.": [
             lambda p, e: math.ceil(math.sqrt(p * (1 - p)) / e),
             lambda p, e: math.ceil(p * (1 - p) / e),
+            lambda p, e: math.sqrt(p * (1 - p)) / e,
         ],
         "That leaves out the variance of one toss, p (1 - p).": lambda p, e: math.ceil(1 / e**2),
         "That is Poisson's variance, p; a share near 1 scatters less, by p (1 - p).": lambda p, e: (
@@ -304,6 +306,8 @@ def _in_order(value, given=()):
     return np.sort(_positions(value, given))
 
 
+_FUTURE = "The past is right. Your future does not hold the rows from `cut` on, all of them and no others."
+
 split_time = by_example(
     "Exercise 3.6",
     _split_time,
@@ -332,7 +336,13 @@ split_time = by_example(
         ),
     },
     returns=forms.tuple_of("the past rows and the future rows", _in_order, _in_order),
-    otherwise="For a cut at {1:g} and a gap of {2:g} days, these are not the rows before the gap and from the cut on.",
+    signs={
+        "Your past does not hold the rows earlier than `cut - gap`, all of them and no others.": (
+            lambda parts, *given: not np.array_equal(parts[0], _split_time(*given)[0])
+        ),
+        _FUTURE: lambda parts, *given: True,
+    },
+    otherwise=_FUTURE,
 )
 
 

@@ -37,10 +37,6 @@ def sources_by_index(table, generator):
     return table.set_index("source_id").loc[generator.choice(names, len(names))].reset_index()
 
 
-def sources_with_a_column_more(table, generator):
-    return sources_by_integers(table, generator).reset_index()
-
-
 def robust_z_by_scipy(values):
     spread = median_abs_deviation(values, scale="normal", nan_policy="omit")
     return (values.to_numpy() - np.nanmedian(values)) / spread
@@ -85,7 +81,7 @@ OTHER_ROUTES = [
     (lesson_02.resample_sources, sources_by_merge),
     (lesson_02.resample_sources, sources_by_integers),
     (lesson_02.resample_sources, sources_by_index),
-    (lesson_02.resample_sources, sources_with_a_column_more),
+    (lesson_02.resample_sources, lambda *given: sources_by_integers(*given).reset_index()),
     (lesson_02.robust_z, robust_z_by_scipy),
     (lesson_02.robust_z, robust_z_of_what_is_there),
     (lesson_02.days_alone, alone_by_all_pairs),
@@ -115,35 +111,28 @@ def with_a_new_column(table, generator):
     return stacked(table, names_of(table, generator))
 
 
+WRONG_SOURCES = {
+    "names of sources, not rows": lambda t, g: t.iloc[g.integers(len(t), size=len(t))],
+    "must bring its rows twice": lambda t, g: t[t.source_id.isin(names_of(t, g))],
+    "with replacement": lambda t, g: stacked(t, names_of(t, g, replace=False)),
+    "draws are wanted": lambda t, g: stacked(t, names_of(t, g, n=48)),
+    "The same draw": lambda t, g: stacked(t, names_of(t, np.random.default_rng(1))),
+    "Equal generators": lambda t, g: stacked(t, names_of(t, np.random.default_rng())),
+    "the same chance": lambda t, g: stacked(t, g.choice(t.source_id, t.source_id.nunique())),
+    "Expected a table": names_of,
+    "lacks the column": lambda t, g: stacked(t, names_of(t, g)).drop(columns="source_id"),
+    "as it is there": named_anew,
+    "work on a copy": with_a_new_column,
+}
 WRONG = [
     (lesson_02.per_detector, lambda t: t.rate / t.n_det, "2 things"),
     (lesson_02.per_detector, lambda t: (t.rate / t.n_det**2, t.rate_err / t.n_det), "we find"),
-    *(
-        (lesson_02.resample_sources, wrong, hint)
-        for wrong, hint in (
-            (lambda t, g: t.iloc[g.integers(len(t), size=len(t))], "names of sources, not rows"),
-            (lambda t, g: t[t.source_id.isin(names_of(t, g))], "must bring its rows twice"),
-            (lambda t, g: stacked(t, names_of(t, g, replace=False)), "with replacement"),
-            (lambda t, g: stacked(t, names_of(t, g, n=48)), "draws are wanted"),
-            (lambda t, g: stacked(t, names_of(t, np.random.default_rng(1))), "The same draw"),
-            (lambda t, g: stacked(t, names_of(t, np.random.default_rng())), "Equal generators"),
-            (
-                lambda t, g: stacked(t, g.choice(t.source_id, t.source_id.nunique())),
-                "the same chance",
-            ),
-            (names_of, "Expected a table"),
-            (
-                lambda t, g: stacked(t, names_of(t, g)).drop(columns="source_id"),
-                "lacks the column source_id",
-            ),
-            (named_anew, "as it is there"),
-            (with_a_new_column, "work on a copy"),
-        )
-    ),
+    *((lesson_02.resample_sources, wrong, hint) for hint, wrong in WRONG_SOURCES.items()),
     (lesson_02.reasons, changed(lesson_02.reasons.reference(), kt_in="nothing there"), "the disc"),
     (lesson_02.reasons, changed(lesson_02.reasons.reference(), lag_1_10="not there"), "one of"),
     (lesson_02.robust_z, lambda x: x - x.median() + 1, "where you find"),
     (lesson_02.days_alone, lambda t, by: t.mjd - t.mjd[0] + 1, "nearest other one is"),
+    (lesson_02.days_alone, lambda *given: np.nan_to_num(alone_by_group(*given)), "NaN there"),
     (lesson_02.baseline, lambda x, s: (0.44, 0.42), "where you find"),
     (lesson_02.baseline, lambda x, s: (0.5, 0.4, 0.3), "2 things"),
     (lesson_02.findings, changed(lesson_02.findings.reference(), pointings_of="metric"), "Monday"),

@@ -176,7 +176,12 @@ WRONG = [
     (lesson_03.sources_needed, lambda p, e: 48, "we find"),
     (lesson_03.split_time, lambda t, c, g: (np.where(t < c - g), np.where(t >= c)), "in a tuple"),
     (lesson_03.split_time, lambda t, c, g: (t < c - g, t >= c), "That is a mask"),
-    (lesson_03.split_time, lambda t, c, g: lesson_03._split_time(t, c, 2 * g), "rows before the"),
+    (lesson_03.split_time, lambda t, c, g: lesson_03._split_time(t, c, 2 * g), "Your past"),
+    (
+        lesson_03.split_time,
+        lambda t, c, g: (np.flatnonzero(t < c - g), np.flatnonzero(t > c - g)),
+        "Your future",
+    ),
     (lesson_03.right_split, changed(lesson_03.right_split.reference(), is_the="rows"), "before?"),
     (
         lesson_03.right_split,
