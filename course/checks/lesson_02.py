@@ -369,12 +369,6 @@ baseline = by_example(
         "The second weighs sources by their rows: a mean of each source first, then the mean of those.": (
             lambda *given: [_baseline(*given)[0]] * 2
         ),
-        "Each source counts the same in the second: the mean of all sources, not their median.": (
-            lambda x, s: (
-                _baseline(x, s)[0],
-                (x == _most_frequent(x)).groupby(s).mean().median(),
-            )
-        ),
         "The most frequent label is that of all rows, for both numbers; yours is that of most sources.": (
             lambda x, s: _scores(x == _most_frequent(_favourites(x, s)), s)
         ),
