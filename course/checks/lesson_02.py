@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from course.checks import Hint, exercise, forms
+from course.checks.examples import by_example, repeatable, sorting
 from helpers import resampling
-
-from . import Hint, array, exercise, function, number, sorting
 
 __all__ = [
     "baseline",
@@ -18,112 +18,107 @@ __all__ = [
 ]
 
 
-def _same(found, right):
-    return np.allclose(found, right, rtol=1e-6)
-
-
-def _two(value, what):
-    """The two parts of an answer."""
-    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
-        raise Hint(f"Expected two things from your function: {what}.")
-    return value
-
-
 def _per_detector(table):
-    return table.rate / table.n_det, table.rate_err / table.n_det
-
-
-@exercise("Exercise 2.1", reference=lambda: _per_detector)
-def per_detector(answer):
     """A function: table (n,) -> net rate of one detector (n,), its error (n,)."""
-    answer = function(answer)
-    generator = np.random.default_rng(21)
-    n = 40
-    table = pd.DataFrame(
-        {"n_det": generator.integers(1, 6, n), "rate": generator.uniform(-1, 500, n)}
-    )
-    table["rate_err"] = generator.uniform(0.1, 3, n)
-    names = ("net rate of one detector", "its error")
-    value = _two(answer(table.copy()), " and ".join(names))
-    n_det, right = table.n_det.to_numpy(), table.rate / table.n_det
-    if np.shape(value[1]) == (n,) and np.array_equal(pd.isna(value[1]), right < 0):
-        raise Hint(
-            "The error is measured, in `rate_err`: a root of the net rate forgets background and exposure."
-        )
-    rate, error = (array(part, (n,), name) for part, name in zip(value, names, strict=True))
-    right_error = table.rate_err / table.n_det
-    if _same(rate, right_error) and _same(error, right):
-        raise Hint("The rate first, its error second.")
-    if _same(rate, table.rate):
-        raise Hint("That is still the rate of all detectors together.")
-    if _same(rate, table.rate * n_det):
-        raise Hint("Five detectors count more than one does: divide.")
-    if _same(rate, table.rate / 5):
-        raise Hint("Not all five detectors are on all the time: `n_det` says how many are.")
-    if not _same(rate, right):
-        raise Hint(
-            f"{table.rate[0]:.1f}/s in {n_det[0]} detectors is {right[0]:.1f}/s in one; yours is {rate[0]:.1f}."
-        )
-    if _same(error, table.rate_err):
-        raise Hint("The rate is right; its error is still that of all detectors together.")
-    if _same(error, table.rate_err / np.sqrt(n_det)):
-        raise Hint(
-            "The root belongs to a mean of independent errors; here one measured sum, error and all, is divided by a "
-            "number."
-        )
-    if not _same(error, right_error):
-        raise Hint("The rate is right. If a number is divided by n_det, what happens to its error?")
+    n_det = table.n_det.to_numpy()
+    return table.rate.to_numpy() / n_det, table.rate_err.to_numpy() / n_det
 
 
-@exercise("Exercise 2.2", reference=lambda: resampling.resample_sources)
+def _some_pointings():
+    tables = []
+    for seed, n in ((21, 40), (22, 25)):
+        generator = np.random.default_rng(seed)
+        n_det = generator.permutation([1, 2, 3, 4, 5] * (n // 5))
+        rate, rate_err = generator.uniform(-50, 500, n), generator.uniform(0.1, 3, n)
+        tables.append((pd.DataFrame({"n_det": n_det, "rate": rate, "rate_err": rate_err}),))
+    return tables
+
+
+per_detector = by_example(
+    "Exercise 2.1",
+    _per_detector,
+    _some_pointings,
+    {
+        "The rate first, its error second.": lambda t: _per_detector(t)[::-1],
+        "That is still the rate of all detectors together.": lambda t: (t.rate, t.rate_err),
+        "Five detectors count more than one does: divide.": lambda t: (
+            t.rate * t.n_det,
+            t.rate_err * t.n_det,
+        ),
+        "Not all five detectors are on all the time: `n_det` says how many are.": lambda t: (
+            (t.rate / 5, t.rate_err / 5)
+        ),
+        "The rate is right; its error is still that of all detectors together.": lambda t: (
+            (t.rate / t.n_det, t.rate_err)
+        ),
+        "The root belongs to a mean of independent errors; here one measured sum, error and all, is divided by a "
+        "number.": lambda t: (t.rate / t.n_det, t.rate_err / np.sqrt(t.n_det)),
+        "The error is measured, in `rate_err`: a root of the net rate forgets background and exposure.": [
+            lambda t: (t.rate / t.n_det, np.sqrt(t.rate / t.n_det)),
+            lambda t: (t.rate / t.n_det, np.sqrt(t.rate) / t.n_det),
+        ],
+    },
+    returns=forms.tuple_of(
+        "net rate of one detector, and its error", *[forms.array("a number for each row")] * 2
+    ),
+    otherwise="If a number is divided by n_det, so is its error: we find {ours} where you find {yours}.",
+)
+
+
+def _like_the_table(value, given=()):
+    """The form of a table with the columns of the one given, its rows numbered from 0."""
+    value = forms.table("a table with the columns of the one given")(value, given)
+    if missing := [name for name in given[0] if name not in value]:
+        raise Hint(f"Your table lacks the column {missing[0]}, which the table given has.")
+    return value[list(given[0])].sort_index(kind="stable").reset_index(drop=True)
+
+
+@exercise(
+    "Exercise 2.2",
+    reference=lambda: resampling.resample_sources,
+    form=forms.function(_like_the_table),
+)
 def resample_sources(answer):
     """A function: table, generator -> table with the rows of as many sources, drawn with replacement."""
-    answer = function(answer)
-    sizes = {"S01": 40, "S02": 3, "S03": 8, "S04": 1, "S05": 14, "S06": 2, "S07": 5}
-    names = np.random.default_rng(22).permutation(np.repeat(list(sizes), list(sizes.values())))
-    table = pd.DataFrame({"source_id": names, "obs_id": [f"R{k:05d}" for k in range(len(names))]})
-    table["state_label"] = "LHS"
 
-    def times(seed):
+    def times(sizes, generator):
         """How often each source came, in one draw."""
-        drawn = answer(table.copy(), np.random.default_rng(seed))
-        if not isinstance(drawn, pd.DataFrame) or not set(table) <= set(drawn):
-            kind = type(drawn).__name__
-            raise Hint(f"Expected a table with the columns of the one given, not a {kind}.")
-        count = drawn.obs_id.value_counts().reindex(table.obs_id, fill_value=0)
-        if count.sum() != len(drawn):
-            raise Hint("Some of your rows are not in the table given.")
-        of_source = count.groupby(table.source_id.to_numpy())
-        if (of_source.max() != of_source.min()).any():
+        names = [f"S{number:02d}" for number in range(len(sizes))]
+        source = np.random.default_rng(22).permutation(np.repeat(names, sizes))
+        table = pd.DataFrame({"source_id": source, "obs_id": [f"R{k}" for k in range(len(source))]})
+        table["rate"] = np.arange(len(source)) + 0.5
+        before = table.copy()
+        drawn = answer(table, generator)
+        if not table.equals(before):
+            raise Hint("Your function changes the table that it was given: work on a copy.")
+        rows = pd.Index(table.obs_id).get_indexer(drawn.obs_id)
+        if (rows < 0).any() or (drawn.to_numpy() != table.to_numpy()[rows]).any():
+            raise Hint("Some of your rows are not in the table given: bring each as it is there.")
+        count = np.bincount(rows, minlength=len(table))
+        of_source = [np.unique(count[source == name]) for name in names]
+        if any(len(counts) > 1 for counts in of_source):
             raise Hint(
                 "Some sources came with a part of their rows: draw names of sources, not rows."
             )
-        return of_source.max()
+        found = np.concatenate(of_source)
+        if found.sum() < len(names) and found.max() == 1:
+            raise Hint("A source that is drawn twice must bring its rows twice.")
+        if found.sum() != len(names):
+            raise Hint(
+                f"Of a table with {len(names)} sources, {len(names)} draws are wanted; yours made {found.sum()}."
+            )
+        return found
 
-    draws = pd.DataFrame([times(seed) for seed in range(300)])
-    total = draws.sum(axis=1)
-    if (draws == draws.iloc[0]).all(axis=None):
-        if (draws == 1).all(axis=None):
-            raise Hint("That is the same sky again, whatever the generator: draw with replacement.")
-        raise Hint("It draws the same sources every time: use the `generator` that it is given.")
-    if (draws.max(axis=None) <= 1) and (total < len(sizes)).any():
-        raise Hint("A source that is drawn twice must bring its rows twice.")
-    if (total != len(sizes)).any():
-        raise Hint(
-            f"Of a table with {len(sizes)} sources, {len(sizes)} draws are wanted; "
-            f"yours made {total.iloc[0]}."
-        )
-    # Two skies of so few sources are the same by chance in one case of eight hundred: five pairs never are.
-    if any((times(seed) != draws.iloc[seed]).any() for seed in range(5)):
-        raise Hint(
-            "With the same seed it gives another sky: chance must come from the `generator` that it is given."
-        )
+    draws = [times([40, 3, 8, 1, 14, 2, 5], np.random.default_rng(seed)) for seed in range(100)]
+    if np.all(draws == np.ones(7)):
+        raise Hint("That is the same sky again, whatever the generator: draw with replacement.")
+    repeatable(lambda generator: times([2, 1] * 20, generator))  # never twice the same by chance
     # Each source comes once on average, and the number of times is binomial.
-    error = np.sqrt((1 - 1 / len(sizes)) / len(draws))
-    if (draws.mean() - 1).abs().max() > 5 * error:
+    mean, error = np.mean(draws, axis=0), np.sqrt((1 - 1 / 7) / len(draws))
+    if np.abs(mean - 1).max() > 5 * error:
         raise Hint(
-            f"The largest source comes {draws.mean()['S01']:.1f} times on average: each source has the same chance, "
-            "however many rows it has."
+            f"The largest source comes {mean[0]:.1f} times on average, and the smallest {mean[3]:.1f} times: each "
+            "source has the same chance, however many rows it has."
         )
 
 
@@ -158,200 +153,232 @@ reasons = sorting(
 )
 
 
+def _mad(values):
+    return (values - values.median()).abs().median()
+
+
 def _robust_z(values):
-    values = np.asarray(values, dtype=float)
-    distance = values - np.nanmedian(values)
-    return distance / (1.4826 * np.nanmedian(np.abs(distance)))
-
-
-@exercise("Exercise 2.4", reference=lambda: lambda values: values * 0 + _robust_z(values))
-def robust_z(answer):
     """A function: column (n,) -> robust z-scores (n,), NaN where the column is."""
-    answer = function(answer)
-    generator = np.random.default_rng(24)
-    n = 400
+    return np.array((values - values.median()) / (1.4826 * _mad(values)))
+
+
+def _some_columns():
+    generator, columns = np.random.default_rng(24), []
     for middle, width, gaps in ((5.0, 2.0, 0), (-0.3, 0.01, 30)):
-        x = generator.normal(middle, width, n)
+        x = generator.normal(middle, width, 400)
         x[:60] += width * generator.uniform(20, 60, 60)  # outliers, all on one side
-        x = generator.permutation(x)
-        x[:gaps] = np.nan
-        there = np.arange(n) >= gaps
-        value = answer(pd.Series(x.copy(), index=np.arange(n) + 7))
-        z = np.asarray(value, dtype=float) if np.size(value) == n else value
-        if gaps and np.size(z) == n and np.isnan(z).all():
-            raise Hint("One gap, and all is NaN: the median must leave gaps out.")
-        if gaps and np.size(z) == n and np.isfinite(z[~there]).any():
-            raise Hint("A gap must stay a gap: no cell may get a z-score that has no value.")
-        if np.size(z) == np.sum(there) < n:
-            raise Hint(
-                "A gap must stay a gap: as many z-scores as rows, NaN where there is no value."
-            )
-        z = array(np.where(there, z, 0.0) if np.size(z) == n else z, (n,), "z-scores")[there]
-        kept = x[there]
-        right = _robust_z(kept)
-        distance = kept - np.median(kept)
-        if np.allclose(z, right, rtol=2e-3):
-            continue
-        if np.allclose(z, np.abs(right), rtol=2e-3):
-            raise Hint("Keep the sign: a slew and a burst are on different sides.")
-        if np.allclose(z, 1.4826 * right, rtol=2e-3):
-            raise Hint(
-                "Without the factor 1.4826 a Gaussian does not get the z-scores that it should."
-            )
-        if np.allclose(z, 1.4826**2 * right, rtol=2e-3):
-            raise Hint("The factor 1.4826 belongs to the MAD, in the denominator.")
-        if np.allclose(z, distance / kept.std(), rtol=5e-3):
-            raise Hint("The standard deviation is the ruler that bends: use the MAD.")
-        if np.allclose(z, (kept - kept.mean()) / kept.std(), rtol=5e-3):
-            raise Hint("That is the usual z-score: outliers move its mean and stretch its ruler.")
-        deviation = np.abs(kept - kept.mean())
-        if any(
-            np.allclose(z, distance / factor / ruler, rtol=2e-3)
-            for factor in (1, 1.4826)
-            for ruler in (np.mean(np.abs(distance)), deviation.mean(), np.median(deviation))
-        ):
-            raise Hint("A mean is left in your ruler: MAD is the median of |x - median|.")
-        ruler = np.median(np.abs(distance))
-        if np.allclose(z, (kept - kept.mean()) / (1.4826 * ruler), rtol=2e-3):
-            raise Hint("The ruler is right; lay it at the median, not at the mean.")
-        if np.allclose(z, distance / 1.4826 * ruler, rtol=2e-3):
-            raise Hint("Mind the parentheses: divide by the whole of 1.4826 MAD.")
-        if np.abs(z).max() > 1e6:
-            raise Hint("The median of x - m is zero: take the modulus |x - m| before its median.")
-        raise Hint(
-            "Of 400 numbers with outliers, the largest should get "
-            f"{right[np.argmax(right)]:.1f}; yours gets {z[np.argmax(right)]:.1f}."
-        )
+        x[370 : 370 + gaps] = np.nan
+        columns.append((pd.Series(generator.permutation(x), index=np.arange(400) + 7),))
+    return columns
+
+
+robust_z = by_example(
+    "Exercise 2.4",
+    _robust_z,
+    _some_columns,
+    {
+        "One gap, and all is NaN: the median must leave gaps out.": [
+            lambda x: (x - np.median(x)) / (1.4826 * np.median(np.abs(x - np.median(x)))),
+            lambda x: (x - x.median()) / (1.4826 * np.median((x - x.median()).abs())),
+        ],
+        "A gap must stay a gap: as many z-scores as rows, NaN where there is no value.": [
+            lambda x: _robust_z(x.dropna()),
+            lambda x: pd.Series(_robust_z(x)).fillna(0),
+            lambda x: _robust_z(x.fillna(x.median())),
+        ],
+        "Keep the sign: a slew and a burst are on different sides.": lambda x: abs(_robust_z(x)),
+        "Without the factor 1.4826 a Gaussian does not get the z-scores that it should.": lambda x: (
+            1.4826 * _robust_z(x)
+        ),
+        "The factor 1.4826 belongs to the MAD, in the denominator.": lambda x: (
+            1.4826**2 * _robust_z(x)
+        ),
+        "Mind the parentheses: divide by the whole of 1.4826 MAD.": lambda x: (
+            (x - x.median()) / 1.4826 * _mad(x)
+        ),
+        "The standard deviation is the ruler that bends: use the MAD.": lambda x: (
+            (x - x.median()) / x.std()
+        ),
+        "That is the usual z-score: outliers move its mean and stretch its ruler.": lambda x: (
+            (x - x.mean()) / x.std()
+        ),
+        "A mean is left in your ruler: MAD is the median of |x - median|.": [
+            lambda x: (x - x.median()) / (1.4826 * (x - x.median()).abs().mean()),
+            lambda x: (x - x.median()) / (1.4826 * (x - x.mean()).abs().median()),
+            lambda x: (x - x.mean()) / (1.4826 * (x - x.mean()).abs().median()),
+        ],
+        "The ruler is right; lay it at the median, not at the mean.": lambda x: (
+            (x - x.mean()) / (1.4826 * _mad(x))
+        ),
+        "The median of x - m is zero: take the modulus |x - m| before its median.": [
+            lambda x: (x - x.median()) / (1.4826 * (x - x.median()).median()),
+            lambda x: (x - x.median()) / (x - x.median()).median(),
+        ],
+    },
+    returns=forms.array("z-scores"),
+    otherwise="In a column with outliers we find a z-score of {ours} where you find {yours}.",
+    rtol=2e-3,
+    atol=1e-4,
+)
+
+
+def _sides(table, by):
+    """Days since the pointing before and to the one after, of the same `by`; NaN where there is none."""
+    mjd = table.groupby(by).mjd
+    return table.mjd - mjd.shift(1), mjd.shift(-1) - table.mjd
 
 
 def _days_alone(table, by):
-    mjd = table.groupby(by).mjd
-    return np.fmin(table.mjd - mjd.shift(1), mjd.shift(-1) - table.mjd)
-
-
-@exercise("Exercise 2.5", reference=lambda: _days_alone)
-def days_alone(answer):
     """A function: table (n,), name of a column -> days to the nearest other row with the same entry (n,)."""
-    answer = function(answer)
-    generator = np.random.default_rng(25)
-    n = 60
-    outbursts = np.concatenate([np.repeat(np.arange(6), 4), generator.integers(0, 6, n - 24)])
-    mjd = np.sort(50_000 + generator.uniform(0, 5000, n).round(1))
-    table = pd.DataFrame(
-        {"mjd": mjd, "outburst_id": [f"R{k}" for k in generator.permutation(outbursts)]}
-    )
-    table["source_id"] = table.outburst_id.map(lambda name: f"S{int(name[1:]) // 2}")
-    for by in ("source_id", "outburst_id"):
-        days = answer(table.copy(), by)
-        same = table[by].to_numpy()[:, None] == table[by].to_numpy()
-        apart = mjd[:, None] - mjd
-        others = np.where(same & ~np.eye(n, dtype=bool), apart, np.nan)
-        right = np.nanmin(np.abs(others), axis=1)
-        gaps = np.diff(mjd)
-        ungrouped = np.fmin(np.append(np.nan, gaps), np.append(gaps, np.nan))
-        known = np.size(days) == n and np.isfinite(np.asarray(days, dtype=float))
-        if np.sum(known) >= n - 2 and np.allclose(np.asarray(days)[known], ungrouped[known]):
-            raise Hint(
-                "That is the nearest pointing at any source: look within each group of `by`."
-            )
-        before = np.nanmin(np.where(others > 0, others, np.inf), axis=1)
-        after = np.nanmin(np.where(others < 0, -others, np.inf), axis=1)
-        for side, word in ((before, "before"), (after, "after")):
-            inside = np.isfinite(side)
-            if np.size(days) == n and np.allclose(np.asarray(days)[inside], side[inside]):
-                raise Hint(
-                    f"That looks only at the pointing {word}; the nearest may be on the other side."
-                )
-        if not np.all(known) and np.size(days) == n:
-            raise Hint(
-                "The first and the last of each group have one neighbour only: let it count, instead of NaN."
-            )
-        days = array(days, (n,), "days")
-        if np.allclose(days, right, atol=1e-6):
-            continue
-        if np.allclose(np.abs(days), right, atol=1e-6):
-            raise Hint("That is the nearest one, but a distance has no sign.")
-        if np.allclose(days, 0):
-            raise Hint(
-                "All zero: each pointing is nearest to itself. Look for the nearest *other*."
-            )
-        if np.allclose(np.sort(days), np.sort(right), atol=1e-6):
-            raise Hint("The right numbers, in another order than the rows of the table.")
-        other = "outburst_id" if by == "source_id" else "source_id"
-        if np.allclose(days, _days_alone(table, other), atol=1e-6):
-            raise Hint(f"Asked for the same {by}, yours looks at {other}: use `by`.")
-        both = np.isfinite(before + after)
-        if np.allclose(days[both], np.fmax(before, after)[both], atol=1e-6):
-            raise Hint(
-                "Of the pointing before and the one after, take the nearer, not the farther."
-            )
-        if (days < 0).any():
-            raise Hint(
-                "Some of your days are negative: the difference to the pointing after has the other sign."
-            )
-        row = int(np.argmax(np.abs(days - right)))
-        raise Hint(
-            f"With a table of ours, the nearest other pointing of row {row} is {right[row]:.1f} days away; "
-            f"you have {days[row]:.1f}."
-        )
+    return np.fmin(*map(np.asarray, _sides(table, by)))
 
 
-def _baseline(labels, sources):
-    right = labels == labels.value_counts().index[0]
+def _some_outbursts():
+    questions = []
+    for seed, by in ((25, "source_id"), (26, "outburst_id")):
+        generator = np.random.default_rng(seed)
+        outburst = generator.permutation(np.repeat(np.arange(9), [20, 12, 8, 6, 5, 3, 2, 1, 1]))
+        mjd = np.sort(50_000 + generator.uniform(0, 5000, len(outburst)).round(1))
+        own = np.flatnonzero(outburst == 0)
+        mjd[own[5] : own[6] + 1] = mjd[own[5]]  # two pointings of one outburst at the same time
+        table = pd.DataFrame({"mjd": mjd, "outburst_id": [f"R{number}" for number in outburst]})
+        table["source_id"] = [f"S{number // 2}" for number in outburst]
+        questions.append((table, by))
+    return questions
+
+
+def _without_equal_dates(table, by):
+    mjd, name = table.mjd.to_numpy(), table[by].to_numpy()
+    apart = abs(mjd - mjd[:, None])
+    days = np.where((name == name[:, None]) & (apart > 0), apart, np.inf).min(axis=1)
+    return np.where(np.isfinite(days), days, np.nan)
+
+
+def _signed(table, by):
+    before, after = _sides(table, by)
+    return np.where(_days_alone(table, by) == after, after, -before)
+
+
+def _filled(days, table, by):
+    """Whether all is right but where there is no other pointing."""
+    right = _days_alone(table, by)
+    there = np.isfinite(right)
+    return days.shape == right.shape and np.allclose(days[there], right[there])
+
+
+days_alone = by_example(
+    "Exercise 2.5",
+    _days_alone,
+    _some_outbursts,
+    {
+        "That is the nearest pointing at any source: look within each group of `by`.": [
+            lambda t, by: np.fmin(t.mjd.diff(), -t.mjd.diff(-1)),
+            lambda t, by: np.minimum(t.mjd.diff(), -t.mjd.diff(-1)),
+        ],
+        "That looks only at the pointing before; the nearest may be on the other side.": [
+            lambda t, by: _sides(t, by)[0],
+            lambda t, by: _sides(t, by)[0].fillna(_sides(t, by)[1]),
+        ],
+        "That looks only at the pointing after; the nearest may be on the other side.": [
+            lambda t, by: _sides(t, by)[1],
+            lambda t, by: _sides(t, by)[1].fillna(_sides(t, by)[0]),
+        ],
+        "The first and the last of each group have one neighbour only: let it count, instead of NaN.": (
+            lambda t, by: np.minimum(*_sides(t, by))
+        ),
+        "All zero: each pointing is nearest to itself. Look for the nearest *other*.": (
+            lambda t, by: 0 * t.mjd
+        ),
+        "Two pointings at the same time are 0 days apart: leave out the row itself, not all that lie at distance "
+        "zero.": _without_equal_dates,
+        "That is the nearest one, but a distance has no sign.": [
+            _signed,
+            lambda *given: -_signed(*given),
+            lambda *given: -_days_alone(*given),
+        ],
+        "The difference to the pointing after has the other sign, and a negative number is always the smaller.": (
+            lambda t, by: np.fmin(_sides(t, by)[0], -_sides(t, by)[1])
+        ),
+        "Of the pointing before and the one after, take the nearer, not the farther.": [
+            lambda t, by: np.fmax(*_sides(t, by)),
+            lambda t, by: np.maximum(*_sides(t, by)),
+        ],
+        "Yours looks at the same column whatever it is asked for: use `by`.": [
+            lambda t, by: _days_alone(t, "source_id"),
+            lambda t, by: _days_alone(t, "outburst_id"),
+        ],
+        "The right numbers, in another order than the rows of the t.": [
+            lambda t, by: _days_alone(t.sort_values(by, kind="stable"), by),
+            lambda *given: np.sort(_days_alone(*given)),
+        ],
+    },
+    returns=forms.array("days, NaN where there is no other pointing"),
+    signs={
+        "A pointing without any other of the same entry has no such number: NaN there.": _filled
+    },
+    otherwise="Asked for {1}, we find a pointing whose nearest other one is {ours} days away; you have {yours}.",
+)
+
+
+def _most_frequent(labels):
+    return labels.value_counts().index[0]
+
+
+def _scores(right, sources):
     return right.mean(), right.groupby(sources).mean().mean()
 
 
-@exercise("Exercise 2.6", reference=lambda: _baseline)
-def baseline(answer):
+def _baseline(labels, sources):
     """A function: labels (n,), sources (n,) -> accuracy over rows, mean accuracy of sources."""
-    answer = function(answer)
-    labels, sources = [], []
-    # The most frequent label of all rows (b) is that of one large source; most sources have another.
-    for name, (a, b, c) in {
-        "S1": (10, 90, 4),
-        "S2": (9, 3, 0),
-        "S3": (8, 3, 1),
-        "S4": (5, 0, 9),
-    }.items():
-        labels += ["a"] * a + ["b"] * b + ["c"] * c
-        sources += [name] * (a + b + c)
-    order = np.random.default_rng(26).permutation(len(labels))
-    labels = pd.Series(labels)[order].reset_index(drop=True)
-    sources = pd.Series(sources)[order].reset_index(drop=True)
-    value = _two(answer(labels.copy(), sources.copy()), "accuracy over rows, mean of all sources")
-    rows, mean = (number(part, "an accuracy") for part in value)
-    right_rows, right_mean = _baseline(labels, sources)
-    if np.isclose(rows, right_mean) and np.isclose(mean, right_rows):
-        raise Hint("Over rows first, over sources second.")
-    if np.isclose(rows, (labels == "b").sum()) or np.isclose(rows, 100 * right_rows):
-        raise Hint("An accuracy is a share, from 0 to 1: the mean of right or wrong.")
-    if np.isclose(rows, 1 / labels.nunique()):
-        raise Hint(
-            "That is the score of guessing at random among the labels; this one always names the same."
-        )
-    if not np.isclose(rows, right_rows):
-        raise Hint(
-            f"Of {len(labels)} rows the most frequent label has {(labels == 'b').sum()}; that is "
-            f"{right_rows:.3f}, and yours {rows:.3f}."
-        )
-    own = labels.groupby(sources).agg(lambda x: x.value_counts(normalize=True).iloc[0]).mean()
-    if np.isclose(mean, own):
-        raise Hint(
-            "One label for all: yours names the favourite of each source, which nobody knows beforehand."
-        )
-    if np.isclose(mean, right_rows):
-        raise Hint(
-            "The second weighs sources by their rows: a mean of each source first, then the mean of those."
-        )
-    if np.isclose(mean, (labels == "a").groupby(sources).mean().mean()):
-        raise Hint(
-            "The second names another label than the first: the most frequent one of all rows."
-        )
-    if not np.isclose(mean, right_mean):
-        raise Hint(
-            "The first is right. The second: the share of right rows in each source, then the mean of these "
-            f"shares: {right_mean:.3f} here, and yours is {mean:.3f}."
-        )
+    return _scores(labels == _most_frequent(labels), sources)
+
+
+def _some_labels():
+    # The most frequent label of all rows is that of one large source, and neither first nor last; most have another.
+    one = {"S1": (10, 90, 4), "S2": (9, 4, 0), "S3": (8, 3, 1), "S4": (5, 0, 9)}
+    other = {"T1": (1, 6, 2), "T2": (70, 5, 9), "T3": (2, 0, 7), "T4": (3, 9, 1), "T5": (0, 4, 1)}
+    questions = []
+    for numbers, names in ((one, "abc"), (other, "zyx")):
+        numbers = pd.DataFrame(numbers, list(names)).stack()
+        rows = numbers.index.repeat(numbers).to_frame(False, ["label", "source"])
+        rows = rows.sample(frac=1, random_state=72, ignore_index=True)
+        questions.append((rows.label, rows.source))
+    return questions
+
+
+def _favourites(labels, sources):
+    return labels.groupby(sources).agg(_most_frequent)
+
+
+baseline = by_example(
+    "Exercise 2.6",
+    _baseline,
+    _some_labels,
+    {
+        "Over rows first, over sources second.": lambda *given: _baseline(*given)[::-1],
+        "An accuracy is a share, from 0 to 1: the mean of right or wrong.": [
+            lambda *given: [100 * score for score in _baseline(*given)],
+            lambda x, s: (sum(x == _most_frequent(x)), sum(x == _most_frequent(x)) / s.nunique()),
+        ],
+        "That is the score of guessing at random among the labels; this one always names the same.": (
+            lambda x, s: [1 / x.nunique()] * 2
+        ),
+        "One label for all: yours names the favourite of each source, which nobody knows beforehand.": (
+            lambda x, s: _scores(x == s.map(_favourites(x, s)), s)
+        ),
+        "The second weighs sources by their rows: a mean of each source first, then the mean of those.": (
+            lambda *given: [_baseline(*given)[0]] * 2
+        ),
+        "The most frequent label is that of all rows, for both numbers; yours is that of most sources.": (
+            lambda x, s: _scores(x == _most_frequent(_favourites(x, s)), s)
+        ),
+    },
+    returns=forms.tuple_of(
+        "accuracy over rows, mean of all sources", *[forms.number("an accuracy")] * 2
+    ),
+    otherwise="Right or wrong row by row; its mean, and the mean of its mean in each source: we find {ours} where you "
+    "find {yours}.",
+)
 
 
 findings = sorting(

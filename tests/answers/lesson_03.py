@@ -1,6 +1,4 @@
-"""Answers to the exercises of lesson 03: other right routes, and wrong ones with their hints."""
-
-import math
+"""Answers to the exercises of lesson 03: other right routes, and wrong ones that no table holds."""
 
 import numpy as np
 import pandas as pd
@@ -38,26 +36,67 @@ def sources_by_scikit_learn(source, share, generator):
     return next(splitter.split(source, groups=source))
 
 
+def sources_by_pandas(source, share, generator):
+    names = pd.Series(pd.unique(source)).sample(frac=share, random_state=generator)
+    test = pd.Series(source).isin(names)
+    return test.index[~test], test.index[test]
+
+
 def shuffle_with_pandas(label, source, generator):
     one = pd.Series(label).groupby(source).first()
     return pd.Series(source).map(pd.Series(generator.permutation(one), one.index)).to_numpy()
 
 
+def sources_by_counting(share, error):
+    n = 1
+    while (share * (1 - share) / n) ** 0.5 > error:
+        n += 1
+    return n
+
+
 OTHER_ROUTES = [
     (lesson_03.best_of_many, best_by_sorting),
+    (lesson_03.best_of_many, lambda *given: pd.Series(best_by_sorting(*given), list("vt"))),
     (lesson_03.split_rows, rows_by_choice),
     (lesson_03.split_rows, rows_by_scikit_learn),
     (lesson_03.split_sources, sources_by_loop),
     (lesson_03.split_sources, sources_by_scikit_learn),
+    (lesson_03.split_sources, sources_by_pandas),
     (lesson_03.shuffle_labels, shuffle_with_pandas),
-    (lesson_03.sources_needed, lambda p, e: int(np.ceil(p * (1 - p) / e**2))),
-    (lesson_03.split_time, lambda t, cut, gap: (np.where(t < cut - gap)[0], np.where(t > cut)[0])),
+    (lesson_03.sources_needed, sources_by_counting),
+    (lesson_03.sources_needed, lambda p, e: np.ceil([p * (1 - p) / e**2])),
+    (lesson_03.split_time, lambda t, cut, gap: (np.where(t < cut - gap)[0], np.where(t >= cut)[0])),
 ]
 
 
-def rows_with_replacement(n_rows, share, generator):
-    test = generator.integers(n_rows, size=int(share * n_rows))
-    return np.setdiff1d(np.arange(n_rows), test), test
+def among(source, chosen):
+    test = np.isin(source, chosen)
+    return np.flatnonzero(~test), np.flatnonzero(test)
+
+
+def of_rows(choose):
+    """A split that chooses the test rows by (n_rows, n_test, generator)."""
+    return lambda n, share, g: among(np.arange(n), choose(n, round(share * n), g))
+
+
+def of_sources(choose):
+    """A split that chooses the test sources by (names, rows of each, n_test, generator)."""
+
+    def answer(source, share, generator):
+        names, sizes = np.unique(source, return_counts=True)
+        return among(source, choose(names, sizes, round(share * len(names)), generator))
+
+    return answer
+
+
+def of_labels(choose):
+    """New labels that are chosen by (label of each source, generator)."""
+
+    def answer(label, source, generator):
+        _, first, inverse = np.unique(source, return_index=True, return_inverse=True)
+        return choose(label[first], generator)[inverse]
+
+    return answer
 
 
 def rows_that_overlap(n_rows, share, generator):
@@ -65,202 +104,88 @@ def rows_that_overlap(n_rows, share, generator):
     return generator.permutation(n_rows)[n_test:], generator.permutation(n_rows)[:n_test]
 
 
-def rows_without_training(n_rows, share, generator):
-    order = generator.permutation(n_rows)
-    return order[: round(share * n_rows)], order[: round(share * n_rows)][:0]
-
-
-def rows_swapped(n_rows, share, generator):
-    return lesson_03._split_rows(n_rows, share, generator)[::-1]
-
-
-def rows_in_order(n_rows, share, generator):
-    n_test = round(share * n_rows)
-    return np.arange(n_test, n_rows), np.arange(n_test)
-
-
-def rows_as_masks(n_rows, share, generator):
-    test = generator.random(n_rows) < share
-    return ~test, test
-
-
-def rows_by_global_chance(n_rows, share, generator):
-    return lesson_03._split_rows(n_rows, share, np.random.default_rng())
-
-
-def rows_rolled(n_rows, share, generator):
-    half = np.arange(n_rows // 2)  # only ever tests the first half
-    test = generator.permutation(half)[: round(share * n_rows)]
+def rows_with_replacement(n_rows, share, generator):
+    test = generator.integers(n_rows, size=round(share * n_rows))
     return np.setdiff1d(np.arange(n_rows), test), test
-
-
-def sources_by_rows(source, share, generator):
-    return lesson_03._split_rows(len(source), share, generator)
-
-
-def sources_drawn_by_rows(source, share, generator):
-    n_test = round(share * len(np.unique(source)))
-    chosen = generator.choice(source, n_test, replace=False)
-    held_out = np.isin(source, chosen)
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def sources_weighted(source, share, generator):
-    names, size = np.unique(source, return_counts=True)
-    n_test = round(share * len(names))
-    chosen = generator.choice(names, n_test, replace=False, p=size / size.sum())
-    held_out = np.isin(source, chosen)
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def sources_by_name(source, share, generator):
     names = generator.permutation(np.unique(source))
-    n_test = round(share * len(names))
-    return names[n_test:], names[:n_test]
+    return np.split(names, [round((1 - share) * len(names))])
 
 
-def sources_swapped(source, share, generator):
-    return lesson_03._split_sources(source, share, generator)[::-1]
+def renamed_in_place(source, share, generator):
+    source[:] = np.unique(source, return_inverse=True)[1]
+    return SOURCES(source, share, generator)
 
 
-def sources_forgetting(source, share, generator):
-    train, test = lesson_03._split_sources(source, share, generator)
-    return train[1:], test
+def labels_in_place(label, source, generator):
+    label[:] = LABELS(label, source, generator)
+    return label
 
 
-def sources_seeded_inside(source, share, generator):
-    return lesson_03._split_sources(source, share, np.random.default_rng(1))
-
-
-def labels_shuffled_by_row(label, source, generator):
-    return generator.permutation(label)
-
-
-def labels_drawn_anew(label, source, generator):
-    names, inverse = np.unique(source, return_inverse=True)
-    return generator.choice(["BH", "NS"], size=len(names))[inverse]
-
-
-def labels_of_random_rows(label, source, generator):
-    _, first, inverse = np.unique(source, return_index=True, return_inverse=True)
-    return generator.permutation(label)[first][inverse]
-
-
-def labels_by_source_only(label, source, generator):
-    _, first = np.unique(source, return_index=True)
-    return generator.permutation(label[first])
-
-
-def labels_reversed(label, source, generator):
-    _, first, inverse = np.unique(source, return_index=True, return_inverse=True)
-    return label[first][::-1][inverse]
-
-
-def labels_rolled(label, source, generator):
-    _, first, inverse = np.unique(source, return_index=True, return_inverse=True)
-    return np.roll(label[first], generator.integers(3))[inverse]
-
-
-def best_on_both(right_validation, right_test):
-    scores = right_validation.mean(axis=1), right_test.mean(axis=1)
-    best = np.argmax(scores[0] + scores[1])
-    return scores[0][best], scores[1][best]
-
-
-def sources_drawn_twice(source, share, generator):
-    names = np.unique(source)
-    held_out = np.isin(source, generator.choice(names, round(share * len(names))))
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
+ROWS, SOURCES, LABELS = lesson_03._split_rows, lesson_03._split_sources, lesson_03._shuffle_labels
+WRONG_ROWS = {
+    "without replacement": rows_with_replacement,
+    "one place": rows_that_overlap,
+    "training comes first": lambda *given: ROWS(*given)[::-1],
+    "The same draw every time": lambda n, share, g: ROWS(n, share, np.random.default_rng(0)),
+    "nobody can repeat": lambda n, share, g: ROWS(n, share, np.random.default_rng()),
+    "That is a mask": lambda n, share, g: (g.random(n) >= share, g.random(n) < share),
+    "draw so many": lambda n, share, g: among(g.random(n) < share, True),
+    "np.argwhere": lambda *given: [part[:, None] for part in ROWS(*given)],
+    "the same chance": of_rows(lambda n, n_test, g: g.permutation(n // 2)[:n_test]),
+    "moved along": of_rows(lambda n, n_test, g: (g.integers(n) + np.arange(n_test)) % n),
+    "in neither part": lambda *given: (ROWS(*given)[1], []),
+    "2 things": lambda n, share, g: g.permutation(n),
+    "positions 0 to": lambda *given: [part + 1 for part in ROWS(*given)],
+}
+WRONG_SOURCES = {
+    "on both sides": lambda source, share, g: ROWS(len(source), share, g),
+    "each once, not rows": lambda source, share, g: among(
+        source, g.permutation(source)[: round(share * len(source))]
+    ),
+    "without replacement": of_sources(lambda names, sizes, n, g: g.choice(names, n)),
+    "held out more often": of_sources(
+        lambda names, sizes, n, g: g.choice(names, n, replace=False, p=sizes / sizes.sum())
+    ),
+    "names of sources": sources_by_name,
+    "training comes first": lambda *given: SOURCES(*given)[::-1],
+    "every time": lambda source, share, g: SOURCES(source, share, np.random.default_rng(1)),
+    "moved along": of_sources(
+        lambda names, sizes, n, g: np.roll(names, g.integers(len(names)))[:n]
+    ),
+    "work on a copy": renamed_in_place,
+}
+WRONG_LABELS = {
+    "whole source": lambda y, source, g: g.permutation(y),
+    "change places": of_labels(lambda own, g: g.choice(own, len(own))),
+    "every time": of_labels(lambda own, g: own[::-1]),
+    "moved along": of_labels(lambda own, g: np.roll(own, g.integers(len(own)))),
+    "permute all": of_labels(lambda own, g: np.append(g.permutation(own[:-1]), own[-1])),
+    "one label for each": lambda y, source, g: g.permutation(np.unique(source)),
+    "Labels only move": lambda y, source, g: g.permutation(source),
+    "work on a copy": labels_in_place,
+}
 WRONG = [
-    (lesson_03.best_of_many, lambda v, t: (v.mean(1).max(), t.mean(1).max()), "by the test set"),
-    (lesson_03.best_of_many, lambda v, t: (v.mean(), t.mean()), "mean of all models"),
-    (
-        lesson_03.best_of_many,
-        lambda v, t: lesson_03._best_of_many(v, t)[::-1],
-        "validation score first",
-    ),
-    (
-        lesson_03.best_of_many,
-        lambda v, t: (v.sum(1).max(), t[v.sum(1).argmax()].sum()),
-        "number of right answers",
-    ),
-    (lesson_03.best_of_many, lambda v, t: (v.mean(0).max(), 0.5), "axis=1"),
-    (lesson_03.best_of_many, lambda v, t: (v.mean(1).max(),) * 2, "*test* set"),
-    (lesson_03.best_of_many, lambda v, t: (v[0].mean(), t[0].mean()), "best on validation scores"),
-    (lesson_03.best_of_many, lambda v, t: v.mean(1).max(), "two numbers"),
-    (lesson_03.split_rows, rows_with_replacement, "without replacement"),
-    (lesson_03.split_rows, rows_that_overlap, "one place"),
-    (lesson_03.split_rows, rows_swapped, "training comes first"),
-    (lesson_03.split_rows, rows_in_order, "same every time"),
-    (lesson_03.split_rows, rows_as_masks, "np.flatnonzero"),
-    (lesson_03.split_rows, rows_by_global_chance, "nobody can repeat"),
-    (lesson_03.split_rows, rows_rolled, "same chance"),
-    (lesson_03.split_rows, rows_without_training, "in neither part"),
-    (lesson_03.split_rows, lambda n, s, g: g.permutation(n), "two arrays"),
-    (
-        lesson_03.split_rows,
-        lambda n, s, g: lesson_03._split_rows(n, s / 2, g),
-        "belongs to the test part",
-    ),
-    (
-        lesson_03.split_rows,
-        lambda n, s, g: tuple(part + 1 for part in lesson_03._split_rows(n, s, g)),
-        "at positions 0 to",
-    ),
-    (lesson_03.split_sources, sources_by_rows, "on both sides"),
-    (lesson_03.split_sources, sources_drawn_by_rows, "each once, not rows"),
-    (lesson_03.split_sources, sources_weighted, "held out more often"),
-    (lesson_03.split_sources, sources_by_name, "names of sources"),
-    (lesson_03.split_sources, sources_swapped, "training comes first"),
-    (lesson_03.split_sources, sources_forgetting, "in neither part"),
-    (lesson_03.split_sources, sources_seeded_inside, "same every time"),
-    (lesson_03.shuffle_labels, labels_shuffled_by_row, "whole source"),
-    (lesson_03.shuffle_labels, labels_drawn_anew, "change places"),
-    (lesson_03.shuffle_labels, labels_of_random_rows, "change places"),
-    (lesson_03.shuffle_labels, labels_by_source_only, "one label for each"),
-    (lesson_03.shuffle_labels, labels_reversed, "same every time"),
-    (lesson_03.shuffle_labels, labels_rolled, "permute all"),
-    (lesson_03.shuffle_labels, lambda y, s, g: g.permutation(s), "Labels only move"),
-    (lesson_03.sources_needed, lambda p, e: int(p * (1 - p) / e**2), "round up"),
-    (lesson_03.sources_needed, lambda p, e: p * (1 - p) / e**2, "fractions of a source"),
-    (
-        lesson_03.sources_needed,
-        lambda p, e: math.ceil(math.sqrt(p * (1 - p)) / e),
-        "mind the square",
-    ),
-    (lesson_03.sources_needed, lambda p, e: math.ceil(1 / e**2), "variance of one toss"),
-    (lesson_03.sources_needed, lambda p, e: math.ceil(p / e**2), "Poisson"),
+    (lesson_03.best_of_many, lambda v, t: (v[0].mean(), t[0].mean()), "best on validation"),
+    (lesson_03.best_of_many, lambda v, t: v.mean(1).max(), "2 things"),
+    *((lesson_03.split_rows, wrong, hint) for hint, wrong in WRONG_ROWS.items()),
+    *((lesson_03.split_sources, wrong, hint) for hint, wrong in WRONG_SOURCES.items()),
+    *((lesson_03.shuffle_labels, wrong, hint) for hint, wrong in WRONG_LABELS.items()),
     (lesson_03.sources_needed, lambda p, e: 48, "we find"),
-    (lesson_03.sources_needed, lambda p, e: int(p * (1 - p) / e**2) + 1, "one too many"),
-    (lesson_03.sources_needed, lambda p, e: math.ceil(0.25 / e**2), "the worst"),
-    (lesson_03.sources_needed, lambda p, e: math.ceil(p * (1 - p) / e), "mind the square"),
-    (lesson_03.best_of_many, best_on_both, "chose by the test set"),
-    (lesson_03.split_sources, sources_drawn_twice, "without replacement"),
     (lesson_03.split_time, lambda t, c, g: (np.where(t < c - g), np.where(t >= c)), "in a tuple"),
-    (lesson_03.split_time, lambda t, c, g: lesson_03._split_time(t, c, 0), "no gap"),
+    (lesson_03.split_time, lambda t, c, g: (t < c - g, t >= c), "That is a mask"),
+    (lesson_03.split_time, lambda t, c, g: lesson_03._split_time(t, c, 2 * g), "Your past"),
     (
         lesson_03.split_time,
-        lambda t, c, g: (np.flatnonzero(t < c), np.flatnonzero(t >= c + g)),
-        "lies before it",
+        lambda t, c, g: (np.flatnonzero(t < c - g), np.flatnonzero(t > c - g)),
+        "Your future",
     ),
-    (
-        lesson_03.split_time,
-        lambda t, c, g: (np.arange(np.sum(t < c - g)), np.arange(np.sum(t < c), len(t))),
-        "may be in any order",
-    ),
-    (
-        lesson_03.split_time,
-        lambda t, c, g: lesson_03._split_time(t, c, g)[::-1],
-        "The past comes first",
-    ),
-    (lesson_03.split_time, lambda t, c, g: (t < c - g, t >= c), "np.flatnonzero"),
-    (lesson_03.split_time, lambda t, c, g: lesson_03._split_time(t, c, 2 * g), "rows in the past"),
     (lesson_03.right_split, changed(lesson_03.right_split.reference(), is_the="rows"), "before?"),
     (
         lesson_03.right_split,
-        changed(lesson_03.right_split.reference(), spectra_of="sources"),
-        "what is new is the pointing",
+        changed(lesson_03.right_split.reference(), spectra="rows"),
+        "what is new",
     ),
 ]
