@@ -86,11 +86,6 @@ def _days(mjd, outburst, cap):
     return _days_in(np.lexsort((mjd, outburst)), mjd, outburst, cap)
 
 
-def _days_not_back(mjd, outburst, cap):
-    order = np.lexsort((mjd, outburst))
-    return _days(mjd[order], outburst[order], cap)
-
-
 def _some_outbursts():
     generator = np.random.default_rng(122)
     numbers = (12, 9, 7, 1)
@@ -111,26 +106,26 @@ days = by_example(
     {
         "No pointing may stand for more than `cap` days.": lambda t, o, cap: _days(t, o, np.inf),
         "The next pointing may be of another outburst: that gap belongs to nobody.": lambda t, o, cap: (
-            _days(t, np.zeros(len(t)), cap)
+            _days(t, 0 * t, cap)
         ),
         "Before a gap longer than `cap`, a pointing stands for `cap` days, not for 0.": lambda t, o, cap: (
             np.where(_days(t, o, np.inf) > cap, 0, _days(t, o, cap))
         ),
         "Outbursts overlap in time: sort by outburst first, then by date. np.lexsort takes the first key last.": (
-            lambda t, o, cap: _days_in(np.argsort(t), t, o, cap)
+            lambda t, *x: _days_in(np.argsort(t), t, *x)
         ),
-        "Parts of days are lost: the array that you fill holds whole numbers.": lambda *given: (
-            np.floor(_days(*given))
+        "Whole days: the array that you fill holds no parts of them.": lambda *x: np.floor(
+            _days(*x)
         ),
-        "That is the time since the pointing before; we ask for the time until the next.": lambda t, o, cap: (
-            _days(-t, o, cap)
+        "That is the time since the pointing before, not until the next.": lambda t, *x: _days(
+            -t, *x
         ),
-        "You sort the rows, and return the days in that order: write them back to the rows where they belong.": (
-            _days_not_back
+        "You return the days of sorted rows: write them back to the rows where they belong.": lambda t, o, cap: (
+            _days(t, o, cap)[np.lexsort((t, o))]
         ),
         "The rows need not come in order of time: sort them first.": [
-            lambda t, o, cap: np.maximum(_days_in(np.arange(len(t)), t, o, cap), 0),
-            lambda t, o, cap: np.abs(_days_in(np.arange(len(t)), t, o, cap)),
+            lambda t, *x: np.maximum(_days_in(np.arange(len(t)), t, *x), 0),
+            lambda t, *x: np.abs(_days_in(np.arange(len(t)), t, *x)),
             lambda t, o, cap: np.maximum(_days_in(np.argsort(o, kind="stable"), t, o, cap), 0),
         ],
     },
@@ -140,8 +135,8 @@ days = by_example(
         "Some pointings stand for negative times: the rows need not come in order of time.": (
             lambda found, *given: (found < -1e-9).any()
         ),
-        "The last pointing of an outburst has no next one: it stands for 0 days.": lambda found, *given: (
-            np.allclose(np.where(_days(*given) == 0, 0, found), _days(*given))
+        "The last pointing of an outburst has no next one: it stands for 0 days.": lambda found, t, *x: (
+            found.shape == t.shape and np.allclose(np.where(_days(t, *x), found, 0), _days(t, *x))
         ),
     },
 )
@@ -177,13 +172,7 @@ unfold = by_example(
             lambda y, M: y / np.diag(M),
             lambda y, M: y / np.diag(M) / np.sum(y / np.diag(M)),
         ],
-        "1 / M inverts number by number: the inverse of a matrix is np.linalg.inv.": [
-            lambda y, M: y @ (1 / M),
-            lambda y, M: (1 / M) @ y,
-        ],
-        "You return several things (`lstsq` has four): the shares alone.": lambda y, M: (
-            np.linalg.lstsq(M.T, y)
-        ),
+        "`lstsq` returns four things: the first alone.": lambda y, M: np.linalg.lstsq(M.T, y),
     },
     returns=forms.array("true shares"),
     otherwise="Folded with this matrix, your shares do not give the measured ones: we find {ours} and you {yours}.",
@@ -198,7 +187,7 @@ def _turning(
     *,
     mean=lambda two: np.exp(np.mean(np.log(two))),
     soft=lambda dates, all_dates: np.quantile(dates, (0.05, 0.95)),
-    last_and_first=(slice(-2, None), slice(0, 2)),
+    ends=(slice(-2, None), slice(0, 2)),
     needed=2,
     fewest=4,
     ordered=True,
@@ -214,8 +203,11 @@ def _turning(
     order = np.argsort(mjd) if ordered else np.arange(len(mjd))
     order = order[((state == "LHS") & known["LHS"])[order]]
     sides = order[mjd[order] < start], order[mjd[order] > stop]
-    chosen = [luminosity[side[ends]] for side, ends in zip(sides, last_and_first, strict=True)]
+    chosen = [luminosity[side[ends]] for side, ends in zip(sides, ends, strict=True)]
     return tuple(mean(two) if len(two) >= needed else np.nan for two in chosen)
+
+
+_turned = partial(partial, _turning)
 
 
 def _some_turns():
@@ -254,74 +246,55 @@ def _some_turns():
     ]
 
 
-def _neither_side(*given):
-    both = _turning(*given)
-    return (np.nan, np.nan) if np.isnan(both).any() else both
-
-
 turning = by_example(
     "Exercise 12.4",
     _turning,
     _some_turns,
     {
-        # Those that only later questions tell from what is right come first: there, others may look like them.
-        "The answer changes if the rows come in another order: sort by date first.": partial(
-            _turning, ordered=False
+        # Mistakes that only later questions show come first: there, others may look like them.
+        "The answer changes if the rows come in another order: sort by date first.": _turned(
+            ordered=False
         ),
-        "An LHS within the soft phase lies on neither side: before its 5 % quantile, after its 95 %.": partial(
-            _turning, soft=lambda dates, all_dates: [np.median(dates)] * 2
+        "An LHS within the soft phase lies on neither side of it.": _turned(
+            soft=lambda dates, all_dates: [np.median(dates)] * 2
         ),
         "One early wrong call of HSS moves your soft phase: it lasts from the 5 % to the 95 % quantile.": [
-            partial(_turning, soft=lambda dates, all_dates: (dates.min(), dates.max())),
-            partial(_turning, soft=lambda dates, all_dates: np.percentile(dates, (0.05, 0.95))),
+            _turned(soft=lambda dates, all_dates: (dates.min(), dates.max())),
+            _turned(soft=lambda dates, all_dates: np.percentile(dates, (0.05, 0.95))),
         ],
-        "These are quantiles of all dates: take those of the HSS pointings.": partial(
-            _turning, soft=lambda dates, all_dates: np.quantile(all_dates, (0.05, 0.95))
+        "These are quantiles of all dates: take those of the HSS pointings.": _turned(
+            soft=lambda dates, all_dates: np.quantile(all_dates, (0.05, 0.95))
         ),
         "Leave out pointings without a luminosity before anything else: HSS and LHS alike.": [
-            partial(_turning, gaps_in=("HSS", "LHS")),
-            partial(_turning, gaps_in=("LHS",)),
-            partial(_turning, gaps_in=("HSS",)),
-            partial(_turning, gaps_in=("LHS",), mean=lambda two: np.exp(np.nanmean(np.log(two)))),
+            *(_turned(gaps_in=states) for states in (("HSS", "LHS"), ("LHS",), ("HSS",))),
+            _turned(gaps_in=("LHS",), mean=lambda two: np.exp(np.nanmean(np.log(two)))),
         ],
         "With fewer than four pointings in HSS, or none, there is no soft phase: give two nan.": [
-            partial(_turning, fewest=3),
-            partial(_turning, fewest=2),
-            partial(_turning, fewest=1),
-            partial(_turning, fewest=0),
+            _turned(fewest=number) for number in range(4)
         ],
-        "Four pointings in HSS are enough for a soft phase; fewer than four are not.": partial(
-            _turning, fewest=5
+        "Four pointings in HSS are enough for a soft phase.": _turned(fewest=5),
+        "With a single LHS pointing on a side, that side is nan.": _turned(needed=1),
+        "Only the side with fewer than two LHS pointings is nan; the other stays.": lambda *x: (
+            _turning(*x) if np.isfinite(_turning(*x)).all() else (np.nan, np.nan)
         ),
-        "With a single LHS pointing on a side, that side is nan.": partial(_turning, needed=1),
-        "Where one side has fewer than two LHS pointings, only that side is nan; the other stays.": (
-            _neither_side
-        ),
-        "The two are swapped: hard to soft comes first.": lambda *given: _turning(*given)[::-1],
+        "The two are swapped: hard to soft comes first.": lambda *x: _turning(*x)[::-1],
         "These are logarithms: go back to luminosities at the end.": [
-            lambda *given: np.log(_turning(*given)),
-            lambda *given: np.log10(_turning(*given)),
+            lambda *x: np.log(_turning(*x)),
+            lambda *x: np.log10(_turning(*x)),
         ],
-        "That is the arithmetic mean: luminosities spread over decades, so take the geometric one.": partial(
-            _turning, mean=np.mean
+        "That is the arithmetic mean: luminosities spread over decades, so take the geometric one.": _turned(
+            mean=np.mean
         ),
-        "That is the root of a sum: the geometric mean is the root of the product.": partial(
-            _turning, mean=lambda two: np.sqrt(np.sum(two))
+        "That is one pointing on each side: take two.": _turned(
+            ends=(slice(-1, None), slice(0, 1)), needed=1
         ),
-        "That is one pointing on each side: take two.": partial(
-            _turning, last_and_first=(slice(-1, None), slice(0, 1)), needed=1
-        ),
-        "Two pointings on each side: those next to the soft phase, not all.": partial(
-            _turning, last_and_first=(slice(None), slice(None))
-        ),
-        "That takes the pointings farthest from the soft phase: the last two before it, the first two after.": (
-            partial(_turning, last_and_first=(slice(0, 2), slice(-2, None)))
+        "Two pointings on each side, and not all.": _turned(ends=(slice(None), slice(None))),
+        "The *last* two before the soft phase, and the *first* two after it.": _turned(
+            ends=(slice(0, 2), slice(-2, None))
         ),
     },
     returns=forms.tuple_of(
-        "hard to soft and soft to hard, and no ratio of them",
-        forms.number("a luminosity"),
-        forms.number("a luminosity"),
+        "hard to soft and soft to hard, and no ratio of them", *2 * [forms.number()]
     ),
     otherwise="In an outburst of {0.size} pointings we find {ours} and you {yours}: the last two LHS before the soft "
     "phase, the first two after.",
@@ -335,18 +308,14 @@ def _distances(train, new, order=2):
 
 def _strangeness(train, new, k):
     """A function: train (n, p), new (m, p), k -> distances (m,)."""
-    return _measured_by(lambda train, new: train.std(axis=0))(train, new, k)
+    return _measured()(train, new, k)
 
 
-def _measured_by(width, shown=lambda distances, k: distances[:, k - 1], order=2):
-    """An answer that divides by a width of its own, or shows something else of the distances."""
-    return lambda train, new, k: shown(
+def _measured(width=lambda train, new: train.std(axis=0), show=lambda d, k: d[:, k - 1], order=2):
+    """An answer that divides by this width, and shows this of the sorted distances."""
+    return lambda train, new, k: show(
         _distances(train / width(train, new), new / width(train, new), order), k
     )
-
-
-def _whitened(train, new):
-    return np.linalg.inv(np.linalg.cholesky(np.cov(train.T))).T
 
 
 def _scaled(rows, by):
@@ -366,17 +335,15 @@ strangeness = by_example(
     _strangeness,
     _some_rows,
     {
-        "Use the mean and the spread of the training rows alone: new ones may be strange.": _measured_by(
-            lambda train, new: np.concatenate([train, new]).std(axis=0)
-        ),
-        "Use the mean and the spread of the training rows, not those of the new.": _measured_by(
-            lambda train, new: new.std(axis=0)
-        ),
-        "Each feature has its own mean and spread: axis=0.": _measured_by(
+        "Use the mean and the spread of the training rows alone: new ones may be strange.": [
+            _measured(lambda train, new: np.concatenate([train, new]).std(axis=0)),
+            _measured(lambda train, new: new.std(axis=0)),
+        ],
+        "Each feature has its own mean and spread: axis=0.": _measured(
             lambda train, new: train.std()
         ),
         "One feature in large units decides alone: bring all to the scale of the training rows first.": (
-            _measured_by(lambda train, new: 1)
+            _measured(lambda train, new: 1)
         ),
         "New rows scaled by themselves cannot be strange: use the mean and the spread of the training rows.": (
             lambda train, new, k: _distances(_scaled(train, train), _scaled(new, new))[:, k - 1]
@@ -385,33 +352,20 @@ strangeness = by_example(
             _distances(_scaled(train, train), new)[:, k - 1]
         ),
         "The scale of a feature is its standard deviation, here.": [
-            _measured_by(lambda train, new: np.ptp(train, axis=0)),
-            _measured_by(lambda train, new: train.var(axis=0)),
-            _measured_by(
-                lambda train, new: np.ptp(np.quantile(train, (0.25, 0.75), axis=0), axis=0)
-            ),
+            _measured(lambda train, new: np.ptp(train, axis=0)),
+            _measured(lambda train, new: train.var(axis=0)),
         ],
-        "That takes out the correlations of the features, too: bring each to scale by itself.": (
-            lambda train, new, k: _distances(
-                train @ _whitened(train, new), new @ _whitened(train, new)
-            )[:, k - 1]
+        "That is the sum of the steps along the features, not the Euclidean distance.": _measured(
+            order=1
         ),
-        "That is the sum of the steps along the features: Euclid takes the root of the sum of squares.": (
-            _measured_by(lambda train, new: train.std(axis=0), order=1)
+        "That is one neighbour too far: the nearest has k = 1.": _measured(
+            show=lambda d, k: d[:, k]
         ),
-        "That is one neighbour too far: the nearest has k = 1.": _measured_by(
-            lambda train, new: train.std(axis=0), lambda distances, k: distances[:, k]
+        "That is the nearest row, whatever k is.": _measured(show=lambda d, k: d[:, 0]),
+        "That is the mean over the k nearest; we ask for the distance to the k-th.": _measured(
+            show=lambda d, k: d[:, :k].mean(axis=1)
         ),
-        "That is the nearest row, whatever k is.": _measured_by(
-            lambda train, new: train.std(axis=0), lambda distances, k: distances[:, 0]
-        ),
-        "That is the farthest row: the nearest has k = 1.": _measured_by(
-            lambda train, new: train.std(axis=0), lambda distances, k: distances[:, -k]
-        ),
-        "That is the mean over the k nearest; we ask for the distance to the k-th.": _measured_by(
-            lambda train, new: train.std(axis=0), lambda distances, k: distances[:, :k].mean(axis=1)
-        ),
-        "That is the square of the distance.": lambda *given: _strangeness(*given) ** 2,
+        "That is the square of the distance.": _measured(show=lambda d, k: d[:, k - 1] ** 2),
         "That is the distance to the centre of the training rows, where perhaps nobody lives.": (
             lambda train, new, k: np.linalg.norm(_scaled(new, train), axis=1)
         ),
