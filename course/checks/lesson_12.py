@@ -29,7 +29,7 @@ _LOGISTIC = r"logi(sti|t)|log ?reg|softmax|maximum entropy"
 _FOREST = r"\b(random ?)?forests?|\btrees?\b"
 # Balanced accuracy is the recall, averaged over the states.
 _BALANCED = (
-    r"\bbal(anced)? ?acc|\bacc(uracy)? \(?balanced|\bb ?acc\b|\buar\b"
+    r"\bbal(anced|\.)? ?acc|\bacc(uracy)?,? \(?balanced|\bb ?acc\b|\buar\b"
     r"|\b(macro|mean|average\w*|unweighted)\b.*\b(recalls?|sensitivity)\b|\brecalls?\b.*\b(macro|mean|average\w*)\b"
 )
 
@@ -89,8 +89,8 @@ def _days(mjd, outburst, cap):
 def _some_outbursts():
     generator = np.random.default_rng(122)
     numbers = (12, 9, 7, 1)
-    outburst = np.repeat(["R07", "R30", "R01", "R02"], numbers)
-    starts = (50000, 50010, 50080, 50090)  # some overlap
+    outburst = np.repeat(["R07", "R30", "R02", "R01"], numbers)
+    starts = (50000, 50010, 50080, 50020)  # some overlap, and some follow each other
     mjd = np.concatenate(
         [s + np.cumsum(generator.uniform(0.3, 4, n)) for s, n in zip(starts, numbers, strict=True)]
     )
@@ -120,9 +120,10 @@ days = by_example(
         "That is the time since the pointing before, not until the next.": lambda t, *x: _days(
             -t, *x
         ),
-        "You return the days of sorted rows: write them back to the rows where they belong.": lambda t, o, cap: (
-            _days(t, o, cap)[np.lexsort((t, o))]
-        ),
+        "You return the days of sorted rows: write them back to the rows where they belong, stood[order] = ...": [
+            lambda t, o, cap: _days(t, o, cap)[np.lexsort((t, o))],
+            lambda t, o, cap: _days(t, o, cap)[np.lexsort((t, o))][np.lexsort((t, o))],
+        ],
         "The rows need not come in order of time: sort them first.": [
             lambda t, *x: np.maximum(_days_in(np.arange(len(t)), t, *x), 0),
             lambda t, *x: np.abs(_days_in(np.arange(len(t)), t, *x)),
@@ -216,6 +217,7 @@ def _some_turns():
     state = np.char.strip(np.repeat(list(runs), list(runs.values())))
     n = len(state)
     mjd = 51000 + np.cumsum(generator.uniform(0.5, 2, n))
+    mjd[10:] += 60  # a long gap
     luminosity = np.exp(generator.normal(0, 0.5, n) - 0.03 * np.abs(np.arange(n) - 18))
 
     def with_soft(number, more=()):
@@ -225,8 +227,8 @@ def _some_turns():
 
     soft, rows = state == "HSS", generator.permutation(n)
     within, called = state.copy(), state.copy()
-    within[[22, 40, 58]] = "LHS"
-    called[[5, 72]] = "HSS"
+    within[[24, 40, 57]] = "LHS"
+    called[[5, 6, 71, 72]] = "HSS"
     gaps, dark = luminosity.copy(), luminosity.copy()
     gaps[[14, 64]] = np.nan
     dark[[5, 6, 7, 71, 72, 73]] = np.nan
@@ -237,6 +239,7 @@ def _some_turns():
         (mjd, called, luminosity),
         (mjd, state, gaps),
         (mjd, with_soft(10, [5, 6, 7, 71, 72, 73]), dark),
+        (mjd, with_soft(9, [5, 72]), luminosity),
         (mjd, with_soft(3), luminosity),
         (mjd, with_soft(4), luminosity),
         (mjd, with_soft(2, [5, 6, 72]), dark),

@@ -84,13 +84,14 @@ WRONG = [
     (
         lesson_14.predictive_p,
         lambda s, *rest: lesson_14._predictive_p(s[:50], *rest),
-        "more or fewer replicas",
+        "as many replicas as",
     ),
     (
         lesson_14.predictive_p,
         lambda s, *rest: lesson_14._predictive_p(s.flip(-1), *rest),
-        "its own statistic",
+        "its own statistic.",
     ),
+    (lesson_14.predictive_p, lambda *x: 100 * lesson_14._predictive_p(*x), "between 0 and 1"),
     (lesson_14.left_over_rms, lambda f, p, n, rate, i: 0.5, "sum, spacing, rate, root"),
     (lesson_14.tools, changed(lesson_14.tools.reference(), the_flux="simulator"), "live share"),
     (lesson_14.tools, changed(lesson_14.tools.reference(), the_frequency="FAD"), "even the worst"),
