@@ -1,10 +1,12 @@
 """Checks of lesson 12: science."""
 
 import re
+from functools import partial
 
 import numpy as np
 
-from . import Hint, array, exercise, function, number, sorting
+from course.checks import Hint, exercise, forms
+from course.checks.examples import by_example, sorting
 
 __all__ = ["abstract", "days", "strangeness", "turning", "unfold", "written"]
 
@@ -14,39 +16,45 @@ _WRITTEN = {
     "expected": 0.73,
     "error": 0.05,
 }
+_FORMS = {
+    "model": forms.number("the 'model' in words, in quotation marks", str),
+    "metric": forms.number("the 'metric' in words, in quotation marks", str),
+    "expected": forms.number("a number for 'expected'"),
+    "error": forms.number("a number for 'error'"),
+}
+_DENIED = (
+    r"\b(not|no|non|un|never|without|instead of|rather than|better than)\b.*?(?=\bbut\b|[,;:.()]|$)"
+)
+_LOGISTIC = r"logi(sti|t)|log ?reg|softmax|maximum entropy"
+_FOREST = r"\b(random ?)?forests?|\btrees?\b"
+# Balanced accuracy is the recall, averaged over the states.
+_BALANCED = (
+    r"\bbal(anced|\.)? ?acc|\bacc(uracy)?,? \(?balanced|\bb ?acc\b|\buar\b"
+    r"|\b(macro|mean|average\w*|unweighted)\b.*\b(recalls?|sensitivity)\b|\brecalls?\b.*\b(macro|mean|average\w*)\b"
+)
 
 
-@exercise("Exercise 12.1", reference=lambda: dict(_WRITTEN))
+def _words(text):
+    """What a text claims, in small letters, without what it denies."""
+    return re.sub(_DENIED, "", re.sub(r"[_\s-]+", " ", text.lower()))
+
+
+@exercise("Exercise 12.1", reference=lambda: dict(_WRITTEN), form=forms.mapping(_FORMS))
 def written(answer):
     """A dictionary: model and metric in words, expected and error as numbers."""
-    if not isinstance(answer, dict) or set(answer) != set(_WRITTEN):
-        raise Hint(f"Expected a dictionary with the keys {', '.join(map(repr, _WRITTEN))}.")
-    for name in ("model", "metric"):
-        if answer[name] is ...:
-            raise Hint(f"{name!r} has no answer yet.")
-        if not isinstance(answer[name], str):
-            raise Hint(f"{name!r}: say it in words, in quotation marks.")
-    model = answer["model"].lower()
-    if "forest" in model or "tree" in model:
+    model, metric = _words(answer["model"]), _words(answer["metric"])
+    if re.search(_FOREST, model):
         raise Hint("The forest is for the object; `finalists` says which model is for the state.")
-    if "logistic" not in model:
+    if not re.search(_LOGISTIC, model):
         raise Hint("'model': name the one for the state, so that another astronomer knows which.")
-    metric = answer["metric"].lower()  # balanced accuracy is the recall, averaged over the states
-    mean_recall = "recall" in metric and any(w in metric for w in ("macro", "mean", "average"))
-    if not ("balanced" in metric or mean_recall) or re.search(r"\bnot (the )?balanced", metric):
+    if not re.search(_BALANCED, metric) or re.search(r"\bweighted|class weight", metric):
         raise Hint(
             "'metric': lesson 06 fixed the one for the state, a kind of accuracy to which each state counts alike."
         )
-    for name in ("expected", "error"):
-        if answer[name] is ...:
-            raise Hint(f"{name!r} has no answer yet.")
-    expected = number(answer["expected"], "a number for 'expected'")
-    error = number(answer["error"], "a number for 'error'")
-    if 1.5 < expected <= 100 or 1 < error <= 100:
+    expected, error = answer["expected"], answer["error"]
+    if not 0 < expected <= 1 or error > 1:
         raise Hint("A balanced accuracy is a share between 0 and 1, and so is its error.")
-    if not 0 < expected <= 1:
-        raise Hint("A balanced accuracy lies between 0 and 1.")
-    if error <= 0:
+    if not error > 0:
         raise Hint("An expectation with an error of 0 or less cannot be met.")
     if error < 0.015:
         raise Hint(
@@ -64,8 +72,8 @@ def written(answer):
         )
 
 
-def _days(mjd, outburst, cap):
-    order = np.lexsort((mjd, outburst))
+def _days_in(order, mjd, outburst, cap):
+    """The days if each row's next one is the next of this order, which is right for one order only."""
     gap = np.append(np.diff(mjd[order]), 0.0)
     last = np.append(outburst[order][1:] != outburst[order][:-1], True)
     stood = np.empty(len(mjd))
@@ -73,257 +81,302 @@ def _days(mjd, outburst, cap):
     return stood
 
 
-@exercise("Exercise 12.2", reference=lambda: _days)
-def days(answer):
+def _days(mjd, outburst, cap):
     """A function: mjd (n,), outburst (n,), cap -> days (n,) that each pointing stands for."""
-    answer = function(answer)
+    return _days_in(np.lexsort((mjd, outburst)), mjd, outburst, cap)
+
+
+def _some_outbursts():
     generator = np.random.default_rng(122)
-    names = np.repeat(["R01", "R07", "R30"], (12, 9, 7))
-    mjd = np.concatenate(  # of these outbursts two overlap
-        [
-            start + np.cumsum(generator.uniform(0.3, 4, n))
-            for start, n in zip((50000, 50010, 50080), (12, 9, 7), strict=True)
-        ]
+    numbers = (12, 9, 7, 1)
+    outburst = np.repeat(["R07", "R30", "R02", "R01"], numbers)
+    starts = (50000, 50010, 50080, 50020)  # some overlap, and some follow each other
+    mjd = np.concatenate(
+        [s + np.cumsum(generator.uniform(0.3, 4, n)) for s, n in zip(starts, numbers, strict=True)]
     )
-    mjd[-3:] += 80  # a long gap
+    mjd[-4:-1] += 80  # a long gap
     mixed = generator.permutation(len(mjd))
-    for rows, ordered in ((np.arange(len(mjd)), True), (mixed, False)):
-        when, which, cap = mjd[rows], names[rows], 5.0
-        found = array(answer(when.copy(), which.copy(), cap), (len(when),), "days of each pointing")
-        right = _days(when, which, cap)
-        if np.allclose(found, right):
-            continue
-        last = np.isin(
-            np.arange(len(when)),
-            [np.flatnonzero(which == w)[when[which == w].argmax()] for w in set(which)],
-        )
-        if (found < -1e-9).any():
-            raise Hint(
-                "Some pointings stand for negative times: the rows need not come in order of time."
-            )
-        if np.allclose(found, _days(when, which, np.inf)):
-            raise Hint("No pointing may stand for more than `cap` days.")
-        if np.allclose(found, _days(when, np.zeros(len(when)), cap)):
-            raise Hint("The next pointing may be of another outburst: that gap belongs to nobody.")
-        if np.allclose(found[~last], right[~last]):
-            raise Hint("The last pointing of an outburst has no next one: it stands for 0 days.")
-        if np.allclose(found, np.where(_days(when, which, np.inf) > cap, 0, right)):
-            raise Hint(
-                "Before a gap longer than `cap`, a pointing stands for `cap` days, not for 0."
-            )
-        order = np.lexsort((which, when))
-        same = np.append(which[order][1:] == which[order][:-1], False)
-        by_date = np.empty(len(when))
-        by_date[order] = np.where(same, np.minimum(np.append(np.diff(when[order]), 0), cap), 0)
-        if np.allclose(found, by_date):
-            raise Hint(
-                "Outbursts overlap in time: sort by outburst first, then by date. np.lexsort takes the first key last."
-            )
-        if np.allclose(found, np.floor(right)):
-            raise Hint("Parts of days are lost: the array that you fill holds whole numbers.")
-        back = _days(-when, which, cap)
-        if np.allclose(found, back):
-            raise Hint(
-                "That is the time since the pointing before; wanted is the time until the next."
-            )
-        if not ordered:
-            raise Hint(
-                "Right if the rows come sorted, and not if they come mixed: sort, and write the days back to the rows "
-                "where they belong."
-            )
-        raise Hint(
-            f"28 pointings of three outbursts should stand for {right.sum():.1f} days with this cap, row by row; yours "
-            f"for {found.sum():.1f}."
-        )
+    return [(mjd, outburst, 3.0), (mjd[mixed], outburst[mixed], 2.0)]
+
+
+days = by_example(
+    "Exercise 12.2",
+    _days,
+    _some_outbursts,
+    {
+        "No pointing may stand for more than `cap` days.": lambda t, o, cap: _days(t, o, np.inf),
+        "The next pointing may be of another outburst: that gap belongs to nobody.": lambda t, o, cap: (
+            _days(t, 0 * t, cap)
+        ),
+        "Before a gap longer than `cap`, a pointing stands for `cap` days, not for 0.": lambda t, o, cap: (
+            np.where(_days(t, o, np.inf) > cap, 0, _days(t, o, cap))
+        ),
+        "Outbursts overlap in time: sort by outburst first, then by date. np.lexsort takes the first key last.": (
+            lambda t, *x: _days_in(np.argsort(t), t, *x)
+        ),
+        "Whole days: the array that you fill holds no parts of them.": lambda *x: np.floor(
+            _days(*x)
+        ),
+        "That is the time since the pointing before, not until the next.": lambda t, *x: _days(
+            -t, *x
+        ),
+        "You return the days of sorted rows: write them back to the rows where they belong, stood[order] = ...": [
+            lambda t, o, cap: _days(t, o, cap)[np.lexsort((t, o))],
+            lambda t, o, cap: _days(t, o, cap)[np.lexsort((t, o))][np.lexsort((t, o))],
+        ],
+        "The rows need not come in order of time: sort them first.": [
+            lambda t, *x: np.maximum(_days_in(np.arange(len(t)), t, *x), 0),
+            lambda t, *x: np.abs(_days_in(np.arange(len(t)), t, *x)),
+            lambda t, o, cap: np.maximum(_days_in(np.argsort(o, kind="stable"), t, o, cap), 0),
+        ],
+    },
+    returns=forms.array("the days of each pointing"),
+    otherwise="With a cap of {2:g} days we find a pointing that stands for {ours} days, and yours says {yours}.",
+    signs={
+        "Some pointings stand for negative times: the rows need not come in order of time.": (
+            lambda found, *given: (found < -1e-9).any()
+        ),
+        "The last pointing of an outburst has no next one: it stands for 0 days.": lambda found, t, *x: (
+            found.shape == t.shape and np.allclose(np.where(_days(t, *x), found, 0), _days(t, *x))
+        ),
+    },
+)
 
 
 def _unfold(measured, confusion):
+    """A function: measured (n,), confusion (n, n) -> true shares (n,)."""
     return np.linalg.solve(confusion.T, measured)
 
 
-@exercise("Exercise 12.3", reference=lambda: _unfold)
-def unfold(answer):
-    """A function: measured (n,), confusion (n, n) -> true shares (n,)."""
-    answer = function(answer)
-    generator = np.random.default_rng(123)
-    for n in (2, 4):
-        true = generator.dirichlet(np.full(n, 3.0))
+def _some_shares():
+    generator, questions = np.random.default_rng(123), []
+    for n in (4, 4, 2):
         confusion = 0.6 * np.eye(n) + 0.4 * generator.dirichlet(np.ones(n), n)
-        measured = true @ confusion
-        found = array(answer(measured.copy(), confusion.copy()), (n,), "true shares")
-        if np.allclose(found, true, atol=1e-6):
-            continue
-        if np.allclose(found, np.linalg.solve(confusion, measured), atol=1e-6):
-            raise Hint(
-                "That mixes up rows and columns: a sum over labels i runs down a column of the matrix."
-            )
-        if np.allclose(found, measured @ confusion) or np.allclose(found, confusion @ measured):
-            raise Hint(
-                "That folds once more, and blurs what is blurred: the matrix must be undone."
-            )
-        if np.allclose(found, measured):
-            raise Hint("These are the measured shares: nothing is unfolded yet.")
-        simple = measured / np.diag(confusion)
-        if np.allclose(found, simple) or np.allclose(found, simple / simple.sum()):
-            raise Hint(
-                "Dividing by the recall forgets those who come in from other states: undo the whole matrix."
-            )
-        raise Hint(
-            f"With {n} states and an exact matrix, shares of {np.round(true, 3).tolist()} come out as "
-            f"{np.round(found, 3).tolist()}: fold yours again and compare."
-        )
+        questions.append((generator.dirichlet(np.full(n, 3.0)) @ confusion, confusion))
+    return questions
+
+
+unfold = by_example(
+    "Exercise 12.3",
+    _unfold,
+    _some_shares,
+    {
+        "That mixes up rows and columns: a sum over labels i runs down a column of the matrix.": lambda y, M: (
+            np.linalg.solve(M, y)
+        ),
+        "That folds once more, and blurs what is blurred: the matrix must be undone.": [
+            lambda y, M: y @ M,
+            lambda y, M: M @ y,
+        ],
+        "These are the measured shares: nothing is unfolded yet.": lambda y, M: y,
+        "Dividing by the recall forgets those who come in from other states: undo the whole matrix.": [
+            lambda y, M: y / np.diag(M),
+            lambda y, M: y / np.diag(M) / np.sum(y / np.diag(M)),
+        ],
+        "`lstsq` returns four things: the first alone.": lambda y, M: np.linalg.lstsq(M.T, y),
+    },
+    returns=forms.array("true shares"),
+    otherwise="Folded with this matrix, your shares do not give the measured ones: we find {ours} and you {yours}.",
+    atol=1e-6,
+)
 
 
 def _turning(
-    mjd, state, luminosity, mean=lambda x: np.exp(np.mean(np.log(x))), quantiles=(0.05, 0.95), n=2
+    mjd,
+    state,
+    luminosity,
+    *,
+    mean=lambda two: np.exp(np.mean(np.log(two))),
+    soft=lambda dates, all_dates: np.quantile(dates, (0.05, 0.95)),
+    ends=(slice(-2, None), slice(0, 2)),
+    needed=2,
+    fewest=4,
+    ordered=True,
+    gaps_in=(),
 ):
-    order = np.argsort(mjd)
-    order = order[np.isfinite(luminosity[order])]
-    mjd, state, luminosity = mjd[order], state[order], luminosity[order]
-    if np.sum(state == "HSS") < 4:
-        return np.nan, np.nan
-    start, stop = np.quantile(mjd[state == "HSS"], quantiles)
-    before = luminosity[(state == "LHS") & (mjd < start)][-n:]
-    after = luminosity[(state == "LHS") & (mjd > stop)][:n]
-    return tuple(mean(two) if len(two) == n else np.nan for two in (before, after))
-
-
-def _pair(answer):
-    try:
-        found = np.asarray(answer, dtype=float)
-    except (TypeError, ValueError):
-        raise Hint("Expected two numbers: hard to soft, soft to hard.") from None
-    if found.shape != (2,):
-        raise Hint("Expected two numbers, hard to soft and soft to hard, and no ratio of them.")
-    return found
-
-
-@exercise("Exercise 12.4", reference=lambda: _turning)
-def turning(answer):
     """A function: mjd (n,), state (n,), luminosity (n,) -> luminosities (hard to soft, soft to hard)."""
-    answer = function(answer)
+    # All that has a name is there for the mistakes.
+    known = {name: np.isfinite(luminosity) | (name in gaps_in) for name in ("HSS", "LHS")}
+    dates = mjd[(state == "HSS") & known["HSS"]]
+    if len(dates) < fewest:
+        return np.nan, np.nan
+    start, stop = soft(dates, mjd)
+    order = np.argsort(mjd) if ordered else np.arange(len(mjd))
+    order = order[((state == "LHS") & known["LHS"])[order]]
+    sides = order[mjd[order] < start], order[mjd[order] > stop]
+    chosen = [luminosity[side[ends]] for side, ends in zip(sides, ends, strict=True)]
+    return tuple(mean(two) if len(two) >= needed else np.nan for two in chosen)
+
+
+_turned = partial(partial, _turning)
+
+
+def _some_turns():
     generator = np.random.default_rng(124)
-    state = np.array(
-        ["LHS"] * 15 + ["HIMS"] * 4 + ["SIMS"] * 2 + ["HSS"] * 40 + ["HIMS"] * 3 + ["LHS"] * 12
-    )
-    mjd = 51000 + np.cumsum(generator.uniform(0.5, 2, len(state)))
-    luminosity = np.exp(
-        generator.normal(0, 0.5, len(state)) - 0.03 * np.abs(np.arange(len(state)) - 18)
-    )
+    runs = {"LHS": 15, "HIMS": 4, "SIMS": 2, "HSS": 40, "HIMS ": 3, "LHS ": 12}
+    state = np.char.strip(np.repeat(list(runs), list(runs.values())))
+    n = len(state)
+    mjd = 51000 + np.cumsum(generator.uniform(0.5, 2, n))
+    mjd[10:] += 60  # a long gap
+    luminosity = np.exp(generator.normal(0, 0.5, n) - 0.03 * np.abs(np.arange(n) - 18))
 
-    def ask(when, what, how_bright):
-        return _pair(answer(when.copy(), what.copy(), how_bright.copy()))
+    def with_soft(number, more=()):
+        """So many pointings in HSS, in the middle, and some more."""
+        places = [*range(36, 36 + number), *more]
+        return np.where(np.isin(np.arange(n), places), "HSS", np.where(soft, "HIMS", state))
 
-    right, found = np.array(_turning(mjd, state, luminosity)), ask(mjd, state, luminosity)
-    if not np.allclose(found, right):
-        if np.allclose(found, right[::-1]):
-            raise Hint("The two are swapped: hard to soft comes first.")
-        if np.allclose(found, np.log(right)) or np.allclose(found, np.log10(right)):
-            raise Hint("These are logarithms: go back to luminosities at the end.")
-        if np.allclose(found, _turning(mjd, state, luminosity, mean=np.mean)):
-            raise Hint(
-                "That is the arithmetic mean: luminosities spread over decades, so take the geometric one."
-            )
-        if np.allclose(found, _turning(mjd, state, luminosity, n=1)):
-            raise Hint("That is one pointing on each side: take two.")
-        raise Hint(
-            f"In an outburst of {len(state)} pointings we find {right[0]:.3f} and {right[1]:.3f}, and you "
-            f"{found[0]:.3f} and {found[1]:.3f}: the last two LHS before the soft phase, the first two after."
-        )
-    rogue = state.copy()
-    rogue[5], rogue[-4] = "HSS", "HSS"
-    if not np.allclose(ask(mjd, rogue, luminosity), _turning(mjd, rogue, luminosity)):
-        raise Hint(
-            "One early wrong call of HSS moves your soft phase: it lasts from the 5 % to the 95 % quantile."
-        )
-    rows = generator.permutation(len(state))
-    if not np.allclose(ask(mjd[rows], state[rows], luminosity[rows]), right):
-        raise Hint("The answer changes if the rows come in another order: sort by date first.")
-    gaps = luminosity.copy()
+    soft, rows = state == "HSS", generator.permutation(n)
+    within, called = state.copy(), state.copy()
+    within[[24, 40, 57]] = "LHS"
+    called[[5, 6, 71, 72]] = "HSS"
+    gaps, dark = luminosity.copy(), luminosity.copy()
     gaps[[14, 64]] = np.nan
-    if not np.allclose(ask(mjd, state, gaps), _turning(mjd, state, gaps)):
-        raise Hint("Leave out pointings without a luminosity before you look for the last two.")
-    few = np.where((state == "HSS") & (np.cumsum(state == "HSS") > 3), "HIMS", state)
-    if not np.isnan(ask(mjd, few, luminosity)).all():
-        raise Hint("With fewer than four pointings in HSS there is no soft phase: give two nan.")
-    four = np.where((state == "HSS") & (np.cumsum(state == "HSS") > 4), "HIMS", state)
-    if not np.allclose(ask(mjd, four, luminosity), _turning(mjd, four, luminosity)):
-        raise Hint("Four pointings in HSS are enough for a soft phase; fewer than four are not.")
-    hard = np.where(state == "HSS", "HIMS", state)
-    if not np.isnan(ask(mjd, hard, luminosity)).all():
-        raise Hint("An outburst that never gets soft has no such luminosities: give two nan.")
-    late = slice(14, None)
-    found = ask(mjd[late], state[late], luminosity[late])
-    if not np.isnan(found[0]) or not np.isclose(found[1], right[1]):
-        raise Hint(
-            "With a single LHS pointing before the soft phase, hard to soft is nan; the other side stays."
-        )
+    dark[[5, 6, 7, 71, 72, 73]] = np.nan
+    return [
+        (mjd, state, luminosity),
+        (mjd[rows], state[rows], luminosity[rows]),
+        (mjd, within, luminosity),
+        (mjd, called, luminosity),
+        (mjd, state, gaps),
+        (mjd, with_soft(10, [5, 6, 7, 71, 72, 73]), dark),
+        (mjd, with_soft(9, [5, 72]), luminosity),
+        (mjd, with_soft(3), luminosity),
+        (mjd, with_soft(4), luminosity),
+        (mjd, with_soft(2, [5, 6, 72]), dark),
+        (mjd, with_soft(0), luminosity),
+        (mjd[14:], state[14:], luminosity[14:]),
+        (mjd[:65], state[:65], luminosity[:65]),
+    ]
+
+
+turning = by_example(
+    "Exercise 12.4",
+    _turning,
+    _some_turns,
+    {
+        # Mistakes that only later questions show come first: there, others may look like them.
+        "The answer changes if the rows come in another order: sort by date first.": _turned(
+            ordered=False
+        ),
+        "An LHS within the soft phase lies on neither side of it.": _turned(
+            soft=lambda dates, all_dates: [np.median(dates)] * 2
+        ),
+        "One early wrong call of HSS moves your soft phase: it lasts from the 5 % to the 95 % quantile.": [
+            _turned(soft=lambda dates, all_dates: (dates.min(), dates.max())),
+            _turned(soft=lambda dates, all_dates: np.percentile(dates, (0.05, 0.95))),
+        ],
+        "These are quantiles of all dates: take those of the HSS pointings.": _turned(
+            soft=lambda dates, all_dates: np.quantile(all_dates, (0.05, 0.95))
+        ),
+        "Leave out pointings without a luminosity before anything else: HSS and LHS alike.": [
+            *(_turned(gaps_in=states) for states in (("HSS", "LHS"), ("LHS",), ("HSS",))),
+            _turned(gaps_in=("LHS",), mean=lambda two: np.exp(np.nanmean(np.log(two)))),
+        ],
+        "With fewer than four pointings in HSS, or none, there is no soft phase: give two nan.": [
+            _turned(fewest=number) for number in range(4)
+        ],
+        "Four pointings in HSS are enough for a soft phase.": _turned(fewest=5),
+        "With a single LHS pointing on a side, that side is nan.": _turned(needed=1),
+        "Only the side with fewer than two LHS pointings is nan; the other stays.": lambda *x: (
+            _turning(*x) if np.isfinite(_turning(*x)).all() else (np.nan, np.nan)
+        ),
+        "The two are swapped: hard to soft comes first.": lambda *x: _turning(*x)[::-1],
+        "These are logarithms: go back to luminosities at the end.": [
+            lambda *x: np.log(_turning(*x)),
+            lambda *x: np.log10(_turning(*x)),
+        ],
+        "That is the arithmetic mean: luminosities spread over decades, so take the geometric one.": _turned(
+            mean=np.mean
+        ),
+        "That is one pointing on each side: take two.": _turned(
+            ends=(slice(-1, None), slice(0, 1)), needed=1
+        ),
+        "Two pointings on each side, and not all.": _turned(ends=(slice(None), slice(None))),
+        "The *last* two before the soft phase, and the *first* two after it.": _turned(
+            ends=(slice(0, 2), slice(-2, None))
+        ),
+    },
+    returns=forms.tuple_of(
+        "hard to soft and soft to hard, and no ratio of them", *2 * [forms.number()]
+    ),
+    otherwise="In an outburst of {0.size} pointings we find {ours} and you {yours}: the last two LHS before the soft "
+    "phase, the first two after.",
+)
+
+
+def _distances(train, new, order=2):
+    """Distances (m, n) to the training rows, sorted."""
+    return np.sort(np.linalg.norm(new[:, None] - train, ord=order, axis=2), axis=1)
 
 
 def _strangeness(train, new, k):
-    centre, width = train.mean(axis=0), train.std(axis=0)
-    a, b = (train - centre) / width, (new - centre) / width
-    return np.sort(np.linalg.norm(b[:, None] - a, axis=2), axis=1)[:, k - 1]
-
-
-@exercise("Exercise 12.5", reference=lambda: _strangeness)
-def strangeness(answer):
     """A function: train (n, p), new (m, p), k -> distances (m,)."""
-    answer = function(answer)
+    return _measured()(train, new, k)
+
+
+def _measured(width=lambda train, new: train.std(axis=0), show=lambda d, k: d[:, k - 1], order=2):
+    """An answer that divides by this width, and shows this of the sorted distances."""
+    return lambda train, new, k: show(
+        _distances(train / width(train, new), new / width(train, new), order), k
+    )
+
+
+def _scaled(rows, by):
+    return (rows - by.mean(axis=0)) / by.std(axis=0)
+
+
+def _some_rows():
     generator = np.random.default_rng(125)
-    scale = np.array([1.0, 1e-3, 50.0])
-    train = generator.normal(2.0, 1.0, (200, 3)) * scale
-    new = generator.normal(3.0, 1.7, (30, 3)) * scale
-    for k in (1, 5):
-        found = array(answer(train.copy(), new.copy(), k), (30,), "distances of the new rows")
-        right = _strangeness(train, new, k)
-        if np.allclose(found, right, rtol=0.01):
-            continue
-        centre, width = train.mean(axis=0), train.std(axis=0)
-        a, b = (train - centre) / width, (new - centre) / width
-        raw = np.sort(np.linalg.norm(new[:, None] - train, axis=2), axis=1)
-        every = np.sort(np.linalg.norm(b[:, None] - a, axis=2), axis=1)
-        for base, axis, sentence in (
-            (
-                np.concatenate([train, new]),
-                0,
-                "Use the mean and the spread of the training rows alone: new ones may be strange.",
-            ),
-            (new, 0, "Use the mean and the spread of the training rows, not those of the new."),
-            (train, None, "Each feature has its own mean and spread: axis=0."),
-        ):
-            near, far = ((t - base.mean(axis)) / base.std(axis) for t in (train, new))
-            wrong = np.sort(np.linalg.norm(far[:, None] - near, axis=2), axis=1)[:, k - 1]
-            if np.allclose(found, wrong, rtol=0.01):
-                raise Hint(sentence)
-        own = (new - new.mean(axis=0)) / new.std(axis=0)
-        each = np.sort(np.linalg.norm(own[:, None] - a, axis=2), axis=1)[:, k - 1]
-        if np.allclose(found, raw[:, k - 1]) or np.allclose(found, raw[:, 0]):
-            raise Hint(
-                "One feature in large units decides alone: bring all to the scale of the training rows first."
-            )
-        if np.allclose(found, each, rtol=0.01):
-            raise Hint(
-                "New rows scaled by themselves cannot be strange: use the mean and the spread of the training rows."
-            )
-        if np.allclose(found, every[:, k], rtol=0.01):
-            raise Hint("That is one neighbour too far: the nearest has k = 1.")
-        if np.allclose(found, every[:, 0], rtol=0.01):
-            raise Hint("That is the nearest row, whatever k is.")
-        if np.allclose(found, every[:, :k].mean(axis=1), rtol=0.01):
-            raise Hint("That is the mean over the k nearest; wanted is the distance to the k-th.")
-        if np.allclose(found, right**2, rtol=0.02):
-            raise Hint("That is the square of the distance.")
-        if np.allclose(found, np.linalg.norm(b, axis=1), rtol=0.01):
-            raise Hint(
-                "That is the distance to the centre of the training rows, where perhaps nobody lives."
-            )
-        raise Hint(
-            f"For k = {k} the first new row lies {right[0]:.3f} from its neighbour, and by yours {found[0]:.3f}."
-        )
-    one = array(answer(train.copy(), new[:1].copy(), 3), (1,), "the distance of one new row")
-    if not np.allclose(one, _strangeness(train, new[:1], 3), rtol=0.01):
-        raise Hint("A single new row must get the same distance as among others.")
+    mixing = np.array([[1, 1, 0], [0, 1, 0.7], [0, 0, 1]]) * (1.0, 1e-3, 50.0)
+    train = generator.gamma(1.5, 1.0, (200, 3)) @ mixing
+    new = generator.gamma(4.0, 1.2, (30, 3)) @ mixing
+    return [(train, new, 5), (train[::-1] + 0.1 * new.max(0), new, 1), (train[:150], new[:1], 3)]
+
+
+strangeness = by_example(
+    "Exercise 12.5",
+    _strangeness,
+    _some_rows,
+    {
+        "Use the mean and the spread of the training rows alone: new ones may be strange.": [
+            _measured(lambda train, new: np.concatenate([train, new]).std(axis=0)),
+            _measured(lambda train, new: new.std(axis=0)),
+        ],
+        "Each feature has its own mean and spread: axis=0.": _measured(
+            lambda train, new: train.std()
+        ),
+        "One feature in large units decides alone: bring all to the scale of the training rows first.": (
+            _measured(lambda train, new: 1)
+        ),
+        "New rows scaled by themselves cannot be strange: use the mean and the spread of the training rows.": (
+            lambda train, new, k: _distances(_scaled(train, train), _scaled(new, new))[:, k - 1]
+        ),
+        "Scale the new rows as the training rows, by the same mean and spread.": lambda train, new, k: (
+            _distances(_scaled(train, train), new)[:, k - 1]
+        ),
+        "The scale of a feature is its standard deviation, here.": [
+            _measured(lambda train, new: np.ptp(train, axis=0)),
+            _measured(lambda train, new: train.var(axis=0)),
+        ],
+        "That is the sum of the steps along the features, not the Euclidean distance.": _measured(
+            order=1
+        ),
+        "That is one neighbour too far: the nearest has k = 1.": _measured(
+            show=lambda d, k: d[:, k]
+        ),
+        "That is the nearest row, whatever k is.": _measured(show=lambda d, k: d[:, 0]),
+        "That is the mean over the k nearest; we ask for the distance to the k-th.": _measured(
+            show=lambda d, k: d[:, :k].mean(axis=1)
+        ),
+        "That is the square of the distance.": _measured(show=lambda d, k: d[:, k - 1] ** 2),
+        "That is the distance to the centre of the training rows, where perhaps nobody lives.": (
+            lambda train, new, k: np.linalg.norm(_scaled(new, train), axis=1)
+        ),
+    },
+    returns=forms.array("the distances of the new rows"),
+    otherwise="For k = {2} a new row lies {ours} from its neighbour, and by yours {yours}.",
+    rtol=0.01,
+)
 
 
 _MAY, _NOT = "may be written", "not yet"

@@ -1,12 +1,16 @@
 """Checks of lesson 14: the detector, its rate and its noise, a likelihood, a predictive check, a wrong noise."""
 
+import math
+
 import numpy as np
 import torch
+from scipy.special import lambertw
 
-from course.checks import Hint, array, exercise, explained, function, number, sorting
+from course.checks import exercise, forms
 from course.checks.drawing import draw_over
+from course.checks.examples import by_example, sorting
 from helpers.dead_time import filter_events
-from helpers.dead_time_theory import white_noise
+from helpers.dead_time_theory import incident_rate, white_noise
 
 __all__ = [
     "left_over_rms",
@@ -19,347 +23,416 @@ __all__ = [
 ]
 
 
-def _registered(times, dead_times, *, of_the_next=False):
-    """The mask; with the dead time of the photon that comes it is a learner's mistake."""
-    mask = np.zeros(len(times), dtype=bool)
-    last, blind = -np.inf, 0.0
-    for i, (time, dead_time) in enumerate(zip(times, dead_times, strict=True)):
-        if time >= last + (dead_time if of_the_next else blind):
-            mask[i] = True
-            last, blind = time, dead_time
-    return mask
-
-
-@exercise("Exercise 14.1", reference=lambda: _registered)
-def registered(answer):
+def _registered(times, dead_times):
     """A function: sorted times (n,), dead times (n,) -> mask (n,) of the photons that are registered."""
-    answer = function(answer)
+    return filter_events(times, dead_times)
+
+
+def _by_its_own_dead_time(times, dead_times):
+    mask, last = [], -math.inf
+    for time, dead_time in zip(times, dead_times, strict=True):
+        mask.append(time >= last + dead_time)
+        last = time if mask[-1] else last
+    return np.array(mask)
+
+
+def _some_photons():
     generator = np.random.default_rng(141)
-    for varies in (False, True):
+    questions = []
+    for low, high in ((2.5e-3, 2.5e-3), (5e-4, 8e-3)):
         times = 1e3 + np.cumsum(generator.exponential(1e-3, 400))
-        tau = generator.uniform(5e-4, 8e-3, 400) if varies else np.full(400, 2.5e-3)
-        given = answer(times.copy(), tau.copy())
-        right = filter_events(times, tau)
-        if np.ndim(given) == 1 and len(given) == right.sum() and np.allclose(given, times[right]):
-            raise Hint("Those are the right photons; return the mask, one True or False for each.")
-        if np.array_equal(given, np.flatnonzero(right)):
-            raise Hint(
-                "Those are the right positions; return the mask, one True or False for each."
-            )
-        mask = array(given, times.shape, "a mask")
-        if not np.isin(mask, (0, 1)).all():
-            raise Hint("Expected a mask: True for each photon that is registered, and False.")
-        mask = mask.astype(bool)
-        if np.array_equal(mask, right):
-            continue
-        if mask.all():
-            raise Hint("Nothing is lost: does the end of the blind time move on with each event?")
-        if not mask[0]:
-            raise Hint("The first photon finds a live detector: it is registered.")
-        # Those of a paralyzable detector, or of gaps between neighbours.
-        gaps = np.r_[True, np.diff(times) >= tau[:-1]]
-        if np.array_equal(mask, filter_events(times, tau, paralyzable=True)) or (
-            np.array_equal(mask, gaps)
-        ):
-            raise Hint(
-                "Too few are left: that starts the blind time anew with photons that are lost. "
-                "Only a registered one starts it."
-            )
-        if np.array_equal(mask, _registered(times, tau, of_the_next=True)):
-            raise Hint(
-                "The blind time was caused by the last registered photon, not by the one that comes: "
-                "take that one's dead time."
-            )
-        wrong = np.flatnonzero(mask != right)[0]
-        raise Hint(
-            f"It goes wrong at photon {wrong} of a list with {'varying' if varies else 'constant'} "
-            "dead times: draw the blind intervals of the photons before it on paper."
-        )
-    edge = array(answer(np.array([0.0, 1.0, 2.0]), np.ones(3)), (3,), "a mask")
-    if not edge.all():
-        raise Hint("A photon that comes exactly at the end of the blind time is registered.")
+        questions.append((times, generator.uniform(low, high, 400)))
+    # Photons that come exactly at the end of a blind time, and at once.
+    edge = np.array([0.0, 1, 2, 2, 2.5, 4, 5, 5]), np.array([1.0, 1, 0, 2, 3, 1, 0, 0])
+    return [*questions, edge]
+
+
+registered = by_example(
+    "Exercise 14.1",
+    _registered,
+    _some_photons,
+    {
+        "Those are the right photons or positions: return the mask, one True or False for each photon.": [
+            lambda t, d: t[_registered(t, d)],
+            lambda t, d: np.flatnonzero(_registered(t, d)),
+        ],
+        "True is for the photons that are registered, not for the lost ones.": lambda *x: (
+            ~_registered(*x)
+        ),
+        "Nothing is lost: does the end of the blind time move on with each event?": lambda t, d: (
+            t > 0
+        ),
+        "The first photon finds a live detector: it is registered.": lambda t, d: (
+            _registered(t, d) & (t > t[0])
+        ),
+        "Too few are left: that starts the blind time anew with photons that are lost. Only a registered one starts "
+        "it.": [
+            lambda t, d: filter_events(t, d, paralyzable=True),
+            lambda t, d: np.r_[True, np.diff(t) >= d[:-1]],
+        ],
+        "The blind time was caused by the last registered photon, not by the one that comes: take that one's dead "
+        "time.": _by_its_own_dead_time,
+        "Dead times differ from event to event: take that of the last registered photon.": [
+            lambda t, d: _registered(t, 0 * d + d[0]),
+            lambda t, d: _registered(t, 0 * d + d.mean()),
+        ],
+        "A photon that comes exactly at the end of the blind time is registered.": lambda t, d: (
+            _registered(t, d + 1e-12)
+        ),
+    },
+    returns=forms.array("a mask", bool),
+    otherwise="Of {0.size} photons some have another fate than yours: draw the first ten blind intervals on paper.",
+)
 
 
 def _true_rate(detected, dead_time):
-    return detected / (1 - detected * dead_time)
-
-
-@exercise("Exercise 14.2", reference=lambda: _true_rate)
-def true_rate(answer):
     """A function: registered rate, dead time -> incident rate."""
-    answer = function(answer)
-    for detected, tau in ((285.714, 2.5e-3), (50.0, 1e-3), (90.0, 1e-2), (10.0, 0.0)):
-        found = number(answer(detected, tau), "a rate")
-        right = detected / (1 - detected * tau)
-        if np.isclose(found, right, rtol=1e-6):
-            continue
-        if np.isclose(found, detected / (1 + detected * tau)):
-            raise Hint("That is less than what you registered; more must have arrived.")
-        if np.isclose(found, detected * (1 + detected * tau)):
-            raise Hint(
-                "That adds what would arrive in the dark at the *registered* rate; it arrives at the "
-                "true one. Divide by the live share instead."
-            )
-        if np.isclose(found, detected * np.exp(detected * tau)):
-            raise Hint("That undoes r·exp(-rτ) as if r were known: ours is not paralyzable.")
-        if np.isclose(found, 1 - detected * tau):
-            raise Hint("That is the live share of the time; now the rate while you were live.")
-        raise Hint(
-            f"With {detected:.0f} events per second of {1e3 * tau:g} ms each, we find {right:.1f}/s "
-            f"and you {found:.1f}/s. How many seconds of each second were dark?"
-        )
+    return incident_rate(detected, dead_time)
+
+
+true_rate = by_example(
+    "Exercise 14.2",
+    _true_rate,
+    lambda: [(50.0, 5e-3), (285.714, 2.5e-3), (90.0, 1e-2), (10.0, 0.0)],
+    {
+        "That is less than what you registered; more must have arrived.": [
+            lambda r, tau: r / (1 + r * tau),
+            lambda r, tau: r * (1 - r * tau),
+        ],
+        "That adds what would arrive in the dark at the *registered* rate; it arrives at the true one. Divide by the "
+        "live share instead.": lambda r, tau: r * (1 + r * tau),
+        "That undoes r·exp(-rτ), the rate of paralyzable electronics: ours is not.": [
+            lambda r, tau: r * math.exp(r * tau),
+            lambda r, tau: -lambertw(-r * tau).real / tau,
+        ],
+        "That is the live share; now the rate while you were live.": lambda r, tau: 1 - r * tau,
+        "That is a factor: multiply the registered rate by it.": lambda r, tau: 1 / (1 - r * tau),
+    },
+    returns=forms.number("a rate"),
+    otherwise="With {0:.0f} events per second, each of which costs {1:g} s, we find {ours}/s and you {yours}/s. How "
+    "many seconds of each second were dark?",
+)
 
 
 def _noise(frequency, rate, dead_time):
-    omega = 2 * np.pi * frequency
-    phi = np.exp(1j * omega * dead_time) * rate / (rate - 1j * omega)
-    return 2 * (1 - np.abs(phi) ** 2) / np.abs(1 - phi) ** 2
-
-
-@exercise("Exercise 14.3", reference=lambda: _noise)
-def noise(answer):
     """A function: frequencies (n,) Hz, rate, dead time -> Leahy power (n,)."""
-    answer = function(answer)
-    f = np.geomspace(0.5, 3000, 300)
-    for rate, tau in ((800.0, 3e-3), (200.0, 1e-3)):
-        given = answer(f.copy(), rate, tau)
-        if np.iscomplexobj(given):
-            raise Hint("The power is a real number: the bars |…| stand for np.abs.")
-        found = array(given, f.shape, "powers")
-        right = white_noise(torch.tensor(f), rate, tau).numpy()
-        if np.allclose(found, right, rtol=1e-4):
-            continue
-        if np.allclose(found, right / 2, rtol=1e-4):
-            raise Hint("Half of it: at high frequency the power must go to 2, the Poisson level.")
-        if np.allclose(found, _noise(f / 2 / np.pi, rate, tau), rtol=1e-3):
-            raise Hint("Your hump lies at the wrong place: ω = 2πf is not f.")
-        if np.allclose(found, _noise(f, rate / (1 + rate * tau), tau), rtol=1e-4):
-            raise Hint(
-                "The wait after the blind time has the *incident* rate, not the registered one."
-            )
-        if np.allclose(found, 2, rtol=1e-3):
-            raise Hint("That is 2 at all frequencies: where does the dead time come in?")
-        omega = 2 * np.pi * f
-        phi = np.exp(-1j * omega * tau) * rate / (rate - 1j * omega)
-        if np.allclose(found, 2 * (1 - np.abs(phi) ** 2) / np.abs(1 - phi) ** 2, rtol=1e-4):
-            raise Hint(
-                "Dead time and wait follow each other, and so do their phases: with e^{iωτ} goes "
-                "r - iω; one of your signs is turned round."
-            )
-        low = 2 / (1 + rate * tau) ** 2
-        _draw_over(f, right, found)
-        if abs(found[0] / low - 1) > 0.02:
-            raise Hint(
-                f"For f → 0 the power must go to 2/(1 + rτ)², here {low:.3f}; yours is "
-                f"{found[0]:.3g}. Are both bars squared, and is "
-                "r - iω in brackets, with np.abs before the square?"
-            )
-        if abs(found[-1] - 2) > 0.1:
-            raise Hint(f"At high frequency the power must go to 2; yours is {found[-1]:.3g}.")
-        raise Hint("Both ends are right and the middle is not: look at the phase, e^{iωτ}.")
-    nothing = array(answer(f.copy(), 500.0, 0.0), f.shape, "powers")
-    if not np.allclose(nothing, 2, rtol=1e-3):
-        raise Hint("Without dead time the power must be 2 everywhere.")
-    _draw_over(f, _noise(f, 800.0, 3e-3), array(answer(f.copy(), 800.0, 3e-3), f.shape, "powers"))
+    return white_noise(torch.as_tensor(frequency), rate, dead_time).numpy()
 
 
-def _draw_over(frequency, right, yours):
-    alt = "Your power spectrum of the noise drawn over ours, for 800 photons/s and 3 ms."
-    axes = {"xscale": "log", "xlabel": "frequency (Hz)", "ylabel": "Leahy power"}
-    draw_over((frequency, right), (frequency, yours), alt=alt, **axes)
+def _noise_of(
+    phi=lambda iw, r, tau: np.exp(iw * tau) * r / (r - iw),
+    power=lambda phi: 2 * (1 - abs(phi) ** 2) / abs(1 - phi) ** 2,
+):
+    """A mistake: the power from another φ, or another power from φ."""
+    return lambda f, r, tau: power(phi(2j * np.pi * f, r, tau))
 
 
-def _minus_log_likelihood(power, model, n_averaged):
+def _draw_over(yours, right, frequency, *_):
+    if yours.shape == right.shape:
+        alt = "Your power spectrum of the noise drawn over ours, for 800 photons/s and 3 ms."
+        axes = {"xscale": "log", "xlabel": "frequency (Hz)", "ylabel": "Leahy power"}
+        draw_over((frequency, right), (frequency, yours), alt=alt, **axes)
+
+
+noise = by_example(
+    "Exercise 14.3",
+    _noise,
+    lambda: [
+        (np.geomspace(0.5, 3000, 300), 800.0, 3e-3),
+        (np.geomspace(0.5, 5000, 300), 200.0, 1e-3),
+        (np.geomspace(0.5, 3000, 300), 500.0, 0.0),
+    ],
+    {
+        "The power is a real number: the bars |…| stand for np.abs.": _noise_of(
+            power=lambda phi: 2 * (1 - phi**2) / (1 - phi) ** 2
+        ),
+        "Half of it: for f → ∞ the power must go to 2, the Poisson level.": lambda *x: (
+            _noise(*x) / 2
+        ),
+        "Your hump lies at the wrong place: ω = 2πf is not f.": lambda f, *x: _noise(
+            f / 2 / np.pi, *x
+        ),
+        "The wait after the blind time has the *incident* rate, not the registered one.": lambda f, r, tau: (
+            _noise(f, r / (1 + r * tau), tau)
+        ),
+        "That is 2 at all frequencies: where does the dead time come in?": lambda f, *x: 2 + 0 * f,
+        "Dead time and wait follow each other, and so do their phases: with e^{iωτ} goes r - iω; one of your signs is "
+        "turned round.": [
+            _noise_of(lambda iw, r, tau: np.exp(-iw * tau) * r / (r - iw)),
+            _noise_of(lambda iw, r, tau: np.exp(iw * tau) * r / (r + iw)),
+        ],
+        "All of r - iω stands below the line: put it in brackets.": _noise_of(
+            lambda iw, r, tau: np.exp(iw * tau) * r / r - iw
+        ),
+        "An r stands above the line, too: r/(r - iω).": _noise_of(
+            lambda iw, r, tau: np.exp(iw * tau) / (r - iw)
+        ),
+        "Both bars are squared, above and below the line: np.abs first, and then the square.": [
+            _noise_of(power=lambda phi: 2 * (1 - abs(phi)) / abs(1 - phi)),
+            _noise_of(power=lambda phi: 2 * (1 - abs(phi) ** 2) / abs(1 - phi)),
+            _noise_of(power=lambda phi: 2 * (1 - abs(phi) ** 2) / (1 - abs(phi)) ** 2),
+        ],
+    },
+    returns=forms.array("powers"),
+    otherwise="Both ends are right and the middle is not: look at the phase, e^{{iωτ}}. (We find {ours}, you {yours}.)",
+    signs={
+        "For f → 0 the power must go to 2/(1 + rτ)². Are both bars squared, and is r - iω in brackets?": (
+            lambda found, f, r, tau: abs(np.ravel(found)[0] * (1 + r * tau) ** 2 / 2 - 1) > 0.02
+        ),
+        "At high frequency the power must go to 2.": lambda found, *x: (
+            abs(np.ravel(found)[-1] - 2) > 0.1
+        ),
+    },
+    rtol=1e-4,
+    draw=_draw_over,
+)
+
+
+def _loss(power, model, n_averaged):
+    """A function: powers (n,), model (n,), number averaged (a number or (n,)) -> a number."""
     return np.sum(n_averaged * (np.log(model) + power / model))
 
 
-@exercise("Exercise 14.4", reference=lambda: _minus_log_likelihood)
+def _between(answer):
+    """What an answer changes by between two models: what no model changes may be left out."""
+
+    def change(power, model, other, n):
+        return answer(power, model, n) - answer(power, other, n)
+
+    change.of = answer
+    return change
+
+
+def _sum_of(term):
+    """A mistake: the sum of another function of ln m, P/m and M."""
+    return _between(lambda power, model, n: np.sum(term(np.log(model), power / model, n)))
+
+
+def _some_powers():
+    generator, questions = np.random.default_rng(144), []
+    for m in (1, 10, generator.integers(1, 9, 60)):
+        truth = 2 + 5 / (1 + generator.uniform(-4, 4, 60) ** 2)
+        power = truth * generator.gamma(m, 1 / np.asarray(m), 60)
+        questions.append((power, truth * np.linspace(0.6, 1.7, 60), truth, m))
+    return questions
+
+
+_NUMBER = forms.number("one number, the sum")
+_likelihood = by_example(
+    "Exercise 14.4",
+    _between(_loss),
+    _some_powers,
+    {
+        "It comes out infinite: a product of 60 densities is too small for a number. Take logarithms first, then the "
+        "sum.": _between(lambda p, m, n: -np.log(np.prod(m ** (-1.0 * n) * np.exp(-n * p / m)))),
+        "That is +ln L; what a minimiser needs is its negative.": _between(lambda *x: -_loss(*x)),
+        "Without M: ten periodograms say ten times as much.": _between(
+            lambda p, m, n: _loss(p, m, 1)
+        ),
+        "That is -2 ln L; leave the two out.": _between(lambda *x: 2 * _loss(*x)),
+        "Data and model are swapped: P/m, and ln m.": _between(lambda p, m, n: _loss(m, p, n)),
+        "Independent frequencies multiply, so sum: no mean.": _between(
+            lambda p, *x: _loss(p, *x) / 60
+        ),
+        "Sum over the frequencies, each with its own M: `n_averaged` may be an array.": [
+            _between(lambda p, m, n: n * (np.log(m) + p / m)),
+            _between(lambda p, m, n: n * _loss(p, m, 1)),
+            _between(lambda p, m, n: np.mean(n) * _loss(p, m, 1)),
+        ],
+        "Without m^-M a model of infinite power is best.": _sum_of(lambda log, x, n: n * x),
+        "The density goes as m^-M: ln m, too, comes M times.": _sum_of(
+            lambda log, x, n: log + n * x
+        ),
+        "The exponent is -M P/m: P/m, too, comes M times.": _sum_of(lambda log, x, n: n * log + x),
+        "Minus the logarithm of m^-M is + M ln m.": _sum_of(lambda log, x, n: n * (x - log)),
+        "The logarithm is ln, not that to base ten.": _sum_of(
+            lambda log, x, n: n * (x + log / np.log(10))
+        ),
+        "That is χ²; few averaged powers are not Gaussian, and the fit would be biased.": [
+            _sum_of(lambda log, x, n: n * (x - 1) ** 2),
+            _sum_of(lambda log, x, n: n * (x - 1) ** 2 / 2),
+            _between(lambda p, m, n: np.sum((p - m) ** 2)),
+        ],
+    },
+    returns=_NUMBER,
+    otherwise="Between two models -ln L should differ by {ours}; yours differs by {yours}.",
+    rtol=1e-4,
+)
+
+
+@exercise("Exercise 14.4", reference=lambda: _loss, form=forms.function(_NUMBER))
 def minus_log_likelihood(answer):
     """A function: powers (n,), model (n,), number averaged (a number or (n,)) -> a number."""
-    answer = function(answer)
-    generator = np.random.default_rng(144)
-    truth = 2 + 5 / (1 + np.linspace(-4, 4, 60) ** 2)
-    for m in (1, 10, generator.integers(1, 9, 60)):
-        power = truth * generator.gamma(m, 1 / np.asarray(m), 60)
+    _likelihood.__wrapped__(_between(answer))
 
-        def loss(model, power=power, m=m):
-            value = answer(power.copy(), model.copy(), m)
-            if np.ndim(value) == 0 and not np.isfinite(float(value)):
-                raise Hint(
-                    f"It comes out as {float(value)}: a product of 60 densities is too small for a "
-                    "number. Take logarithms first, then the sum."
-                )
-            return number(value, "one number, the sum")
 
-        other = truth * np.linspace(0.6, 1.7, 60)
-        # What no model changes may be left out, so only differences count.
-        found = loss(other) - loss(truth)
-        right = _minus_log_likelihood(power, other, m) - _minus_log_likelihood(power, truth, m)
-        if np.isclose(found, right, rtol=1e-5):
-            continue
-        if np.isclose(found, -right, rtol=1e-5):
-            raise Hint("That is +ln L; what a minimiser needs is its negative.")
-        one = _minus_log_likelihood(power, other, 1) - _minus_log_likelihood(power, truth, 1)
-        if np.isclose(found, one, rtol=1e-5):
-            raise Hint("Without M: ten periodograms say ten times as much as one.")
-        if np.isclose(found, 2 * right, rtol=1e-5):
-            raise Hint("That is -2 ln L; leave the two out.")
-        swapped = np.sum(m * (other - truth) / power)
-        if np.isclose(found, swapped, rtol=1e-5):
-            raise Hint("Data and model are swapped: the model is in the logarithm, and below.")
-        if np.isclose(found, right / 60, rtol=1e-5):
-            raise Hint("That is the mean over frequencies; independent ones multiply, so sum.")
-        if np.isclose(found, np.sum(m * power * (1 / other - 1 / truth)), rtol=1e-5):
-            raise Hint(
-                "The exponential alone is largest for a model of infinite power: where is m^-M?"
-            )
-        if np.isclose(found, np.sum(np.log(other / truth) + m * power * (1 / other - 1 / truth))):
-            raise Hint("The density goes as m to the power -M: ln m, too, comes M times.")
-        once = np.sum(m * np.log(other / truth) + power * (1 / other - 1 / truth))
-        if np.isclose(found, once, rtol=1e-5):
-            raise Hint("The exponent is -M P/m: P/m, too, comes M times.")
-        turned = np.sum(m * (power * (1 / other - 1 / truth) - np.log(other / truth)))
-        if np.isclose(found, turned, rtol=1e-5):
-            raise Hint("Minus the logarithm of m^-M is + M ln m: one sign is turned round.")
-        decimal = np.sum(m * (power * (1 / other - 1 / truth) + np.log10(other / truth)))
-        if np.isclose(found, decimal, rtol=1e-5):
-            raise Hint("The logarithm is the natural one, ln, not that to base ten.")
-        chi = np.sum(m * ((power / other - 1) ** 2 - (power / truth - 1) ** 2))
-        if np.isclose(found, chi, rtol=1e-5) or np.isclose(found, chi / 2, rtol=1e-5):
-            raise Hint(
-                "That is χ²; few averaged powers are not Gaussian, and the fit would be biased."
-            )
-        raise Hint(
-            f"For M = {np.max(m)} and two models, -ln L should differ by {right:.2f}; yours differs "
-            f"by {found:.2f}."
-        )
+minus_log_likelihood.mistakes = [(hint, wrong.of) for hint, wrong in _likelihood.mistakes]
 
 
 def _predictive_p(samples, simulate, statistic, observed, generator):
-    replicas = statistic(simulate(samples, generator))
-    return (replicas >= statistic(observed)).double().mean().item()
-
-
-def _upper_tail(observed, sd=5.0):
-    """P(mean + noise >= observed) for a posterior of N(0, 3) and noise of N(0, 4)."""
-    return 0.5 * (1 - torch.erf(torch.tensor(observed / sd / 2**0.5)).item())
-
-
-@exercise("Exercise 14.5", reference=lambda: _predictive_p)
-def predictive_p(answer):
     """A function: samples, simulate, statistic, observed, generator -> share of replicas."""
-    answer = function(answer)
-    n = 4000
-    generator = torch.Generator().manual_seed(145)
-    samples = 3 * torch.randn(n, 2, generator=generator)
-    seen, generators = [], []
+    return (statistic(simulate(samples, generator)) >= statistic(observed)).double().mean().item()
+
+
+def _share(counts):
+    """A mistake: the share of replicas that another rule counts."""
+    return lambda s, sim, t, o, g: counts(t(sim(s, g)), t(o)).double().mean()
+
+
+def _simulator(seed, width):
+    """Seven whole numbers about θ0, whose noise the samples hold: with the generator that was given, all are exact."""
 
     def simulate(theta, generator):
-        seen.append(theta.reshape(-1, 2))
-        generators.append(generator)
-        noise = torch.randn(*theta.shape[:-1], 7, generator=generator)
-        return theta[..., :1] + 4 * noise
-
-    def statistic(x):
-        return x[..., 0]
-
-    for observed in (4.0, -7.0, 0.0):
-        data = torch.tensor([observed] + 6 * [50.0])  # of which the statistic takes the first
-        seen.clear(), generators.clear()
-        handed = torch.Generator().manual_seed(1)
-        sentences = {
-            "dtype": "Torch takes no mean of a mask: turn it into numbers first, mask.double().",
-            "size of tensor": (
-                "Compare the replicas' statistic (n,) with statistic(observed), one number."
-            ),
-        }
-        with explained(RuntimeError, sentences):
-            p = number(answer(samples.clone(), simulate, statistic, data, handed), "a share")
-        right, error = _upper_tail(observed), 0.5 / n**0.5
-        used = len(torch.unique(torch.cat(seen), dim=0)) if seen else 0
-        if abs(p - right) < 5 * error and used == n:
-            if any(generator is not handed for generator in generators):
-                raise Hint("Hand `generator` on to simulate, so that the result can be repeated.")
-            continue
-        if not 0 <= p <= 1:
-            raise Hint(f"A share lies between 0 and 1; yours is {p:.3g}.")
-        if not seen:
-            raise Hint("Nothing was simulated: the replicas are data, not parameters.")
-        if used == 1:
-            raise Hint(
-                "All replicas come from one set of parameters: simulate once from each sample, so that "
-                "the width of the posterior is in it."
-            )
-        if used < n:
-            raise Hint(f"You got {n} samples and used {used}: one replica from each.")
-        if abs(p - right / 7) < 5 * error and right > 0.1:
-            raise Hint("That compares all numbers of the data: compare their statistic.")
-        if abs(p - (1 - right)) < 5 * error:
-            raise Hint("That is the share of smaller ones; we want those at least as large.")
-        if abs(p - 2 * min(right, 1 - right)) < 7 * error:
-            raise Hint("That counts both tails; return the upper one alone.")
-        if abs(p - _upper_tail(observed, 3.0)) < 5 * error:
-            raise Hint("The noise of the data is missing from your replicas.")
-        raise Hint(
-            f"In a problem with a known answer the share is {right:.3f} and yours {p:.3f}: does each "
-            "replica get its own statistic?"
+        noise = (
+            theta[..., 1:8]
+            if getattr(generator, "initial_seed", int)() == seed
+            else theta[..., 2:9]
         )
-    ties = number(
-        answer(samples.clone(), simulate, lambda x: 0 * x[..., 0], data, handed), "a share"
-    )
-    if ties < 1:
-        raise Hint("At least as large: replicas that equal the observation count too, so use >=.")
+        return (theta[..., :1] + width * noise).round()
+
+    return simulate
+
+
+def _some_posteriors():
+    draws, questions = torch.Generator().manual_seed(145), []
+    for seed, width, of, observed in (
+        (1, 4.0, lambda x: x[..., 0], 4.0),
+        (2, 2.0, lambda x: x[..., 3], 0.0),
+        (3, 3.0, lambda x: x.mean(-1), 2.0),
+    ):
+        samples = torch.randn(397, 9, generator=draws) * torch.tensor([3.0] + 8 * [1.0])
+        data = observed + torch.tensor([0.0, 9, -9, -3, 9, -9, -4])
+        questions.append(
+            (samples, _simulator(seed, width), of, data, torch.Generator().manual_seed(seed))
+        )
+    return questions
+
+
+predictive_p = by_example(
+    "Exercise 14.5",
+    _predictive_p,
+    _some_posteriors,
+    {
+        "Hand `generator` on to simulate, so that the result can be repeated.": [
+            lambda s, sim, t, o, g: _predictive_p(s, sim, t, o, torch.Generator()),
+            lambda s, sim, t, o, g: t(sim(s)) >= t(o),
+        ],
+        "All replicas come from one set of parameters, or you compare their mean: one replica from each sample, so "
+        "that the width of the posterior is in them, and each compared by itself.": [
+            lambda s, *x: _predictive_p(s.mean(0).expand(5, -1), *x),
+            _share(lambda replicas, data: replicas.mean() >= data),
+        ],
+        "Nothing was simulated: the replicas are data, not parameters.": lambda s, sim, t, o, g: (
+            (t(s) >= t(o)).double().mean()
+        ),
+        "That compares all numbers of the data: compare their statistic.": [
+            lambda s, sim, t, o, g: (sim(s, g) >= o).double().mean(),
+            lambda s, sim, t, o, g: (sim(s, g) >= t(o)).double().mean(),
+        ],
+        "At least as large: replicas that equal the observation count too, so use >=.": _share(
+            torch.gt
+        ),
+        "The upper tail alone: no second one, no minimum, no factor of two.": [
+            lambda *x: min(_predictive_p(*x), 1 - _predictive_p(*x)),
+            lambda *x: 2 * min(_predictive_p(*x), 1 - _predictive_p(*x)),
+            _share(
+                lambda replicas, data: (
+                    (replicas - replicas.mean()).abs() >= (data - replicas.mean()).abs()
+                )
+            ),
+            _share(lambda replicas, data: replicas.abs() >= data.abs()),
+        ],
+        "That is the share of smaller ones; we want those at least as large.": [
+            _share(torch.lt),
+            _share(torch.le),
+        ],
+        "Torch takes no mean of a mask: turn it into numbers first, mask.double().": (
+            lambda s, sim, t, o, g: (t(sim(s, g)) >= t(o)).mean()
+        ),
+        "Compare the replicas' statistic (n,) with statistic(observed), one number.": (
+            lambda s, sim, t, o, g: t(sim(s, g)) >= o
+        ),
+    },
+    returns=forms.number("a share"),
+    otherwise="In a problem with a known answer the share is {ours} and yours {yours}: one replica from each sample, "
+    "and each has its own statistic.",
+    signs={
+        "A share lies between 0 and 1.": lambda p, *x: not 0 <= p <= 1,
+        "That is no share of as many replicas as there are samples: one from each.": lambda p, samples, *x: (
+            abs(p * len(samples) - round(p * len(samples))) > 1e-3
+        ),
+    },
+)
 
 
 def _left_over_rms(frequency, leahy, noise, mean_rate, inside):
+    """A function: frequency, Leahy power, noise (n,), mean rate, mask (n,) -> fractional rms."""
     spacing = frequency[1] - frequency[0]
     return np.sqrt(np.sum((leahy - noise)[inside]) * spacing / mean_rate)
 
 
-@exercise("Exercise 14.6", reference=lambda: _left_over_rms)
-def left_over_rms(answer):
-    """A function: frequency, Leahy power, noise (n,), mean rate, mask (n,) -> fractional rms."""
-    answer = function(answer)
-    for spacing, mean_rate in ((0.25, 80.0), (4.0, 700.0)):
+def _root_of(excess=lambda p, n: p - n, rate=lambda rate: rate, where=lambda inside: inside):
+    """A mistake: something else than the difference of two powers, the mean rate, or the band."""
+    return lambda f, p, n, r, i: _left_over_rms(f, excess(p, n), 0 * n, rate(r), where(i))
+
+
+def _some_spectra():
+    questions = []
+    for spacing, mean_rate, first, last in ((0.25, 80.0, 45, 155), (4.0, 700.0, 50, 153)):
         f = 100 + spacing * np.arange(200)
         level = 2 - np.sin(f / 50)
-        signal = 0.3 * np.exp(-0.5 * ((f - f[90]) / (20 * spacing)) ** 2) + 0.05
-        signal = signal + 0.5 * (-1.0) ** np.arange(200)  # noise: every other value lies below
-        inside = (f > f[40]) & (f < f[150])
-        rms = answer(f.copy(), level + signal, level.copy(), mean_rate, inside.copy())
-        if np.ndim(rms) == 0 and np.isnan(float(rms)):
-            raise Hint(
-                "That is the root of a negative number: subtract the noise from the Leahy power, sum "
-                "all frequencies of the band, and take the root last."
-            )
-        rms = number(rms, "an rms")
-        variance = np.sum(signal[inside]) * spacing / mean_rate
-        if np.isclose(rms, np.sqrt(variance), rtol=0.02):  # a trapezium is as good as a sum
-            continue
-        if np.isclose(rms, 100 * np.sqrt(variance), rtol=0.02):
-            raise Hint("That is in per cent: return the fraction.")
-        if np.isclose(rms, variance, rtol=0.02):
-            raise Hint("That is the variance; the rms is its root.")
-        if np.isclose(rms, np.sqrt(variance * mean_rate), rtol=0.02):
-            raise Hint("Leahy power becomes fractional power by division by the mean rate.")
-        if np.isclose(rms, np.sqrt(variance / mean_rate), rtol=0.02):
-            raise Hint("Divided by the mean rate twice: once makes Leahy power fractional.")
-        if np.isclose(rms, np.sqrt(variance / spacing), rtol=0.02):
-            raise Hint("An integral over frequency: the sum wants the spacing in Hz.")
-        if np.isclose(rms, np.sqrt(signal.sum() * spacing / mean_rate), rtol=0.02):
-            raise Hint("That is the whole spectrum: take the frequencies inside the band alone.")
-        for wrong in (np.abs(signal), signal.clip(0)):
-            if np.isclose(rms, np.sqrt(wrong[inside].sum() * spacing / mean_rate), rtol=0.02):
-                raise Hint(
-                    "Values below the noise count as negative: without them the noise's scatter adds up."
-                )
-        raw = (level + signal)[inside].sum() * spacing / mean_rate
-        if np.isclose(rms, np.sqrt(raw), rtol=0.02):
-            raise Hint("The noise is still in it: subtract first.")
-        raise Hint(
-            f"For a known excess the rms is {np.sqrt(variance):.4f}, and yours {rms:.4f}: difference, "
-            "sum, spacing, rate, root."
-        )
+        inside = (f > f[first]) & (f < f[last])
+        scatter = 0.5 * np.tile([1, 1, -1, -1], 50)  # half of the values lie below the noise
+        bump = np.exp(-0.5 * ((f - f[100]) / (13 * spacing)) ** 2)
+        signal = (0.3 + scatter) * bump + 0.1 * ~inside
+        questions.append((f, level + signal, level, mean_rate, inside))
+    return questions
+
+
+left_over_rms = by_example(
+    "Exercise 14.6",
+    _left_over_rms,
+    _some_spectra,
+    {
+        "That is the root of a negative number: subtract the noise from the Leahy power, sum all frequencies of the "
+        "band, and take the root last.": [
+            _root_of(lambda p, n: n - p),
+            _root_of(lambda p, n: np.sqrt(p - n)),
+        ],
+        "That is in per cent: return the fraction.": lambda *x: 100 * _left_over_rms(*x),
+        "That is the variance; the rms is its root.": lambda *x: _left_over_rms(*x) ** 2,
+        "Divide Leahy power by the mean rate: then it is fractional.": _root_of(
+            rate=lambda rate: 1
+        ),
+        "The mean rate divides the power once, below the root.": _root_of(
+            rate=lambda rate: rate**2
+        ),
+        "An integral over frequency: the sum wants the spacing in Hz.": lambda f, *x: (
+            _left_over_rms(np.arange(len(f)), *x)
+        ),
+        "That is the mean of the power in the band: an integral is that times the width of the band.": (
+            lambda f, p, n, rate, inside: np.sqrt(np.mean((p - n)[inside]) / rate)
+        ),
+        "That is the whole spectrum: take the band alone.": _root_of(
+            where=lambda inside: inside | True
+        ),
+        "Values below the noise count as negative: without them the noise's scatter adds up.": [
+            _root_of(lambda p, n: abs(p - n)),
+            _root_of(lambda p, n: (p - n).clip(0)),
+        ],
+        "Power is a square already: sum the differences themselves.": _root_of(
+            lambda p, n: (p - n) ** 2
+        ),
+        "Noise and signal add up: subtract the noise, and do not divide by it.": [
+            _root_of(lambda p, n: p / n),
+            _root_of(lambda p, n: p / n - 1),
+        ],
+        "The noise is still in it: subtract first.": _root_of(lambda p, n: p),
+    },
+    returns=forms.number("an rms"),
+    otherwise="For a known excess the rms is {ours}, and yours {yours}: difference, sum, spacing, rate, root.",
+    rtol=0.01,  # a trapezium is as good as a sum
+)
 
 
 tools = sorting(
