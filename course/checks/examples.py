@@ -50,36 +50,51 @@ def by_example(
         then: a function of the answer for what no value shows, such as gradients; raises `Hint`.
     """
     table = [(hint, wrong) for hint, wrongs in mistakes.items() for wrong in _several(wrongs)]
-    ours = forms.function(returns)(right)
+    ours, close = forms.function(returns)(right), (rtol, atol, seen)
+    formed = [(hint, forms.function(returns)(wrong)) for hint, wrong in table]
 
     def question_by_question(answer):
-        for number, question in enumerate(questions()):
+        passed, failed = [], []
+        for question in questions():
             given = copy.deepcopy(question)
             found, error = _run(answer, given)
             wanted, _ = _run(ours, copy.deepcopy(question))
-            if draw is not None and number == 0 and error is None:
+            if draw is not None and not passed and not failed and error is None:
                 draw(found, wanted, *question)
-            if error is None and _same(found, wanted, rtol, atol, seen):
+            if error is None and _same(found, wanted, *close):
                 untouched(given, question)
-                continue
-            made = [
-                (hint, *_run(forms.function(returns)(wrong), copy.deepcopy(question)))
-                for hint, wrong in table
-            ]
-            for hint, outcome, its_error in made:
-                if _alike(error, its_error) if error else _same(outcome, found, rtol, atol, seen):
-                    raise Hint(hint)
-            if error is not None:
-                raise error
-            for hint, outcome, _ in made:
-                if _explains(outcome, found, wanted, rtol, atol, seen):
-                    raise Hint(hint)
-            for hint, applies in (signs or {}).items():
-                if applies(found, *question):
-                    raise Hint(hint)
-            raise Hint(_difference(otherwise, found, wanted, question, rtol, atol, names))
+                passed.append((question, wanted))
+            else:
+                failed.append((question, wanted, found, error))
+        if failed:
+            diagnose(passed, failed)
         if then is not None:
             then(answer)
+
+    def diagnose(passed, failed):
+        """Say what went wrong in the first question that failed, best of all by a mistake that explains them all."""
+        possible = []  # a mistake that shows where the answer is right is not the one that was made
+        for hint, wrong in formed:
+            made = [_run(wrong, copy.deepcopy(question)) for question, *_ in failed]
+            if all(_same(_run(wrong, copy.deepcopy(q))[0], wanted, *close) for q, wanted in passed):
+                possible.append((hint, made))
+        question, wanted, found, error = failed[0]
+        for several in (failed, failed[:1]):
+            for hint, made in possible:
+                if all(
+                    _alike(error, its) if error else _same(outcome, found, *close)
+                    for (outcome, its), (*_, found, error) in zip(made, several, strict=False)
+                ):
+                    raise Hint(hint)
+        if error is not None:
+            raise error
+        for hint, ((outcome, _), *_) in possible:
+            if _explains(outcome, found, wanted, *close):
+                raise Hint(hint)
+        for hint, applies in (signs or {}).items():
+            if _fits(found, wanted) and applies(found, *question):
+                raise Hint(hint)
+        raise Hint(_difference(otherwise, found, wanted, question, rtol, atol, names))
 
     question_by_question.__doc__, question_by_question.__name__ = right.__doc__, title
     check = exercise(title, reference=lambda: right, form=forms.function(returns))(
@@ -127,7 +142,6 @@ def sorting(title, table):
     """
     right = {item: heading for item, (heading, _) in table.items()}
     headings = ", ".join(map(repr, sorted(set(right.values()))))
-
     spelled = {heading.lower(): heading for heading in right.values()}
 
     def heading(value, given=()):
@@ -176,7 +190,7 @@ def repeatable(ask, make=np.random.default_rng):
         make: makes a generator from a seed.
     """
     first, again, other = (ask(make(seed)) for seed in (1, 1, 2))
-    if not _same(first, again, 0, 0):
+    if not _same(first, again, 1e-6, 1e-9):
         raise Hint(
             "Equal generators give different results, so that nobody can repeat it: draw with the `generator` that "
             "your function is given."
@@ -234,7 +248,7 @@ def _plain(value):
         value = np.asarray(value)
     except ValueError:
         return None
-    return value
+    return None if value.dtype == object and not value.ndim else value
 
 
 def _same(one, other, rtol, atol, seen=None):
@@ -257,6 +271,14 @@ def _equal(one, other, rtol, atol, seen=None):
             one, other = seen(one), seen(other)
         return bool(np.allclose(one, other, rtol=rtol, atol=atol, equal_nan=True))
     return bool(np.all((one == other) | (pd.isna(one) & pd.isna(other))))
+
+
+def _fits(found, wanted):
+    """Whether an answer has the parts of ours, and each of them its shape."""
+    found, wanted = _parts(found), _parts(wanted)
+    return found.keys() == wanted.keys() and all(
+        np.shape(_plain(found[key])) == np.shape(_plain(wanted[key])) for key in wanted
+    )
 
 
 def _explains(made, found, wanted, rtol, atol, seen=None):
