@@ -56,9 +56,9 @@ sentences = sorting(
 )
 
 
-def _separation(first, second):
+def _separation(first, second, tie=0.5):
     """A function: two Series -> share of pairs in which the second is larger, 0 to 1."""
-    return _of_pairs(first.dropna(), second.dropna())
+    return _of_pairs(first.dropna(), second.dropna(), tie)
 
 
 def _of_pairs(first, second, tie=0.5):
@@ -103,8 +103,8 @@ separation = by_example(
             lambda first, second: np.mean(second.to_numpy() > first.to_numpy()),
         ],
         "Equal values count one half: two groups that are alike must give 1/2.": [
-            lambda first, second: _of_pairs(first.dropna(), second.dropna(), tie=0),
-            lambda first, second: _of_pairs(first.dropna(), second.dropna(), tie=1),
+            partial(_separation, tie=0),
+            partial(_separation, tie=1),
         ],
         "Missing values take no part, neither above nor below the line: drop them first.": [
             _of_pairs,
@@ -123,12 +123,8 @@ separation = by_example(
 )
 
 
-def _spearman(x, y):
+def _spearman(x, y, rank=pd.Series.rank):
     """A function: two Series of one index -> Spearman's rank correlation of the complete pairs."""
-    return _of_complete(x, y)
-
-
-def _of_complete(x, y, rank=pd.Series.rank):
     complete = x.notna() & y.notna()
     return np.corrcoef(rank(x[complete]), rank(y[complete]))[0, 1]
 
@@ -152,19 +148,14 @@ spearman = by_example(
     _some_relations,
     {
         "That is Pearson's r of the values: take the ranks first.": lambda x, y: x.corr(y),
-        "Only one of the two is ranked: rank both.": [
-            lambda x, y: x.rank().corr(y),
-            lambda x, y: x.corr(y.rank()),
-        ],
+        "Only one of the two is ranked: rank both.": lambda x, y: x.rank().corr(y),
         "It has the wrong sign: a falling relation is negative.": [
             lambda x, y: -_spearman(x, y),
             lambda x, y: abs(_spearman(x, y)),
         ],
-        "That is the square, and does not tell rising from falling.": (
-            lambda x, y: _spearman(x, y) ** 2
-        ),
+        "The square does not tell rising from falling.": lambda x, y: _spearman(x, y) ** 2,
         "argsort tells where the smallest value *is*, not which rank a value has: Series.rank().": (
-            partial(_of_complete, rank=np.argsort)
+            partial(_spearman, rank=np.argsort)
         ),
         "That is Kendall's tau, another fine measure; correlate the ranks here.": (
             partial(pd.Series.corr, method="kendall")
@@ -177,9 +168,9 @@ spearman = by_example(
             _by_formula
         ),
         "Right without ties, and not with them: equal values share the mean of their ranks.": [
-            partial(_of_complete, rank=lambda values: values.to_numpy().argsort().argsort()),
-            partial(_of_complete, rank=partial(pd.Series.rank, method="min")),
-            partial(_of_complete, rank=partial(pd.Series.rank, method="dense")),
+            partial(_spearman, rank=lambda values: values.to_numpy().argsort().argsort()),
+            partial(_spearman, rank=partial(pd.Series.rank, method="min")),
+            partial(_spearman, rank=partial(pd.Series.rank, method="dense")),
         ],
         "With missing values the two get different lengths: keep the rows in which *both* are known.": (
             lambda x, y: np.corrcoef(x.dropna().rank(), y.dropna().rank())[0, 1]
@@ -259,10 +250,7 @@ observed_rms = by_example(
         ),
         "Where the variance is negative, it has no root, neither positive nor negative: NaN.": [
             lambda rms, error, generator: np.sqrt(abs(generator.normal(rms**2, error))),
-            lambda *given: (
-                (v := np.random.Generator.normal(given[2], given[0] ** 2, given[1]))
-                / np.sqrt(abs(v))
-            ),
+            lambda rms, error, generator: (v := generator.normal(rms**2, error)) / abs(v) ** 0.5,
         ],
     },
     returns=forms.array("one rms for each error, NaN where there is none"),

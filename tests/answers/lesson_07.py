@@ -33,19 +33,20 @@ def gradient_by_loop(b, X, y):
     return sum((1 / (1 + np.exp(-row @ b)) - label) * row for row, label in zip(X, y, strict=True))
 
 
-def epoch(b, X, y, rate, size, order):
-    for batch in np.split(order, range(size, len(y), size)):
-        b = b - rate * np.mean((expit(X[batch] @ b) - y[batch])[:, None] * X[batch], axis=0)
-    return b
+def epoch(order):
+    """One epoch in an order, a function of a generator and the number of samples."""
+
+    def one_epoch(b, X, y, rate, size, generator):
+        for batch in np.split(order(generator, len(y)), range(size, len(y), size)):
+            b = b - rate * np.mean((expit(X[batch] @ b) - y[batch])[:, None] * X[batch], axis=0)
+        return b
+
+    return one_epoch
 
 
 def epoch_by_shuffle(b, X, y, rate, size, generator):
     generator.shuffle(order := np.arange(len(y)))
-    return epoch(b, X, y, rate, size, order)
-
-
-def epoch_by_sorting(b, X, y, rate, size, generator):
-    return epoch(b, X, y, rate, size, np.argsort(generator.random(len(y))))
+    return epoch(lambda generator, n: order)(b, X, y, rate, size, generator)
 
 
 def epoch_in_place(b, X, y, rate, size, generator):
@@ -53,21 +54,12 @@ def epoch_in_place(b, X, y, rate, size, generator):
     return b
 
 
-def epoch_with_replacement(b, X, y, rate, size, generator):
-    return epoch(b, X, y, rate, size, generator.integers(0, len(y), len(y)))
+def epoch_of_two_orders(b, X, y, *rest):
+    return check.one_epoch.reference()(b, X, rest[2].permutation(y), *rest)
 
 
-def epoch_of_two_orders(b, X, y, rate, size, generator):
-    return epoch(b, X, generator.permutation(y), rate, size, generator.permutation(len(y)))
-
-
-def epoch_rolled(b, X, y, rate, size, generator):
-    order = np.roll(np.arange(len(y)), generator.integers(len(y)))
-    return epoch(b, X, y, rate, size, order)
-
-
-def epoch_in_order(b, X, y, rate, size, generator):
-    return epoch(b, X, y, rate, size, np.arange(len(y)))
+def rolled(generator, n):
+    return np.roll(np.arange(n), generator.integers(n))
 
 
 def objective_by_norm(b, X, y, strength, p):
@@ -100,7 +92,7 @@ OTHER_ROUTES = [
     (check.gradient, gradient_by_autograd),
     (check.gradient, gradient_by_loop),
     (check.one_epoch, epoch_by_shuffle),
-    (check.one_epoch, epoch_by_sorting),
+    (check.one_epoch, epoch(lambda generator, n: generator.random(n).argsort())),
     (check.objective, objective_by_norm),
     (check.choose_c, choose_by_loop),
     (check.choose_c, choose_by_another_error),
@@ -115,10 +107,10 @@ WRONG = [
     (check.loss, lambda z, y: 0.0, "margins and labels of our own"),
     (check.gradient, lambda b, X, y: np.ones(len(b)), "one of the components"),
     (check.one_epoch, epoch_in_place, "work on a copy"),
-    (check.one_epoch, epoch_with_replacement, "never used"),
+    (check.one_epoch, epoch(lambda generator, n: generator.integers(0, n, n)), "never used"),
     (check.one_epoch, epoch_of_two_orders, "same order"),
-    (check.one_epoch, epoch_rolled, "moved along"),
-    (check.one_epoch, epoch_in_order, "every time"),
+    (check.one_epoch, epoch(rolled), "moved along"),
+    (check.one_epoch, epoch(lambda generator, n: np.arange(n)), "every time"),
     (check.one_epoch, lambda b, X, y, *rest: b + y - 0.5, "for one of the coefficients"),
     (check.objective, penalty_outside_torch, "Stay in torch"),
     (check.objective, lambda *given: check.objective.reference()(*given).item(), "cannot differ"),
