@@ -94,7 +94,6 @@ separation = by_example(
         ],
         "That compares row with row; every value of one with every value of the other.": [
             lambda first, second: np.mean([b > a for a, b in zip(first, second, strict=False)]),
-            lambda first, second: np.mean(second > first.reindex(second.index)),
             lambda first, second: np.mean(second - first > 0),
         ],
         "The groups differ in size and in their rows: .to_numpy()[:, None] makes a column of the first, which then "
@@ -170,7 +169,6 @@ spearman = by_example(
         "Right without ties, and not with them: equal values share the mean of their ranks.": [
             partial(_spearman, rank=lambda values: values.to_numpy().argsort().argsort()),
             partial(_spearman, rank=partial(pd.Series.rank, method="min")),
-            partial(_spearman, rank=partial(pd.Series.rank, method="dense")),
         ],
         "With missing values the two get different lengths: keep the rows in which *both* are known.": (
             lambda x, y: np.corrcoef(x.dropna().rank(), y.dropna().rank())[0, 1]
@@ -180,8 +178,7 @@ spearman = by_example(
         ),
         "With missing values it is off: first keep the pairs in which *both* are known, then rank those.": [
             lambda x, y: x.rank().corr(y.rank()),
-            lambda x, y: _spearman(x.rank().fillna(0), y.rank().fillna(0)),
-            lambda x, y: _spearman(x.fillna(x.mean()), y.fillna(y.mean())),
+            lambda x, y: _spearman(x.fillna(0), y.fillna(0)),
         ],
     },
     returns=forms.number("a correlation"),
@@ -202,7 +199,7 @@ def _some_errors():
     return [
         (true_rms, pd.Series(np.tile(errors, 10_000), index=range(30_100, 100, -1)), generator)
         for true_rms, errors, generator in (
-            (0.05, [0.0002, 0.001, 0.006], np.random.default_rng(441)),
+            (0.05, [0.0002, 0.0005, 0.006], np.random.default_rng(441)),
             (0.03, [0.004, 0.0001, 0.002], np.random.default_rng(442)),
         )
     ]
@@ -236,7 +233,6 @@ observed_rms = by_example(
         ],
         "`error` is a standard deviation, each element that of its own pointing: take it as it is.": [
             lambda rms, error, generator: _observed_rms(rms, np.sqrt(error), generator),
-            lambda rms, error, generator: _observed_rms(rms, error**2, generator),
             lambda rms, error, generator: _observed_rms(rms, 0 * error + error.mean(), generator),
         ],
         "The error is normal: it may have both signs, and its standard deviation is `error`.": [

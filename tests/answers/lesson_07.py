@@ -49,8 +49,8 @@ def epoch_by_shuffle(b, X, y, rate, size, generator):
     return epoch(lambda generator, n: order)(b, X, y, rate, size, generator)
 
 
-def epoch_in_place(b, X, y, rate, size, generator):
-    b -= rate * X.T @ (expit(X @ b) - y) / len(y)
+def epoch_in_place(b, *rest):
+    b += check.one_epoch.reference()(b, *rest) - b
     return b
 
 
@@ -64,7 +64,7 @@ def rolled(generator, n):
 
 def objective_by_norm(b, X, y, strength, p):
     loss = torch.logaddexp(torch.zeros_like(y), X @ b) - y * (X @ b)
-    return loss.mean() + strength * torch.linalg.vector_norm(b[1:], p) ** p
+    return (loss.mean() + strength * torch.linalg.vector_norm(b[1:], p) ** p)[None]
 
 
 def penalty_outside_torch(b, X, y, strength, p):
