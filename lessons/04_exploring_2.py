@@ -680,7 +680,7 @@ plotting.show(
 
 # %%
 def observed_rms(true_rms, error, generator):
-    """One measured rms for each pointing, whose variances have the standard deviations `error` (n,)."""
+    """Measured rms (n,); `error`, a Series (n,), holds the standard deviations of the variances."""
     # solution: generator.normal(mean, error) draws the variances; np.where keeps those above zero
     variance = generator.normal(true_rms**2, error)
     return np.where(variance > 0, np.sqrt(np.abs(variance)), np.nan)

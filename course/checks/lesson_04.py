@@ -1,9 +1,13 @@
 """Checks of lesson 04: exploring the data, part II."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from . import Hint, array, exercise, function, number, sorting
+from course.checks import forms
+from course.checks.examples import by_example, repeatable, sorting
 
 __all__ = [
     "observed_rms",
@@ -52,170 +56,208 @@ sentences = sorting(
 )
 
 
-def _separation(first, second):
-    first, second = first.dropna().to_numpy()[:, None], second.dropna().to_numpy()
-    return np.mean(second > first) + np.mean(second == first) / 2
-
-
-@exercise("Exercise 4.2", reference=lambda: _separation)
-def separation(answer):
+def _separation(first, second, tie=0.5):
     """A function: two Series -> share of pairs in which the second is larger, 0 to 1."""
-    answer = function(answer)
+    return _of_pairs(first.dropna(), second.dropna(), tie)
+
+
+def _of_pairs(first, second, tie=0.5):
+    first, second = first.to_numpy()[:, None], second.to_numpy()
+    return np.mean(second > first) + tie * np.mean(second == first)
+
+
+def _some_groups():
     generator = np.random.default_rng(142)
-    first = pd.Series(generator.lognormal(0, 1, 130))
-    second = pd.Series(generator.lognormal(0.7, 1, 90), index=range(7, 97))
-
-    def ask(one, other):
-        try:
-            return number(answer(one.copy(), other.copy()), "a share of pairs")
-        except ValueError as problem:
-            raise Hint(
-                "The groups differ in size and in their rows: .to_numpy()[:, None] makes a column of the first, which "
-                f"then meets every value of the second ({problem})."
-            ) from None
-
-    right, found = _separation(first, second), ask(first, second)
-    if not np.isclose(found, right, atol=1e-9):
-        if np.isclose(found, 1 - right, atol=1e-9):
-            raise Hint("The other way round: count the pairs in which the *second* is larger.")
-        if np.isclose(found, right * len(first) * len(second)):
-            raise Hint("That is the number of pairs; divide by how many there are.")
-        if np.isclose(found, np.mean(second) > np.mean(first)):
-            raise Hint(
-                "That compares two means or medians; compare every value with every other, then count."
-            )
-        if np.isclose(found, np.mean(second > first.median())):
-            raise Hint("That compares with the median of the first only; compare with every value.")
-        matched = [np.mean(second.to_numpy() > first.to_numpy()[: len(second)])]
-        matched.append(np.mean((second > first.reindex(second.index)).to_numpy()))
-        if any(np.isclose(found, value) for value in matched):
-            raise Hint(
-                "That compares row with row; every value of one with every value of the other."
-            )
-        raise Hint(f"For two groups of our own we find {right:.5f}, and you {found:.5f}.")
-    if not np.isclose(ask(second, first), 1 - right, atol=1e-9):
-        raise Hint("It must fall below 1/2 where the second group is the smaller one.")
-    ties = pd.Series([1.0, 2.0, 2.0]), pd.Series([2.0, 3.0])
-    found = ask(*ties)
-    if not np.isclose(found, _separation(*ties)):
-        raise Hint("Equal values count one half: two groups that are alike must give 1/2.")
+    first = pd.Series(generator.lognormal(0, 1, 130) - 0.5)
+    second = pd.Series(generator.lognormal(0.7, 1, 90) - 0.5, index=range(7, 97))
     holes = first.mask(first > 1.5), second.mask(second < 0.6)
-    if not np.isclose(ask(*holes), _separation(*holes), atol=1e-9):
-        raise Hint(
-            "Missing values take no part, neither above nor below the line: drop them first."
-        )
+    return [(first, second), (second, first - 1), (first.round(), second.round()), holes]
 
 
-def _spearman(x, y):
-    complete = x.notna() & y.notna()
-    return np.corrcoef(x[complete].rank(), y[complete].rank())[0, 1]
+separation = by_example(
+    "Exercise 4.2",
+    _separation,
+    _some_groups,
+    {
+        "It must fall below 1/2 where the second group is the smaller one.": (
+            lambda *groups: max(_separation(*groups), 1 - _separation(*groups))
+        ),
+        "The other way round: count the pairs in which the *second* is larger.": (
+            lambda first, second: _separation(second, first)
+        ),
+        "That is the number of pairs; divide by how many there are.": (
+            lambda first, second: _separation(first, second) * first.count() * second.count()
+        ),
+        "That compares two means or medians; compare every value with every other, then count.": [
+            lambda first, second: float(second.mean() > first.mean()),
+            lambda first, second: np.mean(second > first.median()),
+        ],
+        "That compares row with row; every value of one with every value of the other.": [
+            lambda first, second: np.mean([b > a for a, b in zip(first, second, strict=False)]),
+            lambda first, second: np.mean(second - first > 0),
+        ],
+        "The groups differ in size and in their rows: .to_numpy()[:, None] makes a column of the first, which then "
+        "meets every value of the second.": [
+            lambda first, second: np.mean(second > first),
+            lambda first, second: np.mean(second.to_numpy() > first.to_numpy()),
+        ],
+        "Equal values count one half: two groups that are alike must give 1/2.": [
+            partial(_separation, tie=0),
+            partial(_separation, tie=1),
+        ],
+        "Missing values take no part, neither above nor below the line: drop them first.": [
+            _of_pairs,
+            lambda first, second: _of_pairs(first.dropna(), second),
+            lambda first, second: _of_pairs(first, second.dropna()),
+            lambda first, second: stats.mannwhitneyu(second, first)[0] / len(first) / len(second),
+        ],
+    },
+    returns=forms.number("a share of pairs"),
+    otherwise="For two groups of our own we find {ours}, and you {yours}.",
+    signs={
+        "Close to ours, but not equal: no draws at random, compare every value with every other.": (
+            lambda found, *groups: abs(found - _separation(*groups)) < 0.02
+        ),
+    },
+)
 
 
-@exercise("Exercise 4.3", reference=lambda: _spearman)
-def spearman(answer):
+def _spearman(x, y, rank=pd.Series.rank):
     """A function: two Series of one index -> Spearman's rank correlation of the complete pairs."""
-    answer = function(answer)
+    complete = x.notna() & y.notna()
+    return np.corrcoef(rank(x[complete]), rank(y[complete]))[0, 1]
+
+
+def _some_relations():
     generator = np.random.default_rng(43)
-    x = pd.Series(generator.normal(0, 1, 80))
+    x = pd.Series(generator.normal(0, 1, 80), index=generator.permutation(80) + 100)
     y = -x + generator.normal(0, 1, 80)
-    curve = np.exp(3 * y)
+    steps, holes = ((2 * x).round(), y.round()), (x.mask(x > 0.8), y.mask(y < -0.5))
+    return [(x, np.exp(3 * y)), (y, x**3 + 2 * y), steps, holes]
 
-    def ask(one, other):
-        return number(answer(one.copy(), other.copy()), "a correlation")
 
-    right, found = _spearman(x, curve), ask(x, curve)
-    if not np.isclose(found, right, atol=1e-9):
-        if np.isclose(found, x.corr(curve)):
-            raise Hint("That is Pearson's r of the values: take the ranks first.")
-        if np.isclose(found, -right):
-            raise Hint("It has the wrong sign: a falling relation is negative.")
-        if np.isclose(found, right**2):
-            raise Hint("That is the square, and does not tell rising from falling.")
-        order = np.corrcoef(np.argsort(x), np.argsort(curve))[0, 1]
-        if np.isclose(found, order):
-            raise Hint(
-                "argsort tells where the smallest value *is*, not which rank a value has: Series.rank()."
-            )
-        if np.isclose(found, x.corr(curve, method="kendall")):
-            raise Hint("That is Kendall's tau, another fine measure; correlate the ranks here.")
-        raise Hint(f"For a falling curve with scatter we find {right:.3f}, and you {found:.3f}.")
-    steps = (2 * x).round(), y.round()
-    if not np.isclose(ask(*steps), _spearman(*steps), atol=1e-9):
-        raise Hint(
-            "Right without ties, and not with them: equal values share the mean of their ranks."
-        )
-    holes = x.mask(x > 0.8), y.mask(y < -0.5)
-    try:
-        value = answer(*(series.copy() for series in holes))
-    except ValueError as problem:
-        raise Hint(
-            "With missing values the two get different lengths: keep the rows in which *both* are known "
-            f"({problem})."
-        ) from None
-    if np.ndim(value) == 0 and np.isnan(value):
-        raise Hint("With missing values yours is NaN: use the pairs in which both are known.")
-    value = number(value, "a correlation")
-    if not np.isclose(value, _spearman(*holes), atol=1e-9):
-        raise Hint(
-            "With missing values it is off: first keep the pairs in which *both* are known, then rank those."
-        )
+def _by_formula(x, y):
+    n = x.count()
+    return 1 - 6 * np.sum((x.rank() - y.rank()) ** 2) / (n * (n**2 - 1))
+
+
+spearman = by_example(
+    "Exercise 4.3",
+    _spearman,
+    _some_relations,
+    {
+        "That is Pearson's r of the values: take the ranks first.": lambda x, y: x.corr(y),
+        "Only one of the two is ranked: rank both.": lambda x, y: x.rank().corr(y),
+        "It has the wrong sign: a falling relation is negative.": [
+            lambda x, y: -_spearman(x, y),
+            lambda x, y: abs(_spearman(x, y)),
+        ],
+        "The square does not tell rising from falling.": lambda x, y: _spearman(x, y) ** 2,
+        "argsort tells where the smallest value *is*, not which rank a value has: Series.rank().": (
+            partial(_spearman, rank=np.argsort)
+        ),
+        "That is Kendall's tau, another fine measure; correlate the ranks here.": (
+            partial(pd.Series.corr, method="kendall")
+        ),
+        "The covariance takes n - 1 and numpy's standard deviation n: one of them for both, or np.corrcoef.": [
+            lambda x, y: _spearman(x, y) * (x.count() - 1) / x.count(),
+            lambda x, y: _spearman(x, y) * x.count() / (x.count() - 1),
+        ],
+        "The formula with squared differences of ranks is exact without ties only: correlate the ranks.": (
+            _by_formula
+        ),
+        "Right without ties, and not with them: equal values share the mean of their ranks.": [
+            partial(_spearman, rank=lambda values: values.to_numpy().argsort().argsort()),
+            partial(_spearman, rank=partial(pd.Series.rank, method="min")),
+        ],
+        "With missing values the two get different lengths: keep the rows in which *both* are known.": (
+            lambda x, y: np.corrcoef(x.dropna().rank(), y.dropna().rank())[0, 1]
+        ),
+        "With missing values yours is NaN: use the pairs in which both are known.": (
+            lambda x, y: np.corrcoef(x.rank(), y.rank())[0, 1]
+        ),
+        "With missing values it is off: first keep the pairs in which *both* are known, then rank those.": [
+            lambda x, y: x.rank().corr(y.rank()),
+            lambda x, y: _spearman(x.fillna(0), y.fillna(0)),
+        ],
+    },
+    returns=forms.number("a correlation"),
+    otherwise="For two related Series of our own we find {ours}, and you {yours}.",
+)
 
 
 def _observed_rms(true_rms, error, generator):
-    variance = generator.normal(true_rms**2, error)
-    return np.where(variance > 0, np.sqrt(np.abs(variance)), np.nan)
-
-
-@exercise("Exercise 4.4", reference=lambda: _observed_rms)
-def observed_rms(answer):
     """A function: true rms, errors of the variances (n,), generator -> measured rms (n,), NaN where none."""
-    answer = function(answer)
-    n, true = 40_000, 0.05
-    for error in (1e-5, 0.004):  # far below, and above, the true variance of 0.0025
-        errors = np.full(n, error)
-        try:
-            with np.errstate(invalid="ignore"):
-                found = np.asarray(answer(true, errors.copy(), np.random.default_rng(1)), float)
-                again = np.asarray(answer(true, errors.copy(), np.random.default_rng(2)), float)
-        except (TypeError, ValueError) as problem:
-            raise Hint(f"Expected an array of numbers, one for each error ({problem}).") from None
-        if found.shape == (n,) and np.isnan(found).all():
-            raise Hint("All of yours are NaN: is the variance the true one plus an error?")
-        array(np.nan_to_num(found), (n,), "one rms for each error")
-        known = found[np.isfinite(found)]
-        if np.array_equal(found, again, equal_nan=True):
-            raise Hint("It gives the same numbers every time: draw the errors with `generator`.")
-        if (known < 0).any():
-            raise Hint("Some rms are negative: where the variance is, there is no root, but NaN.")
-        right = _observed_rms(true, errors, np.random.default_rng(3))
-        if error == 1e-5:
-            if abs(known.mean() - true**2) < 1e-4:
-                raise Hint("That is the variance: the table holds its root.")
-            if abs(known.mean() - np.sqrt(true)) < 1e-2:
-                raise Hint("The true variance is the square of `true_rms`.")
-            if known.std() < 1e-9:
-                raise Hint(
-                    "All pointings get the same error: draw one for each element of `error`."
-                )
-            if abs(known.std() / np.nanstd(right) - 1) > 0.05:
-                raise Hint(
-                    "With a small error yours scatter by another amount: add the error to the *variance*, not to "
-                    "the rms; it is a standard deviation."
-                )
-            continue
-        empty, expected = np.isnan(found).mean(), np.isnan(right).mean()
-        if (known == 0).mean() > 0.05:
-            raise Hint("Not zero where the variance is negative: NaN. Nobody measured a zero.")
-        if empty == 0:
-            raise Hint(
-                f"None of yours is empty, where the variance should be negative in {expected:.0%}: no root, so NaN."
-            )
-        if abs(empty - expected) > 0.02:
-            raise Hint(f"{empty:.0%} of yours are empty and {expected:.0%} of ours.")
-        if abs(np.median(known) / np.nanmedian(right) - 1) > 0.03:
-            raise Hint(
-                f"With a large error your median rms is {np.median(known):.4f}, and ours {np.nanmedian(right):.4f}."
-            )
+    return _root(generator.normal(true_rms**2, error))
+
+
+def _root(variance, otherwise=np.nan):
+    return np.where(variance > 0, np.sqrt(np.abs(variance)), otherwise)
+
+
+def _some_errors():
+    return [
+        (true_rms, pd.Series(np.tile(errors, 10_000), index=range(30_100, 100, -1)), generator)
+        for true_rms, errors, generator in (
+            (0.05, [0.0002, 0.0005, 0.006], np.random.default_rng(441)),
+            (0.03, [0.004, 0.0001, 0.002], np.random.default_rng(442)),
+        )
+    ]
+
+
+def _moments(rms):
+    """Means and standard deviations for each of three errors; NaN counts as a number far away."""
+    rms = np.nan_to_num(rms, nan=0.3).reshape(-1, 3)
+    return np.concatenate([rms.mean(axis=0), rms.std(axis=0)])
+
+
+observed_rms = by_example(
+    "Exercise 4.4",
+    _observed_rms,
+    _some_errors,
+    {
+        "That is the variance: the table holds its root.": [
+            lambda rms, error, generator: generator.normal(rms**2, error),
+            lambda *given: _observed_rms(*given) ** 2,
+        ],
+        "The true variance is the square of `true_rms`.": (
+            lambda rms, *rest: _observed_rms(np.sqrt(rms), *rest)
+        ),
+        "All pointings get the same error: draw one for each element of `error`.": (
+            lambda rms, error, generator: _root(rms**2 + error * generator.normal())
+        ),
+        "Add the error to the *variance*, not to the rms.": [
+            lambda rms, error, generator: generator.normal(rms, error),
+            lambda rms, error, generator: generator.normal(rms, error / (2 * rms)),
+            lambda rms, error, generator: _root(generator.normal(rms, error)) ** 2,
+        ],
+        "`error` is a standard deviation, each element that of its own pointing: take it as it is.": [
+            lambda rms, error, generator: _observed_rms(rms, np.sqrt(error), generator),
+            lambda rms, error, generator: _observed_rms(rms, 0 * error + error.mean(), generator),
+        ],
+        "The error is normal: it may have both signs, and its standard deviation is `error`.": [
+            lambda rms, error, generator: _root(
+                rms**2 + error * generator.uniform(-1, 1, len(error))
+            ),
+            lambda rms, error, generator: _root(rms**2 + abs(generator.normal(0, error))),
+        ],
+        "Not zero where the variance is negative: NaN. Nobody measured a zero.": (
+            lambda rms, error, generator: _root(generator.normal(rms**2, error), 0)
+        ),
+        "Where the variance is negative, it has no root, neither positive nor negative: NaN.": [
+            lambda rms, error, generator: np.sqrt(abs(generator.normal(rms**2, error))),
+            lambda rms, error, generator: (v := generator.normal(rms**2, error)) / abs(v) ** 0.5,
+        ],
+    },
+    returns=forms.array("one rms for each error, NaN where there is none"),
+    otherwise="With a true rms of {0} yours are spread in another way than ours: check what is squared, what is added, "
+    "and what has a root.",
+    rtol=0.05,
+    seen=_moments,
+    then=lambda answer: repeatable(
+        lambda generator: np.float32(answer(0.05, _some_errors()[0][1], generator))
+    ),
+)
 
 
 verdicts = sorting(

@@ -1,12 +1,14 @@
 """Checks of lesson 07: choosing a (simple) algorithm and fitting it."""
 
-import warnings
+from functools import partial
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import norm
+import torch
+from scipy.special import expit, xlogy
+from torch.nn.functional import binary_cross_entropy_with_logits as _mean_loss
 
-from . import Hint, array, exercise, explained, function, number
+from course.checks import Hint, forms
+from course.checks.examples import by_example, repeatable
 
 __all__ = [
     "choose_c",
@@ -20,394 +22,457 @@ __all__ = [
 
 
 def _two_gaussians(mean_0, mean_1, sigma, share):
-    slope = (mean_1 - mean_0) / sigma**2
-    intercept = np.log(share / (1 - share)) - (mean_1**2 - mean_0**2) / (2 * sigma**2)
-    return intercept, slope
-
-
-@exercise("Exercise 7.1", reference=lambda: _two_gaussians)
-def two_gaussians(answer):
     """A function: means of class 0 and 1, width, share of class 1 -> b0, b1."""
-    answer = function(answer)
-    for mean_0, mean_1, sigma, share in ((1.2, 0.5, 0.25, 0.3), (-1.0, 2.0, 1.5, 0.8)):
-        value = answer(mean_0, mean_1, sigma, share)
-        if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
-            raise Hint("Expected two numbers from your function: b0 and b1.")
-        b0, b1 = (number(part, "a coefficient") for part in value)
-        # The posterior by Bayes' theorem at two places gives the line without any algebra.
-        x = np.array([mean_0, mean_1])
-        log_odds = np.log(share / (1 - share)) + np.subtract(
-            norm(mean_1, sigma).logpdf(x), norm(mean_0, sigma).logpdf(x)
-        )
-        slope = np.diff(log_odds)[0] / (mean_1 - mean_0)
-        intercept = log_odds[0] - slope * mean_0
-        if np.allclose([b0, b1], [intercept, slope], rtol=1e-6):
-            continue
-        prior = np.log(share / (1 - share))
-        if np.allclose([b1, b0], [intercept, slope], rtol=1e-6):
-            raise Hint("b0 first, b1 second.")
-        if np.allclose([b0, b1], [-intercept, -slope], rtol=1e-6):
-            raise Hint(
-                "That is the posterior of class 0: both signs are the other way round for class 1."
-            )
-        if np.isclose(b1, -slope, rtol=1e-6):
-            raise Hint("The sign of b1: if class 1 has the larger mean, larger x speak for it.")
-        if np.isclose(b1, slope * sigma, rtol=1e-6):
-            raise Hint("b1 has the unit 1/x, a difference of means over a variance: σ² below.")
-        if np.isclose(b1, slope / 2, rtol=1e-6) or np.isclose(b1, slope * 2, rtol=1e-6):
-            raise Hint("b1 is off by 2: the mixed terms of both squares are -2xμ, over 2σ².")
-        if np.isclose(b1, slope, rtol=1e-6):
-            if np.isclose(b0, intercept - prior, rtol=1e-6):
-                raise Hint("The slope is right; b0 lacks the prior, the log odds of the share.")
-            for odds in (share, share / (1 - share), np.log(share), -prior):
-                if np.isclose(b0, intercept - prior + odds, rtol=1e-6):
-                    raise Hint(
-                        "The slope is right; the prior enters b0 as the logarithm of share / (1 - share)."
-                    )
-            raise Hint(
-                "The slope is right; set x = 0 in the formula: what is left of the two squares is b0's."
-            )
-        raise Hint(
-            f"For means {mean_0:g} and {mean_1:g}, σ = {sigma:g} and a share of {share:g}, Bayes' theorem gives "
-            f"b0 = {intercept:.3f} and b1 = {slope:.3f}; yours gives {b0:.3f} and {b1:.3f}."
-        )
+    return _line()(mean_0, mean_1, sigma, share)
+
+
+def _log_odds(share):
+    return np.log(share / (1 - share))
+
+
+def _line(prior=_log_odds, squares=lambda m, n: (n**2 - m**2) / 2, slope=1.0, power=2):
+    """The line with a mistake in one of its parts."""
+    return lambda m, n, sigma, share: (
+        prior(share) - squares(m, n) / sigma**power,
+        slope * (n - m) / sigma**power,
+    )
+
+
+two_gaussians = by_example(
+    "Exercise 7.1",
+    _two_gaussians,
+    lambda: [(1.2, 0.5, 0.25, 0.3), (-1.0, 2.0, 1.5, 0.8)],
+    {
+        "b0 first, b1 second.": lambda *given: _two_gaussians(*given)[::-1],
+        "That is the posterior of class 0: both signs are the other way round for class 1.": (
+            lambda *given: -np.array(_two_gaussians(*given))
+        ),
+        "The sign of b1: if class 1 has the larger mean, larger x speak for it.": [
+            _line(slope=-1),
+            _line(slope=-1, squares=lambda m, n: (m**2 - n**2) / 2),
+        ],
+        "σ² below, in both: b1, a difference of means over a variance, has the unit 1/x.": [
+            _line(power=1),
+            lambda *given: (_two_gaussians(*given)[0], _line(power=1)(*given)[1]),
+        ],
+        "b1 is off by 2: the mixed terms of both squares are -2xμ, over 2σ².": [
+            _line(slope=0.5),
+            _line(slope=2),
+            _line(slope=2, squares=lambda m, n: n**2 - m**2),
+        ],
+        "The slope is right; b0 lacks the prior, the log odds of the share.": _line(np.zeros_like),
+        "The slope is right; the prior enters b0 as the logarithm of share / (1 - share).": [
+            _line(lambda share: share),
+            _line(lambda share: share / (1 - share)),
+            _line(np.log),
+            _line(lambda share: -_log_odds(share)),
+        ],
+        "The slope is right; set x = 0 in the formula: what is left of the two squares is b0's.": [
+            _line(squares=lambda m, n: n**2 - m**2),
+            _line(squares=lambda m, n: (m**2 - n**2) / 2),
+            _line(squares=lambda m, n: (n - m) ** 2 / 2),
+            _line(squares=lambda m, n: 0),
+            lambda *given: np.multiply(_two_gaussians(*given), [-1, 1]),
+        ],
+    },
+    returns=forms.tuple_of("b0 and b1", forms.number("b0"), forms.number("b1")),
+    otherwise="For means {0:g} and {1:g}, σ = {2:g} and a share of {3:g}, Bayes' theorem gives b{part} = {ours}, and "
+    "you {yours}.",
+)
 
 
 def _loss(z, y):
+    """A function: margins (n,), labels (n,) -> summed negative log likelihood."""
     return np.sum(np.logaddexp(0, z) - y * z)
 
 
-@exercise("Exercise 7.2", reference=lambda: _loss)
-def loss(answer):
-    """A function: margins (n,), labels (n,) -> summed negative log likelihood."""
-    answer = function(answer)
+def _some_margins():
     generator = np.random.default_rng(72)
     z = generator.normal(0, 2, 40)
     y = (generator.random(40) < 0.4).astype(float)
-    p = 1 / (1 + np.exp(-z))
-    terms = -np.where(y == 1, np.log(p), np.log(1 - p))
-    value = answer(z.copy(), y.copy())
-    if np.shape(value) == (40,):
-        raise Hint("Your function returns one number per sample: sum them.")
-    found, right = number(value, "a summed loss"), terms.sum()
-    if not np.isclose(found, right, rtol=1e-6):
-        if np.isclose(found, terms.mean(), rtol=1e-6):
-            raise Hint("That is the mean; the likelihood is a product, so its logarithm is a sum.")
-        if np.isclose(found, -right, rtol=1e-6):
-            raise Hint("The sign: a loss is the *negative* log likelihood, and never below zero.")
-        if np.isclose(found, right / np.log(2)) or np.isclose(found, right / np.log(10)):
-            raise Hint("Take the natural logarithm, np.log.")
-        if np.isclose(found, terms[y == 1].sum(), rtol=1e-6):
-            raise Hint("Only the ones are counted: where y = 0, the loss is -ln(1 - p).")
-        if np.isclose(found, np.sum(np.where(y == 1, -np.log(1 - p), -np.log(p))), rtol=1e-6):
-            raise Hint(
-                "Ones and zeros are exchanged: z = +10 with y = 1 is right and should cost nothing."
-            )
-        if np.isclose(found, np.sum((y - p) ** 2), rtol=1e-6):
-            raise Hint(
-                "That is the squared error; the loss of a Bernoulli draw is -ln p or -ln(1 - p)."
-            )
-        raise Hint(f"For 40 random margins and labels we find {right:.3f}, and you {found:.3f}.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the overflow is what we look for
-        for margin, label, expected in (
-            (-1000.0, 1.0, 1000.0),
-            (1000.0, 0.0, 1000.0),
-            (1000.0, 1.0, 0.0),
-            (-1000.0, 0.0, 0.0),
-        ):
-            value = answer(np.array([margin]), np.array([label]))
-            if not (np.isfinite(value) and np.isclose(value, expected, rtol=1e-6, atol=1e-6)):
-                raise Hint(
-                    f"Right for small margins, but z = {margin:g} with y = {label:g} costs {expected:g}, and yours "
-                    f"gives {float(value):g}: -ln p = ln(1 + exp(-z)), and np.logaddexp(0, -z) is that, safely."
-                )
+    return [(z, y), (np.array([-1000.0, 1000, 1000, -1000]), np.array([1.0, 0, 1, 0]))]
+
+
+_overflow = (
+    "Right for small margins; for z = -1000 with y = 1 it should be 1000: -ln p = ln(1 + exp(-z)), and "
+    "np.logaddexp(0, -z) is that, safely."
+)
+loss = by_example(
+    "Exercise 7.2",
+    _loss,
+    _some_margins,
+    {
+        _overflow: [
+            lambda z, y: -np.sum(y * np.log(expit(z)) + (1 - y) * np.log(1 - expit(z))),
+            lambda z, y: np.sum(np.log(1 + np.exp(z)) - y * z),
+        ],
+        "Your function returns one number per sample: sum them.": lambda z, y: (
+            np.logaddexp(0, z) - y * z
+        ),
+        "The likelihood is a product, so its logarithm is a sum: no mean.": lambda z, y: (
+            _loss(z, y) / len(y)
+        ),
+        "A loss is the *negative* log likelihood, and never below zero.": lambda *given: (
+            -_loss(*given)
+        ),
+        "Take the natural logarithm, np.log.": lambda *given: _loss(*given) / np.log(2),
+        "Both labels count: where y = 1 the loss is -ln p, where y = 0 it is -ln(1 - p).": [
+            lambda z, y: -np.sum(xlogy(y, expit(z))),
+            lambda z, y: -np.sum(xlogy(1 - y, expit(-z))),
+            lambda z, y: _loss(z, 0),
+        ],
+        "Ones and zeros are exchanged: z = +10 with y = 1 is right and should cost nothing.": (
+            lambda z, y: _loss(z, 1 - y)
+        ),
+        "That form of the loss wants labels of -1 and 1; ours are 0 and 1.": lambda z, y: np.sum(
+            np.logaddexp(0, -y * z)
+        ),
+        "That is the squared error; the loss of a Bernoulli draw is -ln p or -ln(1 - p).": (
+            lambda z, y: np.sum((y - expit(z)) ** 2)
+        ),
+    },
+    returns=forms.number("a summed loss"),
+    otherwise="For margins and labels of our own we find {ours}, and you {yours}.",
+    signs={_overflow: lambda found, z, y: abs(z).max() > 100},
+)
 
 
 def _gradient(b, X, y):
+    """A function: coefficients (k,), X (n, k), labels (n,) -> gradient of the summed loss (k,)."""
     return X.T @ (expit(X @ b) - y)
 
 
-@exercise("Exercise 7.3", reference=lambda: _gradient)
-def gradient(answer):
-    """A function: coefficients (k,), X (n, k), labels (n,) -> gradient of the summed loss (k,)."""
-    answer = function(answer)
-    generator = np.random.default_rng(73)
-    for n, k in ((30, 4), (25, 2)):
+def _some_rows():
+    generator, questions = np.random.default_rng(73), []
+    for n, k, size in ((30, 4, 1), (25, 2, 1), (40, 3, 3000)):
         X = np.column_stack([np.ones(n), generator.normal(size=(n, k - 1))])
-        b = generator.normal(size=k)
-        y = (generator.random(n) < 0.4).astype(float)
-        small = 1e-5 * np.eye(k)
-        right = np.array(
-            [(_loss(X @ (b + d), y) - _loss(X @ (b - d), y)) / 2e-5 for d in small]
-        )  # by finite differences of the loss
-        value = answer(b.copy(), X.copy(), y.copy())
-        if np.shape(value) == ():
-            raise Hint("One number: the gradient has one component for each coefficient.")
-        if np.shape(value) == (n,):
-            raise Hint("That is one number per sample: X.T carries it back to the coefficients.")
-        found = array(value, (k,), "a gradient")
-        if np.allclose(found, right, rtol=1e-4, atol=1e-4):
-            continue
-        p = expit(X @ b)
-        for wrong, hint in (
-            (-right, "The sign: the gradient points uphill, along prediction minus truth."),
-            (right / n, "That is the gradient of the mean; our loss is a sum."),
-            (X.T @ p, "The truth is missing: a sample that is predicted right should not pull."),
-            (
-                X.T @ (X @ b - y),
-                "That is the gradient of the straight line: compare y with p, not with z.",
-            ),
-            (
-                X.T @ ((p - y) * p * (1 - p)),
-                "The factor p(1 - p) cancels against the derivative of the logarithm.",
-            ),
-        ):
-            if np.allclose(found, wrong, rtol=1e-4, atol=1e-4):
-                raise Hint(hint)
-        raise Hint(
-            f"Finite differences of the loss give {np.round(right, 2)} and you {np.round(found, 2)}: write the "
-            "derivative of one sample's term with respect to z, and multiply it by its row of X."
-        )
+        questions.append((size * generator.normal(size=k), X, (generator.random(n) < 0.4) * 1.0))
+    return questions
 
 
-def _one_epoch(b, X, y, rate, size, generator):
-    order = generator.permutation(len(y))
-    for start in range(0, len(y), size):
+gradient = by_example(
+    "Exercise 7.3",
+    _gradient,
+    _some_rows,
+    {
+        "That is one number per sample: X.T carries it back to the coefficients.": [
+            lambda b, X, y: expit(X @ b) - y,
+            lambda b, X, y: X @ (expit(X @ b) - y),
+            lambda b, X, y: X * (expit(X @ b) - y)[:, None],
+        ],
+        "The gradient points uphill, along prediction minus truth.": lambda *given: (
+            -_gradient(*given)
+        ),
+        "Our loss is a sum, that is the gradient of a mean.": lambda *given: (
+            _gradient(*given) / len(given[2])
+        ),
+        "The truth is missing: a sample that is predicted right should not pull.": (
+            lambda b, X, y: _gradient(b, X, 0)
+        ),
+        "Compare y with p, not with z as for a straight line.": lambda b, X, y: X.T @ (X @ b - y),
+        "The factor p(1 - p) cancels against the derivative of the logarithm.": lambda b, X, y: (
+            X.T @ ((expit(X @ b) - y) * expit(X @ b) * expit(-X @ b))
+        ),
+        "Right for small margins, but np.exp overflows where they are large: `expit` is safe for any z.": (
+            lambda b, X, y: X.T @ (np.exp(X @ b) / (1 + np.exp(X @ b)) - y)
+        ),
+    },
+    returns=forms.array("a gradient"),
+    otherwise="We find {ours} for one of the components, and you {yours}: differentiate one sample's term with respect "
+    "to z, and multiply it by its row of X.",
+)
+
+
+def _one_epoch(b, X, y, rate, size, generator, end=lambda n, size: n, over=len, anew=True):
+    """A function: b (k,), X (n, k), y (n,), rate, batch size, generator -> b after one epoch (k,)."""
+    order, first = generator.permutation(len(y)), b
+    for start in range(0, end(len(y), size), size):
         batch = order[start : start + size]
-        b = b - rate * _gradient(b, X[batch], y[batch]) / len(batch)
+        b = b - rate * _gradient(b if anew else first, X[batch], y[batch]) / over(batch)
     return b
 
 
-@exercise("Exercise 7.4", reference=lambda: _one_epoch)
-def one_epoch(answer):
-    """A function: b (k,), X (n, k), y (n,), rate, batch size, generator -> b after one epoch (k,)."""
-    answer = function(answer)
-
-    def run(b, X, y, rate, size, seed=0):
-        given = b.copy(), X.copy(), y.copy()
-        found = answer(*given, rate, size, np.random.default_rng(seed))
-        found = array(found, b.shape, "coefficients")
-        if not np.array_equal(given[0], b):
-            raise Hint(
-                "Your function changes the b that it was given: write b = b - ..., since b -= ... works in place."
-            )
-        return found
-
-    # If every sample has a coefficient of its own, each of these tells what its sample did.
-    n, rate = 12, 0.01
-    X, y = np.eye(n), np.tile([1.0, 0.0], n // 2)
-    alone = run(np.zeros(n), X, y, rate, 1) / (rate / 2)
-    if np.allclose(alone, 0):
-        raise Hint("The coefficients did not move.")
-    if np.allclose(np.sign(alone), -np.sign(y - 0.5)):
-        raise Hint("Uphill: step against the gradient.")
-    if not (np.sign(alone[alone != 0]) == np.sign(y - 0.5)[alone != 0]).all():
-        raise Hint("Features and labels went different ways: shuffle both with the same order.")
-    if np.isclose(alone, 0).any():
-        raise Hint(
-            f"Of {n} samples, {np.isclose(alone, 0).sum()} were never used: shuffle once, then walk through all."
-        )
-    if not np.allclose(np.abs(alone), 1, rtol=0.02):
-        raise Hint(
-            "With batches of one, each sample should be used once, with a step of rate times its gradient."
-        )
-    batches = np.abs(run(np.zeros(n), X, y, rate, 5) / (rate / 2))
-    if np.isclose(batches, 0).any():
-        raise Hint("The last batch may be smaller than the others, but it counts as well.")
-    if np.allclose(batches, 1, rtol=0.02):
-        raise Hint("Step along the *mean* gradient of the batch, not along its sum.")
-    if np.allclose(np.sort(batches), 1 / 5, rtol=0.02):
-        raise Hint("The mean of the last batch is over as many samples as it has.")
-    if np.allclose(batches, 1 / n, rtol=0.02):
-        raise Hint("Divide by the number of samples in the batch, not in the whole set.")
-    if not np.allclose(np.sort(batches), [1 / 5] * 10 + [1 / 2] * 2, rtol=0.02):
-        raise Hint(
-            "With 12 samples and size = 5, expected batches of 5, 5 and 2; yours were others."
-        )
-    last = [
-        tuple(np.abs(run(np.zeros(n), X, y, rate, 5, seed)) > 0.3 * rate / 2)
-        for seed in (*range(6), *range(6))
+def _some_samples():
+    """First each sample has a coefficient of its own; at last all are equal: no result depends on the order."""
+    apart, alike = np.eye(12), np.tile([1.0, 0.6, -2.0], (5, 1))
+    b, y = np.linspace(-1, 1, 12), np.tile([1.0, 0.0], 6)
+    return [
+        (b, apart, y, 0.5, 4, np.random.default_rng(741)),
+        (np.full(12, 0.2), apart, np.ones(12), 0.8, 5, np.random.default_rng(742)),
+        (np.array([0.1, -0.2, 0.3]), alike, np.zeros(5), 1.3, 2, np.random.default_rng(743)),
     ]
-    if len(set(last)) == 1:
-        raise Hint("The order is the same every time: shuffle with `generator`.")
-    if last[:6] != last[6:]:
-        raise Hint(
-            "Equal generators shuffle differently, so that nobody can repeat it: use `generator`."
-        )
-    # Equal samples: whatever the order, each step starts where the one before ended.
-    X, y = np.ones((4, 1)), np.ones(4)
-    expected = np.zeros(1)
-    for _ in range(4):
-        expected = expected + 1.0 * (1 - expit(expected))
-    found = run(np.zeros(1), X, y, 1.0, 1)
-    if np.isclose(found, 4 * 0.5):
-        raise Hint("Each batch should start from where the one before ended, not from the first b.")
-    if not np.allclose(found, expected, rtol=1e-6):
-        raise Hint(
-            f"Four equal samples in batches of one, rate 1, should lead to {expected[0]:.3f}, and yours to "
-            f"{found[0]:.3f}."
-        )
 
 
-def _objective(b, X, y, strength, p, before=lambda z: z):
-    import torch
+def _shuffles(answer):
+    """Whether equal generators, and only these, shuffle alike, and neighbours part."""
+    X, y = np.vander(np.linspace(-1, 1, 12), 3), _some_samples()[0][2]
+    repeatable(lambda generator: np.float32(answer(np.zeros(3), X, y, 0.5, 1, generator)))
+    last = []  # where the two samples stood that the last, smaller batch has
+    for seed in range(8):
+        steps = answer(*_some_samples()[1][:5], np.random.default_rng(seed)) - 0.2
+        last.append(np.ptp(np.argsort(steps)[-2:]))
+    if set(last) <= {1, 11}:
+        raise Hint("The rows are only moved along: neighbours must part, by a permutation.")
 
-    fidelity = torch.nn.functional.binary_cross_entropy_with_logits(before(X @ b), y)
-    return fidelity + strength * (b[1:].abs() ** p).sum()
+
+one_epoch = by_example(
+    "Exercise 7.4",
+    _one_epoch,
+    _some_samples,
+    {
+        "Start from the b that was given.": lambda b, *rest: _one_epoch(0 * b, *rest),
+        "Uphill: step against the gradient.": partial(_one_epoch, over=lambda batch: -len(batch)),
+        "Step along the *mean* gradient of the batch, not along its sum.": [
+            partial(_one_epoch, over=lambda batch: 1),
+            lambda *given: _one_epoch(*given[:4], 1, given[5]),
+        ],
+        "The mean is over the samples of its batch, `size` of them, not over the whole set.": (
+            lambda *given: _one_epoch(*given, over=lambda batch: len(given[2]))
+        ),
+        "The last of your batches is empty, and its mean is NaN: walk in range(0, len(y), size).": (
+            partial(_one_epoch, end=lambda n, size: n + 1)
+        ),
+        "The last batch may be smaller than the others, but it counts as well.": (
+            partial(_one_epoch, end=lambda n, size: n - n % size)
+        ),
+        "The mean of the last batch is over as many samples as it has.": (
+            lambda *given: _one_epoch(*given, over=lambda batch: given[4])
+        ),
+        "Each batch should start from where the one before ended, not from the first b.": (
+            partial(_one_epoch, anew=False)
+        ),
+    },
+    returns=forms.array("coefficients"),
+    otherwise="After batches of {4} with a rate of {3} we find {ours} for one of the coefficients, and you {yours}.",
+    signs={
+        "Some samples were never used: shuffle once, then walk through all of them.": (
+            lambda found, b, *rest: found.shape == b.shape and np.any(found == b)
+        ),
+        "Features and labels went different ways: shuffle both with the same order.": (
+            lambda found, b, X, y, *rest: len(b) == len(y) and np.any((found - b) * (y - 0.5) < 0)
+        ),
+    },
+    seen=np.sort,
+    then=_shuffles,
+)
 
 
-@exercise("Exercise 7.5", reference=lambda: _objective)
-def objective(answer):
+def _objective(b, X, y, strength, p):
     """A function: tensors b (k,), X (n, k), y (n,), strength, p -> penalised mean loss, a tensor."""
-    import torch
+    return _penalised(_sum)(b, X, y, strength, p)
 
-    answer = function(answer)
-    generator = np.random.default_rng(75)
-    X = torch.as_tensor(np.column_stack([np.ones(20), generator.normal(size=(20, 2))]))
-    y = torch.as_tensor((generator.random(20) < 0.5).astype(float))
-    for p in (1.5, 3.0):
-        b = torch.tensor([2.0, -0.7, 1.3], dtype=torch.float64, requires_grad=True)
-        torchs = "numpy cannot differentiate: b[1:].abs() and .sum() are torch's own."
-        with explained(RuntimeError, {"numpy()": torchs}):
-            value = answer(b, X, y, 0.3, p)
-        if not isinstance(value, torch.Tensor):
-            number(value, "a tensor")
-            raise Hint("A tensor is needed, or torch cannot differentiate: no numpy, no .item().")
-        if not value.requires_grad:
-            raise Hint("The gradient is cut: no .detach(), no .item(), no torch.tensor(...) of b.")
-        if bool(torch.isnan(value).any()):
+
+def _penalised(penalty, fidelity=_mean_loss):
+    return lambda b, X, y, strength, p: fidelity(X @ b, y) + strength * penalty(b, p)
+
+
+def _sum(b, p):
+    return (b[1:].abs() ** p).sum()
+
+
+def _some_penalties():
+    generator, questions = torch.Generator().manual_seed(75), []
+    for n, strength, p in ((20, 0.3, 1.5), (15, 0.05, 3.0), (12, 0.8, 0.5)):
+        X = torch.randn(n, 4, generator=generator, dtype=torch.float64)
+        b = torch.tensor([2.0, -0.7, 1.3, strength], dtype=torch.float64)
+        y = (torch.rand(n, generator=generator) < 0.5).double()
+        questions.append((b.requires_grad_(), X, y, strength, p))
+    return questions
+
+
+def _gradients(answer):
+    for b, *rest in _some_penalties():
+        ours, yours = _objective(b, *rest), answer(b, *rest)
+        slope = torch.autograd.grad(yours, b, allow_unused=True)[0] if yours.requires_grad else None
+        if slope is None:
             raise Hint(
-                "NaN: take the absolute value before the power, for coefficients may be negative."
+                "The value is right, but torch cannot differentiate it: no numpy, no .detach(), no .item(), no "
+                "torch.tensor(...) of b."
             )
-        found = number(value.detach(), "a penalised loss")
-        right = float(_objective(b, X, y, 0.3, p).detach())
-        if np.isclose(found, right, rtol=1e-6):
-            slope, wanted = (
-                torch.autograd.grad(total, b)[0] for total in (value, _objective(b, X, y, 0.3, p))
+        if not torch.allclose(slope, torch.autograd.grad(ours, b)[0], rtol=1e-4):
+            raise Hint(
+                "The number is right, its gradient is not: a part that went through .detach(), .item() or numpy "
+                "is a constant for torch. Stay in torch."
             )
-            if not torch.allclose(slope, wanted):
-                raise Hint(
-                    "The number is right, its gradient is not: a part that went through .detach(), .item() or numpy "
-                    "is a constant for torch. Stay in torch."
-                )
-            continue
-        part = (b[1:].detach().abs() ** p).sum().item()
-        bare = right - 0.3 * part
-        for wrong, hint in (
-            (bare, "The penalty is missing."),
-            (
-                _objective(b, X, y, 0.3, p, lambda z: z.sigmoid()).item(),
-                "The loss applies the logistic function itself: give it z = X @ b as it is.",
-            ),
-            (bare + part, "The strength multiplies the penalty."),
-            (bare + 0.3 * (part + 2.0**p), "The intercept b[0] goes free: begin the sum at b[1:]."),
-            (bare + 0.3 * part ** (1 / p), "No root: the penalty is the sum of |b|^p itself."),
-            (bare + 0.3 * part / 2, "Sum over the coefficients; do not average."),
-            (bare + 0.3 * part / p, "Without the factor 1/p here: strength times the sum."),
-            (20 * bare + 0.3 * part, "The mean loss, please: that is the sum over samples."),
-        ):
-            if np.isclose(found, wrong, rtol=1e-6):
-                raise Hint(hint)
-        raise Hint(
-            f"For p = {p} we find {right:.4f} and you {found:.4f}: check loss and penalty apart."
-        )
+
+
+def _one_number(value, given=()):
+    """The form of a tensor of one number, with its graph."""
+    value = forms.tensor("a penalised loss", gradient=True)(value, given)
+    return value.reshape(()) if value.numel() == 1 else value
+
+
+objective = by_example(
+    "Exercise 7.5",
+    _objective,
+    _some_penalties,
+    {
+        "The penalty is missing.": _penalised(lambda b, p: 0),
+        "The loss applies the logistic function itself: give it z = X @ b as it is.": _penalised(
+            _sum, lambda z, y: _mean_loss(z.sigmoid(), y)
+        ),
+        "The strength multiplies the penalty, and nothing else.": [
+            lambda b, X, y, strength, p: _objective(b, X, y, 1, p),
+            lambda b, X, y, strength, p: strength * _objective(b, X, y, 1 / strength, p),
+        ],
+        "The intercept b[0] goes free: begin the sum at b[1:].": _penalised(
+            lambda b, p: (b.abs() ** p).sum()
+        ),
+        "No root: the penalty is the sum of |b|^p itself.": _penalised(
+            lambda b, p: _sum(b, p) ** (1 / p)
+        ),
+        "Sum over the coefficients; do not average.": _penalised(lambda b, p: _sum(b, p) / 3),
+        "No factor 1/p here: strength times the sum.": _penalised(lambda b, p: _sum(b, p) / p),
+        "The mean loss, please: that is the sum over samples.": _penalised(
+            _sum, partial(_mean_loss, reduction="sum")
+        ),
+        "NaN: take the absolute value before the power, for coefficients may be negative.": (
+            _penalised(lambda b, p: (b[1:] ** p).sum())
+        ),
+        "numpy cannot differentiate: b[1:].abs() and .sum() are torch's own.": _penalised(
+            lambda b, p: np.sum(np.abs(b[1:]) ** p)
+        ),
+    },
+    returns=_one_number,
+    otherwise="For p = {4} we find {ours} and you {yours}: check loss and penalty apart.",
+    then=_gradients,
+)
 
 
 def _choose_c(strengths, scores):
-    mean = np.mean(scores, axis=1)
-    top = np.argmax(mean)
-    error = np.std(scores[top], ddof=1) / np.sqrt(scores.shape[1])
-    return strengths[np.flatnonzero(mean >= mean[top] - error)[0]]
-
-
-@exercise("Exercise 7.6", reference=lambda: _choose_c)
-def choose_c(answer):
     """A function: strengths (n,), scores (n, n_folds) -> one of the strengths."""
-    answer = function(answer)
-    strengths = np.logspace(-4, 3, 8)
-    # Means that rise slowly to a flat top, and folds whose spread is known.
-    pattern = np.array([-1.5, -0.5, 0.0, 0.5, 1.5])
-    spread = pattern / pattern.std(ddof=1)
-    for means, width in (
-        ([0.30, 0.50, 0.66, 0.685, 0.69, 0.70, 0.695, 0.695], 0.05),
-        ([0.30, 0.50, 0.62, 0.67, 0.70, 0.71, 0.68, 0.60], 0.06),
-        ([0.30, 0.50, 0.62, 0.6875, 0.70, 0.71, 0.68, 0.60], 0.06),
-    ):
-        scores = np.array(means)[:, None] + width * spread
-        scores[:4] = np.array(means)[:4, None] + 0.2 * width * spread  # others scatter less
-        found = number(answer(strengths.copy(), scores.copy()), "one of the strengths")
-        right = _choose_c(strengths, scores)
-        if np.isclose(found, right, rtol=1e-6):
-            continue
-        mean = scores.mean(axis=1)
-        top = np.argmax(mean)
-        good = [mean >= mean[top] - error for error in (width, width / np.sqrt(5))]
-        if not np.isclose(strengths, found, rtol=1e-6).any():
-            if found in range(8):
-                raise Hint("That is a position: return the strength that stands there.")
-            raise Hint("Expected one of the strengths that were given.")
-        if np.isclose(found, strengths[top]):
-            raise Hint("That has the best mean; how far can one go to the left within one error?")
-        if np.isclose(found, strengths[good[1]][-1]):
-            raise Hint("The strongest penalty is the smallest C, not the largest.")
-        if np.isclose(found, strengths[good[0]][0]):
-            raise Hint("That is the spread of single folds: the error of a mean is smaller by √n.")
-        if np.isclose(found, strengths[mean >= mean[top] - width / np.sqrt(8)][0]):
-            raise Hint(
-                "A mean over 5 folds: its error shrinks by √5, however many strengths there are."
-            )
-        raise Hint(
-            f"We choose {right:g} and you {found:g}: compare the mean over folds of each C with the best mean, less "
-            "the standard error of that best one."
-        )
+    return _within(_error_of_mean)(strengths, scores)
 
 
-def _softmax(z):
-    power = np.exp(z - np.max(z, axis=1, keepdims=True))
-    return power / power.sum(axis=1, keepdims=True)
+def _error_of_mean(best, scores):
+    return best.std(ddof=1) / np.sqrt(len(best))
 
 
-@exercise("Exercise 7.7", reference=lambda: _softmax)
-def softmax(answer):
+def _within(error, which=0, level=np.mean):
+    """The first strength, or another one, whose level is within an error of the highest."""
+
+    def answer(strengths, scores):
+        levels = level(scores, axis=1)
+        limit = levels.max() - error(scores[levels.argmax()], scores)
+        return strengths[levels >= limit][which]
+
+    return answer
+
+
+def _each_with_its_error(strengths, scores):
+    mean, error = scores.mean(axis=1), scores.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
+    return strengths[mean + error >= mean.max()][0]
+
+
+def _down_from_the_best(strengths, scores):
+    mean = scores.mean(axis=1)
+    k = mean.argmax()
+    limit = mean[k] - _error_of_mean(scores[k], scores)
+    while k and mean[k - 1] >= limit:
+        k -= 1
+    return strengths[k]
+
+
+def _some_scores():
+    questions = []
+    for seed, n, n_folds in ((13724, 13, 5), (21318, 10, 8)):  # all choices of the table differ
+        generator = np.random.default_rng(seed)
+        mean = 0.7 - 0.05 * np.linspace(-2, 2, n) ** 2 + generator.normal(0, 0.02, n)
+        width = generator.uniform(0.01, 0.12, (n, 1))
+        scores = mean[:, None] + width * generator.exponential(size=(n, n_folds))
+        questions.append((np.logspace(-3, 3, n), scores))
+    return questions
+
+
+choose_c = by_example(
+    "Exercise 7.6",
+    _choose_c,
+    _some_scores,
+    {
+        "Among *all* C that are within the error, also those beyond a dip: not only the neighbours of the best.": (
+            _down_from_the_best
+        ),
+        "The error is that of the best mean, one number for all; the others are judged without their own.": (
+            _each_with_its_error
+        ),
+        "A mean over folds: its error shrinks with the root of their number, not of that of strengths.": (
+            _within(lambda best, scores: best.std(ddof=1) / np.sqrt(len(scores)))
+        ),
+        "That has the best mean; how far can one go to the left within one error?": (
+            _within(lambda *scores: 0)
+        ),
+        "That is a position: return the strength that stands there.": [
+            lambda strengths, scores: np.flatnonzero(strengths == _choose_c(strengths, scores)),
+            lambda strengths, scores: scores.mean(axis=1).argmax(),
+        ],
+        "The strongest penalty is the smallest C, not the largest.": _within(_error_of_mean, -1),
+        "That is the spread of single folds: the error of a mean is smaller by √n.": (
+            _within(lambda best, scores: best.std(ddof=1))
+        ),
+        "Compare the *means* over folds, neither medians nor the best fold of each.": [
+            _within(_error_of_mean, level=np.median),
+            _within(_error_of_mean, level=np.max),
+        ],
+        "scores has a row for each strength and a column for each fold: the mean over folds is along axis=1.": (
+            lambda strengths, scores: strengths[scores.mean(axis=0) >= 0.7]
+        ),
+    },
+    returns=forms.number("one of the strengths"),
+    otherwise="We choose {ours} and you {yours}: compare the mean over folds of each C with the best mean, less the "
+    "standard error of that best one.",
+    signs={
+        "Expected one of the strengths that were given.": (
+            lambda found, strengths, scores: not np.isclose(strengths, found).any()
+        ),
+    },
+)
+
+
+def _softmax(z, axis=1):
     """A function: margins (n, k) -> probabilities (n, k)."""
-    answer = function(answer)
-    z = np.random.default_rng(77).normal(0, 2, (6, 4))
-    found = array(answer(z.copy()), z.shape, "probabilities")
-    power = np.exp(z)
-    right = power / power.sum(axis=1, keepdims=True)
-    if not np.allclose(found, right, rtol=1e-6):
-        if np.allclose(found.sum(axis=0), 1):
-            raise Hint("Columns sum to one: it should be rows, axis=1, one pointing each.")
-        if np.allclose(found.sum(), 1):
-            raise Hint("The whole table sums to one: it should be each row, axis=1.")
-        if np.allclose(found, 1 / (1 + np.exp(-z))):
-            raise Hint("That is the logistic function of each margin: a row does not sum to one.")
-        if np.allclose(found, z / z.sum(axis=1, keepdims=True)):
-            raise Hint("Exponentials first; margins may be negative, probabilities may not.")
-        if np.allclose(found, power):
-            raise Hint("Divide by the sum of the row.")
-        if np.allclose(found.sum(axis=1), 1) and np.allclose(
-            found, 1 / power / (1 / power).sum(axis=1, keepdims=True)
-        ):
-            raise Hint("The sign: the largest margin has the largest probability.")
-        raise Hint(
-            f"For margins {np.round(z[0], 2)} we find {np.round(right[0], 3)} and you {np.round(found[0], 3)}."
-        )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the overflow is what we look for
-        for shift in (3000.0, -3000.0):
-            shifted = np.asarray(answer(z + shift), dtype=float)
-            if not np.allclose(shifted, right, rtol=1e-6):
-                raise Hint(
-                    f"Right, until {shift:+g} is added to all margins: subtract the largest of each row first."
-                )
-        wide = np.array([[0.0, 3000.0, -3000.0, 1.0]])
-        if not np.allclose(np.asarray(answer(wide.copy()), dtype=float), [[0, 1, 0, 0]]):
-            raise Hint(
-                "Right, until margins of one row differ by thousands: subtract the *largest*, and no power overflows."
-            )
-        # Rows of very different level: one maximum of the whole table is not enough.
-        levels = z + 2000 * np.arange(6)[:, None]
-        if not np.allclose(np.asarray(answer(levels), dtype=float), right, rtol=1e-6):
-            raise Hint("Subtract the largest margin of each *row*, not that of the whole table.")
+    return _rescaled(np.exp(z - np.max(z, axis=axis, keepdims=True)), axis)
+
+
+def _rescaled(power, axis=1):
+    return power / power.sum(axis=axis, keepdims=True)
+
+
+def _some_margin_tables():
+    z = np.random.default_rng(77).normal(0, 16, (6, 4)).round() / 8  # exact in float32, too
+    levels = z[:5, :3] + 2000 * np.arange(5)[:, None]
+    return [(z,), (levels,), (z - 3000,), (np.array([[0.0, 3000, -3000, 1]]),)]
+
+
+softmax = by_example(
+    "Exercise 7.7",
+    _softmax,
+    _some_margin_tables,
+    {
+        "Right for small margins, until one power overflows: subtract the *largest* of each row first.": [
+            lambda z: _rescaled(np.exp(z)),
+            lambda z: _rescaled(np.exp(z - z.min(axis=1, keepdims=True))),
+            lambda z: _rescaled(np.exp(z - z.mean(axis=1, keepdims=True))),
+        ],
+        "Columns sum to one: it should be rows, axis=1.": lambda z: _softmax(z, axis=0),
+        "The whole table sums to one: it should be each row, axis=1.": lambda z: _softmax(z, None),
+        "A row has one maximum and one sum: keepdims=True leaves them a column, which fits all of the row.": (
+            lambda z: np.exp(z) / np.exp(z).sum(axis=1)
+        ),
+        "That is the logistic function of each margin: a row does not sum to one.": expit,
+        "That rescales logistic functions, as one-vs-rest does: exponentials, without 1 + ....": (
+            lambda z: _rescaled(expit(z))
+        ),
+        "Exponentials first; margins may be negative, probabilities may not.": _rescaled,
+        "Divide by the sum of the row.": [
+            np.exp,
+            lambda z: np.exp(z - z.max(axis=1, keepdims=True)),
+        ],
+        "The sign: the largest margin has the largest probability.": lambda z: _softmax(-z),
+        "Subtract the largest margin of each *row*, not that of the whole table or of a column.": [
+            lambda z: _rescaled(np.exp(z - z.max())),
+            lambda z: _rescaled(np.exp(z - z.max(axis=0))),
+        ],
+    },
+    returns=forms.array("probabilities"),
+    otherwise="For margins of our own we find a probability of {ours}, and you {yours}.",
+)
