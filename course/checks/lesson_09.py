@@ -33,12 +33,13 @@ def _neighbours_vote(x_train, y_train, x_new, k):
 
 
 def _some_rows():
-    """Rows with heavy tails in many features: other distances choose other neighbours. Many: shares differ, too."""
-    generator, questions = np.random.default_rng(113), []
+    """Rows with heavy tails in many features, most ones first: each mistake takes other rows, and another share."""
+    generator, questions = np.random.default_rng(92), []
     for n, n_features, k in ((1500, 8, 401), (150, 8, 7), (90, 5, 61), (40, 3, 1)):
         x = generator.standard_t(2, size=(n, n_features))
-        y = (generator.random(n) < expit(2 * x[:, 0] - 1)).astype(int)
-        questions.append((x, y, generator.normal(size=n_features), k))
+        y = (generator.random(n) < expit(2 * x[:, 0])).astype(int)
+        order = np.argsort(generator.normal(size=n) - 2 * y)
+        questions.append((x[order], y[order], generator.normal(size=n_features), k))
     return questions
 
 
@@ -74,9 +75,10 @@ neighbours_vote = by_example(
         "That is the sum of absolute differences; Euclid's distance squares them.": lambda x, y, new, k: (
             y[np.argsort(np.abs(x - new).sum(axis=1))[:k]].mean()
         ),
-        "One distance per row, so sum over the features (axis 1).": [
+        "One distance per row, so sum over the features (axis 1); and the k nearest vote, not a single one.": [
             lambda x, y, new, k: y[np.argsort(((x - new) ** 2).sum(axis=0))[:k]].mean(),
             lambda x, y, new, k: y[np.argsort(((x - new) ** 2).sum())[:k]].mean(),
+            lambda x, y, new, k: y[_nearest(x, new)[0]],
         ],
     },
     returns=forms.number("a share between 0 and 1"),
@@ -270,7 +272,7 @@ forward = by_example(
             lambda x, layers: layers[0][0] @ x,
             lambda x, layers: layers[0][0] @ x.T + layers[0][1],
         ],
-        "There may be any number of layers: write a loop over them.": [
+        "Go through all layers, however many there are: write a loop.": [
             lambda x, layers: _forward(x, layers[:2]),
             lambda x, layers: _forward(x, [layers[0], layers[1], layers[2]]),
         ],
@@ -294,7 +296,7 @@ def _n_parameters(sizes):
 n_parameters = by_example(
     "Exercise 9.5",
     _n_parameters,
-    lambda: [((7, 4, 3),), ([27, 64, 32, 2],), ((10, 3),), ((5, 1),), ((71, 128, 9, 5, 4),)],
+    lambda: [((9, 7, 5, 4, 2),), ([27, 64, 32, 2],), ((10, 3),), ((5, 1),)],
     {
         "Those are the weights; each perceptron has a bias as well.": _n_weights,
         "The inputs are no perceptrons: they have no bias. All others have one.": [
@@ -316,8 +318,8 @@ n_parameters = by_example(
             lambda sizes: np.prod(sizes) + sum(sizes[1:]),
         ],
         "There may be any number of layers: write a loop over them.": [
-            lambda sizes: _n_parameters([sizes[0], sizes[1], sizes[2]]),
-            lambda sizes: _n_parameters([sizes[0], sizes[1], sizes[2], sizes[3]]),
+            lambda sizes: _n_parameters(sizes[:3]),
+            lambda sizes: _n_parameters(sizes[:4]),
         ],
     },
     returns=forms.number("a number of parameters", int),

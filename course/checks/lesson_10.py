@@ -139,11 +139,41 @@ def _some_scores():
     for n_folds, loss, error in (
         (
             5,
-            (0.3, 0.075, 0.045, 0.037, 0.033, 0.024, 0.0185, 0.01, 0.012, 0, 0.003, 0.05),
-            (0.004, 0.05, 0.002, 0.002, -0.01, 0.003, 0.02, 0.02, 0.005, 0, 0.006, 0.004),
+            (
+                0.3,
+                0.105,
+                0.075,
+                0.045,
+                0.037,
+                0.033,
+                0.024,
+                0.0185,
+                0.2,
+                0.017,
+                0.0095,
+                0,
+                0.003,
+                0.05,
+            ),
+            (
+                0.004,
+                0.05,
+                0.05,
+                0.002,
+                0.002,
+                -0.01,
+                0.003,
+                0.02,
+                0.01,
+                0.02,
+                0.02,
+                0,
+                0.006,
+                0.004,
+            ),
         ),
         (6, (0.03, 0.009, 0, 0.008, 0.02), (0.01, 0.005, 0, 0.01, 0.002)),
-        (10, (0.05, 0.012, 0.01, 0.004, 0), (0.01, 0.003, 0.009, 0.008, 0)),
+        (10, (0.05, 0.012, 0.0105, 0.004, 0), (0.01, 0.005, 0.009, 0.008, 0)),
     ):
         luck, *noise = (
             (row - row.mean()) / row.std(ddof=1)
@@ -186,16 +216,17 @@ simplest_good = by_example(
         "So few folds make a difference here: the error has ddof = 1.": _paired(
             lambda mean, error, k: mean <= error * np.sqrt(1 - 1 / k)
         ),
-        "In your answer nobody is good enough, not even the best: take the differences from the *row* with the "
-        "largest mean, not from the best score of each fold.": lambda scores: _first(
+        "In your answer nobody is good enough, not even the best: take mean and error along each row (axis 1) of the "
+        "differences from the *row* with the largest mean.": lambda scores: _first(
             (scores.max(axis=0) - scores).mean(axis=1) <= _error(scores.max(axis=0) - scores)
         ),
         "That is the most complex of the good ones; the simplest stand first.": lambda scores: (
             len(scores) - 1 - _first((_loss(scores).mean(axis=1) <= _error(_loss(scores)))[::-1])
         ),
-        "You take the first, which loses in every fold: it is the best minus each, not each minus the best.": _paired(
-            lambda mean, error, k: -mean <= error
+        "You take the first, which loses in every fold: the difference is the row with the largest mean minus each.": (
+            _paired(lambda mean, error, k: -mean <= error)
         ),
+        "Positions are counted from 0.": lambda scores: _simplest_good(scores) + 1,
     },
     returns=forms.number("a position of a candidate", int),
     otherwise="Of {0.shape[0]} candidates on {0.shape[1]} folds the rule takes number {ours}, counted from 0, and you "
@@ -273,7 +304,7 @@ def _within_two_per_cent(answer):
 expected_best = by_example(
     "Exercise 10.4",
     _expected_best,
-    lambda: [(n, sigma, np.random.default_rng(n)) for n, sigma in ((10, 2.0), (2, 1.0), (50, 0.5))],
+    lambda: [(n, sigma, np.random.default_rng(n)) for n, sigma in ((5, 2.0), (2, 1.0), (50, 0.5))],
     {
         "√(2 ln n) holds for very large n; below, a simulation gives less.": lambda n, sigma, generator: (
             sigma * np.sqrt(2 * np.log(n))
@@ -293,7 +324,7 @@ expected_best = by_example(
     },
     returns=forms.number("one number"),
     signs={
-        "That is the largest of a great many: simulate n scores, keep their largest, repeat often, and take the mean.": (
+        "That is the largest of a great many: simulate n scores, keep their largest, repeat, take the mean.": (
             lambda found, n, sigma, generator: found > sigma * (_largest(n) + 1)
         ),
     },
@@ -403,8 +434,8 @@ nested = by_example(
         "Inner score first, outer score second.": lambda *given: _nested(*given)[:, ::-1],
     },
     returns=forms.array("a table of inner and outer scores"),
-    otherwise="We find a score of {ours} where you have {yours}: each row is what `tune` returned as its score, then "
-    "what `judge` returned.",
+    otherwise="We find a score of {ours} where you have {yours}: cut by `data.deal_sources(groups, label, k, seed)`; each "
+    "row is what `tune` returned as its score, then what `judge` returned.",
     then=_once_per_round,
 )
 

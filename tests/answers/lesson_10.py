@@ -126,7 +126,7 @@ WRONG = [
             ),
         )
     ),
-    (lesson_10.simplest_good, lambda s: 0 * len(s) + 11, "the rule takes"),
+    (lesson_10.simplest_good, lambda s: len(s) - 1, "the rule takes"),
     (lesson_10.simplest_good, lambda s: lesson_10._loss(s).mean(1), "a position of a candidate"),
     *(
         (lesson_10.log_uniform, answer, hint)
