@@ -130,20 +130,14 @@ _XOR = {
     "Exercise 9.3",
     reference=lambda: dict(_XOR),
     form=forms.mapping(
-        {
-            "hidden weights": forms.array("hidden weights"),
-            "hidden biases": forms.array("hidden biases"),
-            "output weights": forms.array("output weights"),
-            "output bias": forms.number("an output bias"),
-        }
+        {k: forms.array(k) if np.ndim(value) else forms.number(k) for k, value in _XOR.items()}
     ),
 )
 def xor(answer):
     """A dictionary of the nine numbers of two hidden perceptrons and one output."""
-    weight = shaped(answer["hidden weights"], (2, 2), "hidden weights, one row per perceptron,")
-    bias = shaped(answer["hidden biases"], (2,), "two hidden biases")
-    out_weight = shaped(answer["output weights"], (2,), "two output weights")
-    out_bias = shaped(answer["output bias"], (), "an output bias")
+    weight, bias, out_weight, out_bias = (
+        shaped(answer[key], np.shape(value), key) for key, value in _XOR.items()
+    )
 
     def layers(points):
         z = points @ weight.T + bias
@@ -171,11 +165,6 @@ def xor(answer):
         raise Hint(
             f"The corner {tuple(map(int, _CORNERS[row]))} lies exactly on the line of hidden "
             f"perceptron {unit + 1}, where z = 0 and it does not fire: shift the line."
-        )
-    if all(first == second for first, second in hidden):
-        raise Hint(
-            "Both hidden perceptrons fire at the same corners, so that one of them is idle: let them "
-            "draw two different lines."
         )
     if ones & zeros:
         raise Hint(
@@ -317,7 +306,7 @@ n_parameters = by_example(
             lambda sizes: np.prod(sizes),
             lambda sizes: np.prod(sizes) + sum(sizes[1:]),
         ],
-        "There may be any number of layers: write a loop over them.": [
+        "Count all layers, however many there are, in a loop.": [
             lambda sizes: _n_parameters(sizes[:3]),
             lambda sizes: _n_parameters(sizes[:4]),
         ],

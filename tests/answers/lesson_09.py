@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from answers import changed
 from course.checks import lesson_09
 
-RIGHT_XOR = lesson_09.xor.reference()
+RIGHT_XOR, SYMPTOMS = lesson_09.xor.reference(), lesson_09.symptoms.reference()
 
 
 def vote_by_scikit_learn(x, y, new, k):
@@ -93,22 +93,13 @@ OTHER_ROUTES = [
 
 WRONG = [
     (lesson_09.neighbours_vote, lambda x, y, new, k: y[x[:, 0].argsort()][:k].mean(), "and you"),
-    (
-        lesson_09.symptoms,
-        changed(lesson_09.symptoms.reference(), random_rows="overfitting"),
-        "both sides",
-    ),
-    (
-        lesson_09.symptoms,
-        changed(lesson_09.symptoms.reference(), **{"training_rows_0.78": "overfitting"}),
-        "error bar",
-    ),
+    (lesson_09.symptoms, changed(SYMPTOMS, random_rows="overfitting"), "both sides"),
+    (lesson_09.symptoms, changed(SYMPTOMS, **{"the_held-out": "leak"}), "training rows only"),
     *(
         (lesson_09.xor, changed(RIGHT_XOR, **changes), hint)
         for hint, changes in (
             ("That is OR", {"output_weights": [1, 0]}),
             ("opposite", {"output_weights": [-1, 1], "output_bias": 0.5}),
-            ("two different lines", {"hidden_biases": [-0.5, -0.5]}),
             ("exactly on the line", {"hidden_biases": [-1, -1.5]}),
             ("no output can tell", {"hidden_weights": np.eye(2), "hidden_biases": [-0.5, 0.5]}),
             ("same problem again", {"hidden_weights": np.eye(2), "hidden_biases": [-0.5, -0.5]}),
