@@ -1,17 +1,16 @@
 """Checks of lesson 09: a (more complex?) algorithm."""
 
-import copy
 import itertools
-import numbers
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from scipy.special import expit, softmax
 from torch import nn
 
+from course.checks import Hint, exercise, forms
+from course.checks.examples import by_example, shaped, sorting
 from helpers import plotting
-
-from . import Hint, array, exercise, function, number, sorting
 
 __all__ = [
     "bump_filter",
@@ -24,72 +23,68 @@ __all__ = [
 ]
 
 
+def _nearest(x_train, x_new):
+    return np.argsort(((x_train - x_new) ** 2).sum(axis=1))
+
+
 def _neighbours_vote(x_train, y_train, x_new, k):
-    distance = np.sqrt(((x_train - x_new) ** 2).sum(axis=1))
-    return y_train[np.argsort(distance)[:k]].mean()
-
-
-@exercise("Exercise 9.1", reference=lambda: _neighbours_vote)
-def neighbours_vote(answer):
     """A function: rows (n, d), labels (n,), a new row (d,), k -> share of ones among the k nearest."""
-    answer = function(answer)
-    generator = np.random.default_rng(91)
-    # Heavy tails and eight features: other distances choose other neighbours.
-    x = generator.standard_t(2, size=(200, 8))
-    y = (generator.random(200) < 1 / (1 + np.exp(-2 * x[:, 0]))).astype(int)
-    cases = [(k, generator.normal(size=8)) for k in (7, 31, 12, 61)]
-    found = [
-        number(answer(x.copy(), y.copy(), new.copy(), k), "a share between 0 and 1")
-        for k, new in cases
-    ]
+    return y_train[_nearest(x_train, x_new)[:k]].mean()
 
-    def same(route):
-        return np.allclose(
-            found, [route(np.argsort(((x - new) ** 2).sum(axis=1)), k, new) for k, new in cases]
-        )
 
-    if same(lambda order, k, new: y[order[:k]].mean()):
-        return
-    for route, hint in (
-        (
-            lambda order, k, new: y[order[:k]].sum(),
-            "That is the number of ones, not their share: divide by k.",
+def _some_rows():
+    """Rows with heavy tails in many features, most ones first: each mistake takes other rows, and another share."""
+    generator, questions = np.random.default_rng(92), []
+    for n, n_features, k in ((1500, 8, 401), (150, 8, 7), (90, 5, 61), (40, 3, 1)):
+        x = generator.standard_t(2, size=(n, n_features))
+        y = (generator.random(n) < expit(2 * x[:, 0])).astype(int)
+        order = np.argsort(generator.normal(size=n) - 2 * y)
+        questions.append((x[order], y[order], generator.normal(size=n_features), k))
+    return questions
+
+
+neighbours_vote = by_example(
+    "Exercise 9.1",
+    _neighbours_vote,
+    _some_rows,
+    {
+        "That is the number of ones, not their share: divide by k.": lambda x, y, new, k: y[
+            _nearest(x, new)[:k]
+        ].sum(),
+        "That is the share of zeros.": lambda *given: 1 - _neighbours_vote(*given),
+        "That is the verdict of the vote; return the share, which says how clear it was.": [
+            lambda *given: int(_neighbours_vote(*given) > 0.5),
+            lambda *given: _neighbours_vote(*given) > 0.5,
+        ],
+        "Those are the k farthest rows: argsort puts the smallest first.": lambda x, y, new, k: y[
+            _nearest(x, new)[-k:]
+        ].mean(),
+        "That is the same for every new row: use the order of the distances to choose labels.": lambda x, y, new, k: (
+            y[:k].mean()
         ),
-        (lambda order, k, new: 1 - y[order[:k]].mean(), "That is the share of zeros."),
-        (
-            lambda order, k, new: y[order[:k]].mean() > 0.5,
-            "That is the verdict of the vote; return the share, which says how clear it was.",
+        "The nearest row was skipped; but the new row is not in the training set.": lambda x, y, new, k: (
+            y[_nearest(x, new)[1 : k + 1]].mean()
         ),
-        (
-            lambda order, k, new: y[order[-k:]].mean(),
-            "Those are the k farthest rows: argsort puts the smallest first.",
+        "Those are k + 1 rows: the slice [:k] holds k.": lambda x, y, new, k: _neighbours_vote(
+            x, y, new, k + 1
         ),
-        (
-            lambda order, k, new: y[:k].mean(),
-            "That is the same for every new row: use the order of the distances to choose labels.",
+        "Differences of opposite sign cancel: square them before you sum.": [
+            lambda x, y, new, k: y[np.argsort((x - new).sum(axis=1))[:k]].mean(),
+            lambda x, y, new, k: y[np.argsort(np.abs((x - new).sum(axis=1)))[:k]].mean(),
+        ],
+        "That is the sum of absolute differences; Euclid's distance squares them.": lambda x, y, new, k: (
+            y[np.argsort(np.abs(x - new).sum(axis=1))[:k]].mean()
         ),
-        (
-            lambda order, k, new: y[order[1 : k + 1]].mean(),
-            "The nearest row was skipped; but the new row is not in the training set.",
-        ),
-        (
-            lambda order, k, new: y[np.argsort((x - new).sum(axis=1))[:k]].mean(),
-            "Differences of opposite sign cancel: square them before you sum.",
-        ),
-        (
-            lambda order, k, new: y[np.argsort(np.abs(x - new).sum(axis=1))[:k]].mean(),
-            "That is the sum of absolute differences; Euclid's distance squares them.",
-        ),
-    ):
-        if same(route):
-            raise Hint(hint)
-    for (k, new), share in zip(cases, found, strict=True):
-        right = _neighbours_vote(x, y, new, k)
-        if not np.isclose(share, right):
-            raise Hint(
-                f"For {k} of 200 neighbours with eight features we find a share of {right:.3f} and you {share:.3f}: "
-                "one distance per row, so sum over the features (axis 1)."
-            )
+        "One distance per row, so sum over the features (axis 1); and the k nearest vote, not a single one.": [
+            lambda x, y, new, k: y[np.argsort(((x - new) ** 2).sum(axis=0))[:k]].mean(),
+            lambda x, y, new, k: y[np.argsort(((x - new) ** 2).sum())[:k]].mean(),
+            lambda x, y, new, k: y[_nearest(x, new)[0]],
+        ],
+    },
+    returns=forms.number("a share between 0 and 1"),
+    otherwise="For {3} neighbours we find a share of {ours} and you {yours}: take Euclid's distance of the new row "
+    "from each training row, and the labels of the k smallest.",
+)
 
 
 symptoms = sorting(
@@ -124,62 +119,61 @@ symptoms = sorting(
 
 _CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float)
 _XOR = {
-    "hidden weights": [[1, 1], [1, 1]],
-    "hidden biases": [-0.5, -1.5],
-    "output weights": [1, -1],
+    "hidden weights": np.ones((2, 2)),
+    "hidden biases": np.array([-0.5, -1.5]),
+    "output weights": np.array([1.0, -1.0]),
     "output bias": -0.5,
 }
 
 
-@exercise("Exercise 9.3", reference=lambda: copy.deepcopy(_XOR))
+@exercise(
+    "Exercise 9.3",
+    reference=lambda: dict(_XOR),
+    form=forms.mapping(
+        {k: forms.array(k) if np.ndim(value) else forms.number(k) for k, value in _XOR.items()}
+    ),
+)
 def xor(answer):
     """A dictionary of the nine numbers of two hidden perceptrons and one output."""
-    if not isinstance(answer, dict) or set(answer) != set(_XOR):
-        raise Hint(f"Expected a dictionary with the keys {', '.join(map(repr, _XOR))}.")
-    for key, value in answer.items():
-        if value is ...:
-            raise Hint(f"{key!r} has no answer yet.")
-    weight = array(answer["hidden weights"], (2, 2), "hidden weights, one row per perceptron")
-    bias = array(answer["hidden biases"], (2,), "two hidden biases")
-    out_weight = array(answer["output weights"], (2,), "two output weights")
-    out_bias = number(answer["output bias"], "an output bias")
+    weight, bias, out_weight, out_bias = (
+        shaped(answer[key], np.shape(value), key) for key, value in _XOR.items()
+    )
 
     def layers(points):
         z = points @ weight.T + bias
-        return z, (z > 0) @ out_weight + out_bias
+        return z, (z > 0) @ out_weight + out_bias > 0
 
-    _draw_plane(weight, bias, lambda points: layers(points)[1] > 0)
-    z, out = layers(_CORNERS)
-    hidden = (z > 0).astype(int)
-    fires = out > 0
+    _draw_plane(weight, bias, lambda points: layers(points)[1])
+    z, fires = layers(_CORNERS)
     if np.array_equal(fires, [False, True, True, False]):
         return
-    if (np.abs(z) < 1e-9).any():
-        row, unit = np.argwhere(np.abs(z) < 1e-9)[0]
-        raise Hint(
-            f"The corner {tuple(map(int, _CORNERS[row]))} lies exactly on the line of hidden "
-            f"perceptron {unit + 1}, where z = 0 and it does not fire: shift the line."
-        )
     if np.array_equal(fires, [False, True, True, True]):
         raise Hint(
             "That is OR: it fires at (1, 1) as well. Which hidden perceptron could forbid that?"
         )
     if np.array_equal(fires, [True, False, False, True]):
         raise Hint("That is the exact opposite: change the sign of the output weights and bias.")
-    if np.array_equal(hidden[:, 0], hidden[:, 1]):
+    hidden = [tuple(corner) for corner in (z > 0).astype(int).tolist()]
+    ones, zeros = {hidden[1], hidden[2]}, {hidden[0], hidden[3]}
+    if not ones & zeros and len(ones | zeros) < 4:
         raise Hint(
-            "Both hidden perceptrons fire at the same corners, so that one of them is idle: let them "
-            "draw two different lines."
+            f"The hidden layer is fine: it turns the corners into {', '.join(map(str, hidden))}. Now the output must "
+            "fire for the second and third only."
         )
-    ones, zeros = ({tuple(hidden[k]) for k in rows} for rows in ((1, 2), (0, 3)))
+    if (np.abs(z) < 1e-9).any():
+        row, unit = np.argwhere(np.abs(z) < 1e-9)[0]
+        raise Hint(
+            f"The corner {tuple(map(int, _CORNERS[row]))} lies exactly on the line of hidden "
+            f"perceptron {unit + 1}, where z = 0 and it does not fire: shift the line."
+        )
     if ones & zeros:
         raise Hint(
-            f"The hidden layer sends a corner that should fire and one that should not to the same "
-            f"pair {next(iter(ones & zeros))}: no output can tell them apart. Move one of the two lines."
+            "The hidden layer sends a corner that should fire and one that should not to the same pair "
+            f"{min(ones & zeros)}: no output can tell them apart. Move one of the two lines."
         )
     raise Hint(
-        "The hidden layer is fine: it turns the corners into "
-        f"{', '.join(str(tuple(map(int, h))) for h in hidden)}. Now the output must fire for the second and third only."
+        "The hidden layer turns four corners into four corners, so that the output faces the same problem again: let "
+        "it send (0, 1) and (1, 0) to the same pair, or (0, 0) and (1, 1)."
     )
 
 
@@ -204,196 +198,231 @@ def _draw_plane(weight, bias, fires):
     )
 
 
-def _forward(x, layers):
+def _relu(z):
+    return np.maximum(z, 0)
+
+
+def _forward(x, layers, activation=_relu):
+    """A function: samples (n, d), [(weight, bias), ...] -> outputs (n, n_classes)."""
     for weight, bias in layers[:-1]:
-        x = np.maximum(x @ weight.T + bias, 0)
+        x = activation(x @ weight.T + bias)
     weight, bias = layers[-1]
     return x @ weight.T + bias
 
 
-_ANY_NUMBER = (
-    "It fails for {} layer(s) of weights: there may be any number of layers, so write a loop."
-)
-
-
-@exercise("Exercise 9.4", reference=lambda: _forward)
-def forward(answer):
-    """A function: samples (n, d), [(weight, bias), ...] -> outputs (n, n_classes)."""
-    answer = function(answer)
-    generator = np.random.default_rng(94)
-    for sizes in ((5, 8, 3), (4, 4, 4, 4), (6, 7, 5, 2), (3, 2)):
+def _some_layers():
+    """Samples and layers; in the first all matrices are square, and the shapes fit either way round."""
+    generator, questions = np.random.default_rng(94), []
+    for sizes in ((4, 4, 4, 4), (5, 8, 3), (6, 7, 5, 2), (3, 2)):
         layers = [
             (generator.normal(size=(after, before)), generator.normal(size=after))
             for before, after in itertools.pairwise(sizes)
         ]
-        x = generator.normal(size=(40, sizes[0]))
-        try:
-            value = answer(x.copy(), [(w.copy(), b.copy()) for w, b in layers])
-        except ValueError as error:
-            raise Hint(
-                "The shapes do not fit: weights are (n_out, n_in) and samples (n, n_in), so multiply "
-                f"by the transposed weights, x @ weight.T. (numpy says: {error})"
-            ) from None
-        except IndexError:
-            raise Hint(_ANY_NUMBER.format(len(layers))) from None
-        found = array(
-            value, (40, sizes[-1]), "outputs, one row per sample and one column per class,"
-        )
-        right = _forward(x, layers)
-        if np.allclose(found, right):
-            continue
-        plain = x
-        for weight, bias in layers:
-            plain = plain @ weight.T + bias
-        if len(layers) > 1 and np.allclose(found, plain):
-            raise Hint(
-                "Without the ReLU, all layers together are one matrix, and the network is a straight line."
-            )
-        if np.allclose(found, np.maximum(right, 0)):
-            raise Hint("No ReLU after the last layer: logarithms of odds may be negative.")
-        odds = np.exp(right - right.max(axis=1, keepdims=True))
-        if np.allclose(found, odds / odds.sum(axis=1, keepdims=True)):
-            raise Hint("That is the softmax of the outputs; return the outputs themselves.")
-        bare = [(weight, 0 * bias) for weight, bias in layers]
-        if np.allclose(found, _forward(x, bare)):
-            raise Hint("The biases are missing.")
-        if sizes == (4, 4, 4, 4) and np.allclose(found, _forward(x, [(w.T, b) for w, b in layers])):
-            raise Hint("Weights are (n_out, n_in): row j belongs to perceptron j, so use weight.T.")
-        raise Hint(
-            f"For layers of {sizes} perceptrons the outputs differ: each layer is x @ weight.T + bias, then "
-            "what is below 0 becomes 0, but for the last one."
-        )
+        questions.append((generator.normal(size=(40, sizes[0])), layers))
+    return questions
+
+
+class _Samples(np.ndarray):
+    """Samples that object if one of them is taken by its number."""
+
+    def __getitem__(self, key):
+        first = key[0] if isinstance(key, tuple) and key else key
+        if isinstance(first, int) and first == 39:  # the last of forty
+            raise Hint("Right, but one sample at a time: `x @ weight.T` takes all of them at once.")
+        return super().__getitem__(key)
+
+
+forward = by_example(
+    "Exercise 9.4",
+    _forward,
+    _some_layers,
+    {
+        "Without the ReLU, all layers together are one matrix, and the network is a straight line.": (
+            lambda x, layers: _forward(x, layers, activation=lambda z: z)
+        ),
+        "No ReLU after the last layer: logarithms of odds may be negative.": lambda *given: _relu(
+            _forward(*given)
+        ),
+        "The samples go into the first layer as they are: the ReLU follows each layer but the last.": (
+            lambda x, layers: _forward(_relu(x), layers)
+        ),
+        "The activation is the ReLU: what is below 0 becomes 0, and the rest stays.": lambda x, layers: (
+            _forward(x, layers, activation=expit)
+        ),
+        "Return the outputs themselves: no softmax of them, and not the class.": [
+            lambda *given: softmax(_forward(*given), axis=1),
+            lambda *given: _forward(*given).argmax(axis=1),
+        ],
+        "The biases are missing.": lambda x, layers: _forward(
+            x, [(weight, 0) for weight, _ in layers]
+        ),
+        "Weights are (n_out, n_in) and samples (n, n_in): row j belongs to perceptron j, so x @ weight.T.": [
+            lambda x, layers: _forward(x, [(weight.T, bias) for weight, bias in layers]),
+            lambda x, layers: layers[0][0] @ x,
+            lambda x, layers: layers[0][0] @ x.T + layers[0][1],
+        ],
+        "Go through all layers, however many there are: write a loop.": [
+            lambda x, layers: _forward(x, layers[:2]),
+            lambda x, layers: _forward(x, [layers[0], layers[1], layers[2]]),
+        ],
+    },
+    returns=forms.array("outputs, one row per sample and one column per class"),
+    otherwise="We find an output of {ours} where you have {yours}: each layer is x @ weight.T + bias, then what is "
+    "below 0 becomes 0, but for the last one.",
+    then=lambda answer: answer(np.ones((40, 3)).view(_Samples), _some_layers()[-1][1]),
+)
+
+
+def _n_weights(sizes):
+    return sum(before * after for before, after in itertools.pairwise(sizes))
 
 
 def _n_parameters(sizes):
-    return sum((before + 1) * after for before, after in itertools.pairwise(sizes))
-
-
-@exercise("Exercise 9.5", reference=lambda: _n_parameters)
-def n_parameters(answer):
     """A function: sizes of the layers -> number of weights and biases."""
-    answer = function(answer)
-    for sizes in ((7, 4, 3), (27, 64, 32, 2), (10, 3), (5, 1), (71, 128, 9, 5, 4)):
-        try:
-            found = number(answer(sizes), "a number of parameters")
-        except (IndexError, ValueError):
-            raise Hint(_ANY_NUMBER.format(len(sizes) - 1)) from None
-        right = _n_parameters(sizes)
-        if found == right:
-            continue
-        weights = sum(a * b for a, b in itertools.pairwise(sizes))
-        if found == np.prod(sizes) != weights:
-            raise Hint(
-                "Layers follow one another: add what lies between each two, do not multiply all."
-            )
-        if found == weights:
-            raise Hint("Those are the weights; each perceptron has a bias as well.")
-        if found == weights + sum(sizes):
-            raise Hint("The inputs are no perceptrons: they have no bias.")
-        if found == weights + sum(sizes[1:-1]):
-            raise Hint("The last layer has biases, too, though no activation follows it.")
-        if found == weights + len(sizes) - 1:
-            raise Hint("One bias per perceptron, not one per layer.")
-        if found in (sum(sizes), sum(sizes[1:])):
-            raise Hint(
-                "Those are the perceptrons; count the connections between them, and the biases."
-            )
-        if found == np.prod(sizes):
-            raise Hint(
-                "Layers follow one another: add what lies between each two, do not multiply all."
-            )
-        raise Hint(f"For {sizes} we count {right} and you {found:g}: go from layer to layer.")
+    return _n_weights(sizes) + sum(sizes[1:])
 
 
-def _train_step(network, loss_of, optimiser, x, y):
-    optimiser.zero_grad()
-    loss = loss_of(network(x), y)
-    loss.backward()
-    optimiser.step()
-    return loss.item()
+n_parameters = by_example(
+    "Exercise 9.5",
+    _n_parameters,
+    lambda: [((9, 7, 5, 4, 2),), ([27, 64, 32, 2],), ((10, 3),), ((5, 1),)],
+    {
+        "Those are the weights; each perceptron has a bias as well.": _n_weights,
+        "The inputs are no perceptrons: they have no bias. All others have one.": [
+            lambda sizes: _n_weights(sizes) + sum(sizes),
+            lambda sizes: _n_weights(sizes) + sum(sizes[:-1]),
+        ],
+        "The last layer has biases, too, though no activation follows it.": lambda sizes: (
+            _n_weights(sizes) + sum(sizes[1:-1])
+        ),
+        "One bias per perceptron, not one per layer.": lambda sizes: (
+            _n_weights(sizes) + len(sizes) - 1
+        ),
+        "Those are the perceptrons; count the connections between them, and the biases.": [
+            lambda sizes: sum(sizes),
+            lambda sizes: sum(sizes[1:]),
+        ],
+        "Layers follow one another: add what lies between each two, do not multiply all.": [
+            lambda sizes: np.prod(sizes),
+            lambda sizes: np.prod(sizes) + sum(sizes[1:]),
+        ],
+        "Count all layers, however many there are, in a loop.": [
+            lambda sizes: _n_parameters(sizes[:3]),
+            lambda sizes: _n_parameters(sizes[:4]),
+        ],
+    },
+    returns=forms.number("a number of parameters", int),
+    otherwise="For {0} we count {ours} and you {yours}: go from layer to layer.",
+)
 
 
-def _loss_of(outputs, y):
-    """The cross entropy, for which torch has no good words if it is given something else."""
-    if np.shape(outputs) != (len(outputs), 2) or np.shape(y) != (len(outputs),):
-        raise Hint(
-            "`loss_of(outputs, y)` wants all outputs of the network first, then the classes."
-        )
-    return nn.functional.cross_entropy(outputs, y)
+def _step(*calls, loss_by=lambda loss_of, outputs, y: loss_of(outputs, y)):
+    """A function: network, loss, optimiser, samples, classes -> the loss; it makes these calls in this order."""
+
+    def step(network, loss_of, optimiser, x, y):
+        loss = loss_by(loss_of, network(x), y)
+        do = {"zero": optimiser.zero_grad, "backward": loss.backward, "step": optimiser.step}
+        for call in calls:
+            do[call]()
+        return loss.item()
+
+    return step
 
 
-def _steps(step, n_steps=3):
-    """Weights after each of some steps of plain descent on a small network, and the losses."""
-    generator = torch.Generator().manual_seed(96)
-    network = nn.Linear(3, 2)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.5)
-    weights, losses = [], []
-    for _ in range(n_steps):
-        x = torch.randn(30, 3, generator=generator)
-        y = (x[:, 0] > 0).long()
-        losses.append(step(network, _loss_of, optimiser, x, y))
-        weights.append(network.weight.detach().clone())
-    return weights, losses
+_CALLS = "zero", "backward", "step"
+_train_step = _step(*_CALLS)
 
 
-def _accumulating(network, loss_of, optimiser, x, y):
-    loss = loss_of(network(x), y)
-    loss.backward()
-    optimiser.step()
-    return loss.item()
+def _loss_after_the_step(network, loss_of, optimiser, x, y):
+    _train_step(network, loss_of, optimiser, x, y)
+    return loss_of(network(x), y).item()
 
 
-def _with_softmax(network, loss_of, optimiser, x, y):
-    return _train_step(lambda x: network(x).softmax(-1), loss_of, optimiser, x, y)
+def _experience(step):
+    """Losses and weights in six steps of two networks, or the error that one raises."""
+    generator, seen = torch.Generator().manual_seed(96), []
+    for momentum, balance in ((0.0, [1.0, 1.0]), (0.5, [1.0, 3.0])):
+        x, network = torch.randn(30, 3, generator=generator), nn.Linear(3, 2)
+        y, loss_of = (x[:, 0] > 0).long(), nn.CrossEntropyLoss(torch.tensor(balance))
+        with torch.no_grad():
+            network.weight.copy_(torch.randn(2, 3, generator=generator))
+            network.bias.zero_()
+        optimiser = torch.optim.SGD(network.parameters(), lr=0.5, momentum=momentum)
+        for _ in range(3):
+            try:
+                loss = step(network, loss_of, optimiser, x, y)
+            except Exception as error:
+                return error
+            seen.append([loss, *network.weight.detach().clone().flatten()])
+    return np.array(seen)
 
 
-@exercise("Exercise 9.6", reference=lambda: _train_step)
+def _alike(one, other):
+    if isinstance(one, Exception) or isinstance(other, Exception):
+        return repr(one) == repr(other)
+    return np.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@exercise(
+    "Exercise 9.6",
+    reference=lambda: _train_step,
+    form=forms.function(forms.number("the loss of this batch")),
+)
 def train_step(answer):
     """A function: network, loss, optimiser, samples, classes -> the loss; the network has learned."""
-    answer = function(answer)
-    weights, losses = _steps(answer)
-    right, right_losses = _steps(_train_step)
-    if torch.equal(weights[0], weights[-1]) and not torch.equal(right[0], weights[0]):
-        raise Hint(
-            "The network did not change: a step needs gradients (backward), and somebody who walks (step)."
-        )
-    if not torch.allclose(weights[0], right[0], atol=1e-5):
-        if torch.allclose(weights[0], _steps(_with_softmax, 1)[0][0], atol=1e-5):
-            raise Hint("`loss_of` applies the softmax itself: give it the outputs as they are.")
-        raise Hint(
-            "The first step leads elsewhere than the gradient: one forward pass, one backward, one step."
-        )
-    if not torch.allclose(weights[-1], right[-1], atol=1e-5):
-        if torch.allclose(weights[-1], _steps(_accumulating)[0][-1], atol=1e-5):
-            raise Hint(
-                "The first step is right, the second not: torch adds new gradients to the old ones "
-                "unless you forget them, optimiser.zero_grad()."
-            )
-        raise Hint(
-            "The first step is right, later ones are not: forget the old gradients before backward(), "
-            "not between backward() and step()."
-        )
-    for loss, expected in zip(losses, right_losses, strict=True):
-        if isinstance(loss, torch.Tensor):
-            if loss.requires_grad:
-                raise Hint(
-                    "The loss is a tensor that holds on to its whole history: return loss.item(), a number."
-                )
-            loss = loss.item()
-        if not isinstance(loss, numbers.Real) or abs(loss - expected) > 1e-5:
-            raise Hint("Return the loss of this batch as a number, as it was before the step.")
+    found = _experience(answer)
+    if _alike(found, _experience(_train_step)):
+        return
+    for hint, wrong in train_step.mistakes:
+        if _alike(found, _experience(wrong)):
+            raise Hint(hint)
+    if isinstance(found, Exception):
+        raise found
+    raise Hint(
+        "The network or the loss differs from ours after some step: once forward, once backward, once downhill, and "
+        "the loss of this batch as it was before."
+    )
 
 
-@exercise("Exercise 9.7", reference=lambda: np.array([-1, -1, 1, 2, 1, -1, -1]))
+train_step.mistakes = [
+    (hint, wrong)
+    for hint, *wrongs in (
+        (
+            "The network did not change: a step needs gradients (backward), and somebody who walks (step).",
+            _step("zero", "backward"),
+            _step("backward", "zero", "step"),
+        ),
+        (
+            "The first step is right, the second not: torch adds new gradients to the old ones unless you forget them, "
+            "optimiser.zero_grad().",
+            _step("backward", "step"),
+        ),
+        ("Return the loss of this batch as it was before the step.", _loss_after_the_step),
+        (
+            "`loss_of` applies the softmax itself: give it the outputs as they are.",
+            _step(*_CALLS, loss_by=lambda loss_of, outputs, y: loss_of(outputs.softmax(-1), y)),
+        ),
+        (
+            "`loss_of(outputs, y)` wants all outputs of the network first, then the classes.",
+            _step(loss_by=lambda loss_of, outputs, y: loss_of(y, outputs)),
+            _step(loss_by=lambda loss_of, outputs, y: loss_of(outputs.argmax(dim=1), y)),
+        ),
+    )
+    for wrong in wrongs
+]
+
+
+@exercise(
+    "Exercise 9.7",
+    reference=lambda: np.array([-1.0, -1, 1, 2, 1, -1, -1]),
+    form=forms.array("seven numbers"),
+)
 def bump_filter(answer):
     """Seven numbers that find a bump on any straight line."""
-    kernel = array(answer, (7,), "seven numbers")
-    if np.allclose(kernel, 0):
-        raise Hint("All zero: it answers zero to everything, bumps included.")
+    kernel = shaped(answer, (7,), "seven numbers")
     size = np.abs(kernel).sum()
+    if size == 0:
+        raise Hint("All zero: it answers zero to everything, bumps included.")
     if abs(kernel.sum()) > 1e-6 * size:
         raise Hint(
             f"On a constant spectrum of 1 it answers {kernel.sum():.3g}: the seven numbers must sum to zero."
@@ -405,14 +434,14 @@ def bump_filter(answer):
         )
     bump = np.zeros(21)
     bump[9:12] = 1, 2, 1
-    strength = np.correlate(bump, kernel, "valid")
+    strength = np.correlate(bump, kernel / size, "valid")
     middle = len(strength) // 2
-    if strength[middle] <= 0:
+    if strength[middle] < -1e-9:
         raise Hint("In front of a bump it answers with a negative number: turn all signs round.")
-    if strength.argmax() != middle or np.isclose(strength, strength.max()).sum() > 1:
-        away = np.flatnonzero(strength >= strength[middle] - 1e-9)
-        off = [int(k - middle) for k in away if k != middle]
+    rivals = np.flatnonzero(strength >= strength[middle] - 1e-9) - middle
+    if len(rivals) > 1:
+        off = np.abs(rivals[rivals != 0]).min()
         raise Hint(
-            f"Its answer is as large, or larger, where the bump sits {abs(off[0])} bins off the middle: "
-            "make the middle of the filter the highest part, and as wide as the bump."
+            f"Its answer is as large, or larger, where the bump sits {off} bin(s) off the middle: make the middle of "
+            "the filter the highest part, and as wide as the bump."
         )

@@ -2,10 +2,11 @@
 
 import numpy as np
 from scipy import integrate, stats
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
 
+from course.checks import Hint, exercise, explained, forms
+from course.checks.examples import by_example, repeatable, shaped, sorting
 from helpers.data import deal_sources
-
-from . import Hint, array, exercise, function, number, sorting
 
 __all__ = ["expected_best", "finders", "log_uniform", "nested", "simplest_good", "smaller"]
 
@@ -16,203 +17,215 @@ def _smaller(groups, n_sources, n_rows, generator):
     return np.concatenate(rows)
 
 
-def _archive(generator, n_sources, mean=40):
-    """The source of each row, in random order; every size between 3 and twice the mean."""
-    sizes = generator.integers(3, 2 * mean, n_sources)
-    return generator.permutation(np.repeat([f"S{i:02d}" for i in range(n_sources)], sizes))
+def _archive(generator, sizes):
+    """The source of each row, in random order, with so many rows of each source."""
+    return generator.permutation(np.repeat([f"S{i:02d}" for i in range(len(sizes))], sizes))
 
 
-@exercise("Exercise 10.1", reference=lambda: _smaller)
+_TOO_FEW = (
+    "Some source has fewer rows than you draw of it: take all of them then, min(n_rows, ...)."
+)
+
+
+@exercise(
+    "Exercise 10.1",
+    reference=lambda: _smaller,
+    form=forms.function(forms.array("positions of rows in one array (np.concatenate joins)", int)),
+)
 def smaller(answer):
     """A function: source of each row (n,), n_sources, n_rows, generator -> positions of rows."""
-    answer = function(answer)
-    generator = np.random.default_rng(101)
-    for n_sources, n_rows in ((6, 20), (11, 1000), (3, 5)):
-        groups = _archive(generator, 15)
-        sizes = {name: np.sum(groups == name) for name in np.unique(groups)}
-
-        def ask(seed, groups=groups, n_sources=n_sources, n_rows=n_rows):
-            value = answer(groups.copy(), n_sources, n_rows, np.random.default_rng(seed))
-            try:
-                value = np.asarray(value)
-            except ValueError:
-                raise Hint("One list for each source: np.concatenate makes one of all.") from None
-            if value.dtype == bool:
-                raise Hint("That is a mask; np.flatnonzero makes positions of it.")
-            if value.dtype.kind in "OSU":
-                raise Hint("Return where the rows stand, as whole numbers, and not their sources.")
-            if value.size and value.dtype.kind == "f":
-                raise Hint("Positions are whole numbers: yours are floats; see .astype(int).")
-            value = array(value, (value.size,), "positions of rows")
-            if len(value) and (value.min() < 0 or value.max() >= len(groups) or (value % 1).any()):
-                raise Hint(
-                    f"Expected positions, from 0 to {len(groups) - 1}; yours hold {value.max():g}."
-                )
-            return value.astype(int)
-
-        rows = ask(1)
+    make = np.random.default_rng(101)
+    for n_sources, n_rows in ((15, 1000), (6, 20), (11, 1000), (3, 5)):
+        groups = _archive(make, make.integers(3, 80, 15))
+        with explained(ValueError, {"larger sample": _TOO_FEW}):
+            rows = answer(groups, n_sources, n_rows, np.random.default_rng(1))
+        shaped(rows, (rows.size,), "positions of rows in one array")
         if len(np.unique(rows)) < len(rows):
             raise Hint(
-                "Some row is drawn twice, but an archive has each pointing once: draw without replacement."
+                "Some row is drawn twice, but an archive has each pointing once: draw without replacement, both the "
+                "sources and the rows."
             )
         names, counts = np.unique(groups[rows], return_counts=True)
         if len(names) != n_sources:
             raise Hint(
                 f"We asked for {n_sources} of 15 sources, and your rows are of {len(names)}: draw the sources "
-                "first, then rows of each."
+                "first, each once (replace=False), then rows of each."
             )
-        wanted = np.array([min(sizes[name], n_rows) for name in names])
-        if (counts > wanted).any():
-            raise Hint(
-                f"We asked for at most {n_rows} rows of each source; yours has {counts.max()} of one."
-            )
-        if (counts < wanted).any():
-            worst = (wanted - counts).argmax()
-            raise Hint(
-                f"A source with {sizes[names[worst]]} rows should give {wanted[worst]} of them, and yours gives "
-                f"{counts[worst]}."
-            )
-        if set(ask(1)) != set(rows):
-            raise Hint(
-                "Equal generators draw different rows, so that nobody can repeat it: use `generator`."
-            )
-        others = [ask(seed) for seed in range(2, 10)]
-        if all(set(groups[other]) == set(names) for other in others):
-            raise Hint(
-                "All generators draw the same sources: draw them at random, with `generator`."
-            )
-        if n_rows < 10:
-            seen = {name: set() for name in sizes}
-            times = dict.fromkeys(sizes, 0)
-            for other in (rows, *others):
-                for name in np.unique(groups[other]):
-                    own = other[groups[other] == name]
-                    seen[name].update(own)
-                    times[name] += 1
-            alike = [
-                len(seen[name]) <= n_rows for name in sizes if times[name] > 1 and sizes[name] > 20
-            ]
-            if alike and all(alike):
+        for name, count in zip(names, counts, strict=True):
+            size = np.sum(groups == name)
+            if count != min(size, n_rows):
                 raise Hint(
-                    "You always take the first rows of a source, that is the start of its first outburst: take them "
-                    "at random."
+                    f"A source with {size} rows should give {min(size, n_rows)}, and yours gives {count}: at most "
+                    f"{n_rows}, and all if there are fewer."
                 )
+    _evenly(answer)
+    repeatable(lambda generator: answer(groups, 3, 5, generator))
+
+
+def _evenly(answer):
+    """A hint if some sources, or some rows of a source, are drawn more often than others."""
+    groups = np.repeat(list("abcdefgh"), [10] * 7 + [100])
+    draws = [answer(groups, 2, 4, np.random.default_rng(seed)) for seed in range(200)]
+    drawn = np.sort(draws).reshape(-1, 4)  # the rows of one source
+    times = np.bincount(np.minimum(drawn[:, 0] // 10, 7), minlength=8)
+    if times.max() > 90:
+        raise Hint(
+            f"Each of 8 sources should be among your 2 equally often, and one is in {times.max()} of 200 draws: draw "
+            "with `generator`, from a list that has each source once, however many rows it has."
+        )
+    place = drawn[drawn[:, 0] < 70] % 10
+    share = np.bincount(place.ravel(), minlength=10) / len(place)  # should be 4 of 10
+    if share.max() > 0.55 or share.min() < 0.25:
+        raise Hint(
+            f"You take the first row of a source in {share[0]:.0%} of cases and the last of ten in {share[-1]:.0%}: "
+            "take each with the same chance. The first rows are the start of its first outburst."
+        )
+    neighbours = np.diff(place, append=place[:, :1] + 10) == 1
+    if np.mean(neighbours.sum(axis=1) >= 3) > 0.3:
+        raise Hint(
+            "The rows of a source are neighbours, one stretch of an outburst: draw each row by itself."
+        )
+
+
+def _first(good):
+    return int(np.flatnonzero(good)[0])
+
+
+def _loss(scores):
+    return scores[scores.mean(axis=1).argmax()] - scores
+
+
+def _error(values):
+    return values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
 
 
 def _simplest_good(scores):
-    loss = scores[scores.mean(axis=1).argmax()] - scores
-    error = loss.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
-    return np.flatnonzero(loss.mean(axis=1) <= error)[0]
-
-
-def _table(loss, error, generator, n_folds):
-    """Scores whose paired losses against the last row have these means and standard errors."""
-    rows = []
-    for mean, one in zip(loss, error, strict=True):
-        noise = generator.normal(size=n_folds)
-        noise = (noise - noise.mean()) / noise.std(ddof=1)
-        rows.append(mean + noise * one * np.sqrt(n_folds))
-    luck = 0.85 + 0.06 * generator.normal(size=n_folds)  # hard and easy folds
-    return luck - np.array(rows)
-
-
-@exercise("Exercise 10.2", reference=lambda: _simplest_good)
-def simplest_good(answer):
     """A function: scores (n_candidates, n_folds), the simplest first -> position of the chosen one."""
-    answer = function(answer)
-    generator = np.random.default_rng(102)
-    cases = [
-        # mean losses, their standard errors: the best candidate has zero and zero
-        ((0.12, 0.060, 0.002, 0.0, 0.001), (0.01, 0.035, 0.004, 0.0, 0.003), 5),
-        ((0.05, 0.012, 0.010, 0.004, 0.0), (0.01, 0.003, 0.003, 0.008, 0.0), 10),
-        ((0.03, 0.009, 0.0, 0.008, 0.020), (0.01, 0.005, 0.0, 0.010, 0.002), 6),
-        ((0.05, 0.011, 0.0, 0.020), (0.01, 0.012, 0.0, 0.010), 5),
-    ]
-    for loss, error, n_folds in cases:
-        scores = _table(loss, error, generator, n_folds)
-        mean, right = scores.mean(axis=1), _simplest_good(scores)
-        try:
-            value = number(answer(scores.copy()), "a position of a candidate")
-        except (IndexError, StopIteration):
-            raise Hint(
-                "In your answer nobody is good enough, not even the best: take the differences from the *row* with "
-                "the largest mean, and `<=`, so that it passes itself."
-            ) from None
-        if value == right:
-            continue
-        if not 0 <= value < len(scores) or value % 1:
-            raise Hint(
-                f"Expected a position from 0 to {len(scores) - 1}, not a score; yours is {value:g}."
-            )
-        difference = scores[mean.argmax()] - scores
-        spread = difference.std(axis=1, ddof=1)
-        alone = scores[mean.argmax()].std(ddof=1) / np.sqrt(n_folds)
-        good = difference.mean(axis=1) < spread / np.sqrt(n_folds)
-        if value == np.append(np.flatnonzero(good), len(scores))[0]:
-            raise Hint("The best candidate is 0 ± 0 from itself, and *not larger*: take it, too.")
-        small = difference.std(axis=1) / np.sqrt(n_folds)
-        if value == np.flatnonzero(difference.mean(axis=1) <= small)[0]:
-            raise Hint("So few folds make a difference here: the error has ddof = 1.")
-        if value == mean.argmax():
-            raise Hint(
-                "That is the largest mean itself: a simpler candidate is within its error of it."
-            )
-        if value == np.flatnonzero(mean >= mean.max() - alone)[0]:
-            raise Hint(
-                "That uses the error of the best score alone, which holds the luck of hard and easy folds. Subtract "
-                "fold by fold first, then take the error of the differences."
-            )
-        if value == np.flatnonzero(difference.mean(axis=1) <= spread)[0]:
-            raise Hint(
-                "That compares with the scatter of the differences; the error of their mean is smaller by √k."
-            )
-        if value == np.flatnonzero(difference.mean(axis=1) <= spread / np.sqrt(n_folds))[-1]:
-            raise Hint("That is the most complex of the good ones; the simplest stand first.")
-        raise Hint(
-            f"Of {len(scores)} candidates with mean losses {np.round(difference.mean(axis=1), 3).tolist()} and "
-            f"errors {np.round(spread / np.sqrt(n_folds), 3).tolist()} the rule takes number {right}, and you "
-            f"number {value:g}."
-        )
+    loss = _loss(scores)
+    return _first(loss.mean(axis=1) <= _error(loss))
+
+
+def _paired(passes):
+    """A rule by who passes, a function of (mean losses, their errors, number of folds)."""
+    return lambda scores: _first(
+        passes(_loss(scores).mean(axis=1), _error(_loss(scores)), scores.shape[1])
+    )
+
+
+def _unpaired(limit):
+    """A rule by the largest loss that passes, a function of (errors of the scores, position of the best)."""
+    return lambda scores: _first(
+        _loss(scores).mean(axis=1) <= limit(_error(scores), scores.mean(axis=1).argmax())
+    )
+
+
+def _some_scores():
+    """Scores by their losses against the best candidate, and the errors of these; mistakes choose others."""
+    generator, questions = np.random.default_rng(102), []
+    for n_folds, loss, error in (
+        (
+            5,
+            (0.3, 0.105, 0.095, 0.033, 0.024, 0.0185, 0.2, 0.017, 0.0095, 0, 0.003, 0.05),
+            (0.004, 0.05, 0.05, 0.002, 0.003, 0.02, 0.01, 0.02, 0.02, 0, 0.006, 0.004),
+        ),
+        (6, (0.03, 0.009, 0, 0.008, 0.02), (0.01, 0.005, 0, 0.01, 0.002)),
+        (10, (0.05, 0.012, 0.0105, 0.004, 0), (0.01, 0.005, 0.009, 0.008, 0)),
+    ):
+        noise = stats.zscore(generator.normal(size=(len(loss) + 1, n_folds)), axis=1, ddof=1)
+        noise *= np.sqrt(n_folds) * np.array([0.027, *error])[:, None]
+        questions.append(
+            (0.85 + noise[0] - noise[1:] - np.array(loss)[:, None],)
+        )  # [0]: their luck
+    return questions
+
+
+simplest_good = by_example(
+    "Exercise 10.2",
+    _simplest_good,
+    _some_scores,
+    {
+        "That is the largest mean itself: a simpler candidate is within its error of it.": lambda scores: (
+            scores.mean(axis=1).argmax()
+        ),
+        "That uses the errors of scores, which hold the luck of hard and easy folds. Subtract fold by fold first, then "
+        "take the error of the differences.": [
+            _unpaired(lambda errors, best: errors[best]),
+            _unpaired(lambda errors, best: errors),
+            _unpaired(lambda errors, best: np.hypot(errors, errors[best])),
+        ],
+        "That compares with the scatter of the differences; the error of their mean is smaller by √k.": _paired(
+            lambda mean, error, k: mean <= error * np.sqrt(k)
+        ),
+        "The best candidate is 0 ± 0 from itself, and *not larger*: take it, too.": _paired(
+            lambda mean, error, k: mean < error
+        ),
+        "So few folds make a difference here: the error has ddof = 1.": _paired(
+            lambda mean, error, k: mean <= error * np.sqrt(1 - 1 / k)
+        ),
+        "In your answer nobody is good enough, not even the best: take mean and error along each row (axis 1) of the "
+        "differences from the *row* with the largest mean.": lambda scores: _first(
+            (scores.max(axis=0) - scores).mean(axis=1) <= _error(scores.max(axis=0) - scores)
+        ),
+        "That is the most complex of the good ones; the simplest stand first.": lambda scores: (
+            len(scores) - 1 - _first((_loss(scores).mean(axis=1) <= _error(_loss(scores)))[::-1])
+        ),
+        "You take the first, which loses in every fold: the difference is the row with the largest mean minus each.": (
+            _paired(lambda mean, error, k: -mean <= error)
+        ),
+        "Positions are counted from 0.": lambda scores: _simplest_good(scores) + 1,
+    },
+    returns=forms.number("a position of a candidate", int),
+    otherwise="Of {0.shape[0]} candidates on {0.shape[1]} folds the rule takes number {ours}, counted from 0, and you "
+    "take {yours}.",
+)
 
 
 def _log_uniform(low, high, n, generator):
     return np.exp(generator.uniform(np.log(low), np.log(high), n))
 
 
-@exercise("Exercise 10.3", reference=lambda: _log_uniform)
+@exercise(
+    "Exercise 10.3",
+    reference=lambda: _log_uniform,
+    form=forms.function(forms.array("values")),
+)
 def log_uniform(answer):
     """A function: low, high, n, generator -> values (n,), uniform in their logarithm."""
-    answer = function(answer)
-    n = 4000
-    for low, high in ((1e-4, 1e2), (2.0, 2000.0)):
-        drawn = array(answer(low, high, n, np.random.default_rng(1)), (n,), "values")
-        again = array(answer(low, high, n, np.random.default_rng(2)), (n,), "values")
-        inside = (drawn >= low * (1 - 1e-9)) & (drawn <= high * (1 + 1e-9))
-        if not inside.all():
-            if np.allclose([np.log10(low), np.log10(high)], [drawn.min(), drawn.max()], atol=0.1):
-                raise Hint("Those are the logarithms: raise 10 to their power.")
-            if np.allclose([np.log(low), np.log(high)], [drawn.min(), drawn.max()], atol=0.1):
-                raise Hint("Those are the logarithms: take their exponential.")
-            raise Hint(
-                f"Between {low:g} and {high:g}, we said; yours run from {drawn.min():.3g} to {drawn.max():.3g}. "
-                "Is the same base taken for the logarithm and for the way back?"
-            )
-        if np.allclose(np.sort(drawn), np.sort(again)):
-            raise Hint("Two generators give the same values: that is a grid. Draw at random.")
-        share = (np.log(drawn) - np.log(low)) / np.log(high / low)
-        if stats.kstest(share, "uniform").pvalue > 1e-5:
-            continue
+    for low, high, n in ((1e-4, 1e2, 4000), (2.0, 2000.0, 3000), (0.5, 3.0, 4000)):
+        drawn, again = (
+            shaped(answer(low, high, n, np.random.default_rng(seed)), (n,), "values")
+            for seed in (1, 2)
+        )
+        ends = np.array([drawn.min(), drawn.max()])
+        for name, log in (("10 **", np.log10), ("np.exp", np.log)):
+            if np.allclose(ends, log([low, high]), rtol=0.02, atol=0.02):
+                raise Hint(f"Those are the logarithms: {name} leads back to the values.")
+        share = np.log(np.maximum(drawn, low / 1e9) / low) / np.log(high / low)
         if stats.kstest((drawn - low) / (high - low), "uniform").pvalue > 1e-5:
             raise Hint(
                 "That is uniform in the value itself: nine of ten draws fall into the last decade."
             )
-        raise Hint(
-            f"Half of the draws should lie below {np.sqrt(low * high):.3g}, the geometric middle of {low:g} and "
-            f"{high:g}; of yours {np.mean(drawn < np.sqrt(low * high)):.0%} do."
-        )
+        if share.min() < -1e-6 or share.max() > 1 + 1e-6 or np.ptp(share) < 0.9:
+            raise Hint(
+                f"Between {low:g} and {high:g}, we said; yours run from {ends[0]:.3g} to {ends[1]:.3g}. Is the same "
+                "base taken for the logarithm and for the way back?"
+            )
+        if np.allclose(np.sort(drawn), np.sort(again)):
+            raise Hint(
+                "Two generators give the same values, as a grid does: draw at random, with `generator`."
+            )
+        share, wanted = np.sort(share), np.arange(1, n + 1) / n
+        worst = np.abs(share - wanted).argmax()
+        if stats.kstest(share, "uniform").pvalue < 1e-5:
+            raise Hint(
+                f"Below {low * (high / low) ** share[worst]:.3g} should lie {share[worst]:.0%} of draws between "
+                f"{low:g} and {high:g}, and {wanted[worst]:.0%} of yours do: are their logarithms uniform?"
+            )
+    repeatable(lambda generator: answer(low, high, 50, generator))
 
 
 def _expected_best(n, sigma, generator):
+    """A function: n, sigma, generator -> expected maximum of n Gaussian scores of that sigma."""
     return generator.normal(0, sigma, (20_000, n)).max(axis=1).mean()
 
 
@@ -225,127 +238,142 @@ def _largest(n):
     return integrate.quad(weighted, -9, 9, limit=200)[0]
 
 
-@exercise("Exercise 10.4", reference=lambda: _expected_best)
-def expected_best(answer):
-    """A function: n, sigma, generator -> expected maximum of n Gaussian scores of that sigma."""
-    answer = function(answer)
-    for n, sigma in ((10, 1.0), (2, 1.0), (50, 0.02), (1, 3.0)):
-        found = number(answer(n, sigma, np.random.default_rng(4)), "one number") / sigma
-        right = _largest(n)
-        if abs(found - right) < max(0.03 * right, 0.03):
-            continue
-        if sigma != 1 and abs(found / sigma - right) < 0.03 * max(right, 1):
-            raise Hint("That scales with sigma squared: numpy wants the standard deviation.")
-        if abs(found * sigma - right) < 0.03 * max(right, 1) and sigma != 1:
-            raise Hint("In units of the score, please: scale with sigma.")
-        if abs(found - np.sqrt(2 * np.log(n))) < 0.01:
-            raise Hint(
-                f"√(2 ln n) holds for very large n; for n = {n} it gives {found:.2f} σ, and a simulation less."
-            )
-        if abs(found) < 0.2 and n > 1:
-            raise Hint(
-                "Near zero: that is the mean of all scores. Take the largest of each n, then the mean of those."
-            )
-        if found > right + 1:
-            raise Hint(
-                f"{found:.1f} σ is the largest of a great many: simulate {n} scores, keep their largest, repeat often, "
-                "and take the mean."
-            )
+def _within_two_per_cent(answer):
+    ratios = [answer(n, 2.0, np.random.default_rng(n)) / 2 / _largest(n) for n in range(2, 21, 3)]
+    if abs(np.mean(ratios) - 1) > 0.02:
         raise Hint(
-            f"For n = {n} we find {right:.2f} σ and you {found:.2f} σ. The mean of the largest, over many repetitions?"
+            f"For n from 2 to 20 yours is {np.mean(ratios):.1%} of ours on average: is it the mean of the largest (not "
+            "their median), over many repetitions?"
         )
+
+
+expected_best = by_example(
+    "Exercise 10.4",
+    _expected_best,
+    lambda: [(n, sigma, np.random.default_rng(n)) for n, sigma in ((5, 2.0), (2, 1.0), (50, 0.5))],
+    {
+        "√(2 ln n) holds for very large n; below, a simulation gives less.": lambda n, sigma, generator: (
+            sigma * np.sqrt(2 * np.log(n))
+        ),
+        "That scales with sigma squared: numpy wants the standard deviation.": lambda n, sigma, generator: (
+            _expected_best(n, sigma**2, generator)
+        ),
+        "In units of the score, please: scale with sigma.": lambda n, sigma, generator: (
+            _expected_best(n, 1, generator)
+        ),
+        "Near zero: that is the mean of all scores. Take the largest of each n, then the mean of those.": (
+            lambda *given: 0
+        ),
+    },
+    returns=forms.number("one number"),
+    otherwise="For n = {0} and σ = {1:g} we find {ours} and you {yours}: is it the mean of the largest, over many "
+    "repetitions?",
+    rtol=0.03,
+    atol=0.03,
+    then=_within_two_per_cent,
+)
+
+
+def _rounds(
+    cut=deal_sources,
+    tune_on=lambda cuts, i: cuts[i][0],
+    choice_of=lambda found, i: found[i][0],
+    judge_on=lambda inside, outside: (inside, outside),
+):
+    """A nested cross-validation with other cuts, rows, or choices among the results of `tune`."""
+
+    def nested(groups, label, k, seed, tune, judge):
+        cuts = list(cut(groups, label, k, seed))
+        found = [tune(tune_on(cuts, i)) for i in range(k)]
+        outer = [judge(choice_of(found, i), *judge_on(*cuts[i])) for i in range(k)]
+        return np.column_stack([[score for _, score in found], outer])
+
+    return nested
 
 
 def _nested(groups, label, k, seed, tune, judge):
-    rounds = []
-    for inside, outside in deal_sources(groups, label, k, seed):
-        choice, inner = tune(inside)
-        rounds.append((inner, judge(choice, inside, outside)))
-    return np.array(rounds)
-
-
-def _positions(rows, n):
-    rows = np.asarray(rows)
-    return np.flatnonzero(rows) if rows.dtype == bool and rows.shape == (n,) else rows.astype(int)
-
-
-@exercise("Exercise 10.5", reference=lambda: _nested)
-def nested(answer):
     """A function: groups (n,), label (n,), k, seed, tune, judge -> inner and outer scores (k, 2)."""
-    answer = function(answer)
+    return _rounds()(groups, label, k, seed, tune, judge)
+
+
+def _some_searches():
+    """Sources, and functions `tune` and `judge` whose scores tell on which rows they were called."""
+    questions = []
     for k, seed in ((5, 1), (4, 2)):
-        groups = _archive(np.random.default_rng([105, k]), 24, mean=10)
-        label = np.char.endswith(groups, ("0")) | np.char.endswith(groups, ("5"))
-        label |= np.char.endswith(groups, "3")
-        n, tuned, judged = len(groups), [], []
+        generator = np.random.default_rng([105, k])
+        groups = _archive(generator, generator.integers(3, 20, 24))
+        label = np.isin(groups, generator.permutation(np.unique(groups))[:8])
+        worth = generator.random((3, len(groups)))
 
-        def tune(inside, n=n, tuned=tuned):
-            tuned.append(_positions(inside, n))
-            return f"choice {len(tuned)}", 0.9 - 0.001 * len(tuned)
+        def tune(inside, worth=worth):
+            strength, score = worth[:2, inside].mean(axis=1)
+            return {"C": strength}, score
 
-        def judge(choice, inside, outside, n=n, judged=judged):
-            judged.append((choice, _positions(inside, n), _positions(outside, n)))
-            return 0.5 + 0.001 * len(judged)
+        def judge(choice, inside, outside, worth=worth):
+            return choice["C"] + worth[2, inside].mean() - worth[1, outside].mean() / 3
 
-        value = answer(groups.copy(), label.copy(), k, seed, tune, judge)
-        _look_into(groups, k, tuned, judged)
-        table = array(value, (k, 2), "a table of inner and outer scores")
-        right = np.column_stack(
-            [0.9 - 0.001 * np.arange(k, 0, -1), 0.5 + 0.001 * np.arange(1, k + 1)]
-        )
-        if np.allclose(np.sort(table, axis=0), right):
-            continue
-        if np.allclose(np.sort(table[:, ::-1], axis=0), right):
-            raise Hint("Inner score first, outer score second.")
+        questions.append((groups, label, k, seed, tune, judge))
+    return questions
+
+
+def _once_per_round(answer):
+    *given, tune, judge = _some_searches()[0]
+    calls = []
+    answer(*given, lambda inside: calls.append(inside) or tune(inside), judge)
+    if len(calls) > given[2]:
         raise Hint(
-            "The rounds are right, but the table is not: each row is what `tune` returned as its score, then what "
-            "`judge` returned."
+            f"Right, but `tune` ran {len(calls)} times for {given[2]} rounds: call it once in each, and keep both "
+            "things that it returns."
         )
 
 
-def _look_into(groups, k, tuned, judged):
-    """A hint if what `tune` and `judge` were given is not a nested cross-validation."""
-    n = len(groups)
-    if not tuned or not judged:
-        raise Hint("Call both `tune` and `judge` in each round.")
-    if any(len(rows) == n for rows in tuned):
-        raise Hint(
-            "`tune` was given all rows, so that the rows which judge the choice helped to make it: tune on the inside "
-            "only."
-        )
-    if len(tuned) < k:
-        raise Hint(
-            f"`tune` ran {len(tuned)} time(s) for {k} rounds: each round has to choose anew, from its own inside."
-        )
-    if len(judged) != k or len(tuned) != k:
-        raise Hint(
-            f"{k} rounds, but `tune` ran {len(tuned)} times and `judge` {len(judged)} times."
-        )
-    for (choice, inside, outside), (number_of, searched) in zip(
-        judged, enumerate(tuned, 1), strict=True
-    ):
-        if np.intersect1d(inside, outside).size:
-            raise Hint("`judge` trains on rows that it also judges: inside and outside overlap.")
-        if np.intersect1d(searched, outside).size:
-            raise Hint(
-                "`tune` saw rows of the outer fold that judges its choice: give it the inside."
-            )
-        if set(groups[inside]) & set(groups[outside]):
-            raise Hint(
-                "A source lies inside and outside of the same round: `data.deal_sources` keeps them together."
-            )
-        if choice != f"choice {number_of}":
-            raise Hint(
-                f"Round {number_of} judges {choice!r}: judge the choice of this round, and only that (`tune` returns "
-                "two things)."
-            )
-        if len(inside) + len(outside) != n or set(inside) != set(searched):
-            raise Hint(
-                "In each round every row is inside or outside, for `tune` and `judge` alike."
-            )
-    counts = np.bincount(np.concatenate([outside for _, _, outside in judged]), minlength=n)
-    if (counts != 1).any():
-        raise Hint("Over all rounds, each row should be outside exactly once: one round per fold.")
+nested = by_example(
+    "Exercise 10.5",
+    _nested,
+    _some_searches,
+    {
+        "`tune` was given all rows, so that the rows which judge the choice helped to make it: tune on the inside "
+        "only.": _rounds(tune_on=lambda cuts, i: np.sort(np.concatenate(cuts[i]))),
+        "Each round has to choose anew, from its own inside: `tune` belongs into the loop.": _rounds(
+            tune_on=lambda cuts, i: cuts[0][0], choice_of=lambda found, i: found[0][0]
+        ),
+        "`tune` saw rows of the outer fold that judges its choice: give it the inside.": _rounds(
+            tune_on=lambda cuts, i: cuts[i][1]
+        ),
+        "`deal_sources` returns the rows inside first, then those outside; and so does `judge` want them.": [
+            _rounds(lambda *given: [cut[::-1] for cut in deal_sources(*given)]),
+            _rounds(judge_on=lambda inside, outside: (outside, inside)),
+        ],
+        "`judge` trains on rows that it also judges: inside and outside overlap.": [
+            _rounds(judge_on=lambda inside, outside: (inside, inside)),
+            _rounds(judge_on=lambda *both: (np.sort(np.concatenate(both)), both[1])),
+        ],
+        "A source lies inside and outside of the same round: `data.deal_sources` keeps them together.": [
+            _rounds(lambda g, y, k, seed: KFold(k).split(g)),
+            _rounds(lambda g, y, k, seed: KFold(k, shuffle=True, random_state=seed).split(g)),
+        ],
+        "Each seed must be another deal, with both kinds of sources in each fold: cut by "
+        "`data.deal_sources(groups, label, k, seed)`.": [
+            _rounds(lambda g, y, k, seed: GroupKFold(k).split(g, y, g)),
+            _rounds(lambda g, y, k, seed: StratifiedGroupKFold(k).split(g, y, g)),
+            _rounds(lambda g, y, k, seed: deal_sources(g, y, k, 0)),
+            _rounds(lambda g, y, k, seed: deal_sources(g, y & False, k, seed)),
+        ],
+        "Judge the choice of this round, and only that, not the best of all rounds or so far.": [
+            _rounds(choice_of=lambda found, i: max(found, key=lambda pair: pair[1])[0]),
+            _rounds(choice_of=lambda found, i: max(found[: i + 1], key=lambda pair: pair[1])[0]),
+        ],
+        "`tune` returns two things, the choice and its inner score: give `judge` the choice alone.": [
+            _rounds(choice_of=lambda found, i: found[i]),
+            _rounds(choice_of=lambda found, i: found[i][1]),
+        ],
+        "Inner score first, outer score second.": lambda *given: _nested(*given)[:, ::-1],
+    },
+    returns=forms.array("a table of inner and outer scores"),
+    otherwise="We find a score of {ours} where you have {yours}: cut by `data.deal_sources(groups, label, k, seed)`; "
+    "each row is what `tune` returned as its score, then what `judge` returned.",
+    then=_once_per_round,
+)
 
 
 finders = sorting(
