@@ -40,7 +40,8 @@ def by_example(
         mistakes: {hint: a wrong answer, or a list of several that deserve it}, tried in this order.
         returns: the form of what the answer returns, from `course.checks.forms`.
         otherwise: the hint for any other wrong value. It may use {ours} and {yours}, the first numbers that differ,
-            {part}, the name of the part that they belong to, and the arguments, {0}, {1} and so on.
+            {part}, the name of the part that they belong to, and the arguments, {0}, {1} and so on. Or a function of
+            (what the answer returned, what ours did) that returns the hint, whatever their shapes.
         signs: {hint: whether it applies to (what the answer returned, *arguments)}, for what no mistake can imitate.
         rtol, atol: how close is right.
         seen: what is compared, as a function of an array, such as the differences of its elements; all of it if None.
@@ -293,6 +294,8 @@ def _explains(made, found, wanted, rtol, atol, seen=None):
 
 def _difference(otherwise, found, wanted, question, rtol, atol, names=None):
     """The hint for a wrong value that no mistake explains; first of all if it has another form than ours."""
+    if callable(otherwise):
+        return otherwise(found, wanted)
     found, wanted = _parts(found), _parts(wanted)
     if found.keys() != wanted.keys():
         missing = [str(key) for key in wanted if key not in found]

@@ -300,6 +300,7 @@ def _in_order(value, given=()):
     return np.sort(_positions(value, given))
 
 
+_PAST = "Your past does not hold the rows earlier than `cut - gap`, all of them and no others."
 _FUTURE = "The past is right. Your future does not hold the rows from `cut` on, all of them and no others."
 
 split_time = by_example(
@@ -330,13 +331,7 @@ split_time = by_example(
         ),
     },
     returns=forms.tuple_of("the past rows and the future rows", _in_order, _in_order),
-    signs={
-        "Your past does not hold the rows earlier than `cut - gap`, all of them and no others.": (
-            lambda parts, *given: not np.array_equal(parts[0], _split_time(*given)[0])
-        ),
-        _FUTURE: lambda parts, *given: True,
-    },
-    otherwise=_FUTURE,
+    otherwise=lambda found, wanted: _FUTURE if np.array_equal(found[0], wanted[0]) else _PAST,
 )
 
 
