@@ -91,7 +91,7 @@ def tensor(what="a tensor", like=None, gradient=False):
             value = torch.as_tensor(_values(_in_order(value, given), what, float))
         if value.is_complex():
             raise Hint(f"Expected {what}; yours holds complex numbers.")
-        value = value if gradient else value.detach()
+        value = value if gradient and value.grad_fn is not None else value.detach()
         if model is None:
             return value.to(torch.get_default_dtype()) if not value.is_floating_point() else value
         return value.to(dtype=model.dtype, device=model.device)
