@@ -1,10 +1,12 @@
 """Checks of lesson 13: simulation-based inference from the ground up."""
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -90,12 +92,8 @@ expected = by_example(
     _expected,
     _some_spectra,
     {
-        "That is counts per second: the exposure is missing.": _model(
-            end=lambda flux, d, e: d.fold(flux)
-        ),
-        "Γ comes first in theta, then lg K: yours are swapped.": _model(
-            lambda theta: theta.flip(-1).unbind(-1)
-        ),
+        "Counts per second: the exposure is missing.": _model(end=lambda flux, d, e: d.fold(flux)),
+        "Γ comes first in theta, then lg K.": _model(lambda theta: theta.flip(-1).unbind(-1)),
         "The second parameter is lg K, to the base of ten: K is 10 to its power.": [
             _model(norm=norm) for norm in (lambda lg: lg, torch.exp, torch.abs, torch.exp2)
         ],
@@ -111,9 +109,6 @@ expected = by_example(
         ],
         "The effective area counts twice: detector.fold has it.": (
             _model(end=lambda flux, d, e: e * d.fold(flux * d.effective_area))
-        ),
-        "power_law gives the photons in each bin, not per keV: no further width.": (
-            _model(end=lambda flux, d, e: e * d.fold(flux * (d.energy_hi - d.energy_lo)))
         ),
     },
     returns=forms.tensor("counts"),
@@ -176,38 +171,24 @@ log_likelihood = by_example(
             lambda x, f: (x * f.log() - f).sum(),
             lambda x, f: (x * f.log() - f).sum(0),
         ],
-        "The sign is turned round: the better the model, the larger the likelihood.": (
-            lambda x, f: -_log_likelihood(x, f)
-        ),
-        "That is Cash's C, which is -2 ln L: we want ln L.": lambda x, f: (
-            -2 * _log_likelihood(x, f)
-        ),
-        "A model that predicts far too many counts would win: the factor e^(-f) is missing.": (
-            lambda x, f: (x * f.log()).sum(-1)
-        ),
-        "That is the mean over the bins: probabilities multiply, so logarithms add.": (
-            lambda x, f: (x * f.log() - f).mean(-1)
-        ),
+        "The sign: a better model has a larger likelihood.": lambda x, f: -_log_likelihood(x, f),
+        "That is -2 ln L, Cash's C: we want ln L.": lambda x, f: -2 * _log_likelihood(x, f),
+        "Without e^(-f) a model of too many counts would win.": lambda x, f: (x * f.log()).sum(-1),
+        "Logarithms add: sum over bins, take no mean.": lambda x, f: (x * f.log() - f).mean(-1),
         "Counts and mean are swapped: f is inside the logarithm.": (
             lambda x, f: _log_likelihood(f, x.clamp(min=1))
         ),
         "One bin has no count, and it makes yours infinite: f is inside the logarithm, not x, and nothing is divided "
         "by counts.": lambda x, f: _log_likelihood(f, x),
-        "0 ln 0 is NaN in a computer. But ln x does not depend on θ: leave it out.": (
-            lambda x, f: (x * (f / x).log() - f).sum(-1)
-        ),
+        "0 ln 0 is NaN here. Leave ln x out.": lambda x, f: (x * (f / x).log() - f).sum(-1),
         "That is χ², a Gaussian: with a handful of counts per bin, use Poisson.": [
             lambda x, f: Normal(f, f.sqrt()).log_prob(x).sum(-1),
             lambda x, f: -0.5 * _chi_squared(x, f, f),
             lambda x, f: -0.5 * _chi_squared(x, f, x.clamp(min=1)),
             lambda x, f: _chi_squared(x, f, f),
         ],
-        "The logarithm is the natural one, ln, not that to base ten.": (
-            lambda x, f: (x * f.log10() - f).sum(-1)
-        ),
-        "The logarithm of e^(-f) is -f: one sign is turned round.": (
-            lambda x, f: (x * f.log() + f).sum(-1)
-        ),
+        "Take the natural logarithm, not lg.": lambda x, f: (x * f.log10() - f).sum(-1),
+        "The logarithm of e^(-f) is -f, not f.": lambda x, f: (x * f.log() + f).sum(-1),
         _UNDERFLOW: [
             lambda x, f: (f**x * torch.exp(-f)).log().sum(-1),
             lambda x, f: (_poisson(x, f).sum(-1).exp() + 1e-30).log(),
@@ -253,33 +234,26 @@ def _problem(shift, asked):
 def abc(answer):
     """A function: observation, prior, simulator, distance, tolerance, n, generator -> parameters."""
     for shift, tolerance, n in ((0.0, 0.4, 6000), (1.0, 0.6, 5000)):
-        generator, observed = (
-            torch.Generator().manual_seed(1),
-            torch.tensor([2.0, 2.0, 1.0]) + shift,
-        )
+        generator = torch.Generator().manual_seed(1)
+        observed = torch.tensor([2.0, 2.0, 1.0]) + shift
         given = observed.clone(), *_problem(shift, asked := []), tolerance, n
         found = answer(*given, generator)
-        drawn = sum(number for number, _ in asked)
         if not torch.equal(given[0], observed):
             raise Hint("Your function changes the observation that it was given.")
         if any(handed is not generator for _, handed in asked):
-            raise Hint(
-                "Hand your `generator` on to both functions, or nobody can repeat the result."
-            )
+            raise Hint("Hand on your `generator` to both functions: equal ones, equal results.")
         if found.shape == (n,):
             raise Hint("One entry for each simulation, a mask: return the parameters it keeps.")
         if found.shape[1:] == (3,):
             raise Hint("Those are simulated data: keep the parameters that made them.")
         if found.shape[1:] != (2,):
             raise Hint(f"Expected the kept parameters, (n_kept, 2) here, not {tuple(found.shape)}.")
-        if drawn != n:
+        if (drawn := sum(number for number, _ in asked)) != n:
             raise Hint(f"You drew {drawn} times from the prior, and n is {n}: one batch of n.")
-        if len(found) == n:
-            raise Hint("All of the simulations were kept: where is the tolerance?")
         if abs(len(found) - tolerance * n) < 2:
             raise Hint("The tolerance is a distance, not the share of simulations that you keep.")
         if len(found) > n / 2:
-            raise Hint("More than half were kept, those far away: keep what is close.")
+            raise Hint("You keep all, or those far away: keep what is within the tolerance.")
         right = _abc(*given, generator.manual_seed(1))
         if abs(len(found) - len(right)) > 5 * math.sqrt(2 * len(right)):
             raise Hint(
@@ -295,7 +269,7 @@ def abc(answer):
             )
 
 
-_LN_ROOT_2_PI = 0.5 * math.log(2 * math.pi)
+_LN_NORM = 0.5 * math.log(2 * math.pi)
 
 
 def _mdn_terms(logits, mean, log_sd, target):
@@ -344,17 +318,20 @@ def _some_mixtures():
     return mixtures
 
 
-def _gradients_come_through(answer):
-    *network, target = _some_mixtures()[0]
-    network = [value.requires_grad_() for value in network]
-    loss = answer(*network, target)
-    if loss.requires_grad:
-        loss.backward()
-    if any(value.grad is None for value in network):
-        raise Hint(
-            "No gradient comes through, or not to all three: stay with tensors of torch, without item(), numpy() or "
-            "detach()."
+def _gradients_of(right, inputs, ask):
+    """A check that an answer has the gradients of ours with respect to some inputs."""
+
+    def then(answer):
+        slopes = (
+            torch.autograd.functional.jacobian(partial(ask, f), inputs()) for f in (right, answer)
         )
+        if not all(map(torch.allclose, *slopes)):
+            raise Hint(
+                "The values are right, but no gradient comes through, or not to all that it should reach: stay with "
+                "tensors of torch, without item(), numpy() or detach()."
+            )
+
+    return then
 
 
 mdn_loss = by_example(
@@ -371,45 +348,29 @@ mdn_loss = by_example(
             lambda logits, mean, log_sd, target: Normal(mean, log_sd),
             lambda logits, mean, log_sd, target: log_sd.log().mean(),
         ],
-        "The sign is turned round: training makes the loss small, and q should be large.": (
-            _end(lambda q: q.logsumexp(1).mean())
-        ),
+        "Turn the sign round: yours would make q small.": _end(lambda q: q.logsumexp(1).mean()),
         "One number for each simulation: return their mean.": _end(lambda q: -q.logsumexp(1)),
-        "That is the sum over the simulations: take the mean.": _end(
-            lambda q: -q.logsumexp(1).sum()
-        ),
-        "logsumexp over the Gaussians of each simulation, dim=1.": _end(
-            lambda q: -q.logsumexp(0).mean()
-        ),
-        "The mean of the logarithms is asked for, not the logarithm of the mean.": (
-            _end(lambda q: math.log(len(q)) - q.logsumexp((0, 1)))
-        ),
+        "Take the mean over the simulations, not the sum.": _end(lambda q: -q.logsumexp(1).sum()),
+        "logsumexp over the Gaussians, dim=1.": _end(lambda q: -q.logsumexp(0).mean()),
         "Far from all Gaussians it is infinite: exp came before the sum; use torch.logsumexp.": (
             _end(lambda q: -q.exp().sum(1).log().mean())
         ),
-        "The weights must sum to one: `logits` go through a softmax first.": _terms(
-            lambda w, g, logits, s: logits + g
-        ),
-        "The Gaussians have weights, the softmax of `logits`.": _terms(lambda w, g, logits, s: g),
-        "Softmax over the Gaussians, dim=1: the weights of each simulation sum to one.": (
-            _terms(lambda w, g, logits, s: logits.log_softmax(0) + g)
-        ),
-        "Inside logsumexp all are logarithms, the weights too: log_softmax.": _terms(
-            lambda w, g, *_: w.exp() + g
-        ),
+        "Take the mean of ln q, not ln of the mean.": _end(lambda q: -q.exp().sum(1).mean().log()),
+        "The weights must sum to one: softmax first.": _terms(lambda w, g, logits, s: logits + g),
+        "The Gaussians have weights, the softmax of `logits`.": _terms(lambda w, g, *_: g),
+        "Softmax over the Gaussians, dim=1.": _terms(lambda w, g, x, s: x.log_softmax(0) + g),
+        "Inside logsumexp the weights are logarithms, too.": _terms(lambda w, g, *_: w.exp() + g),
         "A Gaussian has 1/σ in front, or it could grow wide for free: minus ln σ.": [
             _terms(lambda w, g, logits, s: w + g + s),
             _terms(lambda w, g, logits, s: w + g + 2 * s),
         ],
-        "A density integrates to one: a factor √(2π) is missing.": _terms(
-            lambda w, g, *_: w + g + _LN_ROOT_2_PI
-        ),
+        "A factor 1/√(2π) is missing: q is a density.": _terms(lambda w, g, *_: w + g + _LN_NORM),
         "The exponent of a Gaussian has a factor 1/2.": (
-            _terms(lambda w, g, logits, s: w + 2 * g + s + _LN_ROOT_2_PI)
+            _terms(lambda w, g, logits, s: w + 2 * g + s + _LN_NORM)
         ),
         "σ is exp(log_sd), neither its root nor its square.": [
-            lambda logits, mean, log_sd, target: _mdn_loss(logits, mean, 0.5 * log_sd, target),
-            lambda logits, mean, log_sd, target: _mdn_loss(logits, mean, 2 * log_sd, target),
+            lambda logits, mean, s, target, k=k: _mdn_loss(logits, mean, k * s, target)
+            for k in (0.5, 2)
         ],
         "That is the weighted mean of the logarithms; the mixture is the logarithm of the weighted sum.": (
             lambda *given: -(_mdn_terms(*given)[0].exp() * _mdn_terms(*given)[1]).sum(1).mean()
@@ -424,7 +385,7 @@ mdn_loss = by_example(
     },
     otherwise="For some random simulations and Gaussians we find {ours} and you {yours}.",
     rtol=1e-4,
-    then=_gradients_come_through,
+    then=_gradients_of(_mdn_loss, lambda: _some_mixtures()[0], lambda loss, *given: loss(*given)),
 )
 
 
@@ -480,21 +441,9 @@ def _some_layers():
     ]
 
 
-def _gradients_of_a_flow(answer):
-    theta, net, _ = _some_layers()[2]
-    theta.requires_grad_()
-    slopes = [
-        [
-            torch.autograd.functional.jacobian(lambda x, k=k, f=f: f(x, net, False)[k], theta)
-            for k in (0, 1)
-        ]
-        for f in (_coupling, answer)
-    ]
-    if not all(map(torch.allclose, *slopes)):
-        raise Hint(
-            "The values are right, but no gradient comes through, or not all of it, and a flow could not be trained: "
-            "stay with tensors of torch, without numpy() or detach()."
-        )
+def _flow(layer, theta):
+    """All that a layer returns, for the gradients."""
+    return torch.cat([part.flatten() for part in layer(theta, _net(2), False)])
 
 
 coupling = by_example(
@@ -541,13 +490,11 @@ coupling = by_example(
         ),
     },
     returns=forms.tuple_of(
-        "the output (n, P) and ln|det| (n,)",
-        _differentiable("the output"),
-        _differentiable("ln|det|"),
+        "z (n, P) and ln|det| (n,)", _differentiable("the output"), _differentiable("ln|det|")
     ),
     otherwise="Stretch θ₂ by exp(s) and shift it by t, with s and t of the first half; ln|det| is the sum of s, and "
     "the inverse undoes it all. With inverse={2} we find {ours} and you {yours}.",
-    then=_gradients_of_a_flow,
+    then=_gradients_of(_coupling, lambda: (_some_layers()[2][0],), _flow),
 )
 
 
@@ -578,33 +525,25 @@ def _some_samples():
     """(one, other, classifier, how far a right accuracy may be from ours, the hint)"""
     one, other = np.random.default_rng(6).normal(size=(2, 400, 2))
     near, line = KNeighborsClassifier(15), LogisticRegression()
-    apart_by_ten = np.append(abs(one[:199]) + 1, [[10.0, 10.0]], axis=0)
+    far = np.append(abs(one[:199]) + 1, [[10.0, 10.0]], axis=0)
+    in_order = [np.sort(sample[:, :1], axis=0) for sample in (one, other + 0.6)]
+    shifted = other + np.array(
+        [1.5, 0.0]
+    )  # an accuracy of 0.77, an area under the ROC curve of 0.86
+    share = "accuracy, the share of right answers, is asked for."
     return (
         (one, other, KNeighborsClassifier(1), 0.1, "samples of one distribution give about 0.5."),
         (one, one + 20, line, 0.03, "samples that do not overlap give 1: check the labels."),
         # The same mean, and five times the width: a straight line is blind to it, neighbours are not.
         (one, 5 * other, near, 0.05, "use the classifier that you are handed."),
+        (-far, far, _WrongInOneFold(), 0.01, "one fold is all wrong. Take the mean of five."),
+        (one, shifted, line, 0.04, share),
+        (one, other, DummyClassifier(), 0.1, share),
         (
-            -apart_by_ten,
-            apart_by_ten,
-            _WrongInOneFold(),
-            0.01,
-            "this classifier is always right, but in one fold of five always wrong. Take the mean over five folds.",
-        ),
-        # Shifted by 1.5 sigma: an accuracy of 0.77, an area under the ROC curve of 0.86.
-        (
-            one,
-            other + np.array([1.5, 0]),
-            line,
-            0.04,
-            "accuracy, the share of right answers, is asked for.",
-        ),
-        # Sorted, as a chain or a grid may leave them
-        (
-            *(np.sort(x[:, :1], axis=0) for x in (one, other + 0.6)),
+            *in_order,
             near,
             0.04,
-            "these samples lie in order. Shuffle before you deal, so that no fold is a stretch of its own.",
+            "they lie in order. Shuffle, or each fold is a stretch of its own.",
         ),
     )
 
