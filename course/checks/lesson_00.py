@@ -21,12 +21,8 @@ count_rate = by_value(
     (_RATE, _ERROR),
     {
         "That is seconds per count; a rate is counts per second.": (1 / _RATE, _ERROR),
-        "√4612 is the error of the number of counts; divide it by the exposure like the counts.": (
-            (_RATE, np.sqrt(4612))
-        ),
-        "Counts have a Poisson error, rates have not: take the root of the counts, then divide.": (
-            (_RATE, np.sqrt(_RATE))
-        ),
+        "√4612 is the error of the number of counts: divide it, too.": (_RATE, np.sqrt(4612)),
+        "Counts have a Poisson error, rates do not: take √N, then divide.": (_RATE, _RATE**0.5),
         "That is the variance of the rate; its root is the standard error.": (_RATE, _ERROR**2),
         "That is the relative error: multiply it by the rate.": (_RATE, _ERROR / _RATE),
         "That is rounded: write the formula, and let Python keep the digits.": [
@@ -35,9 +31,7 @@ count_rate = by_value(
         ],
     },
     form=forms.tuple_of(
-        "the rate and its standard error",
-        forms.number("a rate in 1/s"),
-        forms.number("a standard error in 1/s"),
+        "the rate and its standard error", forms.number("a rate"), forms.number("an error")
     ),
     signs={
         "The rate is the number of photons divided by the exposure, and it comes first.": (
@@ -85,14 +79,10 @@ estimate = by_example(
         "That is the median, which lies below the mean where a histogram is skewed, as Poisson's is.": (
             lambda x: (np.median(x), np.sqrt(x.mean() / len(x)))
         ),
-        "That is the scatter of a single bin; the mean of n bins scatters √n times less.": (
-            _claims(lambda mean, n: np.sqrt(mean))
-        ),
+        "That is the scatter of one bin: divide it by √n.": _claims(lambda mean, n: mean**0.5),
         "That is the variance of the mean: take its root.": _claims(lambda mean, n: mean / n),
-        "A bin scatters by √µ, not by µ.": _claims(lambda mean, n: mean / np.sqrt(n)),
-        "That is the error of the sum of all counts: divide it by n, like the sum.": (
-            _claims(lambda mean, n: np.sqrt(mean * n))
-        ),
+        "A bin scatters by √µ, not by µ.": _claims(lambda mean, n: mean / n**0.5),
+        "That is the error of the sum: divide it by n.": _claims(lambda mean, n: (mean * n) ** 0.5),
     },
     returns=forms.tuple_of(
         "the mean and its standard error", forms.number("a mean"), forms.number("an error")
@@ -223,12 +213,8 @@ correlation_at_fixed_distance = by_example(
             lambda distance, x_rays, radio: _coefficient(x_rays, radio),
             _in_shells(_coefficient, lambda d: np.array_split(np.arange(len(d)), 20)),
         ],
-        "np.corrcoef returns a matrix with ones on its diagonal: the coefficient is its element [0, 1].": (
-            _in_shells(np.corrcoef)
-        ),
-        "That is a covariance: divide by both standard deviations (np.corrcoef).": (
-            _in_shells(lambda x, r: np.cov(x, r)[0, 1])
-        ),
+        "np.corrcoef returns a matrix: take its element [0, 1].": _in_shells(np.corrcoef),
+        "That is a covariance: use np.corrcoef.": _in_shells(lambda x, r: np.cov(x, r)[0, 1]),
         "Keep the sign: a correlation may be negative.": [
             _in_shells(lambda x, r: abs(_coefficient(x, r))),
             lambda *catalogue: abs(_correlation_at_fixed_distance(*catalogue)),
@@ -236,13 +222,10 @@ correlation_at_fixed_distance = by_example(
         "That is a correlation of ranks; take Pearson's (np.corrcoef), as for the whole catalogue.": (
             _in_shells(lambda x, r: _coefficient(x.argsort().argsort(), r.argsort().argsort()))
         ),
-        "Those shells have equal widths: cut the sorted sources into 20 shells of equal numbers.": (
-            _in_shells(_coefficient, _of_equal_width)
+        "Cut into shells of equal numbers, not widths.": _in_shells(_coefficient, _of_equal_width),
+        "The number of sources need not be a multiple of 20: np.array_split, not np.split.": (
+            _in_shells(_coefficient, lambda d: np.split(np.argsort(d), 20))
         ),
-        "The number of sources need not be a multiple of 20: np.array_split, not np.split.": [
-            _in_shells(_coefficient, lambda d: np.split(np.argsort(d), 20)),
-            _in_shells(_coefficient, lambda d: np.argsort(d).reshape(20, -1)),
-        ],
     },
     returns=forms.number("a correlation coefficient"),
     otherwise="In one catalogue we find {ours} and you {yours}: take the coefficient in each of 20 shells by itself, "

@@ -59,7 +59,7 @@ OTHER_ROUTES = [
 WRONG = [
     (lesson_00.count_rate, (4612, 67.9), "divided by the exposure"),
     (lesson_00.count_rate, (4.88, 0.5), "variance of a Poisson count"),
-    (lesson_00.count_rate, (4.88, ...), "a standard error"),
+    (lesson_00.count_rate, (4.88, ...), "an error"),
     (lesson_00.count_rate, 4.88, "2 things"),
     (lesson_00.estimate, lambda x: (1.1 * x.mean(), np.sqrt(x.mean() / x.size)), "Where we find"),
     (lesson_00.estimate, lambda x: (x[::2].mean(), np.sqrt(x.mean() / x.size)), "scatters more"),
