@@ -414,7 +414,7 @@ plotting.show(
 # %% [markdown] tags=["slide"]
 # ## Exercise 13.5 · One coupling layer  ·  core · 15 min · ●●●
 #
-# `net(first half)` returns `s, t`. Write both directions; each returns its output and $\ln|\det|$ *of that direction*, one number per row. The Jacobian is a triangle: what is the determinant of one? Our check works it out by automatic differentiation.
+# `net(first half)` returns `s, t`. Write both directions; each returns its output and $\ln|\det|$ *of that direction*, one number per row. The Jacobian is a triangle: what is the determinant of one?
 
 
 # %%

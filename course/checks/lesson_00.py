@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from . import Hint, exercise, function, number, sorting
+from course.checks import Hint, exercise, forms
+from course.checks.examples import apart, by_example, by_value, repeatable, sorting
 
 __all__ = [
     "cautions",
@@ -13,81 +14,83 @@ __all__ = [
     "kinds",
 ]
 
+_RATE, _ERROR = 4612 / 945.1, np.sqrt(4612) / 945.1
 
-@exercise("Exercise 0.1", reference=lambda: (4612 / 945.1, np.sqrt(4612) / 945.1))
-def count_rate(answer):
-    """A tuple: count rate and standard error in 1/s, of 4612 photons in 945.1 s."""
-    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
-        raise Hint("Expected two numbers: the rate and its standard error.")
-    if ... in answer:
-        raise Hint("One of the two numbers is still missing.")
-    rate = number(answer[0], "a rate in 1/s")
-    error = number(answer[1], "a standard error in 1/s")
-    right = 4612 / 945.1
-    if np.isclose(rate, 1 / right, rtol=1e-3):
-        raise Hint("That is seconds per count; a rate is counts per second.")
-    if not np.isclose(rate, right, rtol=0.01):
-        raise Hint("The rate is the number of photons divided by the exposure.")
-    if np.isclose(error, np.sqrt(4612), rtol=1e-3):
-        raise Hint(
-            "√4612 is the error of the number of counts; divide it by the exposure like the counts themselves."
+count_rate = by_value(
+    "Exercise 0.1",
+    (_RATE, _ERROR),
+    {
+        "That is seconds per count; a rate is counts per second.": (1 / _RATE, _ERROR),
+        "√4612 is the error of the number of counts: divide it, too.": (_RATE, np.sqrt(4612)),
+        "Counts have a Poisson error, rates do not: take √N, then divide.": (_RATE, _RATE**0.5),
+        "That is the variance of the rate; its root is the standard error.": (_RATE, _ERROR**2),
+        "That is the relative error: multiply it by the rate.": (_RATE, _ERROR / _RATE),
+        "That is rounded: write the formula, and let Python keep the digits.": [
+            (round(_RATE, 1), round(_ERROR, 2)),
+            (round(_RATE), round(_ERROR, 1)),
+        ],
+    },
+    form=forms.tuple_of(
+        "the rate and its standard error", forms.number("a rate"), forms.number("an error")
+    ),
+    signs={
+        "The rate is the number of photons divided by the exposure, and it comes first.": (
+            lambda found: not np.isclose(found[0], _RATE, rtol=1e-3)
         )
-    if np.isclose(error, np.sqrt(right), rtol=1e-3):
-        raise Hint(
-            "Counts have a Poisson error, rates have not: take the root of the counts, and then divide."
-        )
-    right_error = np.sqrt(4612) / 945.1
-    if np.isclose(error, right_error**2, rtol=0.01):
-        raise Hint("That is the variance of the rate; its root is the standard error.")
-    if np.isclose(error, 1 / np.sqrt(4612), rtol=0.01):
-        raise Hint("That is the relative error, a share of the rate: multiply it by the rate.")
-    if np.isclose(error, right_error, rtol=0.01):
-        return
-    if any(np.isclose(error, round(right_error, digits)) for digits in (1, 2)):
-        raise Hint("That is rounded: write the formula, and let Python keep the digits.")
-    raise Hint("The variance of a Poisson count equals its mean, so the error of N counts is √N.")
+    },
+    otherwise="The variance of a Poisson count equals its mean, so the error of N counts is √N.",
+)
 
 
 def _estimate(light_curve):
+    """A function: light curve (n,) of Poisson counts -> mean count per bin, standard error of it."""
     mean = np.mean(light_curve)
     return mean, np.sqrt(mean / len(light_curve))
 
 
-@exercise("Exercise 0.2", reference=lambda: _estimate)
-def estimate(answer):
-    """A function: light curve (n,) of Poisson counts -> mean count per bin, standard error of it."""
-    answer = function(answer)
+def _long_light_curves():
+    """So long that an error from the scatter of the bins, which is right as well, agrees with ours."""
     generator = np.random.default_rng(2)
-    for mean, n in ((4.0, 50), (9.0, 200)):
-        light_curves = generator.poisson(mean, (400, n))
-        pairs = np.array([_pair(answer(light_curve.copy())) for light_curve in light_curves])
-        bound = np.sqrt(mean / n)
-        if abs(pairs[:, 0].mean() - mean) > 5 * bound / np.sqrt(400):
-            if np.isclose(pairs[:, 0].mean(), mean * n, rtol=0.05):
-                raise Hint("That is the sum over the bins; divide by their number.")
-            if np.isclose(pairs[:, 0].mean(), np.median(light_curves, axis=1).mean()):
-                raise Hint(
-                    "That is the median, which lies below the mean where a histogram is skewed, as Poisson's is."
-                )
+    return [(generator.poisson(mean, n),) for mean, n in ((2.4, 20_000), (9.3, 10_000))]
+
+
+def _claims(error):
+    """The right estimate with another error, a function of the mean and the number of bins."""
+    return lambda x: (x.mean(), error(x.mean(), len(x)))
+
+
+def _uses_every_bin(answer):
+    for light_curve in np.random.default_rng(3).poisson(0.4, (9, 70)):
+        estimate, _ = answer(light_curve.copy())
+        if not np.isclose(estimate, light_curve.mean(), rtol=1e-5):
+            ours, yours = apart(light_curve.mean(), estimate)
             raise Hint(
-                f"On 400 light curves with mean {mean:g} your estimates average {pairs[:, 0].mean():.2f}."
-            )
-        # The mean of the claimed errors scatters by 1/sqrt(2 n 400) of itself if it is taken from the variance.
-        if np.isclose(pairs[:, 1].mean(), np.sqrt(mean), rtol=0.05):
-            raise Hint(
-                "That is the scatter of a single bin; the mean of n bins scatters √n times less."
-            )
-        if not np.isclose(pairs[:, 1].mean(), bound, rtol=0.03):
-            raise Hint(
-                f"With mean {mean:g} and {n} bins the estimates scatter by {bound:.3f}, and you claim "
-                f"{pairs[:, 1].mean():.3f} on average: the error of a mean of n bins is √(µ/n)."
+                f"The mean of 70 bins is {ours}, and you estimate {yours}: every bin says as much about µ as the next, "
+                "so take all of them, once. Anything else scatters more, or is biased."
             )
 
 
-def _pair(value):
-    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
-        raise Hint("Expected two numbers from your function: the mean and its standard error.")
-    return number(value[0], "a mean"), number(value[1], "a standard error")
+estimate = by_example(
+    "Exercise 0.2",
+    _estimate,
+    _long_light_curves,
+    {
+        "That is the sum over the bins; divide by their number.": lambda x: (sum(x), sum(x) ** 0.5),
+        "That is the median, which lies below the mean where a histogram is skewed, as Poisson's is.": (
+            lambda x: (np.median(x), np.sqrt(x.mean() / len(x)))
+        ),
+        "That is the scatter of one bin: divide it by √n.": _claims(lambda mean, n: mean**0.5),
+        "That is the variance of the mean: take its root.": _claims(lambda mean, n: mean / n),
+        "A bin scatters by √µ, not by µ.": _claims(lambda mean, n: mean / n**0.5),
+        "That is the error of the sum: divide it by n.": _claims(lambda mean, n: (mean * n) ** 0.5),
+    },
+    returns=forms.tuple_of(
+        "the mean and its standard error", forms.number("a mean"), forms.number("an error")
+    ),
+    otherwise="Where we find {ours} you find {yours}: the mean of n bins has the standard error √(µ/n).",
+    rtol=0.03,
+    then=_uses_every_bin,
+)
 
 
 kinds = sorting(
@@ -127,38 +130,26 @@ def _is_linear(model, n, generator):
     return bool(np.allclose(model(a * p + b * q), a * model(p) + b * model(q)))
 
 
-@exercise("Exercise 0.4", reference=lambda: _is_linear)
+@exercise(
+    "Exercise 0.4",
+    reference=lambda: _is_linear,
+    form=forms.function(forms.number("one verdict", bool)),
+)
 def is_linear(answer):
     """A function: model, number of parameters, generator -> whether the model is linear in its parameters."""
-    answer = function(answer)
     x = np.linspace(0.5, 10, 40)
     cases = (
         ("a + b x", True, 2, lambda p: p[0] + p[1] * x),
-        ("a + b x + c x² + d x³", True, 4, lambda p: np.polynomial.polynomial.polyval(x, p)),
+        ("a + b x + c x² + d x³", True, 4, lambda p: sum(p[k] * x**k for k in range(4))),
         ("A cos x + B / x", True, 2, lambda p: p[0] * np.cos(x) + p[1] / x),
         ("K E^-Γ", False, 2, lambda p: p[0] * x ** -p[1]),
         ("1 + a x + b x², with its fixed 1,", False, 2, lambda p: 1 + p[0] * x + p[1] * x**2),
         ("a b x", False, 2, lambda p: p[0] * p[1] * x),
-        (
-            "∛(a³ + b³) x, which scales but does not add,",
-            False,
-            2,
-            lambda p: np.cbrt(p[0] ** 3 + p[1] ** 3) * x,
-        ),
+        ("∛(a³ + b³) x, which scales,", False, 2, lambda p: np.cbrt(p[0] ** 3 + p[1] ** 3) * x),
+        ("a x, plus a b at one x,", False, 2, lambda p: p[0] * (x + p[1] * (x == x[9]))),
     )
     for name, linear, n, model in cases:
-        try:
-            verdicts = [answer(model, n, np.random.default_rng(seed)) for seed in range(9)]
-        except (IndexError, TypeError) as problem:
-            raise Hint(
-                "A model takes one vector of n parameters, model(p) with p = generator.normal(size=n), and a and b "
-                f"are single numbers ({problem})."
-            ) from None
-        for verdict in verdicts:
-            if not isinstance(verdict, (bool, np.bool_)):
-                raise Hint(
-                    f"Expected True or False; your function returns {type(verdict).__name__}."
-                )
+        verdicts = [answer(model, n, np.random.default_rng(seed)) for seed in range(9)]
         if linear and not all(verdicts):
             raise Hint(
                 f"It finds that {name} is not linear: are both sides compared up to rounding (np.allclose)?"
@@ -166,47 +157,82 @@ def is_linear(answer):
         # One draw may hit parameters at which even this model obeys, such as p parallel to q.
         if not linear and np.mean(verdicts) > 0.5:
             raise Hint(
-                f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p, q, α and β."
+                f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p, q, α and β, "
+                "all along the array."
             )
+
+    def parameters_tried(generator):
+        tried = []
+        answer(lambda p: tried.append(np.array(p)) or p[0] + p[1] * x, 2, generator)
+        return np.array(tried)
+
+    repeatable(parameters_tried)
+
+
+def _in_shells(of_shell, shells=lambda distance: np.array_split(np.argsort(distance), 20)):
+    """The mean over shells of what a function makes of the two quantities in one."""
+
+    def answer(distance, x_rays, radio):
+        return np.mean([of_shell(x_rays[s], radio[s]) for s in shells(distance)])
+
+    return answer
+
+
+def _coefficient(x_rays, radio):
+    return np.corrcoef(x_rays, radio)[0, 1]
 
 
 def _correlation_at_fixed_distance(distance, x_rays, radio):
-    shells = np.array_split(np.argsort(distance), 20)
-    return np.mean([np.corrcoef(x_rays[shell], radio[shell])[0, 1] for shell in shells])
-
-
-@exercise("Exercise 0.5", reference=lambda: _correlation_at_fixed_distance)
-def correlation_at_fixed_distance(answer):
     """A function: distance, x_rays, radio (n,) -> mean correlation in shells of distance."""
-    answer = function(answer)
-    generator = np.random.default_rng(5)
-    n = 20_000
-    distance = generator.uniform(1, 10, n)
-    # Both quantities rise with distance; what is left at a fixed distance has the correlation that we give it.
-    for true in (0.0, -0.5):
-        own = generator.multivariate_normal([0, 0], [[1, true], [true, 1]], n).T
-        x_rays, radio = own + distance
-        found = number(
-            answer(distance.copy(), x_rays.copy(), radio.copy()), "a correlation coefficient"
-        )
-        if np.isclose(found, np.corrcoef(x_rays, radio)[0, 1], atol=0.02):
-            raise Hint(
-                "That is the correlation of the whole catalogue: are the sources sorted by distance before the cut?"
-            )
-        # A shell holds 1/20 of the range of distances, which adds a variance of 0.45²/12 to each quantity; four
-        # standard errors of the mean of 20 coefficients come on top.
-        width = 0.45**2 / 12
-        expected = (true + width) / (1 + width)
-        error = 4 * (1 - true**2) / np.sqrt(n) + 0.01
-        if abs(found - (1 + expected) / 2) < error:
-            raise Hint(
-                "np.corrcoef returns a matrix with ones on its diagonal: the coefficient is its element [0, 1]."
-            )
-        if abs(found - expected) > error:
-            raise Hint(
-                f"Two quantities whose correlation at fixed distance is {true:g} give {found:.2f}: take the "
-                "coefficient in each of 20 shells by itself, then their mean."
-            )
+    return _in_shells(_coefficient)(distance, x_rays, radio)
+
+
+def _some_catalogues():
+    """Both quantities rise with distance, near sources have the opposite correlation, and most are near."""
+    generator, catalogues = np.random.default_rng(5), []
+    for n, sign in ((4000, -1), (4001, 1)):
+        distance = 1 + 9 * generator.uniform(0, 1, n) ** 2
+        true = sign * (0.9 - 0.12 * distance)
+        x_rays, own = generator.normal(size=(2, n))
+        radio = true * x_rays + np.sqrt(1 - true**2) * own
+        catalogues.append((distance, 3 * (x_rays + distance), 0.2 * (radio + distance)))
+    return catalogues
+
+
+def _of_equal_width(distance):
+    numbers = np.digitize(distance, np.linspace(distance.min(), distance.max(), 21)[1:-1])
+    return [numbers == k for k in range(20)]
+
+
+correlation_at_fixed_distance = by_example(
+    "Exercise 0.5",
+    _correlation_at_fixed_distance,
+    _some_catalogues,
+    {
+        "That is the correlation of the whole catalogue: are the sources sorted by distance before the cut?": [
+            lambda distance, x_rays, radio: _coefficient(x_rays, radio),
+            _in_shells(_coefficient, lambda d: np.array_split(np.arange(len(d)), 20)),
+        ],
+        "np.corrcoef returns a matrix: take its element [0, 1].": _in_shells(np.corrcoef),
+        "That is a covariance: use np.corrcoef.": _in_shells(lambda x, r: np.cov(x, r)[0, 1]),
+        "Keep the sign: a correlation may be negative.": [
+            _in_shells(lambda x, r: abs(_coefficient(x, r))),
+            lambda *catalogue: abs(_correlation_at_fixed_distance(*catalogue)),
+        ],
+        "That is a correlation of ranks; take Pearson's (np.corrcoef), as for the whole catalogue.": (
+            _in_shells(lambda x, r: _coefficient(x.argsort().argsort(), r.argsort().argsort()))
+        ),
+        "Cut into shells of equal numbers, not widths.": _in_shells(_coefficient, _of_equal_width),
+        "The number of sources need not be a multiple of 20: np.array_split, not np.split.": (
+            _in_shells(_coefficient, lambda d: np.split(np.argsort(d), 20))
+        ),
+    },
+    returns=forms.number("a correlation coefficient"),
+    otherwise="In one catalogue we find {ours} and you {yours}: take the coefficient in each of 20 shells by itself, "
+    "then their mean.",
+    rtol=0,
+    atol=1e-3,  # where one shell ends and the next begins may differ by a source
+)
 
 
 cautions = sorting(

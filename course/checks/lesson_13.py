@@ -1,25 +1,36 @@
 """Checks of lesson 13: simulation-based inference from the ground up."""
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
+from torch.distributions import Normal, Poisson
+from torch.overrides import TorchFunctionMode
 
-from course.checks import Hint, array, exercise, first_line, function, number, sorting
+from course.checks import Hint, exercise, forms
+from course.checks.examples import apart, by_example, sorting
 from helpers.spectra import Response, power_law
 
 __all__ = ["abc", "c2st", "choices", "coupling", "expected", "log_likelihood", "mdn_loss"]
 
 
-def _detector():
+class _Detector(Response):
+    def __deepcopy__(self, memo):
+        return self  # a copy would be another detector, and count as changed
+
+
+def _detector(*area):
     edges = torch.linspace(2.0, 8.0, 4)
-    return Response(
+    return _Detector(
         energy_lo=edges[:-1],
         energy_hi=edges[1:],
-        effective_area=torch.tensor([100.0, 300.0, 200.0]),
+        effective_area=torch.tensor(area),
         redistribution=torch.tensor([[0.9, 0.0], [0.3, 0.6], [0.0, 0.8]]),
         channel_lo=torch.tensor([2.0, 5.0]),
         channel_hi=torch.tensor([5.0, 8.0]),
@@ -27,152 +38,173 @@ def _detector():
 
 
 def _expected(theta, detector, exposure):
+    """A function: theta (..., 2), response, exposure -> expected counts (..., n_bins)."""
     flux = power_law(detector.energy_lo, detector.energy_hi, theta[..., 0], 10 ** theta[..., 1])
     return exposure * detector.fold(flux)
 
 
-def _first_line(error):
-    return first_line(error) or "which says no more"
+def _model(
+    split=lambda theta: theta.unbind(-1),
+    norm=lambda lg: 10**lg,
+    end=lambda flux, detector, exposure: exposure * detector.fold(flux),
+):
+    """Ours, with another way to take theta apart, to go from lg K to K, or from the flux to counts."""
+
+    def answer(theta, detector, exposure):
+        index, lg = split(theta)
+        flux = power_law(detector.energy_lo, detector.energy_hi, index, norm(lg))
+        return end(flux, detector, exposure)
+
+    return answer
 
 
-def _tensor(found):
-    """A hint where the notebook, which goes on with what the function returns, would trip over it."""
-    if not isinstance(found, torch.Tensor):
-        raise Hint(
-            f"What comes next wants a tensor, and yours is of type {type(found).__name__}: stay with "
-            "torch, or wrap the result in torch.as_tensor."
-        )
-
-
-def _close(found, right, rtol=1e-3):
-    return np.allclose(found, right, rtol=rtol, atol=1e-6)
-
-
-@exercise("Exercise 13.1", reference=lambda: _expected)
-def expected(answer):
-    """A function: theta (..., 2), response, exposure -> expected counts (..., n_bins)."""
-    answer, detector = function(answer), _detector()
-    generator = torch.Generator().manual_seed(1)
-    for batch in ((), (5,), (3, 4)):
+def _some_spectra():
+    generator, spectra = torch.Generator().manual_seed(1), []
+    for batch, exposure in (((), 7.0), ((5,), 7.0), ((3, 4), 2.5)):
         theta = torch.tensor([1.2, -1.5]) + torch.rand(*batch, 2, generator=generator)
-        right = _expected(theta, detector, 7.0).numpy()
-        try:
-            found = answer(given := theta.clone(), detector, 7.0)
-        except (IndexError, RuntimeError, ValueError) as error:
-            if "norm must be" in str(error):
-                raise Hint("The norm is K, and theta holds lg K: ten to its power.") from None
-            raise Hint(
-                f"For theta of shape {tuple(theta.shape)} it raised {type(error).__name__}, "
-                f"{_first_line(error)}: the parameters are the last dimension, theta[..., 0] "
-                "and theta[..., 1]."
-            ) from None
-        if not torch.equal(given, theta):
-            raise Hint("Your function changes theta itself, which its owner still needs.")
-        if np.shape(found) == (*batch, len(detector.energy_lo)):
-            raise Hint(
-                "One number for each photon energy: detector.fold sorts the photons into channels."
-            )
-        returned = found
-        found = array(found, right.shape, f"counts for theta of shape {tuple(theta.shape)},")
-        if _close(found, right):
-            _tensor(returned)
-            if returned.dtype != theta.dtype:
-                raise Hint(f"theta is {theta.dtype}, the counts {returned.dtype}: keep the dtype.")
-            continue
-        if (found == np.round(found)).all():
-            raise Hint("Whole numbers: return the expected counts; the Poisson noise comes later.")
-        if _close(found, right / 7):
-            raise Hint("That is counts per second: the exposure is missing.")
-        if _close(found, _expected(theta.flip(-1), detector, 7.0).numpy()):
-            raise Hint("Γ comes first in theta, then lg K: yours are swapped.")
-        for wrong in (theta[..., 1].exp(), theta[..., 1].abs(), 2 ** theta[..., 1]):
-            flux = power_law(detector.energy_lo, detector.energy_hi, theta[..., 0], wrong)
-            if _close(found, 7 * detector.fold(flux).numpy()):
-                raise Hint(
-                    "The second parameter is lg K, to the base of ten: K is 10 to its power."
-                )
-        flux = power_law(detector.energy_lo, detector.energy_hi, theta[..., 0], 10 ** theta[..., 1])
-        if _close(found, 7 * detector.fold(flux * detector.effective_area).numpy()):
-            raise Hint("The effective area counts twice: detector.fold has it.")
+        spectra.append((theta, _detector(100.0, 300.0 + exposure, 200.0), exposure))
+    return spectra
+
+
+class _Steps(TorchFunctionMode):
+    number = 0
+
+    def __torch_function__(self, function, types, given=(), named=None):
+        self.number += 1
+        return function(*given, **(named or {}))
+
+
+def _all_at_once(answer):
+    steps = []
+    for n in (2, 200):
+        with _Steps() as counted:
+            answer(torch.ones(n, 2), _detector(100.0, 300.0, 200.0), 1.0)
+        steps.append(counted.number)
+    if steps[1] > 5 * steps[0]:
         raise Hint(
-            "With another detector of two channels we find "
-            f"{right.reshape(-1)[0]:.4g} counts in the first and you {found.reshape(-1)[0]:.4g}."
+            f"Right, and slow: {steps[0]} steps of torch for 2 spectra, {steps[1]} for 200. Without a loop over the "
+            "rows, theta[..., 0] and theta[..., 1] take them all at once."
         )
+
+
+expected = by_example(
+    "Exercise 13.1",
+    _expected,
+    _some_spectra,
+    {
+        "Counts per second: the exposure is missing.": _model(end=lambda flux, d, e: d.fold(flux)),
+        "Γ comes first in theta, then lg K.": _model(lambda theta: theta.flip(-1).unbind(-1)),
+        "The second parameter is lg K, to the base of ten: K is 10 to its power.": [
+            _model(norm=norm) for norm in (lambda lg: lg, torch.exp, torch.abs, torch.exp2)
+        ],
+        "The parameters are the last dimension, whatever the others: theta[..., 0] and theta[..., 1].": [
+            _model(lambda theta: (theta[:, 0], theta[:, 1])),
+            _model(lambda theta: (theta[0], theta[1])),
+            _model(lambda theta: theta),
+            _model(lambda theta: theta.T),
+        ],
+        "One number for each photon energy: detector.fold sorts the photons into channels.": [
+            _model(end=lambda flux, d, e: e * flux),
+            _model(end=lambda flux, d, e: flux),
+        ],
+        "The effective area counts twice: detector.fold has it.": (
+            _model(end=lambda flux, d, e: e * d.fold(flux * d.effective_area))
+        ),
+    },
+    returns=forms.tensor("counts"),
+    signs={
+        "Whole numbers: return the expected counts; the Poisson noise comes later.": (
+            lambda found, *given: torch.equal(found, found.round())
+        )
+    },
+    otherwise="With another detector of two channels we find {ours} counts and you {yours}.",
+    rtol=1e-4,
+    then=_all_at_once,
+)
 
 
 def _log_likelihood(counts, mean):
+    """A function: counts (..., n), mean (..., n) -> logarithm of the likelihood (...)."""
     return (counts * mean.log() - mean).sum(-1)
 
 
-@exercise("Exercise 13.2", reference=lambda: _log_likelihood)
-def log_likelihood(answer):
-    """A function: counts (..., n), mean (..., n) -> logarithm of the likelihood (...)."""
-    answer = function(answer)
+def _some_counts():
+    """Few counts, one of them zero, under 40 models; then hundreds, where the likelihood would be zero."""
     generator = torch.Generator().manual_seed(2)
-    counts = torch.poisson(torch.full((6,), 5.0), generator=generator)
-    counts[0] = 0.0
-    mean = 1 + 8 * torch.rand(40, 6, generator=generator)
-    right = _log_likelihood(counts, mean).numpy()
-    found = answer(counts.clone(), mean.clone())
-    if np.shape(found) == (40, 6):
-        raise Hint(
-            "One number for each bin: the bins are independent, so sum over the last dimension."
-        )
-    if np.ndim(found) == 0:
-        raise Hint(
-            "One number for all 40 models: sum over the bins, the last dimension, and no other."
-        )
-    returned = found
-    swapped = (mean * counts.log() - counts).sum(-1)  # infinite: one bin has no count
-    if np.shape(found) == (40,) and np.allclose(found, swapped, equal_nan=True):
-        raise Hint("Counts and mean are swapped: f is inside the logarithm.")
-    found = array(found, (40,), "one log likelihood for each of 40 models,")
+    few = torch.poisson(torch.full((6,), 5.0), generator=generator)
+    few[0] = 0.0
+    many = torch.randint(300, 400, (5, 1, 6), generator=generator).float()
+    return [
+        (few, 1 + 8 * torch.rand(40, 6, generator=generator)),
+        (many, 300 + 2000 * torch.rand(1, 7, 6, generator=generator)),
+    ]
 
-    def same(one, other):  # up to what does not depend on the parameters
-        return np.abs(one - one.mean() - (other - other.mean())).max() < 1e-2
 
-    if same(found, -right):
-        raise Hint("The sign is turned round: the better the model, the larger the likelihood.")
-    if same(found, -2 * right):
-        raise Hint("That is Cash's C, which is -2 ln L: we want ln L.")
-    if same(found, (counts * mean.log()).sum(-1).numpy()):
-        raise Hint(
-            "A model that predicts far too many counts would win: the factor e^(-f) is missing."
-        )
-    if same(found, right / 6):
-        raise Hint("That is the mean over the bins: probabilities multiply, so logarithms add.")
-    if same(found, (mean * counts.clamp(min=1).log() - counts).sum(-1).numpy()):
-        raise Hint("Counts and mean are swapped: f is inside the logarithm.")
-    for variance in (mean, counts.clamp(min=1)):
-        chi_squared = (counts - mean) ** 2 / variance
-        if same(found, (-0.5 * chi_squared).sum(-1).numpy()) or (
-            same(found, (-0.5 * (chi_squared + variance.log())).sum(-1).numpy())
-        ):
-            raise Hint("That is χ², a Gaussian: with a handful of counts per bin, use Poisson.")
-    if (found >= 0).all() and (found < 1).all():
-        raise Hint("That looks like the likelihood itself, which underflows: return its logarithm.")
-    if same(found, (counts * mean.log10() - mean).sum(-1).numpy()):
-        raise Hint("The logarithm is the natural one, ln, not that to base ten.")
-    if same(found, (counts * mean.log() + mean).sum(-1).numpy()):
-        raise Hint("The logarithm of e^(-f) is -f: one sign is turned round.")
-    if not same(found, right):
-        raise Hint("Differences between models are off: ln of f^x e^(-f), summed over the bins.")
-    _tensor(returned)
-    # Batches of both, and hundreds of counts, where the likelihood itself would be zero
-    counts = torch.randint(300, 400, (5, 1, 6), generator=generator).float()
-    mean = 300 + 2000 * torch.rand(1, 7, 6, generator=generator)
-    found = answer(counts, mean)
-    if np.shape(found) == (5, 7) and not np.isfinite(np.asarray(found)).all():
-        raise Hint(
-            "For hundreds of counts per bin it is infinite: stay in the logarithm all the way."
-        )
-    found = array(found, (5, 7), "a log likelihood for counts (5, 1, 6) and means (1, 7, 6),")
-    right = _log_likelihood(counts, mean).numpy()
-    gap = found - right
-    if np.abs(gap - gap.mean(axis=1, keepdims=True)).max() > 1:
-        raise Hint(
-            "For hundreds of counts per bin it goes wrong: stay in the logarithm all the way."
-        )
+def _up_to_a_constant(values):
+    """What does not depend on the parameters, one number for each row of models, may be left out."""
+    if values.ndim and np.isfinite(values).all():
+        return values - values.mean(-1, keepdims=True)
+    return values
+
+
+def _poisson(counts, mean):
+    return Poisson(mean).log_prob(counts)
+
+
+def _chi_squared(counts, mean, variance):
+    return ((counts - mean) ** 2 / variance).sum(-1)
+
+
+_UNDERFLOW = "For hundreds of counts the likelihood is zero in a computer: stay in the logarithm all the way."
+
+log_likelihood = by_example(
+    "Exercise 13.2",
+    _log_likelihood,
+    _some_counts,
+    {
+        "One number for each bin: the bins are independent, so sum over the last dimension.": [
+            _poisson,
+            lambda x, f: x * f.log() - f,
+        ],
+        "One number for each model: sum over the bins, the last dimension, and no other.": [
+            lambda x, f: _poisson(x, f).sum(),
+            lambda x, f: (x * f.log() - f).sum(),
+            lambda x, f: (x * f.log() - f).sum(0),
+        ],
+        "The sign: a better model has a larger likelihood.": lambda x, f: -_log_likelihood(x, f),
+        "That is -2 ln L, Cash's C: we want ln L.": lambda x, f: -2 * _log_likelihood(x, f),
+        "Without e^(-f) a model of too many counts would win.": lambda x, f: (x * f.log()).sum(-1),
+        "Logarithms add: sum over bins, take no mean.": lambda x, f: (x * f.log() - f).mean(-1),
+        "Counts and mean are swapped: f is inside the logarithm.": (
+            lambda x, f: _log_likelihood(f, x.clamp(min=1))
+        ),
+        "One bin has no count, and it makes yours infinite: f is inside the logarithm, not x, and nothing is divided "
+        "by counts.": lambda x, f: _log_likelihood(f, x),
+        "0 ln 0 is NaN here. Leave ln x out.": lambda x, f: (x * (f / x).log() - f).sum(-1),
+        "That is χ², a Gaussian: with a handful of counts per bin, use Poisson.": [
+            lambda x, f: Normal(f, f.sqrt()).log_prob(x).sum(-1),
+            lambda x, f: -0.5 * _chi_squared(x, f, f),
+            lambda x, f: -0.5 * _chi_squared(x, f, x.clamp(min=1)),
+            lambda x, f: _chi_squared(x, f, f),
+        ],
+        "Take the natural logarithm, not lg.": lambda x, f: (x * f.log10() - f).sum(-1),
+        "The logarithm of e^(-f) is -f, not f.": lambda x, f: (x * f.log() + f).sum(-1),
+        _UNDERFLOW: [
+            lambda x, f: (f**x * torch.exp(-f)).log().sum(-1),
+            lambda x, f: (_poisson(x, f).sum(-1).exp() + 1e-30).log(),
+        ],
+        "That is the likelihood itself, which underflows: return its logarithm.": [
+            lambda x, f: (f**x * torch.exp(-f)).prod(-1),
+            lambda x, f: _poisson(x, f).sum(-1).exp(),
+        ],
+    },
+    returns=forms.tensor("log likelihoods"),
+    signs={_UNDERFLOW: lambda found, x, f: x.max() > 100 and found.shape == (5, 7)},
+    otherwise="Differences between models are off: ln of f^x e^(-f), summed over the bins.",
+    rtol=1e-3,
+    atol=2e-2,  # of thousands, in float32
+    seen=_up_to_a_constant,
+)
 
 
 def _abc(observed, draw_prior, simulate, distance, tolerance, n, generator):
@@ -180,304 +212,290 @@ def _abc(observed, draw_prior, simulate, distance, tolerance, n, generator):
     return theta[distance(simulate(theta, generator), observed) <= tolerance]
 
 
-@exercise("Exercise 13.3", reference=lambda: _abc)
-def abc(answer):
-    """A function: observation, prior, simulator, distance, tolerance, n, generator -> parameters."""
-    answer, asked, generators = function(answer), [], []
-    observed = torch.tensor([2.0, 2.0])
+def _problem(shift, asked):
+    """Prior, simulator and distance, for two parameters and three data; `asked` notes the calls."""
 
     def draw_prior(n, generator):
-        asked.append(n)
-        generators.append(generator)
-        return torch.rand(n, 1, generator=generator) * 10 - 5
+        asked.append((n, generator))
+        return torch.rand(n, 2, generator=generator) * (6 + shift) - 2
 
     def simulate(theta, generator):
-        generators.append(generator)
-        return theta + 0.5 * torch.randn(len(theta), 2, generator=generator)
+        asked.append((0, generator))
+        noise = 0.5 * torch.randn(len(theta), 3, generator=generator)
+        return theta[:, [0, 0, 1]] + shift + noise
 
-    def distance(simulated, observed):
-        return (simulated - observed).norm(dim=-1)
+    def distance(simulated, observed):  # not the same the other way round
+        return ((simulated - observed) / (1 + shift + observed)).norm(dim=-1)
 
-    def run(tolerance, seed, n=20_000):
-        generator = torch.Generator().manual_seed(seed)
-        kept = answer(observed, draw_prior, simulate, distance, tolerance, n, generator)
-        return kept, all(handed is generator for handed in generators)
-
-    kept, handed_on = run(0.6, 1)
-    if isinstance(kept, tuple):
-        raise Hint("Return the parameters that are kept, and nothing else.")
-    shape = np.shape(kept)
-    if shape == (20_000,):
-        raise Hint(
-            "That is one entry for each simulation, a mask perhaps: return the parameters it keeps."
-        )
-    if len(shape) == 2 and shape[1] == 2:
-        raise Hint("Those are simulated data: keep the parameters that made them.")
-    if len(shape) != 2 or shape[1] != 1:
-        raise Hint(f"Expected the kept parameters, (n_kept, 1) here; yours have shape {shape}.")
-    if sum(asked) > 20_000:
-        raise Hint(f"You drew {sum(asked)} times from the prior, and n was 20,000: one batch of n.")
-    if len(kept) == 20_000:
-        raise Hint("All of the simulations were kept: where is the tolerance?")
-    right = _abc(
-        observed, draw_prior, simulate, distance, 0.6, 20_000, torch.Generator().manual_seed(1)
-    )
-    found = array(kept, shape, "parameters")
-    if len(found) == 12_000:
-        raise Hint("The tolerance is a distance, not the share of the simulations that you keep.")
-    if len(found) > 10_000:
-        raise Hint("More than half were kept, those far away: keep what is close.")
-    if len(found) == 0:
-        raise Hint(
-            "Nothing was kept, though the tolerance is wide: which parameters made the close data?"
-        )
-    error = 5 * math.sqrt(len(right))
-    if abs(len(found) - len(right)) > error:
-        raise Hint(
-            f"About {len(right)} of 20,000 should be kept, and {len(found)} are: the tolerance is "
-            "compared with the distance between simulated and observed data."
-        )
-    if abs(found.mean() - 2) > 0.15:
-        raise Hint(
-            f"The data say 2, and what you keep has a mean of {found.mean():.2f}: is each simulation "
-            "made from the parameters that you keep for it?"
-        )
-    if np.abs(found - 2).max() > 4:
-        raise Hint(
-            "Some parameters that you keep cannot have made these data: check which are paired."
-        )
-    if not handed_on:
-        raise Hint("The same generator must give the same result: hand it on to both functions.")
-    wide, _ = run(1.5, 1)
-    if len(wide) <= len(found):
-        raise Hint("A wider tolerance must keep more: is yours the argument `tolerance`?")
+    return draw_prior, simulate, distance
 
 
-def _mdn_loss(logits, mean, log_sd, target):
-    log_weight = torch.log_softmax(logits, dim=1)
-    normal = torch.distributions.Normal(mean, log_sd.exp())
-    return -torch.logsumexp(log_weight + normal.log_prob(target[:, None]), dim=1).mean()
+@exercise("Exercise 13.3", lambda: _abc, forms.function(forms.tensor("the kept parameters")))
+def abc(answer):
+    """A function: observation, prior, simulator, distance, tolerance, n, generator -> parameters."""
+    for shift, tolerance, n in ((0.0, 0.4, 6000), (1.0, 0.6, 5000)):
+        generator = torch.Generator().manual_seed(1)
+        observed = torch.tensor([2.0, 2.0, 1.0]) + shift
+        given = observed.clone(), *_problem(shift, asked := []), tolerance, n
+        found = answer(*given, generator)
+        if not torch.equal(given[0], observed):
+            raise Hint("Your function changes the observation that it was given.")
+        if any(handed is not generator for _, handed in asked):
+            raise Hint("Hand on your `generator` to both functions: equal ones, equal results.")
+        if found.shape == (n,):
+            raise Hint("One entry for each simulation, a mask: return the parameters it keeps.")
+        if found.shape[1:] == (3,):
+            raise Hint("Those are simulated data: keep the parameters that made them.")
+        if found.shape[1:] != (2,):
+            raise Hint(f"Expected the kept parameters, (n_kept, 2) here, not {tuple(found.shape)}.")
+        if (drawn := sum(number for number, _ in asked)) != n:
+            raise Hint(f"You drew {drawn} times from the prior, and n is {n}: one batch of n.")
+        if abs(len(found) - tolerance * n) < 2:
+            raise Hint("The tolerance is a distance, not the share of simulations that you keep.")
+        if len(found) > n / 2:
+            raise Hint("You keep all, or those far away: keep what is within the tolerance.")
+        right = _abc(*given, generator.manual_seed(1))
+        if abs(len(found) - len(right)) > 5 * math.sqrt(2 * len(right)):
+            raise Hint(
+                f"About {len(right)} of {n} should be kept, and {len(found)} are: compare "
+                "distance(simulated, observed) with the tolerance."
+            )
+        ours, yours = right.mean(0), found.mean(0)
+        if ((ours - yours).abs() > 5 * right.std(0) * math.sqrt(2 / len(right))).any():
+            texts = apart(ours[0].item(), yours[0].item())
+            raise Hint(
+                f"What you keep has a mean of {texts[1]}, where ours has {texts[0]}: is each simulation made from the "
+                "parameters that you keep for it, and its distance(simulated, observed), in this order?"
+            )
 
 
-@exercise("Exercise 13.4", reference=lambda: _mdn_loss)
-def mdn_loss(answer):
+_LN_NORM = 0.5 * math.log(2 * math.pi)
+
+
+def _mdn_terms(logits, mean, log_sd, target):
+    """ln w and ln N, (n, k) each."""
+    return logits.log_softmax(1), Normal(mean, log_sd.exp()).log_prob(target[:, None])
+
+
+def _mdn_loss(*given):
     """A function: logits, means, log widths (n, k), target (n,) -> mean of -ln q."""
-    answer = function(answer)
-    generator = torch.Generator().manual_seed(4)
-    logits, mean, log_sd = (torch.randn(50, 3, generator=generator) for _ in range(3))
-    log_sd, target = 0.5 * log_sd, torch.randn(50, generator=generator)
-    given = (logits, mean, log_sd, target)
-    of_sigma = "`log_sd` is ln σ and may be negative; σ is its exponential"
-    try:
-        found = answer(*(value.clone() for value in given))
-    except (RuntimeError, ValueError) as error:
-        of_target = "the target (n,) meets k Gaussians, (n, k), as target[:, None]"
-        sentence = of_sigma if "scale" in str(error) else of_target
-        raise Hint(
-            f"It raised {type(error).__name__}, {_first_line(error)[:60]} ...: {sentence}."
-        ) from None
-    if np.ndim(found) == 0 and np.isnan(float(found)):  # where torch does not look at its arguments
-        raise Hint(f"The loss is nan: {of_sigma}.")
-    if np.shape(found) == (50,):
-        raise Hint("One number for each simulation: return their mean.")
-    found, right = number(found, "one number, the loss"), _mdn_loss(*given).item()
-    weight = torch.softmax(logits, dim=1)
-    z = (target[:, None] - mean) / log_sd.exp()
-    parts = torch.log_softmax(logits, dim=1)
-    constant = 0.5 * math.log(2 * math.pi)
-    normal = -0.5 * z**2 - log_sd - constant
+    weight, normal = _mdn_terms(*given)
+    return -torch.logsumexp(weight + normal, 1).mean()
 
-    def loss(log_weight, log_normal):
-        return -torch.logsumexp(log_weight + log_normal, dim=1).mean().item()
 
-    if not math.isclose(found, right, rel_tol=1e-3):
-        for wrong, sentence in (
-            (
-                -right,
-                "The sign is turned round: training makes the loss small, and q should be large.",
-            ),
-            (right * 50, "That is the sum over the simulations: take the mean."),
-            (
-                loss(logits, normal),
-                "The weights must sum to one: `logits` go through a softmax first.",
-            ),
-            (
-                loss(weight.log(), normal + log_sd),
-                "Without 1/σ each Gaussian could grow wide for free: ln σ is missing.",
-            ),
-            (
-                loss(weight.log(), normal + constant),
-                "A density integrates to one: a factor √(2π) is missing.",
-            ),
-            (
-                loss(weight.log(), normal + 0.5 * z**2 - z**2),
-                "The exponent of a Gaussian has a factor 1/2.",
-            ),
-            (
-                -(weight * normal).sum(1).mean().item(),
-                "That is the weighted mean of the logarithms; the mixture is the logarithm of the weighted sum.",
-            ),
-            (
-                loss(
-                    weight.log(),
-                    torch.distributions.Normal(mean, log_sd.exp() ** 0.5).log_prob(target[:, None]),
-                ),
-                "σ is exp(log_sd), not its root: check σ and σ².",
-            ),
-            (
-                loss(weight, normal),
-                "Inside logsumexp all are logarithms, the weights too: log_softmax.",
-            ),
-            (
-                -torch.logsumexp(parts + normal, dim=0).mean().item(),
-                "logsumexp over the Gaussians of each simulation, dim=1.",
-            ),
-            (
-                -torch.logsumexp(torch.log_softmax(logits, dim=0) + normal, dim=1).mean().item(),
-                "Softmax over the Gaussians, dim=1: the weights of each simulation sum to one.",
-            ),
-        ):
-            if math.isclose(found, wrong, rel_tol=1e-3):
-                raise Hint(sentence)
-        raise Hint(
-            f"For 50 random simulations and three Gaussians we find {right:.3f} and you {found:.3f}."
+def _terms(change):
+    """The loss after a change of its terms (n, k), a function of (ln w, ln N, logits, ln σ)."""
+
+    def answer(logits, mean, log_sd, target):
+        terms = change(*_mdn_terms(logits, mean, log_sd, target), logits, log_sd)
+        return -torch.logsumexp(terms, 1).mean()
+
+    return answer
+
+
+def _end(change):
+    """The loss with another end, a function of ln (w N), (n, k)."""
+    return lambda *given: change(sum(_mdn_terms(*given)))
+
+
+def _differentiable(what):
+    """The form of a tensor, or of one number in it, which keeps its graph if it has one; a leaf has none."""
+
+    def form(value, given=()):
+        graph = getattr(value, "grad_fn", None) is not None
+        found = forms.tensor(what, gradient=graph)(value, given)
+        return found.reshape(()) if found.numel() == 1 else found
+
+    return form
+
+
+def _some_mixtures():
+    generator, mixtures = torch.Generator().manual_seed(4), []
+    for n, k, shift in ((50, 3, 0.0), (20, 2, 0.0), (20, 2, 300.0)):
+        logits, mean, log_sd = (torch.randn(n, k, generator=generator) for _ in range(3))
+        target = torch.randn(n, generator=generator) + shift
+        mixtures.append((logits, mean, 0.5 * log_sd, target))
+    return mixtures
+
+
+def _gradients_of(right, inputs, ask):
+    """A check that an answer has the gradients of ours with respect to some inputs."""
+
+    def then(answer):
+        slopes = (
+            torch.autograd.functional.jacobian(partial(ask, f), inputs()) for f in (right, answer)
         )
-    far = answer(logits, mean, log_sd, target + 300.0)
-    value = far.item() if getattr(far, "ndim", None) == 0 else far
-    if not math.isfinite(value):
-        raise Hint(
-            "Far from all Gaussians it is infinite: exp came before the sum; use torch.logsumexp."
+        if not all(map(torch.allclose, *slopes)):
+            raise Hint(
+                "The values are right, but no gradient comes through, or not to all that it should reach: stay with "
+                "tensors of torch, without item(), numpy() or detach()."
+            )
+
+    return then
+
+
+mdn_loss = by_example(
+    "Exercise 13.4",
+    _mdn_loss,
+    _some_mixtures,
+    {
+        "The target (n,) meets k Gaussians, (n, k), as target[:, None].": [
+            lambda logits, mean, log_sd, target: Normal(mean, log_sd.exp()).log_prob(target),
+            lambda logits, mean, log_sd, target: target - mean,
+        ],
+        "`log_sd` is ln σ and `logits` are not yet weights, so that both may be negative: σ is an exponential, and w a "
+        "softmax.": [
+            lambda logits, mean, log_sd, target: Normal(mean, log_sd),
+            lambda logits, mean, log_sd, target: log_sd.log().mean(),
+        ],
+        "Turn the sign round: yours would make q small.": _end(lambda q: q.logsumexp(1).mean()),
+        "One number for each simulation: return their mean.": _end(lambda q: -q.logsumexp(1)),
+        "Take the mean over the simulations, not the sum.": _end(lambda q: -q.logsumexp(1).sum()),
+        "logsumexp over the Gaussians, dim=1.": _end(lambda q: -q.logsumexp(0).mean()),
+        "Far from all Gaussians it is infinite: exp came before the sum; use torch.logsumexp.": (
+            _end(lambda q: -q.exp().sum(1).log().mean())
+        ),
+        "Take the mean of ln q, not ln of the mean.": _end(lambda q: -q.exp().sum(1).mean().log()),
+        "The weights must sum to one: softmax first.": _terms(lambda w, g, logits, s: logits + g),
+        "The Gaussians have weights, the softmax of `logits`.": _terms(lambda w, g, *_: g),
+        "Softmax over the Gaussians, dim=1.": _terms(lambda w, g, x, s: x.log_softmax(0) + g),
+        "Inside logsumexp the weights are logarithms, too.": _terms(lambda w, g, *_: w.exp() + g),
+        "A Gaussian has 1/σ in front, or it could grow wide for free: minus ln σ.": [
+            _terms(lambda w, g, logits, s: w + g + s),
+            _terms(lambda w, g, logits, s: w + g + 2 * s),
+        ],
+        "A factor 1/√(2π) is missing: q is a density.": _terms(lambda w, g, *_: w + g + _LN_NORM),
+        "The exponent of a Gaussian has a factor 1/2.": (
+            _terms(lambda w, g, logits, s: w + 2 * g + s + _LN_NORM)
+        ),
+        "σ is exp(log_sd), neither its root nor its square.": [
+            lambda logits, mean, s, target, k=k: _mdn_loss(logits, mean, k * s, target)
+            for k in (0.5, 2)
+        ],
+        "That is the weighted mean of the logarithms; the mixture is the logarithm of the weighted sum.": (
+            lambda *given: -(_mdn_terms(*given)[0].exp() * _mdn_terms(*given)[1]).sum(1).mean()
+        ),
+    },
+    returns=_differentiable("one number, the loss"),
+    signs={
+        "Far from all Gaussians the loss must go on growing: a small number added inside the logarithm hides how "
+        "wrong the network is. Use torch.logsumexp.": lambda found, *given: (
+            given[3].min() > 100 and 0 < found.max() < 1000
         )
-    if not math.isclose(value, _mdn_loss(logits, mean, log_sd, target + 300.0), rel_tol=1e-3):
-        raise Hint(
-            "Far from all Gaussians the loss must go on growing: a small number added inside the "
-            "logarithm hides how wrong the network is. Use torch.logsumexp."
-        )
-    network = [value.clone().requires_grad_() for value in (logits, mean, log_sd)]
-    try:
-        answer(*network, target).backward()
-        blocked = any(value.grad is None for value in network)
-    except (AttributeError, RuntimeError, TypeError):
-        blocked = True
-    if blocked:
-        raise Hint(
-            "No gradient comes through, or not to all three: stay with tensors of torch, without "
-            "item(), numpy() or detach()."
-        )
+    },
+    otherwise="For some random simulations and Gaussians we find {ours} and you {yours}.",
+    rtol=1e-4,
+    then=_gradients_of(_mdn_loss, lambda: _some_mixtures()[0], lambda loss, *given: loss(*given)),
+)
+
+
+def _layer(forward, back):
+    """A coupling layer: what becomes of the second half, given s and t, in both directions."""
+
+    def answer(theta, net, inverse=False):
+        first, second = theta.chunk(2, dim=1)
+        s, t = net(first)
+        z = torch.cat([first, (back if inverse else forward)(second, s, t)], dim=1)
+        return z, -s.sum(dim=1) if inverse else s.sum(dim=1)
+
+    return answer
+
+
+def _stretch_and_shift(second, s, t):
+    return second * torch.exp(s) + t
 
 
 def _coupling(theta, net, inverse=False):
-    first, second = theta.chunk(2, dim=1)
-    s, t = net(first)
-    if inverse:
-        return torch.cat([first, (second - t) * torch.exp(-s)], dim=1), -s.sum(dim=1)
-    return torch.cat([first, second * torch.exp(s) + t], dim=1), s.sum(dim=1)
-
-
-@exercise("Exercise 13.5", reference=lambda: _coupling)
-def coupling(answer):
     """A function: theta (n, P), net, inverse -> z (n, P), ln|det| (n,)."""
-    answer = function(answer)
-    generator = torch.Generator().manual_seed(5)
-    weight = 0.5 * torch.randn(4, 2, 2, generator=generator, dtype=torch.float64)
+    layer = _layer(_stretch_and_shift, lambda second, s, t: (second - t) * torch.exp(-s))
+    return layer(theta, net, inverse)
 
-    half = 1
+
+def _after(change):
+    """Our layer, after a change of (z, ln|det|, s)."""
+
+    def answer(theta, net, inverse=False):
+        s, _ = net(theta.chunk(2, dim=1)[0])
+        return change(*_coupling(theta, net, inverse), s)
+
+    return answer
+
+
+def _net(size):
+    generator = torch.Generator().manual_seed(size)
+    weight = 0.5 * torch.randn(2, size, size, generator=generator, dtype=torch.float64)
 
     def net(first):
-        size = first.shape[1]
-        if size != half:
-            raise Hint("`net` takes the first half of the parameters: half of P, whatever P is.")
-        s, t = (torch.tanh(first @ weight[k, :size, :size]) for k in (0, 1))
+        s, t = (torch.tanh(first @ one) for one in weight)
         return 0.7 * s, 2 * t + 1
 
-    def run(values, inverse):
-        try:
-            found = answer(values, net, inverse)
-        except Hint:
-            raise
-        except RuntimeError as error:
-            raise Hint(
-                f"It raised a RuntimeError, {_first_line(error)}: do the shapes fit, row by row?"
-            ) from None
-        if not isinstance(found, (tuple, list)) or len(found) != 2:
-            raise Hint("Return two things: the output (n, P) and ln|det| (n,).")
-        n = len(values)
-        if np.shape(found[1]) != (n,):
-            raise Hint(
-                f"ln|det| must be one number per row, ({n},); yours has shape {np.shape(found[1])}."
-            )
-        if np.shape(found[0]) != tuple(values.shape):
-            raise Hint(
-                f"The output must be {tuple(values.shape)}, as theta is, not {np.shape(found[0])}."
-            )
-        return found
+    return net
 
-    for size in (2, 4):
-        half = size // 2
-        theta = torch.randn(6, size, generator=generator, dtype=torch.float64)
-        for inverse in (False, True):
-            z, log_det = run(theta.clone(), inverse)
-            array(z, theta.shape, "the output")
-            found = array(log_det, (6,), "ln|det|")
-            which = "the inverse" if inverse else "the forward direction"
-            if not np.allclose(z[:, : size // 2], theta[:, : size // 2]):
-                raise Hint(f"In {which}, the first half must come out as it went in.")
-            slope = torch.stack(
-                [
-                    torch.autograd.functional.jacobian(
-                        lambda row, i=inverse: answer(row[None], net, i)[0][0], row
-                    )
-                    for row in theta
-                ]
-            )
-            right = torch.linalg.slogdet(slope)[1].numpy()
-            expected_z, _ = _coupling(theta, net, inverse)
-            if not np.allclose(z, expected_z):
-                if inverse and np.allclose(z, _coupling(theta, net)[0]):
-                    raise Hint(
-                        "With inverse=True it goes forward: solve z₂ = θ₂ exp(s) + t for θ₂."
-                    )
-                if inverse:
-                    raise Hint(
-                        "Forward, then inverse, must give theta back: undo the shift first, then the stretch."
-                    )
-                if np.allclose(
-                    z,
-                    torch.cat(
-                        [
-                            theta.chunk(2, 1)[0],
-                            (theta.chunk(2, 1)[1] + net(theta.chunk(2, 1)[0])[1])
-                            * net(theta.chunk(2, 1)[0])[0].exp(),
-                        ],
-                        1,
-                    ),
-                ):
-                    raise Hint(
-                        "First stretch by exp(s), then shift by t: the shift is not stretched."
-                    )
-                raise Hint(
-                    "Forward, the second half is θ₂ exp(s) + t, with s and t from the first half."
-                )
-            if np.allclose(found, right):
-                continue
-            if np.allclose(found, -right):
-                raise Hint(
-                    f"In {which}, ln|det| has the wrong sign: what stretches one way shrinks the other."
-                )
-            if np.allclose(found, np.exp(right)):
-                raise Hint("That is the determinant: return its logarithm.")
-            if size > 2 and np.allclose(found, right / (size // 2)):
-                raise Hint(
-                    "That is a mean: the determinant of a triangle is the product of its diagonal."
-                )
-            if found.any() and np.allclose(found, found[0]):
-                raise Hint(
-                    "All rows have the same ln|det|: sum over the parameters, not over the rows."
-                )
-            raise Hint(
-                f"In {which}, automatic differentiation finds ln|det| = {right[0]:.3f} for the first row "
-                f"and you {found[0]:.3f}: the diagonal of the Jacobian is 1 and exp(s)."
-            )
+
+def _some_layers():
+    generator = torch.Generator().manual_seed(5)
+    return [
+        (torch.randn(6, 2 * size, generator=generator, dtype=torch.float64), _net(size), inverse)
+        for size in (1, 2)
+        for inverse in (False, True)
+    ]
+
+
+def _flow(layer, theta):
+    """All that a layer returns, for the gradients."""
+    return torch.cat([part.flatten() for part in layer(theta, _net(2), False)])
+
+
+coupling = by_example(
+    "Exercise 13.5",
+    _coupling,
+    _some_layers,
+    {
+        "`net` takes the first half of the parameters: half of P, whatever P is.": [
+            lambda theta, net, inverse=False: net(theta),
+            lambda theta, net, inverse=False: net(theta[:, :1]) and _coupling(theta, net, inverse),
+        ],
+        "The first half must come out as it went in, and first.": [
+            _after(lambda z, d, s: (z.roll(s.shape[1], 1), d)),
+            lambda theta, *rest: _coupling(theta.roll(theta.shape[1] // 2, 1), *rest),
+        ],
+        "The stretch is exp(s), not s.": _layer(
+            lambda z, s, t: z * s + t, lambda z, s, t: (z - t) / s
+        ),
+        "With inverse=True it goes forward: solve z₂ = θ₂ exp(s) + t for θ₂.": (
+            lambda theta, net, inverse=False: _coupling(theta, net)
+        ),
+        "Forward, then inverse, must give theta back: undo the shift first, then the stretch.": (
+            _layer(_stretch_and_shift, lambda z, s, t: z * torch.exp(-s) - t)
+        ),
+        "First stretch by exp(s), then shift by t: the shift is not stretched.": (
+            _layer(lambda z, s, t: (z + t) * s.exp(), lambda z, s, t: z * torch.exp(-s) - t)
+        ),
+        "ln|det| has the wrong sign in one direction: what stretches one way shrinks the other.": [
+            _after(lambda z, d, s: (z, s.sum(1))),
+            _after(lambda z, d, s: (z, -d)),
+        ],
+        "That is the determinant: return its logarithm.": _after(lambda z, d, s: (z, d.exp())),
+        "ln|det| must be one number per row: sum over the parameters, not over the rows.": [
+            _after(lambda z, d, s: (z, d.sum())),
+            _after(lambda z, d, s: (z, d.sum().expand(len(s)))),
+            _after(lambda z, d, s: (z, s)),
+        ],
+        "The determinant of a triangle is the product of its diagonal, so that its logarithm is a sum of s.": [
+            _after(lambda z, d, s: (z, d / s.shape[1])),
+            _after(lambda z, d, s: (z, s.prod(1) * d / s.sum(1))),
+        ],
+        "The diagonal of the Jacobian is 1 and exp(s), so that ln|det| is not zero.": (
+            _after(lambda z, d, s: (z, 0 * d))
+        ),
+    },
+    returns=forms.tuple_of(
+        "z (n, P) and ln|det| (n,)", _differentiable("the output"), _differentiable("ln|det|")
+    ),
+    otherwise="Stretch θ₂ by exp(s) and shift it by t, with s and t of the first half; ln|det| is the sum of s, and "
+    "the inverse undoes it all. With inverse={2} we find {ours} and you {yours}.",
+    then=_gradients_of(_coupling, lambda: (_some_layers()[2][0],), _flow),
+)
 
 
 def _c2st(one, other, classifier):
@@ -487,55 +505,65 @@ def _c2st(one, other, classifier):
     return cross_val_score(classifier, rows, labels, cv=folds).mean()
 
 
-@exercise("Exercise 13.6", reference=lambda: _c2st)
+class _WrongInOneFold(ClassifierMixin, BaseEstimator):
+    """It tells negative from positive numbers, and takes one for the other unless it has learned from the largest."""
+
+    def fit(self, rows, labels):
+        self.classes_ = np.unique(labels)
+        positive = np.array(labels)[rows[:, 0].argmax()] == self.classes_[1]
+        self.sign_ = 1 if positive == (rows.max() > 9) else -1
+        return self
+
+    def decision_function(self, rows):
+        return self.sign_ * rows[:, 0]
+
+    def predict(self, rows):
+        return self.classes_[(self.decision_function(rows) > 0).astype(int)]
+
+
+def _some_samples():
+    """(one, other, classifier, how far a right accuracy may be from ours, the hint)"""
+    one, other = np.random.default_rng(6).normal(size=(2, 400, 2))
+    near, line = KNeighborsClassifier(15), LogisticRegression()
+    far = np.append(abs(one[:199]) + 1, [[10.0, 10.0]], axis=0)
+    in_order = [np.sort(sample[:, :1], axis=0) for sample in (one, other + 0.6)]
+    shifted = other + np.array(
+        [1.5, 0.0]
+    )  # an accuracy of 0.77, an area under the ROC curve of 0.86
+    share = "accuracy, the share of right answers, is asked for."
+    return (
+        (one, other, KNeighborsClassifier(1), 0.1, "samples of one distribution give about 0.5."),
+        (one, one + 20, line, 0.03, "samples that do not overlap give 1: check the labels."),
+        # The same mean, and five times the width: a straight line is blind to it, neighbours are not.
+        (one, 5 * other, near, 0.05, "use the classifier that you are handed."),
+        (-far, far, _WrongInOneFold(), 0.01, "one fold is all wrong. Take the mean of five."),
+        (one, shifted, line, 0.04, share),
+        (one, other, DummyClassifier(), 0.1, share),
+        (
+            *in_order,
+            near,
+            0.04,
+            "they lie in order. Shuffle, or each fold is a stretch of its own.",
+        ),
+    )
+
+
+@exercise("Exercise 13.6", lambda: _c2st, forms.function(forms.number("an accuracy")))
 def c2st(answer):
     """A function: samples (n, P), samples (n, P), classifier -> held-out accuracy."""
-    answer = function(answer)
-    generator = np.random.default_rng(6)
-    one, other = generator.normal(size=(2, 400, 2))
-    nearest, line = KNeighborsClassifier(1), LogisticRegression()
-    found = number(answer(torch.tensor(one), torch.tensor(other), nearest), "an accuracy")
-    if found > 0.95:
-        raise Hint(
-            "Two samples of one distribution, and your accuracy is nearly 1: the classifier was scored on "
-            "the rows that it learned from."
-        )
-    if not 0.4 < found < 0.6:
-        raise Hint(
-            f"Two samples of one distribution should give about 0.5, and yours give {found:.2f}."
-        )
-    found = number(answer(torch.tensor(one), torch.tensor(one + 20.0), line), "an accuracy")
-    if found < 0.97:
-        raise Hint(
-            f"Samples that do not overlap should give 1, and yours give {found:.2f}: check the labels."
-        )
-    # The same mean, and five times the width: a straight line is blind to it, neighbours are not.
-    near = KNeighborsClassifier(15)
-    found = number(answer(torch.tensor(one), torch.tensor(5 * other), near), "an accuracy")
-    if found < 0.7:
-        raise Hint(
-            f"Where one sample is five times as wide, the classifier that you are given scores "
-            f"{_c2st(one, 5 * other, near):.2f} and yours {found:.2f}: use the one handed in."
-        )
-    # Shifted by 1.5 sigma: an accuracy of 0.77, an area under the ROC curve of 0.86.
-    shifted = other + np.array([1.5, 0.0])
-    found = number(answer(torch.tensor(one), torch.tensor(shifted), line), "an accuracy")
-    if found > _c2st(one, shifted, line) + 0.04:
-        raise Hint(
-            f"Where we find an accuracy of {_c2st(one, shifted, line):.2f}, yours is {found:.2f}: the share "
-            "of right answers is asked for, the mean over five folds, and no other score of lesson 06."
-        )
-    # Sorted samples, as a chain or a grid may leave them: folds must not follow the order.
-    one, other = (np.sort(x[:, :1], axis=0) for x in (one, other + 0.6))
-    right = _c2st(one, other, KNeighborsClassifier(15))
-    found = number(
-        answer(torch.tensor(one), torch.tensor(other), KNeighborsClassifier(15)), "an accuracy"
-    )
-    if abs(found - right) > 0.04:
-        raise Hint(
-            f"For two samples that lie in order, we find {right:.2f} and you {found:.2f}: shuffle before you "
-            "deal, so that no fold is a stretch of its own."
-        )
+    for *samples, classifier, tolerance, hint in _some_samples():
+        given = [torch.tensor(sample) for sample in samples]
+        found, right = answer(*given, classifier), _c2st(*samples, classifier)
+        if not all(map(np.array_equal, given, samples)):
+            raise Hint("Your function changes the samples that it was given: work on copies.")
+        if right < 0.6 and 0.95 < found <= 1:
+            raise Hint(
+                "Two samples of one distribution, and your accuracy is nearly 1: the classifier was scored on the rows "
+                "that it learned from."
+            )
+        if not abs(found - right) < tolerance:
+            ours, yours = apart(right, found)
+            raise Hint(f"We find {ours} and you {yours}: {hint}")
 
 
 choices = sorting(
