@@ -66,35 +66,38 @@ def array(what="an array", kind=float):
     return form
 
 
-def tensor(what="a tensor", like=None, gradient=False):
-    """The form of a tensor, with dtype and device of the argument number `like`, or of the first tensor of numbers.
+def tensor(what="a tensor", *, dtype=None, number=False, gradient=False):
+    """The form of a tensor, with dtype and device of the first tensor of numbers that was given.
 
     Args:
         what: it is, for the hint.
-        like: the number of the argument.
+        dtype: its name, such as "float64", where it is not that of what was given.
+        number: whether it is one number, without a dimension.
         gradient: whether it keeps its graph; otherwise it is detached.
     """
 
     def form(value, given=()):
         import torch  # lessons 00 to 12 begin faster without it
 
-        given = given if like is None else given[like : like + 1]
         model = next((x for x in given if torch.is_tensor(x) and x.is_floating_point()), None)
         if isinstance(value, (list, tuple)) and any(map(torch.is_tensor, value)):
             try:
                 value = torch.stack([torch.as_tensor(part) for part in value])
             except (RuntimeError, TypeError, ValueError):
-                raise Hint(
-                    f"Expected {what}; the parts of your list do not fit together."
-                ) from None
+                raise Hint(f"Expected {what}; the parts of your list do not fit.") from None
         if not torch.is_tensor(value):
             value = torch.as_tensor(_values(_in_order(value, given), what, float))
         if value.is_complex():
             raise Hint(f"Expected {what}; yours holds complex numbers.")
         value = value if gradient and value.grad_fn is not None else value.detach()
-        if model is None:
-            return value.to(torch.get_default_dtype()) if not value.is_floating_point() else value
-        return value.to(dtype=model.dtype, device=model.device)
+        if number and value.numel() != 1:
+            raise Hint(f"Expected {what}, one number; yours has shape {tuple(value.shape)}.")
+        value = value.reshape(()) if number else value
+        if model is not None:
+            value = value.to(dtype=model.dtype, device=model.device)
+        if dtype is not None:
+            return value.to(getattr(torch, dtype))
+        return value if value.is_floating_point() else value.to(torch.get_default_dtype())
 
     return form
 

@@ -296,12 +296,6 @@ def _gradients(answer):
             )
 
 
-def _one_number(value, given=()):
-    """The form of a tensor of one number, with its graph."""
-    value = forms.tensor("a penalised loss", gradient=True)(value, given)
-    return value.reshape(()) if value.numel() == 1 else value
-
-
 objective = by_example(
     "Exercise 7.5",
     _objective,
@@ -333,7 +327,7 @@ objective = by_example(
             lambda b, p: np.sum(np.abs(b[1:]) ** p)
         ),
     },
-    returns=_one_number,
+    returns=forms.tensor("a penalised loss", number=True, gradient=True),
     otherwise="For p = {4} we find {ours} and you {yours}: check loss and penalty apart.",
     then=_gradients,
 )

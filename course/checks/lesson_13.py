@@ -298,17 +298,6 @@ def _end(change):
     return lambda *given: change(sum(_mdn_terms(*given)))
 
 
-def _differentiable(what):
-    """The form of a tensor, or of one number in it, which keeps its graph if it has one; a leaf has none."""
-
-    def form(value, given=()):
-        graph = getattr(value, "grad_fn", None) is not None
-        found = forms.tensor(what, gradient=graph)(value, given)
-        return found.reshape(()) if found.numel() == 1 else found
-
-    return form
-
-
 def _some_mixtures():
     generator, mixtures = torch.Generator().manual_seed(4), []
     for n, k, shift in ((50, 3, 0.0), (20, 2, 0.0), (20, 2, 300.0)):
@@ -376,7 +365,7 @@ mdn_loss = by_example(
             lambda *given: -(_mdn_terms(*given)[0].exp() * _mdn_terms(*given)[1]).sum(1).mean()
         ),
     },
-    returns=_differentiable("one number, the loss"),
+    returns=forms.tensor("a loss", number=True, gradient=True),
     signs={
         "Far from all Gaussians the loss must go on growing: a small number added inside the logarithm hides how "
         "wrong the network is. Use torch.logsumexp.": lambda found, *given: (
@@ -490,7 +479,9 @@ coupling = by_example(
         ),
     },
     returns=forms.tuple_of(
-        "z (n, P) and ln|det| (n,)", _differentiable("the output"), _differentiable("ln|det|")
+        "z (n, P) and ln|det| (n,)",
+        forms.tensor("the output", gradient=True),
+        forms.tensor("ln|det|", gradient=True),
     ),
     otherwise="Stretch θ₂ by exp(s) and shift it by t, with s and t of the first half; ln|det| is the sum of s, and "
     "the inverse undoes it all. With inverse={2} we find {ours} and you {yours}.",

@@ -11,11 +11,6 @@ from helpers import diagnostics
 __all__ = ["mmd2", "ranks", "report", "tarp", "together", "weigh"]
 
 
-def _double(what):
-    """The form of a tensor of double precision."""
-    return lambda value, given=(): forms.tensor(what)(value).double()
-
-
 def _some_draws():
     """Draws (S, n, P), truths and references (n, P) between 0 and 1."""
     generator, questions = torch.Generator().manual_seed(161), []
@@ -52,7 +47,7 @@ ranks = by_example(
             lambda draws, theta: (draws < theta).sum(0) / len(theta),
         ],
     },
-    returns=_double("shares for each test and parameter"),
+    returns=forms.tensor("shares for each test and parameter", dtype="float64"),
     otherwise="For one test and parameter we find that {ours} of the draws lie below the truth, and you {yours}.",
 )
 
@@ -87,7 +82,7 @@ tarp = by_example(
             _tarp_with(lambda way: way.sum(-1).abs()),
         ],
     },
-    returns=_double("a share for each test"),
+    returns=forms.tensor("a share for each test", dtype="float64"),
     otherwise="In one test we find that {ours} of the draws are nearer to the reference than the truth is, and you "
     "{yours}.",
 )
@@ -186,7 +181,7 @@ weigh = by_example(
     },
     returns=forms.tuple_of(
         "the weights, and how many draws they are worth",
-        _double("a weight for each draw"),
+        forms.tensor("a weight for each draw", dtype="float64"),
         forms.number("how many draws they are worth, one number after the weights"),
     ),
     otherwise="Weights are L/q, divided by their sum; equal ones are worth as many as there are, others 1/Σw². We find "
