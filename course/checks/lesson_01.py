@@ -326,16 +326,10 @@ hardness = by_example(
 verdicts = sorting(
     "Exercise 1.6",
     {
-        "sample": (
-            "no label",
-            "the data are splendid, but what would you write into the label column?",
-        ),
+        "sample": ("no label", "splendid data, but what would you write into the label column?"),
         "chandra_m82": ("a crowd", "look at the picture."),
         "rxte_4u1636": ("thinned", "look at the number of events. Does nature count like that?"),
-        "rxte_m82": (
-            "mostly background",
-            "compare its rate with that of a detector that looks at nothing.",
-        ),
+        "rxte_m82": ("mostly background", "what is the rate of a detector that looks at nothing?"),
         "erosita": ("too few points", "how many bins are left?"),
     },
 )
