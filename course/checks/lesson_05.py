@@ -364,7 +364,7 @@ def _some_observations():
         for n, shift in ((200, 0), (120, 1)):
             noise = generator.normal(shift, 1, (n, 6))
             noise[:, :2], noise[:, 2] = 10 ** noise[:, :2], generator.uniform(0, 360, n)
-            noise[generator.random(n) < 0.05, 0] = -0.1
+            noise[::20, 0], noise[7::20, 0] = -0.1, 0
             table = pd.DataFrame(noise, columns=[p, q, turn, x, y, "unused"])
             for name, share in {p: 0.2, turn: 0.3, x: 0.2}.items():
                 table.loc[generator.random(n) < share, name] = np.nan
@@ -400,6 +400,7 @@ _WRONG_CHAINS = {
         _chain(parts=("log", "rest")),
         _chain(parts=("log", "angle")),
     ],
+    "Zero has no logarithm: leave a gap there, as `log10_or_gap` does.": [_chain(log=np.log10)],
     "A factor of ten should be the same step everywhere: the log.": [
         _chain(log=lambda table: table)
     ],
@@ -442,7 +443,9 @@ def _transformer(value, given=()):
     """The form of an unfitted transformer whose features come as an array."""
     if hasattr(value, "predict"):
         raise Hint("There is a model at the end: return only what stands in front of it.")
-    if not all(hasattr(value, name) for name in ("fit", "transform", "get_params")):
+    if isinstance(value, type) or not all(
+        hasattr(value, name) for name in ("fit", "transform", "get_params")
+    ):
         raise Hint(f"Expected a Pipeline of transformers; yours is a {type(value).__name__}.")
     last = value[-1] if isinstance(value, Pipeline) else value
     if hasattr(last, "set_output"):
@@ -486,10 +489,10 @@ def _said(predict):
 def _some_features():
     """Noise, and noise in which some columns tell, at other places each time."""
     generator, questions = np.random.default_rng(57), []
-    for seed, step in enumerate((0, 1.5, 0, -1, 1)):
-        features = generator.standard_normal((48 - 2 * seed, 90))
+    for seed, (p, step) in enumerate([(90, 0), (1000, 0.9), (1000, 0), (400, -1), (90, 1)]):
+        features = generator.standard_normal((48 - 2 * seed, p))
         label = generator.permutation(len(features)) < 10 + seed
-        features[:, generator.choice(90, 5)] += step * label[:, None]
+        features[:, generator.choice(p, 5)] += step * label[:, None]
         questions.append((features, label, seed))
     return questions
 
@@ -499,9 +502,10 @@ honest_score = by_example(
     _honest_score,
     _some_features,
     {
-        "The labels of held-out rows had a say in the choice of columns: choose inside each fold.": (
-            lambda x, y, seed: _honest_score(SelectKBest(k=10).fit_transform(x, y), y, seed)
-        ),
+        "The labels of held-out rows had a say in the choice of columns: choose inside each fold.": [
+            lambda x, y, seed: _score()(SelectKBest(k=10).fit_transform(x, y), y, seed),
+            lambda x, y, seed: _score(scoring=None)(SelectKBest().fit_transform(x, y), y, seed),
+        ],
         "The model is scored on rows that it has learned from.": _said(
             lambda model, x, y, seed: model.fit(x, y).predict(x)
         ),

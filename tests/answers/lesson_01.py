@@ -82,6 +82,7 @@ WRONG = [
     (*far(lambda x, g: g.poisson(x / 4)), "toss one coin for each"),
     (*far(lambda x, g: x * (g.random(x.size) < 0.25)), "toss one coin for each"),
     (*far(lambda x, g: g.permutation(g.binomial(x, 0.25))), "toss one coin for each"),
+    (*far(lambda x, g: g.normal(x / 4, np.sqrt(3 * x / 16)).round().clip(0)), "than there were"),
     (*far(thinned_in_place), "work on a copy"),
     (lesson_01.verdicts, changed(lesson_01.verdicts.reference(), sample="thinned"), "label column"),
     (
