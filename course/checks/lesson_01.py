@@ -123,8 +123,8 @@ leahy_periodogram = by_example(
             _periodogram(frequencies=lambda n, dt: 2 * np.pi * np.fft.rfftfreq(n, dt)),
             _periodogram(frequencies=lambda n, dt: np.arange(n // 2 + 1)),
         ],
-        "A factor of 2 is missing: Poisson noise should have a mean power of 2.": _periodogram(
-            lambda a, x: np.abs(a) ** 2 / x.sum()
+        "A factor of 2 is missing: noise has a mean power of 2.": _periodogram(
+            lambda a, x: _leahy(a, x) / 2
         ),
         "Divide by the number of photons: with another divisor a bright source has another noise level.": [
             _periodogram(lambda a, x: 2 * np.abs(a) ** 2 / x.size),
@@ -204,9 +204,7 @@ photon_index = by_example(
         "Scale the model to the counts in the chosen channels, not in all of them.": _by(
             scale=lambda c, m, band: m * c.sum() / m.sum()
         ),
-        "Scale the model to the counts in the band before you compare.": _by(
-            scale=lambda c, m, band: m
-        ),
+        "Scale the model to the counts in the band, then compare.": _by(scale=lambda c, m, band: m),
         "That gives all channels the same weight: divide each square by its variance.": _by(
             compare=lambda c, m: (c - m) ** 2
         ),
@@ -295,20 +293,17 @@ hardness = by_example(
     _some_telescopes,
     {
         "That is soft over hard; the higher energies go on top.": _of_bands(
-            lambda hard, soft: soft.sum() / hard.sum()
+            lambda h, s: s.sum() / h.sum()
         ),
         "That is (hard - soft) / (hard + soft), a fine feature, but another one: hard / soft.": _of_bands(
-            lambda hard, soft: (hard.sum() - soft.sum()) / (hard.sum() + soft.sum())
+            lambda h, s: (h.sum() - s.sum()) / (h.sum() + s.sum())
         ),
         "That is the hardness of the source before any telescope: fold the flux first.": [
             _of_bands(at=_PHOTONS, kind="flux"),
             lambda _, i: (5 ** (1 - i) - 10 ** (1 - i)) / (3 ** (1 - i) - 5 ** (1 - i)),
         ],
         "After folding there are channels, with energies of their own: choose by channel_lo and channel_hi, not by "
-        "energy_lo and energy_hi.": [
-            _of_bands(at=_PHOTONS),
-            _of_bands(at=_PHOTONS, kind=np.asarray),
-        ],
+        "energy_lo and energy_hi.": [_of_bands(at=_PHOTONS, kind=k) for k in (None, np.asarray)],
         "Those are means over the channels: sum the counts in each band.": _of_bands(
             lambda hard, soft: hard.mean() / soft.mean()
         ),

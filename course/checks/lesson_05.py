@@ -208,9 +208,7 @@ fill_and_mark = by_example(
             lambda a, b: b.dropna(),
             lambda a, b: _fill()(a, b.dropna()),
         ],
-        "The marks belong to the rows of `other`, not of `train`.": _fill(
-            gaps=lambda a, b: a.isna()
-        ),
+        "Marks belong to the rows of `other`, not of `train`.": _fill(gaps=lambda a, b: a.isna()),
     },
     returns=forms.table("a table, filled and marked", _filled_and_marked),
     otherwise="The column {part} should hold {ours} where yours holds {yours}: gaps get the median of that column in "
@@ -239,9 +237,8 @@ def _some_clouds():
     for n, deviations in ((300, [6.0, 3.0, 1.5, 0.8, 0.3]), (250, [4.0, 2.5, 0.5])):
         p = len(deviations)
         turn, _ = np.linalg.qr(generator.standard_normal((p, p)))
-        questions.append(
-            (generator.standard_normal((n, p)) * deviations @ turn + np.arange(p) - 3,)
-        )
+        table = generator.standard_normal((n, p)) * deviations @ turn + np.arange(p) - 3
+        questions.append((table,))
     return questions
 
 
@@ -255,9 +252,7 @@ def _up_to_sign(part):
 def _draw_scree(found, wanted, table):
     components = np.arange(table.shape[1]) + 1, PCA().fit(table).explained_variance_
     variances = np.atleast_1d(found[1])
-    alt = (
-        "Scree plot of a test table: your variances drawn over those of scikit-learn, by component."
-    )
+    alt = "Scree plot of a test table: your variances over those of scikit-learn, by component."
     axes = {"yscale": "log", "xlabel": "component", "ylabel": "variance"}
     yours = np.arange(len(variances)) + 1, variances
     draw_over(components, yours, alt=alt, label="scikit-learn", **axes)
@@ -401,21 +396,13 @@ _WRONG_CHAINS = {
         _chain(parts=("log", "angle")),
     ],
     "Zero has no logarithm: leave a gap there, as `log10_or_gap` does.": [_chain(log=np.log10)],
-    "A factor of ten should be the same step everywhere: the log.": [
-        _chain(log=lambda table: table)
-    ],
+    "A factor of ten should be the same step everywhere: the log.": [_chain(log=lambda t: t)],
     "The features still have their own units: scale them at the end.": [_reordered(0, 1)],
-    "A gap looks just like a measured median: let the imputer add its indicator columns.": [
-        _chain(add_indicator=False)
-    ],
+    "A gap looks just like a measured median: add_indicator=True.": [_chain(add_indicator=False)],
     "Fill the gaps with the median.": [_chain("mean"), _chain("most_frequent")],
     "There are still gaps in what comes out: which step fills them?": [_reordered(0, 2)],
-    "Fill first, then scale: the deviation in train should be 1 after the last step.": [
-        _reordered(0, 2, 1)
-    ],
-    "Columns have names only in front of the first step: put the ColumnTransformer there.": [
-        _reordered(1, 0, 2)
-    ],
+    "Fill first, then scale: in train, each deviation should be 1.": [_reordered(0, 2, 1)],
+    "Columns have names in the first step only: the ColumnTransformer.": [_reordered(1, 0, 2)],
     "These columns are not in a table of ours: use the names that your function is given, and return the chain "
     "unfitted.": [
         lambda *names: _features_from(["rms_2_16"], "hue", ["gamma"]),
