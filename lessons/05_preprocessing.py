@@ -648,7 +648,7 @@ print(treat.get_feature_names_out())
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.6 · The whole chain  ·  core · 12 min · ●●○
 #
-# Now put it together, for any columns: treat, fill with medians and mark, scale. Use the pieces above; return it *unfitted*, for whoever uses it will fit it.
+# Now put it together, for any columns: treat, fill with medians and mark, scale. Use the pieces above. The features come in this order: the logarithms, sine and cosine, the others, and last the marks. Return the chain *unfitted*: whoever uses it will fit it.
 
 
 # %%
@@ -718,7 +718,7 @@ my_guess_noise = ...  # per cent, a number
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.7 · Close the leak  ·  core · 8 min · ●●○
 #
-# Write the honest version: the 10 best columns chosen anew *inside* each of five folds, which `StratifiedKFold(5, shuffle=True, random_state=seed)` cuts. `SelectKBest(k=10)` is a transformer like any other. Chance is to be one half, so score the balanced accuracy.
+# Write the honest version: the 10 best columns chosen anew *inside* each of five folds, which `StratifiedKFold(5, shuffle=True, random_state=seed)` cuts. `SelectKBest(k=10)` is a transformer like any other; behind it stands `classifier`. Chance is to be one half, so score the balanced accuracy.
 
 
 # %%

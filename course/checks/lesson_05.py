@@ -2,7 +2,6 @@
 
 import warnings
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -11,13 +10,18 @@ from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import (
+    StratifiedKFold,
+    cross_val_predict,
+    cross_val_score,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from helpers import plotting
-
-from . import Hint, array, exercise, first_line, function, number, sorting
+from course.checks import Hint, exercise, forms
+from course.checks.drawing import draw_over
+from course.checks.examples import by_example, sorting
 
 __all__ = [
     "features_from",
@@ -34,261 +38,277 @@ treatments = sorting(
     {
         "nu_break": ("log", "it spreads over decades, and a factor of two is a factor of two."),
         "hue": ("angle", "what comes after 359?"),
-        "lag_1_10": (
-            "as is",
-            "a time in seconds, of either sign: is it an angle, and has it a logarithm?",
-        ),
-        "exposure": (
-            "forbid",
-            "who chose its value, and what did the observer know of the state by then?",
-        ),
+        "lag_1_10": ("as is", "a time of either sign: is it an angle, and has it a logarithm?"),
+        "exposure": ("forbid", "who chose its value, and what did the observer know by then?"),
         "qpo_freq": ("log", "it runs from 0.1 to 50 Hz, and its errors are factors."),
         "gamma": ("as is", "it is already the exponent of a power law."),
-        "source_id": (
-            "forbid",
-            "a new source has another one: what could a model learn from a name?",
-        ),
+        "source_id": ("forbid", "a new source has another: what could a model learn from a name?"),
         "rms_2_16": ("log", "it is above zero wherever it exists, and spreads over decades."),
     },
 )
 
 
-def _pair(value):
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise Hint("Expected two arrays from your function; see its docstring.")
-    return value
+def _scaled(of=lambda train, other: train, axis=0, by=np.std):
+    """An answer to exercise 5.2; in another way than by default it is a mistake."""
+
+    def answer(train, other):
+        seen = of(train, other)
+        return tuple((table - seen.mean(axis)) / by(seen, axis) for table in (train, other))
+
+    return answer
 
 
 def _standardise(train, other):
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
-    return (train - mean) / deviation, (other - mean) / deviation
-
-
-@exercise("Exercise 5.2", reference=lambda: _standardise)
-def standardise(answer):
     """A function: two tables (n, p), (m, p) -> both scaled."""
-    answer = function(answer)
-    generator = np.random.default_rng(52)
-    train = generator.normal([5, -100, 2e-9], [2, 30, 1e-9], (400, 3))
-    other = generator.normal([9, -40, 4e-9], [4, 10, 3e-9], (300, 3))
-    pair = _pair(answer(train.copy(), other.copy()))
-    found = [
-        array(part, table.shape, "a scaled table")
-        for part, table in zip(pair, (train, other), strict=True)
-    ]
-    both = np.concatenate([train, other])
+    return _scaled()(train, other)
 
-    def like(part, table, mean, deviation):
-        return np.allclose(part, (table - mean) / deviation, rtol=0.01, atol=0.01)
 
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
-    if like(found[0], train, train.mean(), train.std()):
-        raise Hint("One mean for the whole table: each column has its own, along axis=0.")
-    if like(found[0], train, both.mean(axis=0), both.std(axis=0)):
-        raise Hint(
-            "That is scaled with both tables together: the second was not there yet when you learned the scale."
-        )
-    if like(found[0], train, mean, deviation**2):
-        raise Hint("Divide by the standard deviation, not by the variance: the unit has to go.")
-    if like(found[0], train, mean, 1):
-        raise Hint("The columns are centred but still have their units: divide by the deviation.")
-    if not like(found[0], train, mean, deviation):
-        raise Hint("Every column of the first table should have a mean of 0 and a deviation of 1.")
-    if like(found[1], other, other.mean(axis=0), other.std(axis=0)):
-        raise Hint(
-            "The second table is scaled by itself: the same pointing would get another value in another batch."
-        )
-    if np.allclose(found[1], other):
-        raise Hint("The second table has to be scaled too, or the model compares two languages.")
-    if not like(found[1], other, mean, deviation):
-        raise Hint("Take mean and deviation of one table for both, the one you learn from.")
+def _two_tables():
+    """The other table has gaps in the second question."""
+    generator, questions = np.random.default_rng(52), []
+    for n, m, share in ((400, 300, 0), (300, 200, 0.1)):
+        train = generator.normal([5, -100, 2e-9], [2, 30, 1e-9], (n, 3))
+        other = generator.normal([9, -40, 4e-9], [4, 10, 3e-9], (m, 3))
+        questions.append((train, np.where(generator.random((m, 3)) < share, np.nan, other)))
+    return questions
+
+
+standardise = by_example(
+    "Exercise 5.2",
+    _standardise,
+    _two_tables,
+    {
+        "One mean for the whole table: each column has its own, along axis=0.": _scaled(axis=None),
+        "That is scaled with both tables together: the second was not there yet when you learned the scale.": (
+            _scaled(of=lambda *both: np.concatenate(both))
+        ),
+        "Divide by the standard deviation, not by the variance.": _scaled(by=np.var),
+        "Centred, but still with units: divide by the deviation.": _scaled(by=lambda *seen: 1),
+        "The second table is scaled by itself: the same pointing would get another value in another batch.": (
+            lambda a, b: (_scaled()(a, b)[0], _scaled()(b, b)[0])
+        ),
+        "The second table has to be scaled too, or the model compares two languages.": (
+            lambda a, b: (_scaled()(a, b)[0], b)
+        ),
+        "You learn from the second table: the first one gives mean and deviation for both.": (
+            _scaled(of=lambda a, b: b)
+        ),
+    },
+    returns=forms.tuple_of("both tables, scaled", *[forms.array("a scaled table")] * 2),
+    otherwise="Every column of the first table should have a mean of 0 and a deviation of 1, and the second is "
+    "scaled like the first: we find {ours} and you {yours}.",
+    rtol=4e-3,  # a deviation may be that of n or of n - 1
+    atol=4e-3,
+)
+
+
+def _direction_of(hue, turn=np.radians, quotient=np.arctan2):
+    """In degrees; in another way than by default it is a mistake."""
+    return np.degrees(quotient(np.sin(turn(hue)).mean(), np.cos(turn(hue)).mean()))
 
 
 def _mean_hue(hue):
-    angle = np.radians(hue)
-    return np.degrees(np.arctan2(np.sin(angle).mean(), np.cos(angle).mean())) % 360
-
-
-@exercise("Exercise 5.3", reference=lambda: _mean_hue)
-def mean_hue(answer):
     """A function: angles (n,) in degrees -> their mean direction in degrees."""
-    answer = function(answer)
+    return _direction_of(hue) % 360
+
+
+def _some_hues():
     generator = np.random.default_rng(53)
-    for centre in (0.0, 100.0, 200.0, 310.0, 20.0):
-        hue = (centre + generator.normal(0, 25, 40)) % 360
-        right = _mean_hue(hue)
-        found = number(answer(hue.copy()), "an angle in degrees")
-        away = abs((found - right + 180) % 360 - 180)
-        if away < 0.01 and -1e-9 <= found < 360:
-            continue
-        if away < 0.01:
-            raise Hint(f"The direction is right; write it as 0 to below 360, not as {found:.1f}.")
-        if abs(np.degrees(found) % 360 - right) < 0.01:
-            raise Hint("That is in radians; go back to degrees.")
-        if np.isclose(found, hue.mean()) or np.isclose(found, np.median(hue)):
-            raise Hint(
-                f"Hues around {centre:g} degrees came out as {found:.0f}: add arrows, not numbers."
-            )
-        if min(abs(found % 180 - right % 180), 180 - abs(found % 180 - right % 180)) < 0.01:
-            raise Hint(
-                "Half a turn away: the quotient of sine and cosine has lost their signs; arctan2 keeps them."
-            )
-        if abs((found - (90 - right) + 180) % 360 - 180) < 0.01:
-            raise Hint("Sine and cosine have changed places: np.arctan2(sine, cosine).")
-        wild = np.degrees(np.arctan2(np.sin(hue).mean(), np.cos(hue).mean())) % 360
-        if abs((found - wild + 180) % 360 - 180) < 0.01:
-            raise Hint("np.sin wants radians, and the hues are in degrees.")
-        raise Hint(
-            f"Hues around {centre:g} degrees came out as {found:.1f}, and we find {right:.1f}: add arrows, then see "
-            "where their sum points."
-        )
+    centres = (200.0, 340.0, 100.0, 310.0, 20.0)
+    return [((c + generator.normal(0, 25, 30 + int(c) // 10)) % 360,) for c in centres]
+
+
+mean_hue = by_example(
+    "Exercise 5.3",
+    _mean_hue,
+    _some_hues,
+    {
+        "359 and 1 degrees would have the mean 180, the far side of the wheel: add arrows, not numbers.": [
+            np.mean,
+            np.median,
+            lambda hue: ((hue + 180) % 360 - 180).mean() % 360,
+        ],
+        "The direction is right; write it as 0 to below 360, not below zero.": _direction_of,
+        "That is in radians; go back to degrees.": [
+            lambda hue: np.radians(_direction_of(hue)),
+            lambda hue: np.radians(_direction_of(hue)) % (2 * np.pi),
+        ],
+        "The quotient of sine and cosine has lost their signs: arctan2 keeps them.": [
+            lambda hue: _direction_of(hue, quotient=lambda s, c: np.arctan(s / c)),
+            lambda hue: _direction_of(hue, quotient=lambda s, c: np.arctan(s / c)) % 360,
+        ],
+        "Sine and cosine have changed places: np.arctan2(sine, cosine).": lambda hue: (
+            _direction_of(hue, quotient=lambda s, c: np.arctan2(c, s)) % 360
+        ),
+        "np.sin wants radians, and the hues are in degrees.": lambda hue: (
+            _direction_of(hue, turn=lambda angle: angle) % 360
+        ),
+    },
+    returns=forms.number("an angle in degrees"),
+    otherwise="We find a direction of {ours} degrees and you {yours}: add arrows, then see where their sum points.",
+    atol=1e-2,
+)
+
+
+def _fill(value=lambda train, other: train.median(), gaps=lambda train, other: other.isna(), of=0):
+    """An answer to exercise 5.4; in another way than by default it is a mistake."""
+
+    def answer(train, other):
+        columns = (train, other)[of].isna().any()
+        marks = gaps(train, other).loc[:, columns].astype(float).add_suffix("_missing")
+        return other.fillna(value(train, other)).join(marks)
+
+    return answer
 
 
 def _fill_and_mark(train, other):
-    marks = other.isna().loc[:, train.isna().any()].astype(float).add_suffix("_missing")
-    return other.fillna(train.median()).join(marks)
-
-
-def _with_gaps(generator, n, centre, gaps):
-    table = pd.DataFrame(generator.lognormal(centre, 0.8, (n, 4)), columns=["a", "b", "c", "d"])
-    for name, share in gaps.items():
-        table.loc[generator.random(n) < share, name] = np.nan
-    return table
-
-
-@exercise("Exercise 5.4", reference=lambda: _fill_and_mark)
-def fill_and_mark(answer):
     """A function: two tables with gaps -> the second, filled and marked."""
-    answer = function(answer)
-    generator = np.random.default_rng(54)
-    train = _with_gaps(generator, 200, 0.0, {"a": 0.3, "c": 0.2})
-    other = _with_gaps(generator, 150, 1.0, {"a": 0.4, "b": 0.2})  # c has none, b has new ones
-    other.index += 1000  # rows of a split keep their old numbers
-    given, before = other.copy(), train.copy()
-    found = answer(before, given)
-    if not isinstance(found, pd.DataFrame):
-        raise Hint(f"Expected a DataFrame; yours is of type {type(found).__name__}.")
-    if len(found) != len(other):
-        raise Hint("No row may be dropped or added: the labels would no longer fit.")
-    if not given.equals(other) or not before.equals(train):
-        raise Hint("Your function changes the table it was given: work on a copy.")
-    lost = [name for name in other if name not in found]
-    if lost:
-        raise Hint(f"The columns {', '.join(lost)} are gone: keep them, filled.")
-    marks = [name for name in found if name not in other]
-    if set(marks) == {"a_missing", "b_missing"}:
-        raise Hint(
-            "You mark columns that have gaps in `other`: another batch would get other columns. Ask `train`."
-        )
-    if set(marks) != {"a_missing", "c_missing"}:
-        expected = "a_missing and c_missing"
-        raise Hint(
-            f"Where a and c have gaps in train we expect {expected}, and found {marks or 'no marks'}."
-        )
-    filled = array(found[list(other)], other.shape, "filled columns")
-    if not np.allclose(filled[other.notna()], other.to_numpy()[other.notna()]):
-        raise Hint("Values that were measured must stay as they are.")
-    for name in ("a", "b"):
-        value = found[name].to_numpy()[other[name].isna()]
-        if np.allclose(value, train[name].median()):
-            continue
-        if np.allclose(value, other[name].median()):
-            raise Hint(
-                "The gaps are filled with the medians of `other`, which you may not learn from."
-            )
-        if np.allclose(value, train[name].mean()):
-            raise Hint("That is the mean; it follows the tail, and we asked for the median.")
-        raise Hint(f"The gaps of {name} should hold the median of {name} in train.")
-    if found[["a_missing", "c_missing"]].isna().any(axis=None):
-        raise Hint("Some marks are empty: they belong to the rows of `other`, not of `train`.")
-    mark = array(found[["a_missing", "c_missing"]], (len(other), 2), "marks")
-    if not mark.any():
-        raise Hint("All marks are 0: look for the gaps before you fill them.")
-    if np.allclose(mark, other[["a", "c"]].notna()):
-        raise Hint("The marks are upside down: 1 where there was a gap.")
-    if not np.allclose(mark, other[["a", "c"]].isna()):
-        raise Hint("A mark is 1 where `other` has a gap in that row and column, and 0 elsewhere.")
+    return _fill()(train, other)
 
 
-def _pca(table):
-    variances, vectors = np.linalg.eigh(np.cov(table - table.mean(axis=0), rowvar=False))
+def _tables_with_gaps():
+    """Some columns have gaps in one of the tables only; rows of a split keep their old numbers."""
+    generator, questions = np.random.default_rng(54), []
+    for names in ("abcd", ["rate", "gamma", "hue"]):
+        tables = []
+        for n, centre, gaps in ((200, 0, (0.3, 0, 0.2)), (150, 1, (0.4, 0.2, 0))):
+            values = generator.lognormal(centre, 0.8, (n, len(names)))
+            for column, share in enumerate(gaps):
+                values[generator.random(n) < share, column] = np.nan
+            tables.append(pd.DataFrame(values, np.arange(n) + 1000 * centre, list(names)))
+        questions.append(tuple(tables))
+    return questions
+
+
+def _filled_and_marked(train, other):
+    return [*other, *(f"{name}_missing" for name in train.columns[train.isna().any()])]
+
+
+fill_and_mark = by_example(
+    "Exercise 5.4",
+    _fill_and_mark,
+    _tables_with_gaps,
+    {
+        "The gaps are filled with the medians of `other`, which you may not learn from.": [
+            _fill(lambda a, b: b.median()),
+            _fill(lambda *both: pd.concat(both).median()),
+        ],
+        "That is the mean; it follows the tail. Take the median.": _fill(lambda a, b: a.mean()),
+        "You mark columns that have gaps in `other`: another batch would get other columns. Ask `train`.": (
+            _fill(of=1)
+        ),
+        "All marks are 0: look for the gaps before you fill them.": _fill(
+            gaps=lambda a, b: b.fillna(0).isna()
+        ),
+        "The marks are upside down: 1 where there was a gap.": _fill(gaps=lambda a, b: b.notna()),
+        "Filled, but not marked: each column with gaps in `train` gets a second one, <name>_missing.": (
+            lambda a, b: b.fillna(a.median())
+        ),
+        "No row may be dropped: the labels would no longer fit.": [
+            lambda a, b: b.dropna(),
+            lambda a, b: _fill()(a, b.dropna()),
+        ],
+        "Marks belong to the rows of `other`, not of `train`.": _fill(gaps=lambda a, b: a.isna()),
+    },
+    returns=forms.table("a table, filled and marked", _filled_and_marked),
+    otherwise="The column {part} should hold {ours} where yours holds {yours}: gaps get the median of that column in "
+    "train and a mark of 1, and all else stays.",
+)
+
+
+def _eigen(squares, solver=np.linalg.eigh):
+    """Components in rows and variances of a matrix, largest first."""
+    variances, vectors = solver(squares)
     return vectors.T[::-1], variances[::-1]
 
 
-@exercise("Exercise 5.5", reference=lambda: _pca)
-def pca(answer):
+def _pca(table):
     """A function: a table (n, p) -> components (p, p) as rows, variances (p,)."""
-    answer = function(answer)
-    generator = np.random.default_rng(55)
-    size = 5
-    turn, _ = np.linalg.qr(generator.standard_normal((size, size)))
-    deviations = np.array([6.0, 3.0, 1.5, 0.8, 0.3])
-    table = generator.standard_normal((500, size)) * deviations @ turn + [4, -3, 2, 6, -5]
-    right = PCA().fit(table)
-    components, variances = _pair(answer(table.copy()))
-    if np.ndim(components) == 1 and np.ndim(variances) == 2:
-        raise Hint("Components first, variances second.")
-    if np.shape(components) == (len(table), len(table)):
-        raise Hint(
-            "np.cov takes rows for variables: give it rowvar=False, or the transposed table."
-        )
-    components = array(components, (size, size), "components")
-    variances = array(variances, (size,), "variances")
-    _draw_scree(variances, right.explained_variance_)
-    if np.allclose(variances, right.explained_variance_[::-1], rtol=0.01):
-        raise Hint("The smallest variance comes first: turn the order, of the components too.")
-    if np.allclose(np.sort(variances)[::-1], right.explained_variance_, rtol=0.01) and np.any(
-        np.diff(variances) > 0
-    ):
-        raise Hint("The right variances in no order (eigh sorts, eig does not): the largest first.")
-    if np.allclose(variances, right.explained_variance_ratio_, rtol=0.01):
-        raise Hint("Those are shares of the variance; return the variances themselves.")
-    if np.allclose(variances, right.singular_values_, rtol=0.01) or np.allclose(
-        variances, np.sqrt(right.explained_variance_), rtol=0.01
-    ):
-        raise Hint("Those are singular values or deviations: square them, and divide by n - 1.")
-    if np.allclose(variances, right.singular_values_**2, rtol=0.01):
-        raise Hint("Those are sums of squares: divide by n - 1 to get variances.")
-    _, values, _ = np.linalg.svd(table, full_matrices=False)
-    if np.allclose(variances, values**2 / len(table), rtol=0.01):
-        raise Hint("The mean of the table is still in it: subtract it from each column first.")
-    values = np.linalg.eigvalsh((table - table.mean()).T @ (table - table.mean()))[::-1]
-    if np.allclose(variances, values / (len(table) - 1), rtol=0.01):
-        raise Hint("One mean for the whole table: each column has its own, along axis=0.")
-    scaled = PCA().fit((table - table.mean(0)) / table.std(0)).explained_variance_
-    if np.allclose(variances, scaled, rtol=0.01):
-        raise Hint("You scale the columns inside: a fine step, but leave it to the caller.")
-    if not np.allclose(variances, right.explained_variance_, rtol=0.01):
-        raise Hint("The variances along the components differ from scikit-learn's; see the figure.")
-    if not np.allclose(components @ components.T, np.eye(size), atol=1e-6):
-        raise Hint("Components should have length one and stand at right angles to each other.")
-
-    def overlap(rows):
-        return np.abs(np.sum(rows * right.components_, axis=1))
-
-    if not np.allclose(overlap(components), 1, atol=1e-6):
-        if np.allclose(overlap(components.T), 1, atol=1e-6):
-            raise Hint("The components are in the columns: transpose, so that each is a row.")
-        if np.allclose(overlap(components[::-1]), 1, atol=1e-6):
-            raise Hint("The variances are sorted and the components are not: turn both.")
-        if np.allclose(overlap(components.T[::-1]), 1, atol=1e-6):
-            raise Hint(
-                "The components are in the columns and in the old order: first transpose, then turn the order."
-            )
-        raise Hint("The variances are right, but the rows are not the components they belong to.")
+    return _eigen(np.cov(table, rowvar=False))
 
 
-def _draw_scree(variances, right):
-    fig, ax = plt.subplots(figsize=(5, 2.4))
-    place = np.arange(1, len(right) + 1)
-    ax.plot(place, right, "s", color="0.7", markersize=11, label="scikit-learn")
-    ax.plot(place, variances, "o-", linewidth=1, markersize=4, label="yours")
-    ax.set(yscale="log", xlabel="component", ylabel="variance", xticks=place)
-    ax.legend()
-    plotting.show(
-        fig,
-        alt="Scree plot of a test table: your variances drawn over those of scikit-learn, by component.",
-    )
+def _changed(c=lambda c: c, v=lambda v, n: v):
+    """An answer that makes something else of the right components or variances."""
+    return lambda table: (c(_pca(table)[0]), v(_pca(table)[1], len(table)))
+
+
+def _some_clouds():
+    generator, questions = np.random.default_rng(55), []
+    for n, deviations in ((300, [6.0, 3.0, 1.5, 0.8, 0.3]), (250, [4.0, 2.5, 0.5])):
+        p = len(deviations)
+        turn, _ = np.linalg.qr(generator.standard_normal((p, p)))
+        table = generator.standard_normal((n, p)) * deviations @ turn + np.arange(p) - 3
+        questions.append((table,))
+    return questions
+
+
+def _up_to_sign(part):
+    """Components with their largest number positive; variances as they are."""
+    if part.ndim < 2:
+        return part
+    return part * np.sign(np.take_along_axis(part, abs(part).argmax(1)[:, None], 1))
+
+
+def _draw_scree(found, wanted, table):
+    components = np.arange(table.shape[1]) + 1, PCA().fit(table).explained_variance_
+    variances = np.atleast_1d(found[1])
+    alt = "Scree plot of a test table: your variances over those of scikit-learn, by component."
+    axes = {"yscale": "log", "xlabel": "component", "ylabel": "variance"}
+    yours = np.arange(len(variances)) + 1, variances
+    draw_over(components, yours, alt=alt, label="scikit-learn", **axes)
+
+
+pca = by_example(
+    "Exercise 5.5",
+    _pca,
+    _some_clouds,
+    {
+        "Components first, variances second.": [
+            lambda t: _pca(t)[::-1],
+            lambda t: np.linalg.eigh(np.cov(t, rowvar=False)),
+        ],
+        "np.cov takes rows for variables: give it rowvar=False, or the transposed table.": (
+            lambda t: _pca(t.T)
+        ),
+        "The smallest variance comes first: turn the order, of the components too.": [
+            _changed(lambda c: c[::-1], lambda v, n: v[::-1]),
+            _changed(lambda c: c[::-1].T, lambda v, n: v[::-1]),
+        ],
+        "The right variances in no order (eigh sorts, eig does not): the largest first.": (
+            lambda t: _eigen(np.cov(t, rowvar=False), np.linalg.eig)
+        ),
+        "The variances are right; put the components into rows (transpose), in the order of the variances.": [
+            _changed(lambda c: c.T),
+            _changed(lambda c: c[::-1]),
+            _changed(lambda c: c[::-1].T),
+            _changed(lambda c: c.T[::-1]),
+        ],
+        "Those are shares: return the variances themselves.": _changed(v=lambda v, n: v / v.sum()),
+        "Those are no variances yet: the squares of the singular values, divided by n - 1.": [
+            _changed(v=lambda v, n: np.sqrt(v)),
+            _changed(v=lambda v, n: np.sqrt(v * (n - 1))),
+            _changed(v=lambda v, n: v * (n - 1)),
+        ],
+        "The mean is still in it: subtract from each column its own, along axis=0.": [
+            lambda t: _eigen(t.T @ t / (len(t) - 1)),
+            lambda t: _eigen((t - t.mean()).T @ (t - t.mean()) / len(t)),
+        ],
+        "You scale the columns inside: leave that to the caller.": lambda t: _pca(t / t.std(0)),
+        "A component is a direction of length one, not stretched by its deviation.": lambda t: (
+            _pca(t)[0] * np.sqrt(_pca(t)[1])[:, None],
+            _pca(t)[1],
+        ),
+    },
+    returns=forms.tuple_of(
+        "components and variances", forms.array("components"), forms.array("variances")
+    ),
+    otherwise="Not the components or not the variances of scikit-learn: see the figure. Components are rows of length "
+    "one, at right angles to each other, and each has its own variance.",
+    seen=_up_to_sign,
+    rtol=5e-3,  # n or n - 1
+    atol=1e-4,
+    draw=_draw_scree,
+)
 
 
 def _log10_or_gap(table):
@@ -300,186 +320,203 @@ def _direction(table):
     return np.column_stack([np.sin(angle), np.cos(angle)])
 
 
-def _features_from(logarithmic, angle, others):
-    logs, arrow = FunctionTransformer(_log10_or_gap), FunctionTransformer(_direction)
-    treat = ColumnTransformer(
-        [("log", logs, logarithmic), ("angle", arrow, [angle]), ("rest", "passthrough", others)]
-    )
-    return make_pipeline(
-        treat, SimpleImputer(strategy="median", add_indicator=True), StandardScaler()
-    )
+_PARTS = ("log", "angle", "rest")
 
 
-def _observations(generator, n, shift):
-    table = pd.DataFrame(
-        {
-            "p": 10 ** generator.normal(shift, 1, n),
-            "q": 10 ** generator.normal(-shift, 0.5, n),
-            "turn": generator.uniform(0, 360, n),
-            "x": generator.normal(shift, 2, n),
-            "y": generator.normal(-3, 1 + shift, n),
+def _chain(fill="median", add_indicator=True, log=_log10_or_gap, arrow=_direction, parts=_PARTS):
+    """An answer to exercise 5.6; in another way than by default it is a mistake."""
+
+    def answer(logarithmic, angle, others):
+        treat = {
+            "log": (FunctionTransformer(log), logarithmic),
+            "angle": (FunctionTransformer(arrow), [angle]),
+            "rest": ("passthrough", others),
         }
-    )
-    for name, share in {"p": 0.2, "turn": 0.3, "x": 0.2}.items():
-        table.loc[generator.random(n) < share, name] = np.nan
-    table.loc[generator.random(n) < 0.05, "p"] = -0.1  # noise-subtracted, no logarithm
-    return table
+        return make_pipeline(
+            ColumnTransformer([(name, *treat[name]) for name in parts]),
+            SimpleImputer(strategy=fill, add_indicator=add_indicator),
+            StandardScaler(),
+        )
+
+    return answer
 
 
-@exercise("Exercise 5.6", reference=lambda: _features_from)
+def _features_from(logarithmic, angle, others):
+    """A function: log columns, angle, others -> an unfitted transformer."""
+    return _chain()(logarithmic, angle, others)
+
+
+def _reordered(*order):
+    """An answer with some of the three steps, in this order."""
+    return lambda *names: make_pipeline(*[_features_from(*names)[k] for k in order])
+
+
+def _some_observations():
+    """Rows to fit and others to transform, with a column that nobody asked for, and noise below zero."""
+    generator, questions = np.random.default_rng(56), []
+    for p, q, turn, x, y in (("p", "q", "turn", "x", "y"), ("rms", "nu", "hue", "gamma", "kt")):
+        tables = []
+        for n, shift in ((200, 0), (120, 1)):
+            noise = generator.normal(shift, 1, (n, 6))
+            noise[:, :2], noise[:, 2] = 10 ** noise[:, :2], generator.uniform(0, 360, n)
+            noise[::20, 0], noise[7::20, 0] = -0.1, 0
+            table = pd.DataFrame(noise, columns=[p, q, turn, x, y, "unused"])
+            for name, share in {p: 0.2, turn: 0.3, x: 0.2}.items():
+                table.loc[generator.random(n) < share, name] = np.nan
+            tables.append(table[sorted(table)])
+        questions.append(([p, q], turn, [x, y], *tables))
+    return questions
+
+
+def _tried(answer):
+    """What the chain of an answer makes of two tables; it is fitted on the first."""
+
+    def features(logarithmic, angle, others, train, other):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            chain = clone(answer(logarithmic, angle, others)).fit(train)
+            return chain.transform(train), chain.transform(other)
+
+    return features
+
+
+_WRONG_CHAINS = {
+    "359 and 1 degrees are neighbours: the angle becomes two columns, its sine and its cosine.": [
+        _chain(arrow=lambda table: table),
+        _chain(arrow=lambda table: _direction(table)[:, :1]),
+    ],
+    "The features come in another order than we asked for.": [
+        _chain(parts=("angle", "log", "rest")),
+        _chain(parts=("log", "rest", "angle")),
+        _chain(parts=("rest", "log", "angle")),
+        _chain(arrow=lambda table: _direction(table)[:, ::-1]),
+    ],
+    "Some columns do not arrive at the end of the chain; those without treatment are to pass through.": [
+        _chain(parts=("log", "rest")),
+        _chain(parts=("log", "angle")),
+    ],
+    "Zero has no logarithm: leave a gap there, as `log10_or_gap` does.": [_chain(log=np.log10)],
+    "A factor of ten should be the same step everywhere: the log.": [_chain(log=lambda t: t)],
+    "The features still have their own units: scale them at the end.": [_reordered(0, 1)],
+    "A gap looks just like a measured median: add_indicator=True.": [_chain(add_indicator=False)],
+    "Fill the gaps with the median.": [_chain("mean"), _chain("most_frequent")],
+    "There are still gaps in what comes out: which step fills them?": [_reordered(0, 2)],
+    "Fill first, then scale: in train, each deviation should be 1.": [_reordered(0, 2, 1)],
+    "Columns have names in the first step only: the ColumnTransformer.": [_reordered(1, 0, 2)],
+    "These columns are not in a table of ours: use the names that your function is given, and return the chain "
+    "unfitted.": [
+        lambda *names: _features_from(["rms_2_16"], "hue", ["gamma"]),
+        lambda *names: _features_from(*names).fit(pd.DataFrame({"z": [1.0]})),
+    ],
+    "The step for the angle wants a table of one column: name it as the list [angle].": [
+        lambda logs, angle, others: make_pipeline(
+            ColumnTransformer([("angle", FunctionTransformer(_direction), angle)])
+        )
+    ],
+}
+
+_compare = by_example(
+    "Exercise 5.6",
+    _tried(_features_from),
+    _some_observations,
+    {hint: [_tried(wrong) for wrong in wrongs] for hint, wrongs in _WRONG_CHAINS.items()},
+    returns=forms.tuple_of("features of two tables", *[forms.array("features")] * 2),
+    otherwise="With {0}, {1!r}, {2} we find a feature of {ours} and you {yours}: logarithms, sine and cosine, others, "
+    "then the marks; gaps filled with medians, and a deviation of 1 in the rows of `fit`.",
+)
+
+
+def _transformer(value, given=()):
+    """The form of an unfitted transformer whose features come as an array."""
+    if hasattr(value, "predict"):
+        raise Hint("There is a model at the end: return only what stands in front of it.")
+    if isinstance(value, type) or not all(
+        hasattr(value, name) for name in ("fit", "transform", "get_params")
+    ):
+        raise Hint(f"Expected a Pipeline of transformers; yours is a {type(value).__name__}.")
+    last = value[-1] if isinstance(value, Pipeline) else value
+    if hasattr(last, "set_output"):
+        last.set_output(transform="default")
+    return value
+
+
+@exercise("Exercise 5.6", reference=lambda: _features_from, form=forms.function(_transformer))
 def features_from(answer):
     """A function: log columns, angle, others -> an unfitted transformer."""
-    answer = function(answer)
-    generator = np.random.default_rng(56)
-    train, other = _observations(generator, 300, 0.0), _observations(generator, 120, 1.0)
-    try:
-        made = answer(["p", "q"], "turn", ["x", "y"])
-    except ValueError as problem:
-        raise Hint(f"Return it unfitted: whoever uses it will fit it ({problem}).") from None
-    if hasattr(made, "predict"):
-        raise Hint("There is a model at the end: return only what stands in front of it.")
-    if not all(hasattr(made, name) for name in ("fit", "transform", "get_params")):
-        raise Hint(f"Expected a Pipeline of transformers; yours is a {type(made).__name__}.")
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            chain = clone(made).fit(train)
-        except ValueError as problem:
-            raise Hint(
-                "It does not fit a table of ours: columns have names only in front of the first step, and they are "
-                f"those that your function is given ({problem})."
-            ) from None
-        except pd.errors.IndexingError:
-            raise Hint(
-                "The step for the angle wants a table of one column: name it as the list [angle]."
-            ) from None
-        values = {
-            "train": np.asarray(chain.transform(train), float),
-            "other": np.asarray(chain.transform(other), float),
-        }
-        single = np.asarray(chain.transform(other.iloc[:1]), float)
-    _inspect_features(chain, values, single, train, other)
+    _compare.__wrapped__(_compare.form(_tried(answer)))
 
 
-def _inspect_features(chain, values, single, train, other):
-    if not np.isfinite(values["other"]).all() or not np.isfinite(values["train"]).all():
-        raise Hint("There are still gaps or infinities in what comes out: which step fills them?")
-    if not np.allclose(single, values["other"][:1]):
-        raise Hint(
-            "A row gets other features when it comes alone: something learns from the rows of `transform`."
-        )
+features_from.mistakes = [(hint, wrong) for hint in _WRONG_CHAINS for wrong in _WRONG_CHAINS[hint]]
 
-    def features(**changes):
-        row = {"p": 2.0, "q": 0.5, "turn": 90.0, "x": 1.0, "y": -3.0, **changes}
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            return np.asarray(chain.transform(pd.DataFrame([row])), float)[0]
-
-    def apart(one, two):
-        return np.linalg.norm(features(**one) - features(**two))
-
-    for name in ("p", "q", "turn", "x", "y"):
-        if apart({name: 0.1}, {name: 170.0}) < 1e-9:
-            raise Hint(
-                f"The column {name!r} does not arrive at the end of the chain: is it left out, or has it no logarithm?"
-            )
-    if apart({"turn": 359.0}, {"turn": 1.0}) > 0.3 * apart({"turn": 1.0}, {"turn": 45.0}):
-        raise Hint("359 and 1 degrees are far apart in what comes out: treat the angle as one.")
-    for name in ("p", "q"):
-        if not np.isclose(apart({name: 1.0}, {name: 10.0}), apart({name: 10.0}, {name: 100.0})):
-            raise Hint(f"A factor of ten in {name!r} should be the same step everywhere: the log.")
-    if not np.isclose(apart({"x": 1.0}, {"x": 2.0}), apart({"x": 2.0}, {"x": 3.0})):
-        raise Hint("The others should stay as they are: a lag has no logarithm.")
-    logarithm = np.log10(train.p.where(train.p > 0))
-    filled = logarithm.fillna(logarithm.median())
-    step = np.abs(features(p=10.0) - features(p=1.0)).max()
-    if not np.isclose(step, 1 / filled.std(ddof=0), rtol=0.02):
-        if np.isclose(step, 1, rtol=0.02):
-            raise Hint("The features still have their own units: scale them at the end.")
-        raise Hint(
-            "After the last step every feature should have a deviation of 1 in train: fill first, then StandardScaler."
-        )
-    middle = 10 ** logarithm.median()
-    if apart({"p": np.nan}, {"p": middle}) < 1e-9:
-        raise Hint(
-            "A gap looks just like a measured median: let the imputer add its indicator columns."
-        )
-    if np.min(np.abs(features(p=np.nan) - features(p=middle))) > 1e-9 or not np.isclose(
-        _gap_position(features), features(p=middle)[_column_of(features)], atol=1e-6
-    ):
-        raise Hint("Fill the gaps with the median of the rows of `fit`.")
+_CLASSIFIER = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
 
 
-def _column_of(features):
-    """The feature that moves most with log p."""
-    return int(np.argmax(np.abs(features(p=10.0) - features(p=1.0))))
+def _score(model=_CLASSIFIER, k=10, scoring="balanced_accuracy", shuffle=True):
+    """An answer to exercise 5.7; in another way than by default it is a mistake."""
+
+    def answer(features, label, seed):
+        folds = StratifiedKFold(5, shuffle=shuffle, random_state=seed if shuffle else None)
+        model_ = make_pipeline(SelectKBest(k=k), model)
+        return cross_val_score(model_, features, label, cv=folds, scoring=scoring).mean()
+
+    return answer
 
 
-def _gap_position(features):
-    return features(p=np.nan)[_column_of(features)]
-
-
-def _honest_score(features, label, seed, scoring="balanced_accuracy"):
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    model = make_pipeline(
-        SelectKBest(k=10), StandardScaler(), LogisticRegression(class_weight="balanced")
-    )
-    return cross_val_score(model, features, label, cv=folds, scoring=scoring).mean()
-
-
-@exercise("Exercise 5.7", reference=lambda: _honest_score)
-def honest_score(answer):
+def _honest_score(features, label, seed):
     """A function: features (n, p), label (n,), seed -> a cross-validated score."""
-    label = np.repeat([False, True], (22, 8))
-
-    def ask(*arguments):
-        try:
-            return number(function(answer)(*arguments), "a score from 0 to 1")
-        except (TypeError, ValueError) as problem:  # scikit-learn's, many lines long
-            raise Hint(
-                "It does not fit: the choice of columns is the first step of the Pipeline, the classifier the last "
-                f"({first_line(problem)})."
-            ) from None
-
-    noise, signal, tables = [], [], []
-    for seed in range(6):
-        generator = np.random.default_rng(570 + seed)
-        features = generator.standard_normal((len(label), 1000))
-        noise.append(ask(features.copy(), label.copy(), seed))
-        tables.append(features.copy())
-        features[:, :5] += 2.5 * label[:, None]
-        signal.append(ask(features.copy(), label.copy(), seed))
-    chance, found = np.mean(noise), np.mean(signal)
-    if max(signal) > 1.0001:
-        raise Hint("Expected a score from 0 to 1, not per cent.")
-    if min(noise) > 0.999:
-        raise Hint(
-            "A perfect score on pure noise, every time: is the model scored on rows that it has learned from?"
-        )
-    if np.allclose(noise, [_honest_score(f, label, s, "accuracy") for s, f in enumerate(tables)]):
-        raise Hint("That is the plain accuracy, for which chance is not one half: see `scoring`.")
-    if abs(chance - label.mean()) < 0.03 or abs(chance - (~label).mean()) < 0.03:
-        raise Hint(
-            f"On pure noise your mean score is {chance:.2f}, the share of the commonest label: plain accuracy?"
-        )
-    # On noise a score of 30 rows scatters by about 0.12: the mean of six lies within 0.5 ± 0.2.
-    if chance > 0.7:
-        raise Hint(
-            f"On pure noise your mean score is {chance:.2f}: the labels of held-out rows had a say in the choice."
-        )
-    if chance < 0.3:
-        raise Hint(f"On pure noise your mean score is {chance:.2f}; chance is 0.5.")
-    if found < 0.78:
-        raise Hint(
-            f"With five columns that do tell, we find {_reference_signal(label):.2f} and you {found:.2f}: are the "
-            "ten best columns chosen at all?"
-        )
+    return _score()(features, label, seed)
 
 
-def _reference_signal(label):
-    scores = []
-    for seed in range(6):
-        features = np.random.default_rng(570 + seed).standard_normal((len(label), 1000))
-        features[:, :5] += 2.5 * label[:, None]
-        scores.append(_honest_score(features, label, seed))
-    return np.mean(scores)
+def _said(predict):
+    """The balanced accuracy of what is said of all rows together."""
+    model = make_pipeline(SelectKBest(k=10), _CLASSIFIER)
+    return lambda x, y, seed: balanced_accuracy_score(y, predict(model, x, y, seed))
+
+
+def _some_features():
+    """Noise, and noise in which some columns tell, at other places each time."""
+    generator, questions = np.random.default_rng(57), []
+    for seed, (p, step) in enumerate([(90, 0), (1000, 0.9), (1000, 0), (400, -1), (90, 1)]):
+        features = generator.standard_normal((48 - 2 * seed, p))
+        label = generator.permutation(len(features)) < 10 + seed
+        features[:, generator.choice(p, 5)] += step * label[:, None]
+        questions.append((features, label, seed))
+    return questions
+
+
+honest_score = by_example(
+    "Exercise 5.7",
+    _honest_score,
+    _some_features,
+    {
+        "The labels of held-out rows had a say in the choice of columns: choose inside each fold.": [
+            lambda x, y, seed: _score()(SelectKBest(k=10).fit_transform(x, y), y, seed),
+            lambda x, y, seed: _score(scoring=None)(SelectKBest().fit_transform(x, y), y, seed),
+        ],
+        "The model is scored on rows that it has learned from.": _said(
+            lambda model, x, y, seed: model.fit(x, y).predict(x)
+        ),
+        "That is the plain accuracy, whose chance is not one half.": _score(scoring=None),
+        "All columns: the first step is to choose ten, SelectKBest(k=10).": _score(k="all"),
+        "A score from 0 to 1, please, not per cent.": lambda *given: 100 * _honest_score(*given),
+        "The rows are not shuffled, or not by `seed`.": [
+            _score(shuffle=False),
+            lambda x, y, seed: _honest_score(x, y, 0),
+        ],
+        "The mean over the folds, not one score of all rows together.": _said(
+            lambda model, x, y, seed: cross_val_predict(
+                model, x, y, cv=StratifiedKFold(5, shuffle=True, random_state=seed)
+            )
+        ),
+        "That is another classifier: ours scales the columns and gives both classes the same weight.": [
+            _score(LogisticRegression(class_weight="balanced")),
+            _score(make_pipeline(StandardScaler(), LogisticRegression())),
+        ],
+        "The choice of columns is the first step of the Pipeline, the classifier the last.": (
+            lambda x, y, seed: cross_val_score(make_pipeline(_CLASSIFIER, SelectKBest(k=10)), x, y)
+        ),
+    },
+    returns=forms.number("a score from 0 to 1"),
+    otherwise="With seed {2} we find {ours} and you {yours}: the ten best columns of each fold, then `classifier`, by "
+    "its balanced accuracy.",
+)
