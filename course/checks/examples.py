@@ -95,7 +95,7 @@ def by_example(
         for hint, applies in (signs or {}).items():
             if _fits(found, wanted) and applies(found, *question):
                 raise Hint(hint)
-        raise Hint(_difference(otherwise, found, wanted, question, rtol, atol, names))
+        raise Hint(_difference(otherwise, found, wanted, question, *close, names))
 
     question_by_question.__doc__, question_by_question.__name__ = right.__doc__, title
     check = exercise(title, reference=lambda: right, form=forms.function(returns))(
@@ -292,7 +292,7 @@ def _explains(made, found, wanted, rtol, atol, seen=None):
     )
 
 
-def _difference(otherwise, found, wanted, question, rtol, atol, names=None):
+def _difference(otherwise, found, wanted, question, rtol, atol, seen=None, names=None):
     """The hint for a wrong value that no mistake explains; first of all if it has another form than ours."""
     if callable(otherwise):
         return otherwise(found, wanted)
@@ -311,7 +311,7 @@ def _difference(otherwise, found, wanted, question, rtol, atol, names=None):
     for part, ours in wanted.items():
         yours = found[part]
         part = part if names is None else names[part]
-        if _equal(ours, yours, rtol, atol):
+        if _equal(ours, yours, rtol, atol, seen):
             continue
         one, other = _plain(ours), _plain(yours)
         if np.shape(one) != np.shape(other):
