@@ -398,6 +398,8 @@ class TestForms:
         given = pd.DataFrame({"x": [1.0, 2, 3]}, index=[7, 8, 9])
         assert form(given.x[::-1], (0, given)).tolist() == [1, 2, 3]
         assert form(given[::-1], (given.x,)).tolist() == [[1], [2], [3]]
+        numbered = pd.Series([3.0, 2, 1], index=[2, 1, 0])  # sorted, and their numbers kept
+        assert form(numbered, (given.to_numpy(),)).tolist() == [1, 2, 3]
         other = pd.Series([3.0, 2, 1])  # rows of its own: as they come
         assert form(other, (given,)).tolist() == [3, 2, 1]
 

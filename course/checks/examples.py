@@ -5,6 +5,7 @@ return, and the tests hand every mistake to the check and want its own hint back
 """
 
 import copy
+import functools
 
 import numpy as np
 import pandas as pd
@@ -52,45 +53,56 @@ def by_example(
     """
     table = [(hint, wrong) for hint, wrongs in mistakes.items() for wrong in _several(wrongs)]
     ours, close = forms.function(returns)(right), (rtol, atol, seen)
-    formed = [(hint, forms.function(returns)(wrong)) for hint, wrong in table]
+    formed = [forms.function(returns)(wrong) for _, wrong in table]
+
+    @functools.cache
+    def asked():
+        """The questions and what ours returns, worked out once, however often an answer is tried."""
+        return [(question, _run(ours, copy.deepcopy(question))[0]) for question in questions()]
+
+    @functools.cache
+    def made(which, number):
+        """What a mistake makes of a question, and the error that it raises instead."""
+        return _run(formed[which], copy.deepcopy(asked()[number][0]))
 
     def question_by_question(answer):
-        passed, failed = [], []
-        for question in questions():
+        failed = {}
+        for number, (question, wanted) in enumerate(asked()):
             given = copy.deepcopy(question)
             found, error = _run(answer, given)
-            wanted, _ = _run(ours, copy.deepcopy(question))
-            if draw is not None and not passed and not failed and error is None:
+            if draw is not None and number == 0 and error is None:
                 draw(found, wanted, *question)
             if error is None and _same(found, wanted, *close):
                 untouched(given, question)
-                passed.append((question, wanted))
             else:
-                failed.append((question, wanted, found, error))
+                failed[number] = found, error
         if failed:
-            diagnose(passed, failed)
+            diagnose(failed)
         if then is not None:
             then(answer)
 
-    def diagnose(passed, failed):
+    def diagnose(failed):
         """Say what went wrong in the first question that failed, best of all by a mistake that explains them all."""
-        possible = []  # a mistake that shows where the answer is right is not the one that was made
-        for hint, wrong in formed:
-            made = [_run(wrong, copy.deepcopy(question)) for question, *_ in failed]
-            if all(_same(_run(wrong, copy.deepcopy(q))[0], wanted, *close) for q, wanted in passed):
-                possible.append((hint, made))
-        question, wanted, found, error = failed[0]
-        for several in (failed, failed[:1]):
-            for hint, made in possible:
-                if all(
-                    _alike(error, its) if error else _same(outcome, found, *close)
-                    for (outcome, its), (*_, found, error) in zip(made, several, strict=False)
-                ):
+        # A mistake that shows where the answer is right is not the one that was made.
+        possible = [
+            (hint, which)
+            for which, (hint, _) in enumerate(table)
+            if all(
+                _same(made(which, number)[0], wanted, *close)
+                for number, (_, wanted) in enumerate(asked())
+                if number not in failed
+            )
+        ]
+        first, (found, error) = next(iter(failed.items()))
+        question, wanted = asked()[first]
+        for several in (failed, [first]):
+            for hint, which in possible:
+                if all(_alike(made(which, number), failed[number], close) for number in several):
                     raise Hint(hint)
         if error is not None:
             raise error
-        for hint, ((outcome, _), *_) in possible:
-            if _explains(outcome, found, wanted, *close):
+        for hint, which in possible:
+            if _explains(made(which, first)[0], found, wanted, *close):
                 raise Hint(hint)
         for hint, applies in (signs or {}).items():
             if _fits(found, wanted) and applies(found, *question):
@@ -223,8 +235,12 @@ def _run(answer, arguments):
             return None, error
 
 
-def _alike(one, other):
-    return type(one) is type(other) and first_line(one) == first_line(other)
+def _alike(one, other, close):
+    """Whether two calls returned the same, or raised the same error."""
+    (value, error), (its_value, its_error) = one, other
+    if its_error is not None:
+        return type(error) is type(its_error) and first_line(error) == first_line(its_error)
+    return error is None and _same(value, its_value, *close)
 
 
 def _parts(value):

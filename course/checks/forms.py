@@ -187,12 +187,12 @@ def _has_length(value):
 
 
 def _in_order(value, given):
-    """Rows of pandas in the order of the first argument that has the same ones in another order."""
-    if isinstance(value, (pd.Series, pd.DataFrame)):
-        for other in given:
-            if isinstance(other, (pd.Series, pd.DataFrame)) and len(other) == len(value):
-                same = value.index.is_unique and set(value.index) == set(other.index)
-                return value.loc[other.index] if same else value
+    """Rows of pandas in the order of the first argument that has the same ones; or by number, if they are numbered."""
+    if isinstance(value, (pd.Series, pd.DataFrame)) and value.index.is_unique:
+        orders = [x.index for x in given if isinstance(x, (pd.Series, pd.DataFrame))]
+        for order in (*orders, pd.RangeIndex(len(value))):
+            if len(order) == len(value) and set(order) == set(value.index):
+                return value.loc[order]
     return value
 
 
