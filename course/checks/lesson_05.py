@@ -138,10 +138,9 @@ mean_hue = by_example(
             lambda hue: np.radians(_direction_of(hue)),
             lambda hue: np.radians(_direction_of(hue)) % (2 * np.pi),
         ],
-        "The quotient of sine and cosine has lost their signs: arctan2 keeps them.": [
+        "Half of the circle is lost: arctan2 keeps the signs of sine and cosine; then take it modulo 360.": [
             lambda hue: _direction_of(hue, quotient=lambda s, c: np.arctan(s / c)),
             lambda hue: _direction_of(hue, quotient=lambda s, c: np.arctan(s / c)) % 360,
-            lambda hue: _direction_of(hue, quotient=lambda s, c: np.arctan(s / c)) % 180,
             lambda hue: _mean_hue(hue) % 180,
         ],
         "Sine and cosine have changed places: np.arctan2(sine, cosine).": lambda hue: (
@@ -150,7 +149,6 @@ mean_hue = by_example(
         "A hue that occurs twice counts twice.": lambda hue: _mean_hue(np.unique(hue)),
         "Do not round: the direction is a number with digits.": [
             lambda hue: np.round(_mean_hue(hue)),
-            lambda hue: np.round(_mean_hue(hue), 1),
             lambda hue: int(_mean_hue(hue)),
         ],
         "np.sin wants radians, and the hues are in degrees.": lambda hue: (
@@ -274,13 +272,13 @@ def _up_to_sign(part):
     return part * np.sign(np.take_along_axis(part, abs(part).argmax(1)[:, None], 1))
 
 
-def _turned(found, table):
+def _misplaced(found, table):
     """Whether the components are there, as columns or in another order; no sign of theirs matters."""
-    right = abs(_pca(table)[0])
-    return any(
-        np.allclose(abs(found[0]), other, atol=1e-3)
-        for rows in (right, right[::-1])
-        for other in (rows, rows.T, rows.T[::-1])
+    places = [np.ravel(abs(part)) for part in (found[0], _pca(table)[0])]
+    return (
+        np.allclose(found[1], _pca(table)[1], rtol=5e-3)
+        and np.allclose(*map(np.sort, places), atol=1e-3)
+        and not np.allclose(*places, atol=1e-3)
     )
 
 
@@ -331,12 +329,12 @@ pca = by_example(
     signs={
         "The variances are right, but not the largest first: sort them, and the components with them.": (
             lambda found, table: (
-                not np.allclose(found[1], _pca(table)[1], rtol=5e-3)
+                np.any(np.diff(found[1]) > 0)
                 and np.allclose(np.sort(found[1])[::-1], _pca(table)[1], rtol=5e-3)
             )
         ),
         "The variances are right; put the components into rows (transpose), in the order of the variances.": (
-            _turned
+            _misplaced
         ),
     },
     seen=_up_to_sign,
@@ -461,19 +459,21 @@ _WRONG_CHAINS = {
 }
 
 
+def _near(ours, yours):
+    return ours.shape == yours.shape and np.allclose(ours, yours, equal_nan=True)
+
+
 def _first_difference(found, wanted):
     """The hint for features that no mistake explains: which of them is the first to differ."""
-    for ours, yours in zip(wanted, found, strict=True):
-        if ours.shape != yours.shape:
-            return f"Expected features of shape {ours.shape}; yours have shape {yours.shape}."
-        differ = np.argwhere(~np.isclose(ours, yours, equal_nan=True).T)
-        if len(differ):
-            column, row = differ[0]
-            one, other = apart(ours[row, column], yours[row, column])
-            return (
-                f"With two logarithms and two others we find {one} and you {other} for {_FEATURES[column]}: gaps get "
-                "the median, and every feature a deviation of 1 in the rows of `fit`."
-            )
+    ours, yours = next(pair for pair in zip(wanted, found, strict=True) if not _near(*pair))
+    if ours.shape != yours.shape:
+        return f"Expected features of shape {ours.shape}; yours have shape {yours.shape}."
+    column, row = np.argwhere(~np.isclose(ours, yours, equal_nan=True).T)[0]
+    one, other = apart(ours[row, column], yours[row, column])
+    return (
+        f"With two logarithms and two others we find {one} and you {other} for {_FEATURES[column]}: gaps get the "
+        "median, and every feature a deviation of 1 in the rows of `fit`."
+    )
 
 
 _FEATURES = ["the first logarithm", "the second logarithm", "the sine", "the cosine"]
