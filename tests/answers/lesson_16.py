@@ -40,6 +40,17 @@ def about(center, total=torch.sum):
     return answer
 
 
+def quotient(shift):
+    """Weights by a quotient of two exponentials, after a shift of each logarithm."""
+
+    def answer(*given):
+        above, below = shift(*given)
+        weights = above.exp() / below.exp()
+        return lesson_16._worth(weights / weights.sum())
+
+    return answer
+
+
 def mmd2_by_squares(a, b, width):
     """One matrix of all points; the mean of k against the vector (1/n, -1/m)."""
     both = torch.cat([a, b])
@@ -58,7 +69,7 @@ def by_a_root(u, v):
 
 OTHER_ROUTES = [
     (lesson_16.ranks, lambda d, t: 1 - (d >= t).float().mean(0)),
-    (lesson_16.ranks, lambda d, t: (d.numpy() <= t.numpy()).mean(0)),
+    (lesson_16.ranks, lambda d, t: (d.numpy() < t.numpy()).mean(0)),
     (lesson_16.tarp, tarp_in_numpy),
     (
         lesson_16.tarp,
@@ -87,8 +98,12 @@ WRONG = [
     (lesson_16.weigh, about(torch.max, total=lambda w: 1), "divide by their sum"),
     (lesson_16.weigh, about(lambda log_w: 0), "subtract the largest"),
     (lesson_16.weigh, about(torch.min), "subtract the largest"),
+    (lesson_16.weigh, quotient(lambda p, q: (p - p.max(), q)), "subtract the largest"),
+    (lesson_16.weigh, quotient(lambda p, q: (p - p.max(), q - q.max())), "subtract the largest"),
+    (lesson_16.weigh, quotient(lambda p, q: (p.log_softmax(0), q.log_softmax(0))), "∞/∞"),
     (lesson_16.weigh, lambda p, q: (_weigh(p, q)[0], len(p)), "equal ones"),
     (lesson_16.mmd2, lambda a, b, h: _mmd2(a, b, 1.1 * h), "you found"),
+    (lesson_16.mmd2, lambda *clouds: _mmd2(*clouds).clamp(min=0.01), "you found 0.01"),
     (lesson_16.mmd2, lambda *clouds: _mmd2(*clouds).item(), "slope is lost"),
     (lesson_16.mmd2, lambda *clouds: _mmd2(*clouds).detach(), "slope is lost"),
     (lesson_16.mmd2, lambda a, b, h: _mmd2(a, b.detach(), h), "detach neither"),
