@@ -19,7 +19,7 @@ def by_jumping(times, dead_times):
 
 
 def in_ten_lines(times, dead_times):
-    mask, live_from = [], 0.0
+    mask, live_from = [], -np.inf
     for i in range(len(times)):
         mask.append(times[i] >= live_from)
         if mask[-1]:
@@ -75,7 +75,7 @@ OTHER_ROUTES = [
 WRONG = [
     (lesson_14.registered, lambda t, tau: by_jumping(t, tau) * 0.5, "Expected a mask"),
     (lesson_14.registered, lambda t, tau: by_jumping(t, 2 * tau), "another fate"),
-    (lesson_14.true_rate, lambda d, tau: d / tau, "were dark"),
+    (lesson_14.true_rate, lambda d, tau: d / np.maximum(1 - d * tau, 0.1), "were dark"),
     (lesson_14.noise, lambda f, r, tau: lesson_14._noise(f, r, tau) ** 0.5, "For f → 0"),
     (lesson_14.noise, lambda f, r, tau: lesson_14._noise(f, r, tau) * f[0] / f, "must go to 2."),
     (lesson_14.noise, lambda f, r, tau: lesson_14._noise(f, r, tau)[:9], "of shape"),
