@@ -5,11 +5,14 @@ import torch
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
+    KFold,
+    ShuffleSplit,
     StratifiedKFold,
     cross_val_predict,
     cross_val_score,
     train_test_split,
 )
+from sklearn.preprocessing import StandardScaler
 
 from answers import changed
 from course.checks import lesson_13
@@ -54,6 +57,11 @@ def abc_mistake(kind):
             "other way": theta[distance(observed, x) <= tolerance],
             "shuffled": theta[torch.randperm(n, generator=generator)][close],
             "share": theta[far.argsort()[: int(tolerance * n)]],
+            "sorted": theta[close].sort(0).values,
+            "squeezed": theta[close].squeeze(),
+            "last": theta[close][:-1],
+            "wider": theta[far <= 1.05 * tolerance],
+            "number": (theta[close], int(close.sum())),
         }[kind]
 
     return answer
@@ -101,6 +109,10 @@ def bounded(*given):
     return -(sum(lesson_13._mdn_terms(*given)).exp().sum(1) + 1e-30).log().mean()
 
 
+def log_of_softmax(logits, *rest):
+    return lesson_13._mdn_loss(logits.softmax(1).log(), *rest)
+
+
 def widths_cut_off(logits, mean, log_sd, target):
     return mixture(logits, mean, log_sd.detach(), target)
 
@@ -146,6 +158,17 @@ def c2st_by_folds(average, **options):
     return answer
 
 
+def c2st_of_tensors(one, other, classifier):
+    labels = torch.repeat_interleave(torch.tensor([0, 1]), torch.tensor([len(one), len(other)]))
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    return cross_val_score(classifier, torch.cat((one, other)), labels, cv=folds).mean()
+
+
+def c2st_scaled(one, other, classifier):
+    rows = StandardScaler().fit_transform(np.concatenate([one, other]))
+    return lesson_13._c2st(rows[: len(one)], rows[len(one) :], classifier)
+
+
 def c2st_seen(one, other, classifier):
     return classifier.fit(*stacked(one, other)).score(*stacked(one, other))
 
@@ -177,14 +200,18 @@ OTHER_ROUTES = [
     (lesson_13.abc, abc_by_index),
     (lesson_13.abc, abc_in_a_loop),
     (lesson_13.mdn_loss, mixture),
+    (lesson_13.mdn_loss, lambda a, b, s, *rest: mixture(a, b, (s.exp() + 1e-6).log(), *rest)),
     (lesson_13.coupling, coupling_by_jacobian),
     (lesson_13.coupling, coupling_in_place),
     (lesson_13.c2st, c2st_by_prediction),
     (lesson_13.c2st, c2st_by_folds(np.mean)),
+    (lesson_13.c2st, c2st_of_tensors),
+    (lesson_13.c2st, c2st_scaled),
 ]
 
 WRONG = [
     (lesson_13.expected, lambda *given: 3 * lesson_13._expected(*given), "another detector"),
+    (lesson_13.expected, lambda *given: lesson_13._expected(*given).squeeze(), "shape (1, 2)"),
     (lesson_13.expected, one_by_one, "loop"),
     (lesson_13.expected, changes_theta, "another detector"),
     (
@@ -202,10 +229,15 @@ WRONG = [
             "far": "far away",
             "all": "keep all",
             "nothing": "0 are",
-            "first": "(n_kept, 2)",
+            "first": "2) here, not",
+            "sorted": "as it is",
+            "squeezed": "(1, 2) here, not (2,)",
+            "last": "should be kept",
+            "wider": "should be kept",
+            "number": "alone",
             "root": "should be kept",
             "other way": "in this order",
-            "shuffled": "is each simulation",
+            "shuffled": "yours are others",
             "share": "not the share",
         }.items()
     ],
@@ -213,15 +245,24 @@ WRONG = [
     (lesson_13.abc, abc_without_generator, "Hand on"),
     (lesson_13.abc, abc_in_place, "changes the observation"),
     (lesson_13.mdn_loss, bounded, "small number"),
+    (lesson_13.mdn_loss, log_of_softmax, "gradient is NaN"),
     (lesson_13.mdn_loss, widths_cut_off, "no gradient"),
     (lesson_13.mdn_loss, lambda *given: mixture(*given).item(), "no gradient"),
     (lesson_13.mdn_loss, lambda *given: 1.1 * mixture(*given), "random simulations"),
     (lesson_13.coupling, coupling_in_numpy, "no gradient"),
     (lesson_13.coupling, lambda *given: lesson_13._coupling(*given)[0], "2 things"),
-    (lesson_13.coupling, lambda x, net, inverse=False: (x, x[:, 0]), "Stretch"),
+    (lesson_13.coupling, lambda x, net, inverse=False: (x, x[:, 0]), "on paper"),
     (lesson_13.c2st, c2st_seen, "learned from"),
     (lesson_13.c2st, c2st_in_order, "Shuffle"),
-    (lesson_13.c2st, c2st_by_folds(np.mean, scoring="roc_auc"), "share of right"),
+    (lesson_13.c2st, c2st_by_folds(np.mean, scoring="roc_auc"), "ROC curve"),
+    (lesson_13.c2st, lambda *given: lesson_13._c2st(*given, KFold(5)), "Shuffle the rows"),
+    (lesson_13.c2st, lambda a, b, c: lesson_13._c2st(a[:, :1], b[:, :1], c), "all columns"),
+    (
+        lesson_13.c2st,
+        lambda *given: lesson_13._c2st(*given, ShuffleSplit(5, random_state=0)),
+        "held out once",
+    ),
+    (lesson_13.c2st, lambda *given: max(0.5, lesson_13._c2st(*given)), "as it is"),
     (lesson_13.c2st, c2st_by_folds(np.mean, scoring="f1"), "share of right"),
     (lesson_13.c2st, c2st_by_folds(np.max), "mean of five"),
     (lesson_13.c2st, c2st_by_folds(np.median), "mean of five"),

@@ -19,7 +19,7 @@ def by_loops(frame, x, y, lag, radius):
 
 
 def by_tree(frame, x, y, lag, radius):
-    i, j = KDTree(np.c_[x, y]).query_pairs(radius, output_type="ndarray").T
+    i, j = KDTree(np.c_[x, y]).query_pairs(radius * (1 - 1e-9), output_type="ndarray").T
     return np.sum(frame[j] - frame[i] == lag) + np.sum(frame[i] - frame[j] == lag)
 
 
@@ -120,6 +120,9 @@ WRONG = [
     (cell, one_energy_per_event, "each *photon* has its own"),
     (cell, never_piled, "in the same frame"),
     (cell, numbers(lambda load, n, g: 3 * g.binomial(1, load / 3, n)), "Are the numbers Poisson"),
+    (cell, numbers(lambda load, n, g: g.binomial(20, load / 20, n)), "Are the numbers Poisson"),
+    (cell, numbers(lambda load, n, g: g.multinomial(int(load * n), [1 / n] * n)), "All frames"),
+    (cell, lambda *a: _cell(*a[:2], lambda n, g: np.sort(a[2](n, g)), a[3]), "not sorted"),
     (
         cell,
         numbers(lambda load, n, g: np.random.default_rng().poisson(load, n)),
