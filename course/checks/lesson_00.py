@@ -68,10 +68,7 @@ estimate = by_example(
             lambda x, whole=whole: (whole(x.mean()), np.sqrt(whole(x.mean()) / len(x)))
             for whole in (int, round)
         ],
-        "That is the scatter of one bin: divide it by √n.": [
-            _claims(lambda mean, n: mean**0.5),
-            lambda x: (x.mean(), x.std()),
-        ],
+        "That is the scatter of one bin: divide it by √n.": _claims(lambda mean, n: mean**0.5),
         "That is the variance of the mean: take its root.": _claims(lambda mean, n: mean / n),
         "A bin scatters by √µ, not by µ.": _claims(lambda mean, n: mean / n**0.5),
         "That is the error of the sum: divide it by n.": _claims(lambda mean, n: (mean * n) ** 0.5),
@@ -145,20 +142,12 @@ def is_linear(answer):
         ("a b x", False, 2, lambda p: p[0] * p[1] * x),
         ("∛(a³ + b³) x, which scales,", False, 2, lambda p: np.cbrt(p[0] ** 3 + p[1] ** 3) * x),
         ("|a| + |b| x + |c| x²", False, 3, lambda p: sum(abs(p[k]) * x**k for k in range(3))),
-        # its mean over x is that of a x
-        (
-            "a x, plus a b at one x and minus a b at another,",
-            False,
-            2,
-            lambda p: p[0] * (x + p[1] * bump),
-        ),
+        ("a x + a b w(x), w of mean 0,", False, 2, lambda p: p[0] * (x + p[1] * bump)),
     )
     for name, linear, n, model in cases:
         verdicts = [answer(model, n, np.random.default_rng(seed)) for seed in range(9)]
         if linear and not any(verdicts) and answer(cases[3][3], 2, np.random.default_rng(1)):
-            raise Hint(
-                "True is for the models that are linear, False for the others: yours says the opposite."
-            )
+            raise Hint("True is for models that are linear: yours says the opposite.")
         if linear and not all(verdicts):
             raise Hint(
                 f"It finds that {name} is not linear: are both sides compared up to rounding (np.allclose)?"
@@ -197,10 +186,7 @@ def _correlation_at_fixed_distance(distance, x_rays, radio):
 
 
 def _some_catalogues():
-    """Both quantities rise with distance, near sources have the opposite correlation, and most are near.
-
-    The nearest and the farthest ones are unlike all others, so that none may be left out.
-    """
+    """Both quantities rise with distance, near sources have the opposite correlation, the ends are unlike the rest."""
     generator, catalogues = np.random.default_rng(5), []
     for n, sign in ((4019, -1), (3999, 1)):
         distance = 1 + 9 * generator.uniform(0, 1, n) ** 2
@@ -239,13 +225,7 @@ correlation_at_fixed_distance = by_example(
         "Cut into shells of equal numbers, not widths.": _in_shells(_coefficient, _of_equal_width),
         "The number of sources need not be a multiple of 20, and none may be left out: np.array_split does that.": [
             _in_shells(_coefficient, lambda d: np.split(np.argsort(d), 20)),
-            *(
-                _in_shells(
-                    _coefficient,
-                    lambda d, s=s: (s * d).argsort()[: len(d) // 20 * 20].reshape(20, -1),
-                )
-                for s in (1, -1)
-            ),
+            _in_shells(_coefficient, lambda d: d.argsort()[: len(d) // 20 * 20].reshape(20, -1)),
         ],
     },
     returns=forms.number("a correlation coefficient"),

@@ -20,15 +20,12 @@ def _some_draws():
     return questions
 
 
-def _with_ties():
-    (draws, theta, _), (more, other, _) = _some_draws()
-    return [(draws, theta), (more.round(decimals=1), other.round(decimals=1))]
-
-
 ranks = by_example(
     "Exercise 16.1",
     diagnostics.ranks,
-    _with_ties,
+    lambda: [  # with ties
+        tuple(part.round(decimals=1) for part in question[:2]) for question in _some_draws()
+    ],
     {
         "Torch takes no mean of a mask: turn it into numbers first, mask.double().": lambda draws, theta: (
             (draws < theta).mean(0)
@@ -129,11 +126,11 @@ together = by_example(
         ),
         "Each truth, a column, needs its own largest logarithm subtracted before `exp`: another one lets `exp` become "
         "zero or infinite.": [
-            _about(center)
-            for center in (
-                *(torch.max, torch.mean, torch.min),
-                *(lambda q: q.mean(0), lambda q: q.amin(0), lambda q: q[0]),
-            )
+            _about(torch.max),
+            _about(torch.mean),
+            _about(lambda q: q.mean(0)),
+            _about(lambda q: q.amin(0)),
+            _about(lambda q: q[0]),
         ],
         "That is the mean of the *logarithms*: one member that is far off would rule the others out. Average the "
         "densities.": lambda q: q.mean(0),
