@@ -1,5 +1,6 @@
 """What all checks share; tests/test_lesson_checks.py holds the tests of the single ones."""
 
+import copy
 import functools
 import inspect
 import linecache
@@ -49,6 +50,7 @@ BODIES = {
     "def inner(): ...\n%sreturn inner": False,
     "def inner():\n%s    y = ...\n%s    return y\n%sreturn inner": True,
     "raise NotImplementedError": False,
+    "y = ...  # left over\n%sreturn 2 * x": False,
 }
 
 
@@ -161,6 +163,18 @@ def test_attempted(state, answer):
     assert state(answer) == "right"
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "f = lambda x: x; g = f",
+        "import math; f = lambda x: x",
+        "f, g = lambda x: x, lambda x: 2 * x",
+    ],
+)
+def test_a_lambda_beside_something_else_is_an_answer(state, source):
+    assert state(defined(source)) == "right"
+
+
 def test_a_line_that_is_no_python_hides_no_stub(state):
     stub = defined("def f(x): ...\n")
     file = stub.__code__.co_filename
@@ -268,6 +282,34 @@ def test_verdicts_in_html_and_in_plain_text_and_no_two_look_the_same():
         assert repr(verdict)[1:] == f' Exercise <1>: {state}. x < "y" & z'
     assert len({repr(verdict)[0] for verdict in verdicts}) == 3
     assert len({verdict._repr_html_().partition("Exercise")[0] for verdict in verdicts}) == 3
+
+
+SPOILT = {
+    "array": (np.ones(3), lambda x: x.sort() or x.__setitem__(0, 5)),
+    "tensor": (torch.ones(3), lambda x: x.mul_(2)),
+    "gradient": (torch.ones(3), lambda x: x.requires_grad_()),
+    "table": (pd.DataFrame({"a": [1, 2]}), lambda x: x.insert(0, "b", 3)),
+    "index": (pd.Series([1, 2]), lambda x: setattr(x, "index", [5, 6])),
+    "strings": (np.array(["b", "a"]), lambda x: x.sort()),
+}
+
+
+@pytest.mark.parametrize(("given", "spoil"), SPOILT.values(), ids=SPOILT)
+def test_a_function_that_changes_what_it_was_given_is_told_so(given, spoil, capsys):
+    @exercise("", reference=lambda: None, form=forms.function())
+    def check(answer):
+        """Asked once."""
+        assert answer(given, 1) == 2
+
+    def spoils_it(x, y):
+        spoil(x)
+        return 2
+
+    check(lambda x, y: 2)
+    check(spoils_it)
+    said = capsys.readouterr().out.splitlines()
+    assert [line[:1] for line in said] == ["✔", "✘"]
+    assert "work on a copy" in said[1]
 
 
 def noisy(x):
@@ -609,11 +651,19 @@ def test_repeatable():
         repeatable(lambda generator: np.random.default_rng().normal(size=3))
     with pytest.raises(Hint, match="The same draw every time"):
         repeatable(lambda generator: np.random.default_rng(5).normal(size=3))
+    with pytest.raises(Hint, match="not a copy"):
+        repeatable(lambda generator: copy.deepcopy(generator).normal(size=3))
 
 
 @pytest.mark.parametrize(
     ("ours", "yours", "texts"),
-    [(1.0, 2.0, ("1", "2")), (0.12345, 0.12349, ("0.12345", "0.12349")), (1, 1, ("1", "1"))],
+    [
+        (1.0, 2.0, ("1", "2")),
+        (3942.0, 3943.0, ("3942", "3943")),
+        (np.nan, 1.0, ("nan", "1")),
+        (0.12345, 0.12349, ("0.12345", "0.12349")),
+        (1, 1, ("1", "1")),
+    ],
 )
 def test_numbers_are_set_against_each_other_with_digits_that_differ(ours, yours, texts):
     assert apart(ours, yours) == texts

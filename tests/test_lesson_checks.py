@@ -219,24 +219,32 @@ def swapped(number):
     return mistake
 
 
-def other_generator(number, seeded):
-    """A mistake: the generator is not the one that was given, but a fixed or a new one."""
+def other_generator(number, make):
+    """A mistake: another generator than the one that was given."""
 
     def mistake(right):
         def answer(*given, **named):
             given = list(given)
-            if isinstance(given[number], torch.Generator):
-                made = torch.Generator(device=given[number].device)
-                given[number] = made.manual_seed(0) if seeded else made
-                if not seeded:
-                    made.seed()
-            else:
-                given[number] = np.random.default_rng(0 if seeded else None)
+            given[number] = make(given[number])
             return right(*given, **named)
 
         return answer
 
     return mistake
+
+
+def seeded(given):
+    if isinstance(given, torch.Generator):
+        return torch.Generator(device=given.device).manual_seed(0)
+    return np.random.default_rng(0)
+
+
+def unseeded(given):
+    if isinstance(given, torch.Generator):
+        made = torch.Generator(device=given.device)
+        made.seed()
+        return made
+    return np.random.default_rng()
 
 
 def spoils(number):
@@ -295,8 +303,9 @@ def kinds_of_mistakes(check):
     kinds = {}
     for number, value in enumerate(given):
         if _is_generator(value):
-            kinds[f"generator {number} ignored, seeded"] = other_generator(number, True)
-            kinds[f"generator {number} ignored, unseeded"] = other_generator(number, False)
+            kinds[f"generator {number} ignored, seeded"] = other_generator(number, seeded)
+            kinds[f"generator {number} ignored, unseeded"] = other_generator(number, unseeded)
+            kinds[f"generator {number} copied"] = other_generator(number, copied)
         else:
             kinds[f"argument {number} ignored"] = frozen(number)
         if _is_data(value):

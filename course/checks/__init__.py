@@ -130,7 +130,8 @@ def _place(error, answer):
     files = {getattr(code, "co_filename", None)}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.line and (frame.filename in files or not Path(frame.filename).exists()):
-            return f"in line {frame.lineno} of its cell, `{frame.line}`"
+            line = frame.line if len(frame.line) <= 80 else f"{frame.line[:79]}…"
+            return f"in line {frame.lineno} of its cell, `{line}`"
     return "while we tried it"
 
 
@@ -150,14 +151,14 @@ def _quiet_after_the_first_call():
 
 @contextlib.contextmanager
 def speaking():
-    """Surround one call of an answer: inside a check only the first may print."""
+    """Surround one call of an answer: inside a check only the first may print. Yields whether it is inside of one."""
     global _calls
     if _calls:
         with contextlib.redirect_stdout(io.StringIO()):
-            yield
+            yield True
     else:
         _calls = None if _calls is None else 1
-        yield
+        yield _calls is not None
 
 
 def _unattempted(answer):
@@ -171,26 +172,28 @@ def _unattempted(answer):
 
 
 def _is_stub(function):
-    """Whether a function does nothing, or leaves a name at `...` that it sets nowhere else.
+    """Whether a function does nothing, or uses a name that it leaves at `...` and sets nowhere else.
 
     Its source says so, which IPython keeps for each cell; where there is none, it is no stub.
     """
     try:
         source = textwrap.dedent(inspect.getsource(function))
         (definition,) = ast.parse(source).body
-    except (OSError, TypeError, SyntaxError):
-        return False
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return False  # nothing to read; or a lambda in a line with more than one statement
     if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return False
     if all(map(_does_nothing, definition.body)):
         return True
-    names, left = Counter(), Counter()
+    names, left, used = Counter(), Counter(), set()
     for node in ast.walk(definition):
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_gap(node.value):
             left.update(name.id for name in ast.walk(node) if isinstance(name, ast.Name))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names[node.id] += 1
-    return any(names[name] == number for name, number in left.items())
+        elif isinstance(node, ast.Name):
+            used.add(node.id)
+    return any(names[name] == number and name in used for name, number in left.items())
 
 
 def _does_nothing(statement):

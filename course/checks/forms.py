@@ -173,8 +173,11 @@ def function(form=anything):
 
         @functools.wraps(value, updated=())
         def call(*arguments, **named):
-            with speaking():
+            with speaking() as tried:
+                before = [_copy(one) for one in arguments * tried]
                 found = value(*arguments, **named)
+            if any(_differ(*pair) for pair in zip(before, arguments, strict=False)):
+                raise Hint("Your function changes what it was given: work on a copy.")
             if found is None:
                 raise Hint("Your function returns None: does it end in `return`?")
             return form(found, (*arguments, *named.values()))
@@ -182,6 +185,29 @@ def function(form=anything):
         return call
 
     return wrapped
+
+
+def _copy(value):
+    """A copy of an argument that an answer might change by mistake; None for any other."""
+    if isinstance(value, (np.ndarray, pd.Series, pd.DataFrame)):
+        return value.copy()
+    if hasattr(value, "detach"):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    return None
+
+
+def _differ(before, after):
+    """Whether an argument has changed; a gradient that was switched on is a change."""
+    if before is None:
+        return False
+    if isinstance(before, (pd.Series, pd.DataFrame)):
+        return not (before.equals(after) and before.index.equals(after.index))
+    if hasattr(before, "detach"):
+        if before.requires_grad != after.requires_grad:
+            return True
+        before, after = before.detach().cpu().numpy(), after.detach().cpu().numpy()
+    numbers = before.dtype.kind == "f" and after.dtype.kind == "f"
+    return not np.array_equal(before, after, equal_nan=numbers)
 
 
 def _has_length(value):
