@@ -56,7 +56,7 @@ def _claims(error):
 estimate = by_example(
     "Exercise 0.2",
     _estimate,
-    lambda: [(np.array(x),) for x in ([3, 0, 12, 1, 1, 2, 8], [9, 5, 14, 30, 2, 7])],
+    lambda: [(np.array(x),) for x in ([3, 0, 12, 1, 1, 4, 8], [9, 5, 14, 30, 2, 7])],
     {
         "The mean comes first, then its error.": lambda x: _estimate(x)[::-1],
         "That is the sum over the bins; divide by their number.": lambda x: (sum(x), sum(x) ** 0.5),
@@ -64,10 +64,10 @@ estimate = by_example(
             lambda x: (np.median(x), np.sqrt(x.mean() / len(x))),
             lambda x: (np.median(x), np.sqrt(np.median(x) / len(x))),
         ],
-        "Counts are whole numbers, and their mean need not be: keep its digits.": [
-            lambda x, whole=whole: (whole(x.mean()), np.sqrt(whole(x.mean()) / len(x)))
-            for whole in (int, round)
-        ],
+        "Counts are whole numbers, and their mean need not be: keep its digits.": lambda x: (
+            int(x.mean()),
+            np.sqrt(int(x.mean()) / len(x)),
+        ),
         "That is the scatter of one bin: divide it by √n.": _claims(lambda mean, n: mean**0.5),
         "That is the variance of the mean: take its root.": _claims(lambda mean, n: mean / n),
         "A bin scatters by √µ, not by µ.": _claims(lambda mean, n: mean / n**0.5),

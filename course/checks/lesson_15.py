@@ -51,8 +51,9 @@ n_close = by_example(
             _n_close(frame, x, y, lag, radius) + (lag == 0) * len(x)
         ),
         "Another event at the same place counts: leave out i = j, and not a distance of zero.": (
-            lambda *events: _n_close(
-                *events, lambda dx, dy: np.hypot(dx, dy) + np.inf * ((dx == 0) & (dy == 0))
+            partial(
+                _n_close,
+                distance=lambda dx, dy: np.where(dx**2 + dy**2 > 0, np.hypot(dx, dy), np.inf),
             )
         ),
         "Closer than `radius` is <: a pair just as far apart does not count.": lambda frame, x, y, lag, radius: (
