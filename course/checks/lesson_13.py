@@ -248,10 +248,8 @@ def abc(answer):
     for shift, tolerance, n in ((0.0, 0.4, 1500), (1.0, 0.6, 1000), (0.0, 0.13, 120)):
         generator = torch.Generator().manual_seed(1)
         observed = torch.tensor([2.0, 2.0, 1.0]) + shift
-        given = observed.clone(), *_problem(shift, asked := []), tolerance, n
+        given = observed, *_problem(shift, asked := []), tolerance, n
         found = answer(*given, generator)
-        if not torch.equal(given[0], observed):
-            raise Hint("Your function changes the observation that it was given.")
         if any(handed is not generator for _, handed in asked):
             raise Hint("Hand on your `generator` to both functions: equal ones, equal results.")
         if found.shape == (n,):
@@ -573,10 +571,8 @@ _C2ST = {
 def c2st(answer):
     """A function: samples (n, P), samples (n, P), classifier -> held-out accuracy."""
     for *samples, classifier, tolerance, hint in _some_samples():
-        given = [torch.tensor(sample) for sample in samples]
-        found, right = answer(*given, classifier), _c2st(*samples, classifier)
-        if not all(map(np.array_equal, given, samples)):
-            raise Hint("Your function changes the samples that it was given: work on copies.")
+        found = answer(*map(torch.tensor, samples), classifier)
+        right = _c2st(*samples, classifier)
         if abs(found - right) < tolerance:
             continue
         for wrong, mistake in _C2ST.items():
