@@ -45,7 +45,7 @@ plotting.use_course_style()
 # %% [markdown] tags=["slide"]
 # ## Exercise 3.1 · The best of many  ·  core · 8 min · ●●○
 #
-# Every "model" below tosses a coin for each answer. You are given two tables of truth values, `(n_models, n_answers)`: which answers were right on the validation set, and which on the test set. Choose the model that scores best on validation (a score is the share of right answers), and return its two scores.
+# Every "model" below tosses a coin for each answer. You are given two tables of truth values, `(n_models, n_answers)`: which answers were right on the validation set, and which on the test set. Choose the model that scores best on validation (a score is the share of right answers; of several best ones the first), and return its two scores.
 
 
 # %%
@@ -160,7 +160,7 @@ plotting.show(
 # %% [markdown]
 # ## Exercise 3.2 · A random split  ·  core · 5 min · ●○○
 #
-# Deal the rows at random into two parts, `share` of them into the second. Return *positions* of rows, as `table.iloc` takes them. All chance comes from `generator`, so that anyone can repeat your split.
+# Deal the rows at random into two parts, `share` of them into the second (a whole number of rows, rounded up or down). Return *positions* of rows, as `table.iloc` takes them. All chance comes from `generator`, so that anyone can repeat your split.
 
 
 # %%
@@ -203,7 +203,7 @@ print(f"always the most frequent source: {rows_per_source.iloc[0] / len(table):.
 # %% [markdown] tags=["slide"]
 # ## Exercise 3.3 · Hold out whole sources  ·  core · 10 min · ●●○
 #
-# Deal out *sources* at random, each with the same chance, `share` of them into the second part. Return the positions of their rows.
+# Deal out *sources* at random, each with the same chance, `share` of them (rounded up or down) into the second part. Return the positions of their rows.
 
 
 # %%
@@ -279,7 +279,7 @@ print(true.agg(["mean", "std"]).round(3).to_string())
 # %% [markdown] tags=["slide"]
 # ## Exercise 3.4 · Shuffle labels among whole sources  ·  core · 12 min · ●●○
 #
-# Every source gets the label of a randomly chosen source, such that as many sources as before are black holes. Return the new label of each row.
+# Every source gets the label of a randomly chosen source, perhaps its own, such that as many sources as before are black holes. Return the new label of each row.
 
 
 # %%

@@ -89,7 +89,7 @@ ten
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.1 · Four boxes  ·  core · 8 min · ●○○
 #
-# Pencil and paper, ten rows, eight numbers. Two digits will do, or the fraction itself, such as `3 / 7`.
+# Pencil and paper, ten rows, eight numbers. Two digits, rounded, will do, or the fraction itself, such as `3 / 7`.
 
 # %%
 # solution: go through the table row by row and make a tally of four; only then divide

@@ -75,7 +75,7 @@ folds = check.folds(folds)
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.2 · Nobody sits on both sides  ·  core · 8 min · ●●○
 #
-# You know from lesson 3 what is wrong with that. Now deal whole sources: all rows of a source in one fold, and the numbers of *sources* in the folds differ by one at most.
+# You know from lesson 3 what is wrong with that. Now deal whole sources, at random by `generator`: all rows of a source in one fold, and the numbers of *sources* in the folds differ by one at most.
 
 
 # %%
@@ -378,7 +378,7 @@ for letter in "ABC":
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.4 · The best possible score  ·  core · 15 min · ●●●
 #
-# Imagine a perfect reader, who always names the true state. The labels are flipped: with probability `flip`, a true state is written down as its neighbour; of two neighbours, each is equally probable; the first and last state have one neighbour only. Return the recall that we measure for this reader in each *labelled* state.
+# Imagine a perfect reader, who always names the true state. The labels are flipped: with probability `flip`, a true state is written down as its neighbour; of two neighbours, each is equally probable; the first and last state have one neighbour only. Return the recall that we expect to measure for this reader in each *labelled* state.
 
 
 # %%
@@ -418,7 +418,7 @@ for name, said, right in (
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.5 · Whom would you ask again?  ·  core · 12 min · ●●○
 #
-# You can ask the human to read some pointings once more, but only some. Put the rows in order: first those whose *label* is most probably wrong. Use probabilities out of fold: a model that has seen a wrong label has half believed it.
+# You can ask the human to read some pointings once more, but only some. Put the rows in order: first those whose *label* is most probably wrong. (Any order that finds wrong labels as well as ours is right.) Use probabilities out of fold: a model that has seen a wrong label has half believed it.
 
 
 # %%
@@ -635,7 +635,7 @@ print(f"share of flipped labels against rate: ρ = {rho.statistic:+.2f} (p = {rh
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.6 · The hue wheel as a classifier  ·  core · 10 min · ●●○
 #
-# `features.HUES` holds the published sectors in degrees. Give each hue the state in whose sector it lies, and `""` where the hue is missing. Mind how a circle ends: −50°, 310° and 670° are the same hue.
+# `features.HUES` holds the published sectors in degrees. Give each hue the state in whose sector it lies (a border belongs to the sector that begins there), and `""` where the hue is missing. Mind how a circle ends: −50°, 310° and 670° are the same hue.
 
 
 # %%
@@ -703,7 +703,7 @@ table
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.7 · Paired by source  ·  core · 10 min · ●●○
 #
-# Given which rows each party had right, return the mean over sources of the difference in accuracy (ours minus theirs; one source, one vote), and its standard error.
+# Given which rows each party had right, return the mean over sources of the difference in accuracy (ours minus theirs; one source, one vote), and its standard error (with `ddof=1`: sources may be few).
 
 
 # %%

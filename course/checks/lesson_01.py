@@ -382,11 +382,7 @@ def twice_as_far(answer):
     for n, mean in ((6000, 40.0), (5000, 0.8), (4000, 2500.0)):
         wave = np.sin(2 * np.pi * np.arange(n) / 50)
         counts = np.random.default_rng(17).poisson(mean * (1 + 0.5 * wave))
-        given = counts.copy()
-        answer(given, np.random.default_rng(0))
-        if not np.array_equal(given, counts):
-            raise Hint("Your function changes what it was given: work on a copy.")
-        far = repeatable(lambda generator, counts=counts: answer(counts.copy(), generator))
+        far = repeatable(lambda generator, counts=counts: answer(counts, generator))
         shaped(far, (n,), "counts per bin")
         share = far.sum() / counts.sum()
         if abs(share - 0.5) < 0.05:

@@ -42,7 +42,10 @@ def _some_coins():
         on_test[other, : int(0.9 * n_test)] = True
         on_test[best] = generator.random(n_test) < 0.2  # nor the best on both together
         questions.append((on_validation, on_test))
-    return questions
+    tied = generator.random((2, 40, 50)) < 0.5
+    tied[0, [9, 20, 31]] = True
+    tied[1, [20, 31]] = [[True], [False]]
+    return [*questions, tuple(tied)]
 
 
 best_of_many = by_example(
@@ -55,6 +58,10 @@ best_of_many = by_example(
             lambda v, t: (v.mean(axis=1).max(), t.mean(axis=1).max()),
             lambda v, t: _scores(v.mean(axis=1) + t.mean(axis=1), v, t),
             lambda v, t: _scores(t.mean(axis=1), v, t),
+        ],
+        "Several are equally good on validation: take the first of them. The test set has no say in it.": [
+            lambda v, t: max(zip(v.mean(axis=1), t.mean(axis=1), strict=True)),
+            lambda v, t: _best_of_many(v[::-1], t[::-1]),
         ],
         "That is the mean of all models: only one of them is chosen.": lambda v, t: (
             (v.mean(), t.mean())
@@ -99,11 +106,8 @@ _TWO_PARTS = forms.tuple_of("the training rows and the test rows", _positions, _
 def _tested(answer, rows, share, generator):
     """Which sources are tested in one split, or a hint; `rows`: the source of each, or how many there are."""
     source = rows if np.ndim(rows) else np.arange(rows)
-    given = np.copy(rows) if np.ndim(rows) else rows
-    train, test = answer(given, share, generator)
+    train, test = answer(rows, share, generator)
     names, n_rows, both = np.unique(source), len(source), np.append(train, test)
-    if not np.array_equal(given, rows):
-        raise Hint("Your function changes what it was given: work on a copy.")
     if both.size and not 0 <= both.min() <= both.max() < n_rows:
         raise Hint(
             f"There are {n_rows} rows, at positions 0 to {n_rows - 1}; yours run from {both.min()} to {both.max()}."
@@ -111,21 +115,21 @@ def _tested(answer, rows, share, generator):
     if len(set(train)) < len(train) or len(set(test)) < len(test):
         raise Hint("A row is twice in the same part: draw without replacement.")
     if twice := len(both) - len(set(both)):
-        raise Hint(f"{twice} rows are in training and in test: a row has one place.")
+        raise Hint(f"Rows in training and in test, of {n_rows}: {twice}. A row has one place.")
     if lost := n_rows - len(both):
-        raise Hint(f"{lost} of {n_rows} rows are in neither part.")
+        raise Hint(f"Rows in neither part, of {n_rows}: {lost}.")
     if known := len(set(source[train]) & set(source[test])):
         raise Hint(
-            f"{known} of {len(names)} sources are on both sides: draw sources, then take all of their rows."
+            f"Sources on both sides, of {len(names)}: {known}. Draw sources, then take all of their rows."
         )
     n, found = len(names), len(set(source[test]))
     if abs(n - found - share * n) < 1:
         raise Hint("The share is that of the test part, and training comes first.")
     if abs(found - share * n) >= 1:
-        which = "Count sources, each once, not rows," if np.ndim(rows) else "Count rows"
+        what = "sources, each of them once," if np.ndim(rows) else "rows"
         raise Hint(
-            f"Of {n}, a share of {share:.2f} belongs to the test part; yours has {found}. {which} and draw so many of "
-            "them, without replacement."
+            f"A share of {share:.2f} of {n} {what} makes {share * n:.1f} for the test part, to be rounded; yours has "
+            f"{found}. Draw without replacement."
         )
     return np.isin(names, source[test])
 
@@ -197,12 +201,14 @@ def _labelled(sizes, n_black):
     return labels[np.unique(source, return_inverse=True)[1]], source
 
 
+def _per_source(label, source):
+    """The share of rows that are black holes, in each source."""
+    return np.array([np.mean(label[source == name] == "BH") for name in np.unique(source)])
+
+
 def _black_holes(answer, label, source, generator):
     """Which sources are black holes after one shuffle, or a hint that says what is wrong with it."""
-    given = label.copy(), source.copy()
-    new = answer(*given, generator)
-    if not all(map(np.array_equal, given, (label, source))):
-        raise Hint("Your function changes what it was given: work on a copy.")
+    new = answer(label, source, generator)
     if new.shape != label.shape:
         raise Hint(
             f"Expected one label for each of the {len(label)} rows; yours has shape {new.shape}."
@@ -210,10 +216,7 @@ def _black_holes(answer, label, source, generator):
     if strange := set(new) - {"BH", "NS"}:
         raise Hint(f"Where does '{min(strange)}' come from? Labels only move.")
     names = np.unique(source)
-    before, after = (
-        np.array([values[source == name].mean() for name in names])
-        for values in (label == "BH", new == "BH")
-    )
+    before, after = (_per_source(values, source) for values in (label, new))
     if mixed := np.sum(after % 1 > 0):
         raise Hint(f"{mixed} sources have both labels now: a label belongs to a whole source.")
     if after.sum() != before.sum():
@@ -231,13 +234,20 @@ def _black_holes(answer, label, source, generator):
 )
 def shuffle_labels(answer):
     """A function: label and source of each row, generator -> new label of each row."""
-    for seed in range(5):
-        some = _labelled([5, 9, 1, 2, 30, 7, 7, 4, 1], 6)
-        _black_holes(answer, *some, np.random.default_rng(seed))
+    some = _labelled([5, 9, 1, 2, 30, 7, 7, 4, 1], 6)
+    found = [_black_holes(answer, *some, np.random.default_rng(seed)) for seed in range(5)]
+    if np.all(found == _per_source(*some)):
+        raise Hint("All labels are where they were: let them change places between whole sources.")
     # Over all draws a source is a black hole in a third of them, whatever it was.
     some = _labelled([60, 30, 12, 8, 5, 3, 2, 2, 1, 1, 1, 1], 4)
     hint = "Some sources become black holes more often than others: permute all labels."
     _fair(functools.partial(_black_holes, answer, *some), 1 / 3, hint)
+    some = _labelled([3, 5, 2], 1)
+    found = [_black_holes(answer, *some, np.random.default_rng(seed)) for seed in range(60)]
+    if not np.all(found == _per_source(*some), axis=1).any():
+        raise Hint(
+            "No source ever keeps its own label; by chance it may. Keep the first permutation."
+        )
 
 
 def _sources_needed(share, error):
@@ -248,7 +258,7 @@ def _sources_needed(share, error):
 sources_needed = by_example(
     "Exercise 3.5",
     _sources_needed,
-    lambda: [(0.87, 0.043), (0.62, 0.029), (0.97, 0.017), (0.5, 0.125)],
+    lambda: [(0.87, 0.1121), (0.62, 0.029), (0.97, 0.017), (0.5, 0.125)],
     {
         "That is one too many: the smallest number that is enough.": [
             lambda p, e: int(p * (1 - p) / e**2) + 1,
@@ -259,6 +269,9 @@ sources_needed = by_example(
             lambda p, e: int(p * (1 - p) / e**2),
             lambda p, e: round(p * (1 - p) / e**2),
         ],
+        "Too few by one: round up once, and do not round before.": (
+            lambda p, e: math.ceil(round(p * (1 - p) / e**2, 1))
+        ),
         "There are no fractions of a source: round up to a whole number.": lambda p, e: (
             p * (1 - p) / e**2
         ),
@@ -292,7 +305,7 @@ def _some_dates():
     mjd = np.random.default_rng(36).integers(50000, 56000, (3, 400)).astype(float)
     questions = [(mjd[0], 53000.0, 200.0), (mjd[1], 51500.0, 700.0), (mjd[2], 54000.0, 0.0)]
     for dates, cut, gap in questions:
-        dates[[7, 50, 333]] = cut, cut - gap, cut
+        dates[[7, 50, 333, 99]] = cut, cut - gap, cut, cut - 1e-4
     return questions
 
 
@@ -300,8 +313,8 @@ def _in_order(value, given=()):
     return np.sort(_positions(value, given))
 
 
-_PAST = "Your past does not hold the rows earlier than `cut - gap`, all of them and no others."
-_FUTURE = "The past is right. Your future does not hold the rows from `cut` on, all of them and no others."
+_PAST = "The past should hold each row earlier than `cut - gap`, and no other row; yours differs from that."
+_FUTURE = "The past is right. The future should hold each row from `cut` on, and no other; yours differs from that."
 
 split_time = by_example(
     "Exercise 3.6",
@@ -312,6 +325,9 @@ split_time = by_example(
         "There is no gap: the last `gap` days before the cut go to neither part.": [
             _parted(lambda t, cut, gap: (t < cut, t >= cut)),
             _parted(lambda t, cut, gap: (t < cut - gap, t >= cut - gap)),
+        ],
+        "All three are in days: `gap` is not to be converted.": [
+            lambda t, cut, gap, f=f: _split_time(t, cut, gap * f) for f in (1 / 86400, 86400)
         ],
         "The future begins at the cut; the gap lies before it.": [
             _parted(lambda t, cut, gap: (t < cut, t >= cut + gap)),

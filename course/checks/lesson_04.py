@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from course.checks import forms
+from course.checks import Hint, forms
 from course.checks.examples import by_example, repeatable, sorting
 
 __all__ = [
@@ -85,6 +85,10 @@ separation = by_example(
         "The other way round: count the pairs in which the *second* is larger.": (
             lambda first, second: _separation(second, first)
         ),
+        "A share lies between 0 and 1, not 100.": lambda *groups: 100 * _separation(*groups),
+        "Two groups that are alike must give 1/2, not 0: count the pairs, without 2 x - 1.": (
+            lambda first, second: 2 * _separation(first, second) - 1
+        ),
         "That is the number of pairs; divide by how many there are.": (
             lambda first, second: _separation(first, second) * first.count() * second.count()
         ),
@@ -115,7 +119,7 @@ separation = by_example(
     returns=forms.number("a share of pairs"),
     otherwise="For two groups of our own we find {ours}, and you {yours}.",
     signs={
-        "Close to ours, but not equal: no draws at random, compare every value with every other.": (
+        "Close to ours, but not equal: compare every value with every other, without draws, and round nothing.": (
             lambda found, *groups: abs(found - _separation(*groups)) < 0.02
         ),
     },
@@ -211,6 +215,13 @@ def _moments(rms):
     return np.concatenate([rms.mean(axis=0), rms.std(axis=0)])
 
 
+def _drawn_and_unrounded(answer):
+    rms = repeatable(lambda generator: np.float32(answer(0.05, _some_errors()[0][1], generator)))
+    there = rms[np.isfinite(rms)]
+    if len(np.unique(there)) < 0.9 * len(there):
+        raise Hint("Many of your rms are equal: draw each error by itself, and keep all digits.")
+
+
 observed_rms = by_example(
     "Exercise 4.4",
     _observed_rms,
@@ -254,9 +265,7 @@ observed_rms = by_example(
     "and what has a root.",
     rtol=0.05,
     seen=_moments,
-    then=lambda answer: repeatable(
-        lambda generator: np.float32(answer(0.05, _some_errors()[0][1], generator))
-    ),
+    then=_drawn_and_unrounded,
 )
 
 

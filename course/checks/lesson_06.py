@@ -1,5 +1,7 @@
 """Checks of lesson 06: choosing an evaluation metric."""
 
+from functools import partial
+
 import numpy as np
 from sklearn import metrics
 
@@ -17,6 +19,7 @@ __all__ = [
 ]
 
 _BOXES, _SHARES = ("TP", "FN", "FP", "TN"), ("recall", "specificity", "precision", "F")
+_PER_CENT = "A share lies between 0 and 1, not 100."
 
 
 def _divided(tp, fn, fp, tn):
@@ -39,13 +42,18 @@ ten_pointings = by_value(
         | {"specificity": 5 / 7},
         "F is the harmonic mean of precision and recall, not the arithmetic one.": _TEN
         | {"F": (1 / 2 + 2 / 3) / 2},
-        "Give shares between 0 and 1, not in per cent.": _TEN
-        | {name: 100 * _TEN[name] for name in _SHARES},
+        _PER_CENT: _TEN | {name: 100 * _TEN[name] for name in _SHARES},
+        "The counts are right, but a share is cut off instead of rounded: look at its third digit.": (
+            _TEN | {"precision": 0.66}
+        ),
         "The counts are right, but a share has one digit too few: give two, or the fraction itself, such as 3 / 7.": (
             _TEN | {"specificity": 0.8, "precision": 0.7, "F": 0.6}
         ),
     },
     signs={
+        "Each of the four shares has a number here; one of yours is NaN or None.": (
+            lambda found: any(np.isnan(found[name]) for name in _SHARES)
+        ),
         "You took quiet for positive: positive is what we look for, a transition.": _counted(
             TP=5, FN=1, FP=2, TN=2
         ),
@@ -94,6 +102,16 @@ def _four(change):
     return lambda label, call: change(*_rates(label, call))
 
 
+def _with_second(other):
+    """A mistake: what `other` makes of labels and calls stands in the place of specificity."""
+    return lambda *given: (_rates(*given)[0], other(*given), *_rates(*given)[2:])
+
+
+def _of_nothing(part, value, *four):
+    """The four, with a value where this one has none."""
+    return [value if k == part and np.isnan(one) else one for k, one in enumerate(four)]
+
+
 def _by_rows_of_the_matrix(label, call):
     (tn, fp), (fn, tp) = metrics.confusion_matrix(label, call)
     return _divided(tp, fn, fp, tn)
@@ -117,6 +135,7 @@ rates = by_example(
         "A share of nothing, 0/0, is no number: give nan there, not 0 and not 1.": [
             _four(lambda *four: np.nan_to_num(four, nan=0)),
             _four(lambda *four: np.nan_to_num(four, nan=1)),
+            *[_four(partial(_of_nothing, part, value)) for part in range(4) for value in (0, 1)],
         ],
         "F has a value wherever there is a transition or a call: take it from the counts, 2TP/(2TP + FP + FN).": (
             _four(lambda r, s, p, f: (r, s, p, f if r + p > 0 else np.nan))
@@ -127,6 +146,8 @@ rates = by_example(
         "The order is recall, specificity, precision, F: yours stand in another one.": [
             _four(lambda r, s, p, f: (p, s, r, f)),
             _four(lambda r, s, p, f: (s, r, p, f)),
+            _four(lambda r, s, p, f: (r, p, s, f)),
+            _four(lambda r, s, p, f: (p, r, s, f)),
         ],
         "You took labels for calls: FN is a label without a call, FP a call without a label.": (
             lambda label, call: _rates(call, label)
@@ -135,12 +156,12 @@ rates = by_example(
             lambda label, call: _rates(~label, ~call)
         ),
         "The second is the accuracy; specificity is the share of right calls among the quiet ones.": (
-            lambda label, call: (
-                _rates(label, call)[0],
-                np.mean(label == call),
-                *_rates(label, call)[2:],
-            )
+            _with_second(lambda label, call: np.mean(label == call))
         ),
+        "The second divides by all calls 'quiet'; specificity divides by all labels 'quiet', TN/(TN + FP).": (
+            _with_second(lambda label, call: _rates(~label, ~call)[2])
+        ),
+        _PER_CENT: _four(lambda *four: 100 * np.array(four)),
         "The second is the rate of false alarms, FP/(TN + FP): specificity is the rest.": _four(
             lambda r, s, p, f: (r, 1 - s, p, f)
         ),
@@ -155,8 +176,8 @@ rates = by_example(
         "recall, specificity, precision, F",
         *map(forms.number, _SHARES),
     ),
-    otherwise="On labels and calls of our own, number {part} of recall (0), specificity (1), precision (2) and F (3) "
-    "is {ours}, and yours is {yours}.",
+    otherwise="On labels and calls of our own we find {ours} for {part}, and you {yours}.",
+    names=_SHARES,
 )
 
 
@@ -177,7 +198,7 @@ def _some_scores():
         label = generator.random(300) < share
         score = np.round(generator.beta(2, 3, 300) * 0.7 + 0.3 * label, decimals)
         questions.append((label, score))
-    return questions
+    return [*questions, (label, 1 - score)]
 
 
 auc = by_example(
@@ -187,6 +208,13 @@ auc = by_example(
     {
         "That is one minus the AUC: count the pairs in which the positive is higher.": (
             lambda label, score: 1 - _auc(label, score)
+        ),
+        "An AUC may fall below 1/2, where the negatives have the higher scores.": (
+            lambda label, score: max(_auc(label, score), 1 - _auc(label, score))
+        ),
+        _PER_CENT: lambda label, score: 100 * _auc(label, score),
+        "That is 2 AUC - 1, Gini's coefficient, 0 for a guess: the AUC itself, please.": (
+            lambda label, score: 2 * _auc(label, score) - 1
         ),
         "Right without ties. With equal scores the pair is undecided: count it half.": (
             lambda label, score: _points(label, score, tie=0).mean()
@@ -241,6 +269,7 @@ precision_at = by_example(
             lambda r, s, p: float(_precision_at(r, s, p)),
             lambda r, s, p: _precision_at(r, s, p) if p > 0 else 0.0,
         ],
+        _PER_CENT: lambda *given: 100 * _precision_at(*given),
         "Below stands the share of quiet pointings that is called quiet; alarms come from the others.": (
             lambda r, s, p: r * p / (r * p + s * (1 - p))
         ),
@@ -345,8 +374,8 @@ reliability = by_example(
         forms.array("an observed share for each bin"),
         forms.array("a number of pointings for each bin, 0 if it is empty", int),
     ),
-    otherwise="On scores of our own, forecast (0), observed (1) or number (2), here {part}, should hold {ours} where "
-    "yours holds {yours}.",
+    otherwise="On scores of our own, {part} should hold {ours} where yours holds {yours}.",
+    names=("the mean forecast", "the observed share", "the number of pointings"),
 )
 
 

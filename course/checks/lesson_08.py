@@ -1,7 +1,7 @@
 """Checks of lesson 08: exploring the results."""
 
-import copy
 import functools
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -24,32 +24,28 @@ _FOLDS = forms.function(forms.array("one number for each row, its fold", int))
 
 
 def _dealt(ask, n, k):
-    """The folds of n rows by two generators, or a hint if they are not numbers 0 to k - 1."""
-    fold = shaped(repeatable(ask), (n,), "one number for each row, its fold,")
+    """The folds of n rows, or a hint if they are not numbers 0 to k - 1 for each."""
+    fold = shaped(ask(np.random.default_rng(1)), (n,), "one number for each row, its fold,")
     if strange := set(fold) - set(range(k)):
         raise Hint(f"The folds are numbered 0 to {k - 1}; yours also holds {max(strange)}.")
     if len(set(fold)) < k:
         raise Hint(f"We asked for {k} folds, and {len(set(fold))} of them have rows.")
-    return fold, ask(np.random.default_rng(2))
+    return fold
 
 
-def _shuffled(one, other, k, what):
-    """Ask for folds, by two generators, that differ in more than names or a place to begin."""
-    if len(one) > 2 * k**2 and len(set(zip(one, other, strict=True))) <= 2 * k:
-        raise Hint(
-            f"{what} that share a fold by one generator share one by nearly any: shuffle the {what.lower()}, not the "
-            "numbers of the folds or where you begin."
-        )
-
-
-def _untouched(answer, *given):
-    """What an answer returns, if it leaves the arrays as they were."""
-    handed = copy.deepcopy(given)
-    found = answer(*handed)
-    for before, after in zip(given, handed, strict=True):
-        if isinstance(before, np.ndarray) and not np.array_equal(before, after):
-            raise Hint("Your function changes what it was given: work on a copy.")
-    return found
+def _by_chance(ask, n, k, what):
+    """Ask for folds that are repeatable, and such that any two of n share one as often as by chance."""
+    deals = np.array([ask(np.random.default_rng(seed)) for seed in range(300)])
+    if np.any(deals != deals[0]):
+        together = [np.mean(one == other) for one, other in combinations(deals.T, 2)]
+        wanted = (n / k - 1) / (n - 1)
+        far = max(together, key=lambda share: abs(share - wanted))
+        if abs(far - wanted) > 5.5 * np.sqrt(wanted * (1 - wanted) / len(deals)):
+            raise Hint(
+                f"Two of {n} {what} share one of {k} folds in {far:.0%} of many deals; by chance it is {wanted:.0%}. "
+                f"Shuffle all {what}, not the numbers of the folds, parts of the table, or where you begin."
+            )
+    repeatable(ask)
 
 
 def _folds(n, k, generator):
@@ -60,14 +56,13 @@ def _folds(n, k, generator):
 def folds(answer):
     """A function: number of rows, k, generator -> the number of its fold for each row."""
     for n, k in ((103, 5), (1000, 10), (7, 7)):
-        fold, other = _dealt(lambda generator, n=n, k=k: answer(n, k, generator), n, k)
-        sizes = np.bincount(fold)
+        sizes = np.bincount(_dealt(functools.partial(answer, n, k), n, k))
         if np.ptp(sizes) > 1:
             raise Hint(
-                f"{n} rows in {k} folds: yours hold {sizes.min()} to {sizes.max()} rows; drawing each row's fold "
-                "by itself does that. Sizes may differ by one at most."
+                f"{n} rows in {k} folds: yours hold {sizes.min()} to {sizes.max()} rows. Deal them out like cards, so "
+                "that sizes differ by one at most."
             )
-        _shuffled(fold, other, k, "Rows")
+    _by_chance(functools.partial(answer, 16, 4), 16, 4, "rows")
 
 
 def _group_folds(groups, k, generator):
@@ -82,8 +77,8 @@ def group_folds(answer):
         generator = np.random.default_rng(n_sources)
         names = generator.permutation([f"S{i:02d}" for i in range(n_sources)])
         groups = generator.permutation(np.repeat(names, generator.geometric(0.02, n_sources)))
-        ask = functools.partial(_untouched, answer, groups, k)
-        fold, other = (pd.Series(one).groupby(groups) for one in _dealt(ask, len(groups), k))
+        fold = _dealt(functools.partial(answer, groups, k), len(groups), k)
+        fold = pd.Series(fold).groupby(groups)
         split = fold.nunique()
         if (split > 1).any():
             raise Hint(
@@ -96,7 +91,10 @@ def group_folds(answer):
                 f"The folds hold {counts.min()} to {counts.max()} sources: deal each source once, so that the numbers "
                 "of sources differ by one at most."
             )
-        _shuffled(fold.first(), other.first(), k, "Sources")
+    groups = np.repeat([f"S{i:02d}" for i in range(12)], [9, 8, 7, 6, 5, 4, 3, 2, 2, 2, 1, 1])
+    groups = np.random.default_rng(12).permutation(groups)
+    first = np.unique(groups, return_index=True)[1]
+    _by_chance(lambda generator: answer(groups, 3, generator)[first], 12, 3, "sources")
 
 
 spreads = sorting(
@@ -158,6 +156,11 @@ best_recalls = by_example(
         "Those are numbers of rows, not shares: divide by how many carry the name.": (
             lambda n, flip: n * (1 - flip)
         ),
+        "A recall lies between 0 and 1, not 100.": lambda n, flip: 100 * _best_recalls(n, flip),
+        "Who comes in brings half of the flips of a state with two neighbours, and all flips of LHS or HSS: your "
+        "shares belong to the state that they reach, not to the one that they leave.": (
+            lambda n, flip: _recalls(n, flip, _ROAD / _ROAD.sum(axis=1))
+        ),
         "That lets a label slip to any other state; a reader confuses neighbours only.": (
             lambda n, flip: _recalls(n, flip, (1 - np.eye(4)) / 3)
         ),
@@ -180,9 +183,13 @@ best_recalls = by_example(
         ),
     },
     returns=forms.array("one recall for each state"),
+    signs={
+        "Close to ours, but not equal: work with the expected numbers, without draws, and round nothing.": (
+            lambda found, *given: abs(found - _best_recalls(*given)).max() < 0.01
+        ),
+    },
     otherwise="For true counts {0} and flips of {1:.0%} we find a recall of {ours}, and you {yours}.",
-    rtol=0,
-    atol=0.01,
+    atol=1e-4,
 )
 
 
@@ -210,14 +217,18 @@ def _noisy_labels(names, generator, n=3000, flip=0.06):
 )
 def suspects(answer):
     """A function: labels (n,), probabilities (n, 4), classes (4,) -> positions, most suspicious first."""
-    for seed, names in ((1, list(features.HUES)), (2, ["EIS", "IS", "LLB", "LB"])):
-        *given, wrong = _noisy_labels(names, np.random.default_rng(seed))
-        labels, chance, classes = given
-        order = _untouched(answer, *given)
+    for seed, names, absent in (
+        (1, list(features.HUES), ""),
+        (2, ["EIS", "IS", "LLB", "LB"], ""),
+        (3, list(features.HUES), "HSS"),  # a class that no label has
+    ):
+        labels, chance, classes, wrong = _noisy_labels(names, np.random.default_rng(seed))
+        labels, chance, wrong = (rows[labels != absent] for rows in (labels, chance, wrong))
+        order = answer(labels, chance, classes)
         shaped(order, labels.shape, "all rows in a new order (we cut the list later), an array")
         if set(order) != set(range(len(labels))):
             raise Hint("Expected the position of each row once: np.argsort makes such an order.")
-        top, best = wrong.sum(), _suspects(*given)
+        top, best = wrong.sum(), _suspects(labels, chance, classes)
         # Columns taken in the order of the road find wrong labels, too, by chance: compare the rows.
         road = chance[np.arange(len(labels)), [names.index(label) for label in labels]]
         if set(order[:top]) == set(np.argsort(road)[:top]):
@@ -239,8 +250,8 @@ def suspects(answer):
         again = mixed[answer(labels[mixed], chance[mixed], classes)]
         if not np.array_equal(again[:top], order[:top]):
             raise Hint(
-                "Your first rows change places if the table is shuffled: sort all by a probability, not by true or "
-                "false, and not with np.argpartition."
+                "If the table is shuffled, other rows come first. Are some of them tied, or does the column depend on "
+                "the order of the rows? Sort all rows by the probability itself, in the column that `classes` names."
             )
         found, ours = wrong[order[:top]].mean(), wrong[best[:top]].mean()
         if found < 0.9 * ours:
@@ -258,17 +269,41 @@ def _without_turns(hue):
     return found
 
 
+_SOME_HUES = (
+    np.array([10.3, 139.6, 350.4, 141, np.nan, 219.7, 221, 299.2, 0, 301, 339.9, 341, np.nan, 270]),
+    np.array([np.nan, 100, -10.4, 370, -50.2, 500.9, -100, 200, -350, 640, 699.8, -20.3]),
+    np.array([np.nan, 139, 140, 220, 300, 340, 341, 500, -20, -60]),
+)
+
+
+def _one_hue(found, wanted):
+    """What a hue is, of those for which the states differ."""
+    if np.shape(found) != wanted.shape:
+        return (
+            f"Expected {len(wanted)} states, one for each hue; yours has shape {np.shape(found)}."
+        )
+    (hues,) = (hues for hues in _SOME_HUES if len(hues) == len(wanted))
+    rows = zip(hues, wanted.tolist(), found.tolist(), strict=True)
+    hue, ours, yours = next(row for row in rows if row[1] != row[2])
+    return f"For a hue of {hue:g}° we find {ours!r}, and you {yours!r}: see `features.HUES`."
+
+
 hue_states = by_example(
     "Exercise 8.6",
     features.hue_states,
-    lambda: [
-        (np.array([10, 139, 350, 141, np.nan, 219, 221, 299, 0, 301, 339, 341, np.nan, 270]),),
-        (np.array([np.nan, 100, -10, 370, -50, 500, -100, 200, -350, 640]),),
-    ],
+    lambda: [(hues,) for hues in _SOME_HUES],
     {
         "A missing hue has no state: give '' there.": [
             lambda hue, state=state: np.where(np.isnan(hue), state, features.hue_states(hue))
             for state in (*features.HUES, "nan", "None")
+        ],
+        "A border belongs to the sector that begins there: 140° is HIMS.": (
+            lambda hue: features.hue_states(hue - 1e-9)
+        ),
+        "A hue may have a fraction: compare it with the borders, unrounded.": [
+            lambda hue: features.hue_states(np.round(hue)),
+            lambda hue: features.hue_states(np.trunc(hue)),
+            lambda hue: np.where(hue % 1 > 0, "", features.hue_states(hue)),
         ],
         "A hue of 350° is the same angle as -10°: the sector of LHS runs through zero.": _without_turns,
     },
@@ -281,7 +316,7 @@ hue_states = by_example(
         ),
     },
     returns=forms.array("a state for each hue, '' where there is none", str),
-    otherwise="For the hues {0} we find {ours}, and you {yours}: see `features.HUES`.",
+    otherwise=_one_hue,
 )
 
 
@@ -301,7 +336,7 @@ def _paired_difference(ours, theirs, sources):
 
 def _some_rivals():
     generator, questions = np.random.default_rng(87), []
-    for n_sources in (120, 100):  # many, so that a standard deviation with n does, instead of n - 1
+    for n_sources in (12, 9):
         share = generator.uniform(0.3, 0.8, n_sources)
         better = generator.uniform(-0.02, 0.15, n_sources)
         which = generator.permutation(
@@ -323,6 +358,18 @@ paired_difference = by_example(
         "The sign: positive where *ours* is better.": lambda ours, theirs, sources: (
             _paired_difference(theirs, ours, sources)
         ),
+        "The mean difference first, its error second.": lambda *x: _paired_difference(*x)[::-1],
+        "`^` says where the two differ, but not who is right: subtract numbers.": (
+            lambda ours, theirs, sources: _paired_difference(ours ^ theirs, 0, sources)
+        ),
+        "An accuracy lies between 0 and 1, not 100; so does their difference.": (
+            lambda *given: 100 * np.array(_paired_difference(*given))
+        ),
+        "The sources are few: their standard deviation divides by n - 1 (ddof=1), and the error of the mean by the "
+        "root of n.": [
+            lambda *x: (_each(*x).mean(), _each(*x).sem(ddof=0)),
+            lambda *x: (_each(*x).mean(), _each(*x).std() / (len(set(x[2])) - 1) ** 0.5),
+        ],
         "A source with many rows has many votes in that mean. One source, one vote: a mean within each first.": [
             lambda ours, theirs, sources: _rows(ours, theirs).agg(["mean", "sem"]),
             lambda *given: _rows(*given[:2]).groupby(given[2]).sum().agg(["mean", "sem"]),
@@ -344,7 +391,6 @@ paired_difference = by_example(
         "the mean difference and its standard error",
         *map(forms.number, ("a mean difference", "its standard error")),
     ),
-    otherwise="On sources of our own we find {ours} for the mean difference (0) or its error (1), here {part}, and you "
-    "{yours}.",
-    rtol=0.006,
+    otherwise="On sources of our own we find {ours} for {part}, and you {yours}.",
+    names=("the mean difference", "its standard error"),
 )

@@ -106,27 +106,22 @@ def named_anew(table, generator):
     return pd.concat([table[table.source_id == n].assign(source_id=f"{n}_{k}") for k, n in names])
 
 
-def with_a_new_column(table, generator):
-    table["copy"] = 0
-    return stacked(table, names_of(table, generator))
-
-
 WRONG_SOURCES = {
     "names of sources, not rows": lambda t, g: t.iloc[g.integers(len(t), size=len(t))],
     "must bring its rows twice": lambda t, g: t[t.source_id.isin(names_of(t, g))],
     "with replacement": lambda t, g: stacked(t, names_of(t, g, replace=False)),
-    "draws are wanted": lambda t, g: stacked(t, names_of(t, g, n=48)),
+    "yours made 48": lambda t, g: stacked(t, names_of(t, g, n=48)),
+    "yours made 6": lambda t, g: stacked(t, names_of(t, g, n=t.source_id.nunique() - 1)),
     "The same draw": lambda t, g: stacked(t, names_of(t, np.random.default_rng(1))),
     "Equal generators": lambda t, g: stacked(t, names_of(t, np.random.default_rng())),
     "the same chance": lambda t, g: stacked(t, g.choice(t.source_id, t.source_id.nunique())),
     "Expected a table": names_of,
     "lacks the column": lambda t, g: stacked(t, names_of(t, g)).drop(columns="source_id"),
     "as it is there": named_anew,
-    "work on a copy": with_a_new_column,
 }
 WRONG = [
     (lesson_02.per_detector, lambda t: t.rate / t.n_det, "2 things"),
-    (lesson_02.per_detector, lambda t: (t.rate / t.n_det**2, t.rate_err / t.n_det), "we find"),
+    (lesson_02.per_detector, lambda t: (t.rate / t.n_det**2, t.rate_err / t.n_det), "net rate of"),
     *((lesson_02.resample_sources, wrong, hint) for hint, wrong in WRONG_SOURCES.items()),
     (lesson_02.reasons, changed(lesson_02.reasons.reference(), kt_in="nothing there"), "the disc"),
     (lesson_02.reasons, changed(lesson_02.reasons.reference(), lag_1_10="not there"), "one of"),

@@ -9,8 +9,8 @@ from course.checks import lesson_03
 
 
 def best_by_sorting(on_validation, on_test):
-    scores = sorted(zip(on_validation.mean(1), on_test.mean(1), strict=True))
-    return list(scores[-1])
+    order = np.argsort(-on_validation.sum(1), kind="stable")
+    return [on_validation[order[0]].mean(), on_test[order[0]].mean()]
 
 
 def rows_by_choice(n_rows, share, generator):
@@ -114,17 +114,7 @@ def sources_by_name(source, share, generator):
     return np.split(names, [round((1 - share) * len(names))])
 
 
-def renamed_in_place(source, share, generator):
-    source[:] = np.unique(source, return_inverse=True)[1]
-    return SOURCES(source, share, generator)
-
-
-def labels_in_place(label, source, generator):
-    label[:] = LABELS(label, source, generator)
-    return label
-
-
-ROWS, SOURCES, LABELS = lesson_03._split_rows, lesson_03._split_sources, lesson_03._shuffle_labels
+ROWS, SOURCES = lesson_03._split_rows, lesson_03._split_sources
 WRONG_ROWS = {
     "without replacement": rows_with_replacement,
     "one place": rows_that_overlap,
@@ -132,17 +122,17 @@ WRONG_ROWS = {
     "The same draw every time": lambda n, share, g: ROWS(n, share, np.random.default_rng(0)),
     "nobody can repeat": lambda n, share, g: ROWS(n, share, np.random.default_rng()),
     "That is a mask": lambda n, share, g: (g.random(n) >= share, g.random(n) < share),
-    "draw so many": lambda n, share, g: among(g.random(n) < share, True),
+    "rows makes 50.0": lambda n, share, g: among(g.random(n) < share, True),
     "np.argwhere": lambda *given: [part[:, None] for part in ROWS(*given)],
     "the same chance": of_rows(lambda n, n_test, g: g.permutation(n // 2)[:n_test]),
     "moved along": of_rows(lambda n, n_test, g: (g.integers(n) + np.arange(n_test)) % n),
-    "in neither part": lambda *given: (ROWS(*given)[1], []),
+    "in neither part, of 200: 150": lambda *given: (ROWS(*given)[1], []),
     "2 things": lambda n, share, g: g.permutation(n),
     "positions 0 to": lambda *given: [part + 1 for part in ROWS(*given)],
 }
 WRONG_SOURCES = {
     "on both sides": lambda source, share, g: ROWS(len(source), share, g),
-    "each once, not rows": lambda source, share, g: among(
+    "sources, each of them once": lambda source, share, g: among(
         source, g.permutation(source)[: round(share * len(source))]
     ),
     "without replacement": of_sources(lambda names, sizes, n, g: g.choice(names, n)),
@@ -155,7 +145,6 @@ WRONG_SOURCES = {
     "moved along": of_sources(
         lambda names, sizes, n, g: np.roll(names, g.integers(len(names)))[:n]
     ),
-    "work on a copy": renamed_in_place,
 }
 WRONG_LABELS = {
     "whole source": lambda y, source, g: g.permutation(y),
@@ -165,7 +154,10 @@ WRONG_LABELS = {
     "permute all": of_labels(lambda own, g: np.append(g.permutation(own[:-1]), own[-1])),
     "one label for each": lambda y, source, g: g.permutation(np.unique(source)),
     "Labels only move": lambda y, source, g: g.permutation(source),
-    "work on a copy": labels_in_place,
+    "where they were": lambda y, source, g: y.copy(),  # rows permuted within each
+    "keeps its own": of_labels(
+        lambda own, g: own[np.roll(p := g.permutation(len(own)), 1)][np.argsort(p)]
+    ),
 }
 WRONG = [
     (lesson_03.best_of_many, lambda v, t: (v[0].mean(), t[0].mean()), "best on validation"),
@@ -176,11 +168,11 @@ WRONG = [
     (lesson_03.sources_needed, lambda p, e: 48, "we find"),
     (lesson_03.split_time, lambda t, c, g: (np.where(t < c - g), np.where(t >= c)), "in a tuple"),
     (lesson_03.split_time, lambda t, c, g: (t < c - g, t >= c), "That is a mask"),
-    (lesson_03.split_time, lambda t, c, g: lesson_03._split_time(t, c, 2 * g), "Your past"),
+    (lesson_03.split_time, lambda t, c, g: lesson_03._split_time(t, c, 2 * g), "The past should"),
     (
         lesson_03.split_time,
         lambda t, c, g: (np.flatnonzero(t < c - g), np.flatnonzero(t > c - g)),
-        "Your future",
+        "The future should",
     ),
     (lesson_03.right_split, changed(lesson_03.right_split.reference(), is_the="rows"), "before?"),
     (

@@ -62,11 +62,13 @@ EXEMPT = {(check.spearman, "arguments 0 and 1 swapped"): "a correlation is symme
 WRONG = [
     (check.sentences, changed(check.sentences.reference(), soft_photons="hue"), "steeper"),
     (check.sentences, changed(check.sentences.reference(), where_flat="qpo_freq"), "not that of"),
-    (check.separation, separation_by_random_pairs, "no draws at random"),
+    (check.separation, separation_by_random_pairs, "without draws"),
+    (check.separation, lambda *groups: round(separation_by_ranks(*groups), 2), "round nothing"),
     (check.separation, lambda first, second: 0.5, "of our own"),
     (check.spearman, lambda x, y: 0.0, "of our own"),
     (check.observed_rms, lambda rms, error, generator: np.full(3, rms), "of shape"),
     (check.observed_rms, lambda rms, *rest: rms_by_numpy(rms / 2, *rest), "another way than ours"),
+    (check.observed_rms, lambda *given: np.float16(rms_by_numpy(*given)), "all digits"),
     (check.verdicts, changed(check.verdicts.reference(), exposure="use"), "ask for more time"),
     (check.verdicts, changed(check.verdicts.reference(), lum_edd_est="use"), "which mass"),
 ]

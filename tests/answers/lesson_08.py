@@ -34,12 +34,13 @@ def rolled_sources(groups, k, generator):
     return (np.unique(groups, return_inverse=True)[1] + generator.integers(k)) % k
 
 
-def recalls_by_simulation(counts, flip):
-    generator, n = np.random.default_rng(1), len(counts)
-    true = np.repeat(np.arange(n), (1e6 * counts / np.sum(counts)).astype(int))
-    step = np.where(true == 0, 1, np.where(true == n - 1, -1, generator.choice([-1, 1], len(true))))
-    label = np.where(generator.random(len(true)) < flip, true + step, true)
-    return np.array([np.mean(true[label == state] == state) for state in range(n)])
+def sources_by_size(groups, k, generator):
+    names = pd.Series(groups).sample(frac=1, random_state=generator).value_counts().index
+    return pd.Series(np.arange(len(names)) % k, names)[groups].to_numpy()
+
+
+def folds_by_blocks(n, k, generator):
+    return np.concatenate([generator.permutation(k) for _ in range(0, n, k)])[:n]
 
 
 def own_probability(labels, probability, classes):
@@ -51,10 +52,14 @@ def suspects_by_margin(labels, probability, classes):
     return np.argsort(own - probability.max(axis=1) + 1e-3 * own)
 
 
-def suspects_in_place(labels, probability, classes):
-    order = np.argsort(own_probability(labels, probability, classes))
-    probability /= 2
-    return order
+def suspects_in_columns_of(columns):
+    """The columns stand for the names that `columns` returns of labels, instead of `classes`."""
+
+    def answer(labels, probability, classes):
+        place = {name: k for k, name in enumerate(columns(labels))}
+        return np.argsort(probability[np.arange(len(labels)), [place[name] for name in labels]])
+
+    return answer
 
 
 def column_of_the_road(labels, probability, classes):
@@ -83,7 +88,7 @@ def difference_by_loop(ours, theirs, sources):
     each = [
         ours[sources == name].mean() - theirs[sources == name].mean() for name in np.unique(sources)
     ]
-    return [np.mean(each), np.std(each) / len(each) ** 0.5]
+    return [np.mean(each), np.std(each, ddof=1) / len(each) ** 0.5]
 
 
 def difference_by_pandas(ours, theirs, sources):
@@ -94,7 +99,6 @@ def difference_by_pandas(ours, theirs, sources):
 OTHER_ROUTES = [
     (lesson_08.folds, folds_by_slices),
     (lesson_08.group_folds, group_folds_by_dictionary),
-    (lesson_08.best_recalls, recalls_by_simulation),
     (lesson_08.suspects, suspects_by_margin),
     (lesson_08.hue_states, hue_by_thresholds),
     (lesson_08.paired_difference, difference_by_loop),
@@ -102,17 +106,21 @@ OTHER_ROUTES = [
 ]
 
 WRONG = [
-    (lesson_08.folds, lambda n, k, g: g.integers(k, size=n), "by itself"),
-    (lesson_08.folds, lambda n, k, g: (np.arange(n) + g.integers(k)) % k, "shuffle the rows"),
-    (lesson_08.folds, lambda n, k, g: g.permutation(k)[np.arange(n) * k // n], "shuffle the rows"),
+    (lesson_08.folds, lambda n, k, g: g.integers(k, size=n), "like cards"),
+    (lesson_08.folds, lambda n, k, g: np.minimum(g.permutation(n) // (n // k), k - 1), "cards"),
+    (lesson_08.folds, folds_by_blocks, "Shuffle all rows"),
+    (lesson_08.folds, lambda n, k, g: (np.arange(n) + g.integers(k)) % k, "Shuffle all rows"),
+    (lesson_08.folds, lambda n, k, g: g.permutation(k)[np.arange(n) * k // n], "Shuffle all rows"),
     (lesson_08.folds, lambda n, k, g: np.array_split(g.permutation(n), k), "for each row"),
     (lesson_08.folds, lambda n, k, g: 1 + folds(n, k, g), "numbered 0 to"),
     (lesson_08.folds, lambda n, k, g: folds(n, k - 1, g), "folds, and"),
     (lesson_08.group_folds, lambda s, k, g: folds(len(s), k, g), "more than one fold"),
     (lesson_08.group_folds, draw_sources, "deal each source once"),
-    (lesson_08.group_folds, rolled_sources, "shuffle the sources"),
+    (lesson_08.group_folds, rolled_sources, "Shuffle all sources"),
+    (lesson_08.group_folds, sources_by_size, "Shuffle all sources"),
     (lesson_08.spreads, changed(SPREADS, the_error_bar="luck of the deal"), "your reader"),
     (lesson_08.spreads, changed(SPREADS, the_scatter_over_five="other pointings"), "one minimum"),
+    (lesson_08.best_recalls, lambda *given: lesson_08._best_recalls(*given).round(2), "round"),
     (lesson_08.best_recalls, lambda counts, flip: np.full(4, 0.5), "For true counts"),
     (lesson_08.suspects, lambda y, p, c: np.argsort(p.max(1)), "hesitates"),
     (lesson_08.suspects, lambda y, p, c: np.argsort(-own_probability(y, p, c)), "other way"),
@@ -129,8 +137,11 @@ WRONG = [
         lambda y, p, c: np.argpartition(own_probability(y, p, c), 150),
         "shuffled",
     ),
-    (lesson_08.suspects, suspects_in_place, "work on a copy"),
+    (lesson_08.suspects, suspects_in_columns_of(np.unique), "mostly agree"),
+    (lesson_08.suspects, suspects_in_columns_of(pd.unique), "`classes` name"),
+    (lesson_08.suspects, lambda *x: np.argsort(own_probability(*x).clip(0.1)), "tied"),
     (lesson_08.hue_states, hue_without_turns, "modulo 360"),
-    (lesson_08.hue_states, lambda hue: np.roll(hue_by_thresholds(hue), 1), "For the hues"),
+    (lesson_08.hue_states, lambda hue: np.roll(hue_by_thresholds(hue), 1), "For a hue of 10.3"),
+    (lesson_08.hue_states, lambda hue: hue_by_thresholds(hue)[1:], "one for each hue"),
     (lesson_08.paired_difference, lambda *given: (0.1, 0.01), "sources of our own"),
 ]
