@@ -62,6 +62,17 @@ def rolled(generator, n):
     return np.roll(np.arange(n), generator.integers(n))
 
 
+def first_row_first(generator, n):
+    return np.append(0, 1 + generator.permutation(n - 1))
+
+
+def smaller_batch_first(b, X, y, rate, size, generator):
+    order, rest = generator.permutation(len(y)), len(y) % size
+    for rows in (order[:rest], order[rest:]) if rest else (order,):
+        b = check._one_epoch(b, X[rows], y[rows], rate, size, np.random.default_rng(0))
+    return b
+
+
 def objective_by_norm(b, X, y, strength, p):
     loss = torch.logaddexp(torch.zeros_like(y), X @ b) - y * (X @ b)
     return (loss.mean() + strength * torch.linalg.vector_norm(b[1:], p) ** p)[None]
@@ -109,7 +120,9 @@ WRONG = [
     (check.one_epoch, epoch_in_place, "work on a copy"),
     (check.one_epoch, epoch(lambda generator, n: generator.integers(0, n, n)), "never used"),
     (check.one_epoch, epoch_of_two_orders, "same order"),
-    (check.one_epoch, epoch(rolled), "moved along"),
+    (check.one_epoch, epoch(rolled), "finds 5 of them"),
+    (check.one_epoch, epoch(first_row_first), "finds 12 of them"),
+    (check.one_epoch, smaller_batch_first, "but the last"),
     (check.one_epoch, epoch(lambda generator, n: np.arange(n)), "every time"),
     (check.one_epoch, lambda b, X, y, *rest: b + y - 0.5, "for one of the coefficients"),
     (check.objective, penalty_outside_torch, "Stay in torch"),
