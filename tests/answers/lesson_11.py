@@ -34,12 +34,6 @@ def shuffled_one_by_one(table, columns, generator):
     return table.assign(**{n: generator.permutation(table[n].to_numpy()) for n in columns})
 
 
-def shuffled_in_place(table, columns, generator):
-    order = generator.permutation(len(table))
-    table[list(columns)] = table[list(columns)].to_numpy()[order]
-    return table
-
-
 def shuffled_by_index(table, columns, generator):
     table = table.copy()
     table[list(columns)] = table[list(columns)].sample(frac=1, random_state=generator)
@@ -67,6 +61,21 @@ def same_order(table, columns, generator):
     return shuffled_by_take(table, columns, np.random.default_rng(0))
 
 
+def in_order_of_the_table(table, columns, generator):
+    own = table.columns.isin(columns)
+    table = table.copy()
+    table.loc[:, own] = table[columns].to_numpy()[generator.permutation(len(table))]
+    return table
+
+
+def only(table, columns, generator, rows=slice(None)):
+    table = table.copy()
+    table.iloc[rows, table.columns.get_loc(columns[0])] = generator.permutation(
+        table[columns[0]].iloc[rows]
+    )
+    return table
+
+
 def turning_by_loop(x, z, b, low, high):
     values = []
     for j in range(len(x)):
@@ -91,10 +100,8 @@ def by_row(network, row, k):
     return row.grad
 
 
-def in_place(network, x, k):
-    x.requires_grad_(True)
-    network(x)[:, k].sum().backward()
-    return x.grad
+def frozen(network, x, k):
+    return by_autograd_grad(network.requires_grad_(False), x, k)
 
 
 def checks_by_counting(limit, confidence):
@@ -118,11 +125,34 @@ OTHER_ROUTES = [
 WRONG = [
     (lesson_11.curvature_errors, lambda X, p, penalty: X.std(axis=0), "and you"),
     (lesson_11.shuffled_together, shuffled_one_by_one, "order of its own"),
-    (lesson_11.shuffled_together, shuffled_in_place, "work on a copy"),
     (lesson_11.shuffled_together, shuffled_by_index, "bare numbers"),
     (lesson_11.shuffled_together, drawn_with_replacement, "without replacement"),
     (lesson_11.shuffled_together, whole_rows, "other columns must stay"),
-    (lesson_11.shuffled_together, rolled, "moved along"),
+    (lesson_11.shuffled_together, rolled, "were neighbours"),
+    (
+        lesson_11.shuffled_together,
+        lambda t, c, g: t.assign(**t[c][::-1].to_dict("list")),
+        "were neigh",
+    ),
+    (lesson_11.shuffled_together, in_order_of_the_table, "changed names"),
+    (lesson_11.shuffled_together, only, "have not moved"),
+    (lesson_11.shuffled_together, lambda *x: only(*x, slice(0, 90)), "have not moved"),
+    (lesson_11.shuffled_together, lambda t, c, g: shuffled_by_take(t.fillna(0), c, g), "must stay"),
+    (
+        lesson_11.shuffled_together,
+        lambda t, c, g: shuffled_by_take(t.dropna(subset=c), c, g),
+        "all rows",
+    ),
+    (
+        lesson_11.shuffled_together,
+        lambda t, c, g: shuffled_by_take(t, c, g).assign(**{c[0]: lambda x: x[c[0]].fillna(0)}),
+        "so must each nan",
+    ),
+    (
+        lesson_11.shuffled_together,
+        lambda *x: shuffled_by_take(*x).reset_index(drop=True),
+        "index must stay",
+    ),
     (lesson_11.shuffled_together, same_order, "every time"),
     (
         lesson_11.shuffled_together,
@@ -134,9 +164,10 @@ WRONG = [
     (lesson_11.shuffled_together, lambda t, c, g: pd.DataFrame(t[list(c)]), "all columns"),
     (lesson_11.turning_points, lambda x, z, b, lo, hi: z / np.sum(b), "of shape"),
     (lesson_11.saliency, lambda net, x, k: by_autograd_grad(net, x, 1), "derivatives"),
-    (lesson_11.saliency, in_place, "work on a copy"),
+    (lesson_11.saliency, frozen, "must stay as it was"),
     (lesson_11.saliency, lambda net, x, k: by_autograd_grad(net, x, k).mean(0), "of shape"),
     (lesson_11.checks_needed, lambda r, c: 1000, "takes"),
+    (lesson_11.checks_needed, lambda r, c: (14, 13.5), "has shape (2,)"),
     (lesson_11.claims, changed(lesson_11.claims.reference(), exposure="association"), "change"),
     (lesson_11.claims, changed(lesson_11.claims.reference(), shuffling="cause"), "not seen"),
 ]
