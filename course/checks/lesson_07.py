@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as _mean_loss
 
 from course.checks import Hint, forms
 from course.checks.examples import by_example, repeatable
+from course.checks.lesson_10 import simplest_good
 
 __all__ = [
     "choose_c",
@@ -61,7 +62,6 @@ two_gaussians = by_example(
         "b1 is off by 2: the mixed terms of both squares are -2xμ, over 2σ².": [
             _line(slope=0.5),
             _line(slope=2),
-            _line(slope=2, squares=lambda m, n: n**2 - m**2),
         ],
         "The slope is right; b0 lacks the prior, the log odds of the share.": _line(np.zeros_like),
         "The slope is right; the prior enters b0 as the logarithm of share / (1 - share).": [
@@ -345,47 +345,21 @@ objective = by_example(
 
 def _choose_c(strengths, scores):
     """A function: strengths (n,), scores (n, n_folds) -> one of the strengths."""
-    return _within(_error_of_mean)(strengths, scores)
+    return _within()(strengths, scores)
 
 
-def _error_of_mean(best, scores):
-    return best.std(ddof=1) / np.sqrt(len(best))
-
-
-def _within(error, which=0, level=np.mean):
-    """The first strength, or another one, whose level is within an error of the highest."""
+def _within(
+    error=lambda best, scores: stats.sem(best),
+    choose=lambda above: np.argmax(above >= 0),
+    level=np.mean,
+):
+    """A strength, chosen by how far each level is above the limit, an error below the highest."""
 
     def answer(strengths, scores):
         levels = level(scores, axis=1)
-        limit = levels.max() - error(scores[levels.argmax()], scores)
-        return strengths[levels >= limit][which]
+        return strengths[choose(levels - levels.max() + error(scores[levels.argmax()], scores))]
 
     return answer
-
-
-def _each_with_its_error(strengths, scores):
-    mean, error = scores.mean(axis=1), scores.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
-    return strengths[mean + error >= mean.max()][0]
-
-
-def _nearest_to_the_limit(strengths, scores):
-    mean = scores.mean(axis=1)
-    limit = mean.max() - _error_of_mean(scores[mean.argmax()], scores)
-    return strengths[np.abs(mean - limit).argmin()]
-
-
-def _paired(scores):
-    loss = scores[scores.mean(axis=1).argmax()] - scores
-    return loss.mean(axis=1) <= loss.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
-
-
-def _down_from_the_best(strengths, scores):
-    mean = scores.mean(axis=1)
-    k = mean.argmax()
-    limit = mean[k] - _error_of_mean(scores[k], scores)
-    while k and mean[k - 1] >= limit:
-        k -= 1
-    return strengths[k]
 
 
 def _some_scores():
@@ -408,26 +382,23 @@ choose_c = by_example(
     _some_scores,
     {
         "Among *all* C that are within the error, also those beyond a dip: not only the neighbours of the best.": (
-            _down_from_the_best
+            _within(choose=lambda above: np.flatnonzero(above[: above.argmax()] < 0)[-1] + 1)
         ),
         "The error is that of the best mean, one number for all; the others are judged without their own error.": [
-            _each_with_its_error,
-            _within(
-                lambda best, scores: (scores.std(axis=1, ddof=1) / scores.shape[1] ** 0.5).max()
-            ),
-            _within(
-                lambda best, scores: (scores.std(axis=1, ddof=1) / scores.shape[1] ** 0.5).mean()
-            ),
+            _within(lambda best, scores: stats.sem(scores, axis=1)),
+            _within(lambda best, scores: stats.sem(scores, axis=1).max()),
         ],
         "That takes the error of differences between C, as lesson 10 will; here it is that of the best mean.": (
-            lambda strengths, scores: strengths[_paired(scores)][0]
+            lambda strengths, scores: strengths[simplest_good.reference()(scores)]
         ),
-        "Not the C that comes nearest to the limit, but the smallest above it.": _nearest_to_the_limit,
-        "*One* standard error, not two.": _within(lambda *both: 2 * _error_of_mean(*both)),
+        "Not the C that comes nearest to the limit, but the smallest above it.": _within(
+            choose=lambda above: np.abs(above).argmin()
+        ),
+        "*One* standard error, not two.": _within(lambda best, scores: 2 * stats.sem(best)),
         "The error of a mean over n folds is smaller by √n than their spread: n = scores.shape[1].": [
             _within(lambda best, scores: best.std(ddof=1) / np.sqrt(len(scores))),
             _within(lambda best, scores: best.std(ddof=1) / np.sqrt(5)),
-            _within(lambda best, scores: best.std(ddof=1) / np.sqrt(scores.shape[1] - 1)),
+            _within(lambda best, scores: best.std(ddof=1) / np.sqrt(len(best) - 1)),
         ],
         "That has the best mean; how far can one go to the left within one error?": (
             _within(lambda *scores: 0)
@@ -436,14 +407,16 @@ choose_c = by_example(
             lambda strengths, scores: np.flatnonzero(strengths == _choose_c(strengths, scores)),
             lambda strengths, scores: scores.mean(axis=1).argmax(),
         ],
-        "The strongest penalty is the smallest C, not the largest.": _within(_error_of_mean, -1),
+        "The strongest penalty is the smallest C, not the largest.": _within(
+            choose=lambda above: np.flatnonzero(above >= 0)[-1]
+        ),
         "That is the spread of single folds: the error of a mean is smaller by √n.": [
             _within(lambda best, scores: best.std(ddof=1)),
             _within(lambda best, scores: best.std()),
         ],
         "Compare the *means* over folds, neither medians nor the best fold of each.": [
-            _within(_error_of_mean, level=np.median),
-            _within(_error_of_mean, level=np.max),
+            _within(level=np.median),
+            _within(level=np.max),
         ],
         "scores has a row for each strength and a column for each fold: the mean over folds is along axis=1.": (
             lambda strengths, scores: strengths[scores.mean(axis=0) >= 0.7]

@@ -54,7 +54,6 @@ neighbours_vote = by_example(
         "That is the share of zeros.": lambda *given: 1 - _neighbours_vote(*given),
         "That is the label of a single row; k of them vote: mind the colon in [:k].": [
             lambda x, y, new, k: y[_nearest(x, new)[0]],
-            lambda x, y, new, k: y[_nearest(x, new)[k - 1]],
             lambda x, y, new, k: y[_nearest(x, new)[k]],
         ],
         "That is the verdict of the vote; return the share, which says how clear it was.": [
@@ -354,10 +353,6 @@ def _loss_after_the_step(network, loss_of, optimiser, x, y):
     return loss_of(network(x), y).item()
 
 
-def _evaluated(network, *rest):
-    return _train_step(network.eval(), *rest)
-
-
 def _experience(step):
     """Losses and weights in six steps of two networks, or the error that one raises."""
     generator, seen = torch.Generator().manual_seed(96), []
@@ -420,7 +415,10 @@ train_step.mistakes = [
             _step("backward", "step"),
             _step("backward", "step", "zero"),
         ),
-        ("The network has to stay in training mode: no network.eval() here.", _evaluated),
+        (
+            "The network has to stay in training mode: no network.eval() here.",
+            lambda network, *rest: _train_step(network.eval(), *rest),
+        ),
         ("Return the loss of this batch as it was before the step.", _loss_after_the_step),
         (
             "`loss_of` applies the softmax itself: give it the outputs as they are.",

@@ -125,7 +125,6 @@ days = by_example(
         ),
         "You return the days of sorted rows: write them back to the rows where they belong, stood[order] = ...": [
             lambda t, o, cap: _days(t, o, cap)[np.lexsort((t, o))],
-            lambda t, o, cap: _days(t, o, cap)[np.lexsort((t, o))][np.lexsort((t, o))],
         ],
         "The rows need not come in order of time: sort them first.": [
             lambda t, *x: np.maximum(_days_in(np.arange(len(t)), t, *x), 0),

@@ -36,10 +36,6 @@ def forward_by_einsum(x, layers):
 
 
 def forward_one_by_one(x, layers):
-    return [lesson_09._forward(row, layers) for row in x]
-
-
-def forward_by_row_number(x, layers):
     return [lesson_09._forward(x[i, :], layers) for i in range(len(x))]
 
 
@@ -112,7 +108,6 @@ WRONG = [
     ),
     (lesson_09.forward, lambda x, layers: lesson_09._forward(np.tanh(x), layers), "what is below"),
     (lesson_09.forward, forward_one_by_one, "one sample at a time"),
-    (lesson_09.forward, forward_by_row_number, "one sample at a time"),
     (lesson_09.n_parameters, lambda sizes: max(sizes) ** 2, "layer to layer"),
     (lesson_09.train_step, lesson_09._step("zero", "backward", "step", "step"), "once downhill"),
     (lesson_09.train_step, lambda *given: lesson_09._train_step(*given) * 30, "as it was before"),

@@ -1,7 +1,6 @@
 """Answers to the exercises of lesson 11: other right routes, and wrong ones that no table holds."""
 
 import numpy as np
-import pandas as pd
 import torch
 
 from answers import changed
@@ -57,23 +56,15 @@ def rolled(table, columns, generator):
     return table
 
 
-def same_order(table, columns, generator):
-    return shuffled_by_take(table, columns, np.random.default_rng(0))
-
-
 def in_order_of_the_table(table, columns, generator):
-    own = table.columns.isin(columns)
-    table = table.copy()
+    table, own = table.copy(), table.columns.isin(columns)
     table.loc[:, own] = table[columns].to_numpy()[generator.permutation(len(table))]
     return table
 
 
-def only(table, columns, generator, rows=slice(None)):
-    table = table.copy()
-    table.iloc[rows, table.columns.get_loc(columns[0])] = generator.permutation(
-        table[columns[0]].iloc[rows]
-    )
-    return table
+def without_gaps(table, columns, generator):
+    table = shuffled_by_take(table, columns, generator)
+    return table.assign(**table[columns].fillna(0))
 
 
 def turning_by_loop(x, z, b, low, high):
@@ -124,44 +115,27 @@ OTHER_ROUTES = [
 
 WRONG = [
     (lesson_11.curvature_errors, lambda X, p, penalty: X.std(axis=0), "and you"),
-    (lesson_11.shuffled_together, shuffled_one_by_one, "order of its own"),
-    (lesson_11.shuffled_together, shuffled_by_index, "bare numbers"),
-    (lesson_11.shuffled_together, drawn_with_replacement, "without replacement"),
-    (lesson_11.shuffled_together, whole_rows, "other columns must stay"),
-    (lesson_11.shuffled_together, rolled, "were neighbours"),
-    (
-        lesson_11.shuffled_together,
-        lambda t, c, g: t.assign(**t[c][::-1].to_dict("list")),
-        "were neigh",
+    *(
+        (lesson_11.shuffled_together, answer, hint)
+        for hint, answer in (
+            ("order of its own", shuffled_one_by_one),
+            ("bare numbers", shuffled_by_index),
+            ("without replacement", drawn_with_replacement),
+            ("other columns must stay", whole_rows),
+            ("other columns must stay", lambda t, c, g: shuffled_by_take(t.fillna(0), c, g)),
+            ("were neighbours", rolled),
+            ("were neighbours", lambda t, c, g: t.assign(**t[c][::-1].to_dict("list"))),
+            ("changed names", in_order_of_the_table),
+            ("have not moved", lambda t, c, g: shuffled_by_take(t, c[:1], g)),
+            ("so must each nan", without_gaps),
+            ("index must stay", lambda *given: shuffled_by_take(*given).reset_index(drop=True)),
+            ("every time", lambda t, c, g: shuffled_by_take(t, c, np.random.default_rng(0))),
+            ("Equal generators", lambda t, c, g: shuffled_by_take(t, c, np.random.default_rng())),
+            ("still have their own", lambda t, c, g: t.copy()),
+            ("Expected a table", lambda t, c, g: t[list(c)].to_numpy()),
+            ("all rows", lambda t, c, g: shuffled_by_take(t.dropna(subset=c), c, g)),
+        )
     ),
-    (lesson_11.shuffled_together, in_order_of_the_table, "changed names"),
-    (lesson_11.shuffled_together, only, "have not moved"),
-    (lesson_11.shuffled_together, lambda *x: only(*x, slice(0, 90)), "have not moved"),
-    (lesson_11.shuffled_together, lambda t, c, g: shuffled_by_take(t.fillna(0), c, g), "must stay"),
-    (
-        lesson_11.shuffled_together,
-        lambda t, c, g: shuffled_by_take(t.dropna(subset=c), c, g),
-        "all rows",
-    ),
-    (
-        lesson_11.shuffled_together,
-        lambda t, c, g: shuffled_by_take(t, c, g).assign(**{c[0]: lambda x: x[c[0]].fillna(0)}),
-        "so must each nan",
-    ),
-    (
-        lesson_11.shuffled_together,
-        lambda *x: shuffled_by_take(*x).reset_index(drop=True),
-        "index must stay",
-    ),
-    (lesson_11.shuffled_together, same_order, "every time"),
-    (
-        lesson_11.shuffled_together,
-        lambda t, c, g: shuffled_by_take(t, c, np.random.default_rng()),
-        "Equal generators",
-    ),
-    (lesson_11.shuffled_together, lambda t, c, g: t.copy(), "still have their own"),
-    (lesson_11.shuffled_together, lambda t, c, g: t[list(c)].to_numpy(), "Expected a table"),
-    (lesson_11.shuffled_together, lambda t, c, g: pd.DataFrame(t[list(c)]), "all columns"),
     (lesson_11.turning_points, lambda x, z, b, lo, hi: z / np.sum(b), "of shape"),
     (lesson_11.saliency, lambda net, x, k: by_autograd_grad(net, x, 1), "derivatives"),
     (lesson_11.saliency, frozen, "must stay as it was"),
