@@ -139,10 +139,12 @@ def mark_guess(ax, guess, axis="x"):
     else:
         text += (" ←" if x else " ↓") if share < 0 else (" →" if x else " ↑")
     share, early = min(max(share, 0.01), 0.99), share < 0.5
-    ax.text(
-        *((share, 0.03) if x else (0.02, share)),
+    ax.annotate(
         text,
-        transform=ax.transAxes,
+        (share, 0.03) if x else (0.02, share),
+        (3 if early or not x else -3, 3 if early or x else -3),
+        xycoords="axes fraction",
+        textcoords="offset points",
         ha="left" if early or not x else "right",
         va="bottom" if early or x else "top",
         fontsize="small",

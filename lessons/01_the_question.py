@@ -60,7 +60,7 @@ plotting.show(
 #
 # $$F = \frac{S^2 - \bar x}{\bar x^2},$$
 #
-# with $S^2$ the variance of the *counts* (not of the rate: its noise is another). $\sqrt F$ is the fractional rms. Write $F$. It may come out negative when there is nothing but noise, and should.
+# with $S^2$ the variance of the *counts* (not of the rate: its noise is another; whether you divide by $n$ or $n - 1$ does not matter). $\sqrt F$ is the fractional rms. Write $F$. It may come out negative when there is nothing but noise, and should.
 
 
 # %%
@@ -114,7 +114,7 @@ for name, photons in events.items():
 # %% [markdown] tags=["slide"]
 # ## Exercise 1.2 · A periodogram by hand  ·  core · 12 min · ●●○
 #
-# Write it with `np.fft.rfft` and `np.fft.rfftfreq`. Leave out $f = 0$, which only knows the mean. The check draws yours over stingray's.
+# Write it with `np.fft.rfft` and `np.fft.rfftfreq`. Leave out $f = 0$, which only knows the mean. For an even number of bins the last frequency is the highest there is, $1/(2\Delta t)$, the Nyquist frequency: you may keep it or leave it out. The check draws yours over stingray's.
 
 
 # %%
@@ -242,7 +242,7 @@ ipywidgets.interactive(draw_power_law, photon_index=index)
 # %% [markdown]
 # ## Exercise 1.3 · The photon index is a choice  ·  core · 12 min · ●●○
 #
-# Write the fit: for each index on a grid, fold the power law, scale it to the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$ (fair with so many counts). Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, not its position.
+# Write the fit: for each index on a grid, fold the power law, scale it to the sum of the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$ (fair with so many counts). Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, neither its position nor a number in between.
 #
 # You are given `fold(index)`, the model counts in all channels for a power law of some norm, the counts, and a mask that chooses the channels of the band.
 

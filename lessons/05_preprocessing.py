@@ -172,7 +172,7 @@ print((100 * share).map("{:.6f} %".format).to_string())
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.2 · A scaler by hand  ·  core · 8 min · ●●○
 #
-# Write the scaling: each column minus its mean, over its standard deviation. There are two tables, one to learn from and one of new sources. What would you know about the second when the next pointing arrives?
+# Write the scaling: each column minus its mean, over its standard deviation. There are two tables, one to learn from and one of new sources. What would you know about the second when the next pointing arrives? Gaps stay gaps, and nothing is added to a deviation.
 
 
 # %%
@@ -403,7 +403,7 @@ for kind, model in models.items():
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.4 · Fill and mark  ·  stretch · 10 min · ●●○
 #
-# Write "median + mark" with pandas. `train` and `other` are tables of the same columns, both with gaps. Return `other` with its gaps filled, and with a new column `<name>_missing` (1 or 0) for each column that has gaps *in train*: the model needs the same columns for every table.
+# Write "median + mark" with pandas. `train` and `other` are tables of the same columns, both with gaps. Return `other` with its gaps filled, and with a new column `<name>_missing` (1 or 0) for each column that has gaps *in train*: the model needs the same columns for every table. The index stays.
 
 
 # %%

@@ -43,7 +43,7 @@ plotting.use_course_style()
 # %% [markdown] tags=["slide"]
 # ## Exercise 14.1 · The detector in ten lines  ·  core · 10 min · ●●○
 #
-# Walk through the photons. A photon is registered if it arrives at the end of the last *registered* one's dead time or later. `dead_times[i]` is the time that photon `i` would cost, because in a real detector it differs from event to event. The first photon always counts. A plain loop is fine.
+# Walk through the photons. A photon is registered if it arrives at the end of the last *registered* one's dead time or later. `dead_times[i]` is the time that photon `i` would cost, because in a real detector it differs from event to event. The first photon always counts, whatever the zero of time. A plain loop is fine.
 
 
 # %%
@@ -112,7 +112,7 @@ my_guess_rate = ...  # 1/s, of the paralyzable detector, a number
 
 # %%
 def true_rate(detected, dead_time):
-    """Incident rate, 1/s, of a constant source, from the registered one and the dead time, s."""
+    """Incident rate, 1/s, of a constant source, from registered ones (number or (n,)) and the dead time, s."""
     # solution: per second of clock time, detected * dead_time seconds were dark; divide by the others
     live = 1 - detected * dead_time
     return detected / live
@@ -346,7 +346,7 @@ print(
 # %% [markdown] tags=["slide"]
 # ## Exercise 14.4 · The likelihood of a power spectrum  ·  core · 12 min · ●●○
 #
-# The mean $\bar P_j$ of $M$ periodograms is, to a good approximation, gamma distributed about the model $m_j$: all frequencies are independent, and the density is proportional to $m_j^{-M}\exp(-M \bar P_j/m_j)$. (For $M = 1$ this is the exponential distribution of lesson 01's grey curve, and the name is *Whittle* likelihood.) Return *minus* its logarithm, summed; leave out what no model changes.
+# The mean $\bar P_j$ of $M$ periodograms is, to a good approximation, gamma distributed about the model $m_j$: all frequencies are independent, and the density is proportional to $m_j^{-M}\exp(-M \bar P_j/m_j)$. (For $M = 1$ this is the exponential distribution of lesson 01's grey curve, and the name is *Whittle* likelihood.) Return *minus* its logarithm, summed; leave out what no model changes. `n_averaged` is a number, or an array (n,) with one for each frequency.
 
 
 # %%
@@ -773,7 +773,7 @@ print(
 # %% [markdown] tags=["slide"]
 # ## Exercise 14.6 · The oscillation that nobody emitted  ·  core · 10 min · ●●○
 #
-# Leahy power over a mean count rate is fractional power (per Hz), whose integral over a band is a variance: lesson 01 had $\int (P - P_\mathrm{noise})\,df$ over the mean rate. Return the fractional rms that is left in a band if you subtract the wrong noise. `mean_rate` is that of the light curve, `inside` a mask of the band. (Frequencies are evenly spaced.)
+# Leahy power over a mean count rate is fractional power (per Hz), whose integral over a band is a variance: lesson 01 had $\int (P - P_\mathrm{noise})\,df$ over the mean rate. Return the fractional rms that is left in a band if you subtract the wrong noise. `mean_rate` is that of the light curve, `inside` a mask of the band. (Frequencies are evenly spaced, and the total is positive.)
 
 
 # %%

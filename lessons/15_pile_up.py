@@ -93,7 +93,7 @@ for name, here in (("at the source", core), ("away from it", away)):
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.1 · The pairs that are missing  ·  core · 10 min · ●●○
 #
-# Count the ordered pairs of events $(i, j)$, $i \ne j$, of which $j$ comes exactly `lag` frames after $i$, closer together than `radius`. Ordered: in the same frame, with `lag = 0`, each couple counts twice. So it can be compared with any other lag. (Why? In which direction do pairs count there?)
+# Count the ordered pairs of events $(i, j)$, $i \ne j$, of which $j$ comes exactly `lag` frames after $i$, closer together than `radius`; the list is in any order. Ordered: in the same frame, with `lag = 0`, each couple counts twice. So it can be compared with any other lag. (Why? In which direction do pairs count there?)
 
 
 # %%
@@ -688,7 +688,7 @@ for name, mean, sd in zip(names, z.mean(0), z.std(0), strict=True):
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.6 · Ask those who were rejected  ·  core · 8 min · ●●○
 #
-# An event list holds *all* events; the spectra only those that are `valid`. Return, for each of `n` simulations, the share of the events within `radius` of the source that is *not* valid. `events` has 1-D tensors: `simulation` (0 to n - 1), `x`, `y` (arcsec from the source), `valid`.
+# An event list holds *all* events; the spectra only those that are `valid`. Return, for each of `n` simulations, the share of the events within `radius` of the source that is *not* valid. `events` has 1-D tensors: `simulation` (0 to n - 1), `x`, `y` (arcsec from the source), `valid`, in any order. A simulation without events there has no share: NaN.
 
 
 # %%

@@ -495,8 +495,12 @@ class TestForms:
     def test_mapping(self):
         form = forms.mapping({"a": forms.number(), "b": forms.number()})
         assert form({"b": [2], "a": 1}) == {"a": 1.0, "b": 2.0} == form(pd.Series({"a": 1, "b": 2}))
-        for wrong in ({"a": 1}, [1, 2], None):
-            with pytest.raises(Hint, match="Expected a dictionary with the keys 'a', 'b'"):
+        for wrong, hint in (
+            ({"a": 1}, "1 of 2 keys are missing, such as 'b'"),
+            ({"a": 1, "b": 2, "c": 3}, "a key too many, 'c'"),
+            ([1, 2], "Expected a dictionary; your answer is of type list"),
+        ):
+            with pytest.raises(Hint, match=hint):
                 form(wrong)
         with pytest.raises(Hint, match="'b' has no answer yet"):
             form({"a": 1, "b": ...})
@@ -534,8 +538,9 @@ def test_sorting(monkeypatch):
         (right, "right", ""),
         ({"a": " X", "b": "Y ", "c": "x"}, "right", ""),
         (pd.Series(right), "right", ""),
-        (3, "not yet", "Expected a dictionary with the keys 'a', 'b', 'c'"),
-        ({"a": "x"}, "not yet", "Expected a dictionary with the keys 'a', 'b', 'c'"),
+        ({"a": "‘X’", "b": "y.", "c": "x"}, "right", ""),
+        (3, "not yet", "Expected a dictionary; your answer is of type int"),
+        ({"a": "x"}, "not yet", "2 of 3 keys are missing, such as 'b'"),
         ({**right, "b": ...}, "not yet", "'b' has no answer yet"),
         ({**right, "b": "z"}, "not yet", "'b': expected one of 'x', 'y', not 'z'"),
         ({**right, "b": ["y"]}, "not yet", "'b': expected one of 'x', 'y', not"),

@@ -109,7 +109,7 @@ def test_a_guess_far_off_is_marked_at_the_edge(ax, axis, guess, limits, scale, a
     plotting.mark_guess(ax, guess, axis)
     assert not ax.lines
     assert ax.texts[0].get_text() == f"your guess: {guess:g} {arrow[axis == 'y']}"
-    assert ax.texts[0].get_position()[axis == "y"] in (0.01, 0.99)
+    assert ax.texts[0].xy[axis == "y"] in (0.01, 0.99)
 
 
 KINDS_OF_FIGURES = {

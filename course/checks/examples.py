@@ -153,10 +153,14 @@ def sorting(title, table):
     """
     right = {item: heading for item, (heading, _) in table.items()}
     headings = ", ".join(map(repr, sorted(set(right.values()))))
-    spelled = {heading.lower(): heading for heading in right.values()}
+
+    def bare(text):
+        return "".join(filter(str.isalnum, text.casefold()))
+
+    spelled = {bare(heading): heading for heading in right.values()}
 
     def heading(value, given=()):
-        return spelled.get(value.strip().lower(), value) if isinstance(value, str) else value
+        return spelled.get(bare(value), value) if isinstance(value, str) else value
 
     @exercise(
         title, reference=lambda: dict(right), form=forms.mapping(dict.fromkeys(right, heading))

@@ -149,8 +149,13 @@ def mapping(forms):
 
     def form(value, given=()):
         value = value.to_dict() if isinstance(value, pd.Series) else value
-        if not isinstance(value, Mapping) or set(value) != set(forms):
-            raise Hint(f"Expected a dictionary with the keys {', '.join(map(repr, forms))}.")
+        if not isinstance(value, Mapping):
+            raise Hint(f"Expected a dictionary; your answer is of type {type(value).__name__}.")
+        missing = [key for key in forms if key not in value]
+        if missing:
+            raise Hint(f"{len(missing)} of {len(forms)} keys are missing, such as {missing[0]!r}.")
+        if more := [key for key in value if key not in forms]:
+            raise Hint(f"The dictionary has a key too many, {more[0]!r}.")
         for key, part in value.items():
             if part is ...:
                 raise Hint(f"{key!r} has no answer yet.")

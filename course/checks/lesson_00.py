@@ -3,7 +3,7 @@
 import numpy as np
 
 from course.checks import Hint, exercise, forms
-from course.checks.examples import apart, by_example, by_value, repeatable, sorting
+from course.checks.examples import by_example, by_value, repeatable, sorting
 
 __all__ = [
     "cautions",
@@ -48,48 +48,42 @@ def _estimate(light_curve):
     return mean, np.sqrt(mean / len(light_curve))
 
 
-def _long_light_curves():
-    """So long that an error from the scatter of the bins, which is right as well, agrees with ours."""
-    generator = np.random.default_rng(2)
-    return [(generator.poisson(mean, n),) for mean, n in ((2.4, 20_000), (9.3, 10_000))]
-
-
 def _claims(error):
     """The right estimate with another error, a function of the mean and the number of bins."""
     return lambda x: (x.mean(), error(x.mean(), len(x)))
 
 
-def _uses_every_bin(answer):
-    for light_curve in np.random.default_rng(3).poisson(0.4, (9, 70)):
-        estimate, _ = answer(light_curve.copy())
-        if not np.isclose(estimate, light_curve.mean(), rtol=1e-5):
-            ours, yours = apart(light_curve.mean(), estimate)
-            raise Hint(
-                f"The mean of 70 bins is {ours}, and you estimate {yours}: every bin says as much about µ as the next, "
-                "so take all of them, once. Anything else scatters more, or is biased."
-            )
-
-
 estimate = by_example(
     "Exercise 0.2",
     _estimate,
-    _long_light_curves,
+    lambda: [(np.array(x),) for x in ([3, 0, 12, 1, 1, 4, 8], [9, 5, 14, 30, 2, 7])],
     {
+        "The mean comes first, then its error.": lambda x: _estimate(x)[::-1],
         "That is the sum over the bins; divide by their number.": lambda x: (sum(x), sum(x) ** 0.5),
-        "That is the median, which lies below the mean where a histogram is skewed, as Poisson's is.": (
-            lambda x: (np.median(x), np.sqrt(x.mean() / len(x)))
+        "That is the median, which lies below the mean where a histogram is skewed, as Poisson's is.": [
+            lambda x: (np.median(x), np.sqrt(x.mean() / len(x))),
+            lambda x: (np.median(x), np.sqrt(np.median(x) / len(x))),
+        ],
+        "Counts are whole numbers, and their mean need not be: keep its digits.": lambda x: (
+            int(x.mean()),
+            np.sqrt(int(x.mean()) / len(x)),
         ),
         "That is the scatter of one bin: divide it by √n.": _claims(lambda mean, n: mean**0.5),
         "That is the variance of the mean: take its root.": _claims(lambda mean, n: mean / n),
         "A bin scatters by √µ, not by µ.": _claims(lambda mean, n: mean / n**0.5),
         "That is the error of the sum: divide it by n.": _claims(lambda mean, n: (mean * n) ** 0.5),
+        "Not from the scatter of the bins, which has an error of its own: the variance in a bin is µ.": [
+            lambda x, ddof=ddof: (x.mean(), x.std(ddof=ddof) / len(x) ** 0.5) for ddof in (0, 1)
+        ],
+        "By n, not n - 1: µ comes from Poisson's law, not from differences to the mean.": (
+            _claims(lambda mean, n: (mean / (n - 1)) ** 0.5)
+        ),
     },
     returns=forms.tuple_of(
         "the mean and its standard error", forms.number("a mean"), forms.number("an error")
     ),
-    otherwise="Where we find {ours} you find {yours}: the mean of n bins has the standard error √(µ/n).",
-    rtol=0.03,
-    then=_uses_every_bin,
+    otherwise="Where we find {ours} you find {yours}: every bin says as much about µ as the next, so take the mean of "
+    "all n, whose standard error is √(µ/n).",
 )
 
 
@@ -125,8 +119,8 @@ kinds = sorting(
 
 
 def _is_linear(model, n, generator):
-    p, q = generator.uniform(0.5, 2, (2, n))
-    a, b = generator.uniform(0.5, 2, 2)
+    p, q = generator.normal(size=(2, n))
+    a, b = generator.normal(size=2)
     return bool(np.allclose(model(a * p + b * q), a * model(p) + b * model(q)))
 
 
@@ -138,6 +132,7 @@ def _is_linear(model, n, generator):
 def is_linear(answer):
     """A function: model, number of parameters, generator -> whether the model is linear in its parameters."""
     x = np.linspace(0.5, 10, 40)
+    bump = 1.0 * (x == x[9]) - (x == x[19])
     cases = (
         ("a + b x", True, 2, lambda p: p[0] + p[1] * x),
         ("a + b x + c x² + d x³", True, 4, lambda p: sum(p[k] * x**k for k in range(4))),
@@ -146,10 +141,13 @@ def is_linear(answer):
         ("1 + a x + b x², with its fixed 1,", False, 2, lambda p: 1 + p[0] * x + p[1] * x**2),
         ("a b x", False, 2, lambda p: p[0] * p[1] * x),
         ("∛(a³ + b³) x, which scales,", False, 2, lambda p: np.cbrt(p[0] ** 3 + p[1] ** 3) * x),
-        ("a x, plus a b at one x,", False, 2, lambda p: p[0] * (x + p[1] * (x == x[9]))),
+        ("|a| + |b| x + |c| x²", False, 3, lambda p: sum(abs(p[k]) * x**k for k in range(3))),
+        ("a x + a b w(x), w of mean 0,", False, 2, lambda p: p[0] * (x + p[1] * bump)),
     )
     for name, linear, n, model in cases:
         verdicts = [answer(model, n, np.random.default_rng(seed)) for seed in range(9)]
+        if linear and not any(verdicts) and answer(cases[3][3], 2, np.random.default_rng(1)):
+            raise Hint("True is for models that are linear: yours says the opposite.")
         if linear and not all(verdicts):
             raise Hint(
                 f"It finds that {name} is not linear: are both sides compared up to rounding (np.allclose)?"
@@ -157,8 +155,8 @@ def is_linear(answer):
         # One draw may hit parameters at which even this model obeys, such as p parallel to q.
         if not linear and np.mean(verdicts) > 0.5:
             raise Hint(
-                f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p, q, α and β, "
-                "all along the array."
+                f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p, q, α and β "
+                "of either sign, all along the array."
             )
 
     def parameters_tried(generator):
@@ -188,13 +186,15 @@ def _correlation_at_fixed_distance(distance, x_rays, radio):
 
 
 def _some_catalogues():
-    """Both quantities rise with distance, near sources have the opposite correlation, and most are near."""
+    """Both quantities rise with distance, near sources have the opposite correlation, the ends are unlike the rest."""
     generator, catalogues = np.random.default_rng(5), []
-    for n, sign in ((4000, -1), (4001, 1)):
+    for n, sign in ((4019, -1), (3999, 1)):
         distance = 1 + 9 * generator.uniform(0, 1, n) ** 2
         true = sign * (0.9 - 0.12 * distance)
         x_rays, own = generator.normal(size=(2, n))
         radio = true * x_rays + np.sqrt(1 - true**2) * own
+        ends = np.r_[distance.argsort()[:9], distance.argsort()[-9:]]
+        radio[ends] = 4 * x_rays[ends]
         catalogues.append((distance, 3 * (x_rays + distance), 0.2 * (radio + distance)))
     return catalogues
 
@@ -223,9 +223,10 @@ correlation_at_fixed_distance = by_example(
             _in_shells(lambda x, r: _coefficient(x.argsort().argsort(), r.argsort().argsort()))
         ),
         "Cut into shells of equal numbers, not widths.": _in_shells(_coefficient, _of_equal_width),
-        "The number of sources need not be a multiple of 20: np.array_split, not np.split.": (
-            _in_shells(_coefficient, lambda d: np.split(np.argsort(d), 20))
-        ),
+        "The number of sources need not be a multiple of 20, and none may be left out: np.array_split does that.": [
+            _in_shells(_coefficient, lambda d: np.split(np.argsort(d), 20)),
+            _in_shells(_coefficient, lambda d: d.argsort()[: len(d) // 20 * 20].reshape(20, -1)),
+        ],
     },
     returns=forms.number("a correlation coefficient"),
     otherwise="In one catalogue we find {ours} and you {yours}: take the coefficient in each of 20 shells by itself, "

@@ -28,9 +28,10 @@ def _excess_variance(counts):
 
 
 def _some_counts():
-    """Counts with a sine wave, and twice without; F of the last is below zero."""
+    """Counts with a sine wave, and without, some with empty bins; F of the last is below zero."""
     generator, wave = np.random.default_rng(11), np.sin(2 * np.pi * np.arange(4000) / 40)
-    rates = 200 * (1 + 0.5 * wave), 50 * (1 + 0.5 * wave), 20 * np.ones(3000), 9 * np.ones(2500)
+    rates = [200 * (1 + 0.5 * wave), 50 * (1 + 0.5 * wave), 20 * np.ones(3000)]
+    rates += [1.2 * np.ones(40000), 9 * np.ones(2500)]
     return [(generator.poisson(rate),) for rate in rates]
 
 
@@ -54,6 +55,9 @@ excess_variance = by_example(
         ],
         "That is the fractional rms, the root of F; leave the root out, since F may be negative.": (
             lambda x: np.sqrt(_excess_variance(x))
+        ),
+        "An empty bin is a measurement, of 0 counts, and no gap: keep it.": lambda x: (
+            _excess_variance(x[x > 0])
         ),
         "Mind the parentheses: subtract the mean first, then divide all of it.": lambda x: (
             np.var(x) - np.mean(x) / np.mean(x) ** 2
@@ -84,10 +88,28 @@ def _leahy_periodogram(counts, bin_size):
 
 
 def _some_waves():
-    """Odd numbers of bins: whether the Nyquist frequency is kept is a matter of taste."""
+    """Odd numbers of bins, without a Nyquist frequency; see `_up_to_nyquist`."""
     generator, sizes = np.random.default_rng(12), ((511, 0.1), (401, 2.0))
     waves = [30 * (1 + 0.4 * np.sin(2 * np.pi * np.arange(n) / 16)) for n, _ in sizes]
     return [(generator.poisson(w), dt) for w, (_, dt) in zip(waves, sizes, strict=True)]
+
+
+def _up_to_nyquist(answer):
+    """Ask for an even number of bins: whether the Nyquist frequency is kept is a matter of taste."""
+    counts = np.random.default_rng(13).poisson(20, 64)
+    found, wanted = answer(counts, 0.5), _leahy_periodogram(counts, 0.5)
+    kept = found[0].size
+    if kept not in (31, 32) or found[1].size != kept:
+        raise Hint(
+            "Of an even number n of bins there are n / 2 frequencies above 0, or one less without the Nyquist "
+            f"frequency; for n = 64 you return {kept} frequencies and {found[1].size} powers."
+        )
+    for ours, yours in zip(wanted, found, strict=True):
+        if not np.allclose(yours, ours[:kept], rtol=1e-4, atol=1e-4):
+            raise Hint(
+                "For an even number of bins something is wrong, perhaps with the last element: the Nyquist "
+                "frequency, 1 / (2 bin_size), is above zero, and its power follows the same formula."
+            )
 
 
 def _draw_over_stingray(found, wanted, counts, bin_size):
@@ -117,7 +139,7 @@ leahy_periodogram = by_example(
             _periodogram(first=first) for first in ((0, 0), (0, 1), (1, 0))
         ],
         "Frequencies first, powers second.": lambda *given: _leahy_periodogram(*given)[::-1],
-        "The powers may be right; the frequencies are not in Hz: np.fft.rfftfreq(n, bin_size).": [
+        "The frequencies are not in Hz: np.fft.rfftfreq(n, bin_size).": [
             _periodogram(frequencies=lambda n, dt: np.fft.rfftfreq(n)),
             _periodogram(frequencies=lambda n, dt: np.fft.rfftfreq(n, 1 / dt)),
             _periodogram(frequencies=lambda n, dt: 2 * np.pi * np.fft.rfftfreq(n, dt)),
@@ -143,6 +165,7 @@ leahy_periodogram = by_example(
     rtol=1e-4,
     atol=1e-4,
     draw=_draw_over_stingray,
+    then=_up_to_nyquist,
 )
 
 _GRID = np.arange(1.0, 3.0, 0.01)
@@ -185,7 +208,9 @@ def _some_spectra():
         bump = 1 + strength * np.exp(-(((energy - line) / width) ** 2))
         disc = 10 * blur @ (area * np.exp(-energy / 0.25))
         counts = scale * fold(index) * bump + disc
-        questions.append((counts, fold, (energy > low) & (energy < high)))
+        chosen = (energy > low) & (energy < high)
+        counts[np.flatnonzero(chosen)[[0, -1]]] *= 1.1, 1.3
+        questions.append((counts, fold, chosen))
     return questions
 
 
@@ -201,6 +226,9 @@ photon_index = by_example(
         "That fits all channels: compare counts and model in the chosen ones only.": (
             lambda counts, fold, chosen: _photon_index(counts, fold, np.ones_like(chosen))
         ),
+        "The last of the chosen channels is missing: `chosen` is a mask, counts[chosen].": (
+            lambda counts, fold, chosen: _photon_index(counts, fold, chosen & np.roll(chosen, -1))
+        ),
         "Scale the model to the counts in the chosen channels, not in all of them.": _by(
             scale=lambda c, m, band: m * c.sum() / m.sum()
         ),
@@ -213,17 +241,23 @@ photon_index = by_example(
             _by(compare=lambda c, m: (c / m - 1) ** 2),
             _by(compare=lambda c, m: (c - m) ** 2 / m),
         ],
-        "Is each difference squared, and does `return` stand outside the loop?": [
+        "Is each difference squared, is the smallest χ² taken (argmin), and does `return` stand outside the loop?": [
             _by(compare=lambda c, m: abs(c - m) / np.sqrt(c)),
             _by(compare=lambda c, m: (c - m) / c),
+            lambda *given: _GRID[np.argmax(_statistic(*given))],
             lambda *given: _GRID[0],
         ],
     },
     returns=forms.number("a photon index"),
     otherwise="With the counts of another telescope we find an index of {ours} and you {yours}: is each model scaled "
     "to the sum of the counts in the band, and compared by the formula?",
+    signs={
+        "That lies between the values of `grid`: return the one with the smallest χ².": (
+            lambda found, *given: abs(found - _GRID).min() > 1e-6
+        ),
+    },
     rtol=0,
-    atol=8e-3,  # a finer grid is welcome
+    atol=1e-6,
 )
 
 tasks = sorting(
@@ -270,7 +304,10 @@ def _of_bands(make=lambda hard, soft: hard.sum() / soft.sum(), at=("middle", "mi
 
     def answer(response, index):
         flux = power_law(response.energy_lo, response.energy_hi, index, norm=1.0)
-        energies = vars(response) | {"middle": (response.channel_lo + response.channel_hi) / 2}
+        energies = vars(response) | {
+            "middle": (response.channel_lo + response.channel_hi) / 2,
+            "photons": (response.energy_lo + response.energy_hi) / 2,
+        }
         counts = flux if kind == "flux" else response.fold(flux)
         if kind is np.asarray:
             counts, energies = counts.numpy(), {k: v.numpy() for k, v in energies.items()}
@@ -298,8 +335,12 @@ hardness = by_example(
         "That is (hard - soft) / (hard + soft), a fine feature, but another one: hard / soft.": _of_bands(
             lambda h, s: (h.sum() - s.sum()) / (h.sum() + s.sum())
         ),
+        "That is hard / (hard + soft), the share of hard counts: divide by the soft ones alone.": _of_bands(
+            lambda h, s: h.sum() / (h.sum() + s.sum())
+        ),
         "That is the hardness of the source before any telescope: fold the flux first.": [
             _of_bands(at=_PHOTONS, kind="flux"),
+            _of_bands(at=("photons", "photons"), kind="flux"),
             lambda _, i: (5 ** (1 - i) - 10 ** (1 - i)) / (3 ** (1 - i) - 5 ** (1 - i)),
         ],
         "After folding there are channels, with energies of their own: choose by channel_lo and channel_hi, not by "
@@ -313,7 +354,8 @@ hardness = by_example(
         ],
     },
     returns=forms.number("a hardness"),
-    otherwise="For an index of {1} we find {ours} and you {yours}: check the two bands.",
+    otherwise="For an index of {1} we find {ours} and you {yours}: is it the folded flux of this index, "
+    "summed at 5-10 keV and divided by the sum at 3-5 keV?",
     rtol=3e-4,  # responses are of float32
 )
 
@@ -340,7 +382,7 @@ def _twice_as_far(counts, generator):
 )
 def twice_as_far(answer):
     """A function: counts (n,), generator -> the counts that remain of them at twice the distance."""
-    for n, mean in ((6000, 40.0), (5000, 0.8)):
+    for n, mean in ((6000, 40.0), (5000, 0.8), (4000, 2500.0)):
         wave = np.sin(2 * np.pi * np.arange(n) / 50)
         counts = np.random.default_rng(17).poisson(mean * (1 + 0.5 * wave))
         given = counts.copy()
@@ -363,3 +405,5 @@ def twice_as_far(answer):
             )
         if np.any(far > counts):
             raise Hint("In some bins more photons arrive than there were: toss one coin for each.")
+        if len({int(answer(counts.copy(), np.random.default_rng(k)).sum()) for k in range(4)}) == 1:
+            raise Hint("The same number of photons remains each time: toss one coin for each.")

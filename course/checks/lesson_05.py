@@ -21,7 +21,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from course.checks import Hint, exercise, forms
 from course.checks.drawing import draw_over
-from course.checks.examples import by_example, sorting
+from course.checks.examples import apart, by_example, sorting
+from helpers.preprocessing import preprocessor
 
 __all__ = [
     "features_from",
@@ -83,6 +84,9 @@ standardise = by_example(
             _scaled(of=lambda *both: np.concatenate(both))
         ),
         "Divide by the standard deviation, not by the variance.": _scaled(by=np.var),
+        "Add no small number to the deviation: in the units of a column it may be large.": _scaled(
+            by=lambda seen, axis: seen.std(axis) + 1e-8
+        ),
         "Centred, but still with units: divide by the deviation.": _scaled(by=lambda *seen: 1),
         "The second table is scaled by itself: the same pointing would get another value in another batch.": (
             lambda a, b: (_scaled()(a, b)[0], _scaled()(b, b)[0])
@@ -115,7 +119,8 @@ def _mean_hue(hue):
 def _some_hues():
     generator = np.random.default_rng(53)
     centres = (200.0, 340.0, 100.0, 310.0, 20.0)
-    return [((c + generator.normal(0, 25, 30 + int(c) // 10)) % 360,) for c in centres]
+    hues = [c + generator.normal(0, 25, 30 + int(c) // 10) for c in centres]
+    return [(5 * np.round(hue / 5) % 360,) for hue in hues]  # some of them occur twice
 
 
 mean_hue = by_example(
@@ -136,10 +141,18 @@ mean_hue = by_example(
         "The quotient of sine and cosine has lost their signs: arctan2 keeps them.": [
             lambda hue: _direction_of(hue, quotient=lambda s, c: np.arctan(s / c)),
             lambda hue: _direction_of(hue, quotient=lambda s, c: np.arctan(s / c)) % 360,
+            lambda hue: _direction_of(hue, quotient=lambda s, c: np.arctan(s / c)) % 180,
+            lambda hue: _mean_hue(hue) % 180,
         ],
         "Sine and cosine have changed places: np.arctan2(sine, cosine).": lambda hue: (
             _direction_of(hue, quotient=lambda s, c: np.arctan2(c, s)) % 360
         ),
+        "A hue that occurs twice counts twice.": lambda hue: _mean_hue(np.unique(hue)),
+        "Do not round: the direction is a number with digits.": [
+            lambda hue: np.round(_mean_hue(hue)),
+            lambda hue: np.round(_mean_hue(hue), 1),
+            lambda hue: int(_mean_hue(hue)),
+        ],
         "np.sin wants radians, and the hues are in degrees.": lambda hue: (
             _direction_of(hue, turn=lambda angle: angle) % 360
         ),
@@ -150,11 +163,11 @@ mean_hue = by_example(
 )
 
 
-def _fill(value=lambda train, other: train.median(), gaps=lambda train, other: other.isna(), of=0):
+def _fill(value=lambda a, b: a.median(), gaps=lambda a, b: b.isna(), of=0, least=0):
     """An answer to exercise 5.4; in another way than by default it is a mistake."""
 
     def answer(train, other):
-        columns = (train, other)[of].isna().any()
+        columns = (train, other)[of].isna().mean() > least
         marks = gaps(train, other).loc[:, columns].astype(float).add_suffix("_missing")
         return other.fillna(value(train, other)).join(marks)
 
@@ -167,11 +180,11 @@ def _fill_and_mark(train, other):
 
 
 def _tables_with_gaps():
-    """Some columns have gaps in one of the tables only; rows of a split keep their old numbers."""
+    """Some columns have few gaps, or in one of the tables only; rows of a split keep their old numbers."""
     generator, questions = np.random.default_rng(54), []
     for names in ("abcd", ["rate", "gamma", "hue"]):
         tables = []
-        for n, centre, gaps in ((200, 0, (0.3, 0, 0.2)), (150, 1, (0.4, 0.2, 0))):
+        for n, centre, gaps in ((200, 0, (0.3, 0, 0.02)), (150, 1, (0.4, 0.2, 0))):
             values = generator.lognormal(centre, 0.8, (n, len(names)))
             for column, share in enumerate(gaps):
                 values[generator.random(n) < share, column] = np.nan
@@ -184,15 +197,26 @@ def _filled_and_marked(train, other):
     return [*other, *(f"{name}_missing" for name in train.columns[train.isna().any()])]
 
 
+def _of_numbers(value, given=()):
+    """The form of a table of numbers, marks too, that has the index of the table that was given."""
+    table = forms.table("a table, filled and marked", _filled_and_marked)(value, given)
+    if len(table) == len(given[1]) and not table.index.equals(given[1].index):
+        raise Hint("The index of `other` is lost: keep it, for it says which row is which.")
+    columns = {name: forms.array(f"the column {name}")(table[name]) for name in table}
+    return pd.DataFrame(columns, table.index)
+
+
 fill_and_mark = by_example(
     "Exercise 5.4",
     _fill_and_mark,
     _tables_with_gaps,
     {
-        "The gaps are filled with the medians of `other`, which you may not learn from.": [
-            _fill(lambda a, b: b.median()),
-            _fill(lambda *both: pd.concat(both).median()),
-        ],
+        "The gaps are filled with the medians of `other`, which you may not learn from.": _fill(
+            lambda a, b: b.median()
+        ),
+        "Those are the medians of both tables together: learn them from `train` alone.": _fill(
+            lambda *both: pd.concat(both).median()
+        ),
         "That is the mean; it follows the tail. Take the median.": _fill(lambda a, b: a.mean()),
         "You mark columns that have gaps in `other`: another batch would get other columns. Ask `train`.": (
             _fill(of=1)
@@ -201,6 +225,7 @@ fill_and_mark = by_example(
             gaps=lambda a, b: b.fillna(0).isna()
         ),
         "The marks are upside down: 1 where there was a gap.": _fill(gaps=lambda a, b: b.notna()),
+        "Mark each column with gaps in `train`, however few they are.": _fill(least=0.1),
         "Filled, but not marked: each column with gaps in `train` gets a second one, <name>_missing.": (
             lambda a, b: b.fillna(a.median())
         ),
@@ -210,7 +235,7 @@ fill_and_mark = by_example(
         ],
         "Marks belong to the rows of `other`, not of `train`.": _fill(gaps=lambda a, b: a.isna()),
     },
-    returns=forms.table("a table, filled and marked", _filled_and_marked),
+    returns=_of_numbers,
     otherwise="The column {part} should hold {ours} where yours holds {yours}: gaps get the median of that column in "
     "train and a mark of 1, and all else stays.",
 )
@@ -249,6 +274,16 @@ def _up_to_sign(part):
     return part * np.sign(np.take_along_axis(part, abs(part).argmax(1)[:, None], 1))
 
 
+def _turned(found, table):
+    """Whether the components are there, as columns or in another order; no sign of theirs matters."""
+    right = abs(_pca(table)[0])
+    return any(
+        np.allclose(abs(found[0]), other, atol=1e-3)
+        for rows in (right, right[::-1])
+        for other in (rows, rows.T, rows.T[::-1])
+    )
+
+
 def _draw_scree(found, wanted, table):
     components = np.arange(table.shape[1]) + 1, PCA().fit(table).explained_variance_
     variances = np.atleast_1d(found[1])
@@ -270,22 +305,11 @@ pca = by_example(
         "np.cov takes rows for variables: give it rowvar=False, or the transposed table.": (
             lambda t: _pca(t.T)
         ),
-        "The smallest variance comes first: turn the order, of the components too.": [
-            _changed(lambda c: c[::-1], lambda v, n: v[::-1]),
-            _changed(lambda c: c[::-1].T, lambda v, n: v[::-1]),
-        ],
-        "The right variances in no order (eigh sorts, eig does not): the largest first.": (
-            lambda t: _eigen(np.cov(t, rowvar=False), np.linalg.eig)
-        ),
-        "The variances are right; put the components into rows (transpose), in the order of the variances.": [
-            _changed(lambda c: c.T),
-            _changed(lambda c: c[::-1]),
-            _changed(lambda c: c[::-1].T),
-            _changed(lambda c: c.T[::-1]),
-        ],
         "Those are shares: return the variances themselves.": _changed(v=lambda v, n: v / v.sum()),
+        "Those are standard deviations: return the variances, their squares.": _changed(
+            v=lambda v, n: np.sqrt(v)
+        ),
         "Those are no variances yet: the squares of the singular values, divided by n - 1.": [
-            _changed(v=lambda v, n: np.sqrt(v)),
             _changed(v=lambda v, n: np.sqrt(v * (n - 1))),
             _changed(v=lambda v, n: v * (n - 1)),
         ],
@@ -304,6 +328,17 @@ pca = by_example(
     ),
     otherwise="Not the components or not the variances of scikit-learn: see the figure. Components are rows of length "
     "one, at right angles to each other, and each has its own variance.",
+    signs={
+        "The variances are right, but not the largest first: sort them, and the components with them.": (
+            lambda found, table: (
+                not np.allclose(found[1], _pca(table)[1], rtol=5e-3)
+                and np.allclose(np.sort(found[1])[::-1], _pca(table)[1], rtol=5e-3)
+            )
+        ),
+        "The variances are right; put the components into rows (transpose), in the order of the variances.": (
+            _turned
+        ),
+    },
     seen=_up_to_sign,
     rtol=5e-3,  # n or n - 1
     atol=1e-4,
@@ -359,12 +394,12 @@ def _some_observations():
         for n, shift in ((200, 0), (120, 1)):
             noise = generator.normal(shift, 1, (n, 6))
             noise[:, :2], noise[:, 2] = 10 ** noise[:, :2], generator.uniform(0, 360, n)
-            noise[::20, 0], noise[7::20, 0] = -0.1, 0
+            noise[::20, 0], noise[7::20, 0], noise[3, 4] = -0.1, 0, 60
             table = pd.DataFrame(noise, columns=[p, q, turn, x, y, "unused"])
             for name, share in {p: 0.2, turn: 0.3, x: 0.2}.items():
                 table.loc[generator.random(n) < share, name] = np.nan
             tables.append(table[sorted(table)])
-        questions.append(([p, q], turn, [x, y], *tables))
+        questions.append(([p, q], turn, [y, x], *tables))
     return questions
 
 
@@ -374,7 +409,10 @@ def _tried(answer):
     def features(logarithmic, angle, others, train, other):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            before = [*logarithmic], [*others]
             chain = clone(answer(logarithmic, angle, others)).fit(train)
+            if before != (logarithmic, others):
+                raise Hint("Your function changes the lists that it was given: work on a copy.")
             return chain.transform(train), chain.transform(other)
 
     return features
@@ -395,6 +433,13 @@ _WRONG_CHAINS = {
         _chain(parts=("log", "rest")),
         _chain(parts=("log", "angle")),
     ],
+    "Outliers stay as far out as they are: nothing is to be clipped.": [
+        lambda *names: make_pipeline(
+            _features_from(*names), FunctionTransformer(np.clip, kw_args={"a_min": -5, "a_max": 5})
+        )
+    ],
+    "`preprocessor` treats its columns by their names, and yours may have any: build the chain from the pieces "
+    "above.": [lambda logs, angle, others: preprocessor([*logs, angle, *others])],
     "Zero has no logarithm: leave a gap there, as `log10_or_gap` does.": [_chain(log=np.log10)],
     "A factor of ten should be the same step everywhere: the log.": [_chain(log=lambda t: t)],
     "The features still have their own units: scale them at the end.": [_reordered(0, 1)],
@@ -415,14 +460,32 @@ _WRONG_CHAINS = {
     ],
 }
 
+
+def _first_difference(found, wanted):
+    """The hint for features that no mistake explains: which of them is the first to differ."""
+    for ours, yours in zip(wanted, found, strict=True):
+        if ours.shape != yours.shape:
+            return f"Expected features of shape {ours.shape}; yours have shape {yours.shape}."
+        differ = np.argwhere(~np.isclose(ours, yours, equal_nan=True).T)
+        if len(differ):
+            column, row = differ[0]
+            one, other = apart(ours[row, column], yours[row, column])
+            return (
+                f"With two logarithms and two others we find {one} and you {other} for {_FEATURES[column]}: gaps get "
+                "the median, and every feature a deviation of 1 in the rows of `fit`."
+            )
+
+
+_FEATURES = ["the first logarithm", "the second logarithm", "the sine", "the cosine"]
+_FEATURES += ["the first of the others", "the second of the others", *["a mark"] * 6]
+
 _compare = by_example(
     "Exercise 5.6",
     _tried(_features_from),
     _some_observations,
     {hint: [_tried(wrong) for wrong in wrongs] for hint, wrongs in _WRONG_CHAINS.items()},
     returns=forms.tuple_of("features of two tables", *[forms.array("features")] * 2),
-    otherwise="With {0}, {1!r}, {2} we find a feature of {ours} and you {yours}: logarithms, sine and cosine, others, "
-    "then the marks; gaps filled with medians, and a deviation of 1 in the rows of `fit`.",
+    otherwise=_first_difference,
 )
 
 

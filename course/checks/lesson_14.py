@@ -42,6 +42,7 @@ def _some_photons():
     for low, high in ((2.5e-3, 2.5e-3), (5e-4, 8e-3)):
         times = 1e3 + np.cumsum(generator.exponential(1e-3, 400))
         questions.append((times, generator.uniform(low, high, 400)))
+    questions[1] = questions[1][0] - 1000.2, questions[1][1]  # half of them before t = 0
     # Photons that come exactly at the end of a blind time, and at once.
     edge = np.array([0.0, 1, 2, 2, 2.5, 4, 5, 5]), np.array([1.0, 1, 0, 2, 3, 1, 0, 0])
     return [*questions, edge]
@@ -62,9 +63,10 @@ registered = by_example(
         "Nothing is lost: does the end of the blind time move on with each event?": lambda t, d: (
             t > 0
         ),
-        "The first photon finds a live detector: it is registered.": lambda t, d: (
-            _registered(t, d) & (t > t[0])
-        ),
+        "The first photon finds a live detector: it is registered, be it before t = 0 (begin with -np.inf).": [
+            lambda t, d: _registered(t, d) & (t > t[0]),
+            lambda t, d: np.append(0 * t[t < 0], _registered(t[t >= 0], d[t >= 0])),
+        ],
         "Too few are left: that starts the blind time anew with photons that are lost. Only a registered one starts "
         "it.": [
             lambda t, d: filter_events(t, d, paralyzable=True),
@@ -86,14 +88,19 @@ registered = by_example(
 
 
 def _true_rate(detected, dead_time):
-    """A function: registered rate, dead time -> incident rate."""
+    """A function: registered rate, number or (n,), dead time -> incident rate."""
     return incident_rate(detected, dead_time)
+
+
+def _a_rate(value, given):
+    """The form of rates like those registered: one, or an array."""
+    return (forms.array if np.ndim(given[0]) else forms.number)("a rate")(value, given)
 
 
 true_rate = by_example(
     "Exercise 14.2",
     _true_rate,
-    lambda: [(50.0, 5e-3), (285.714, 2.5e-3), (90.0, 1e-2), (10.0, 0.0)],
+    lambda: [(50.0, 5e-3), (380.0, 2.5e-3), (10.0, 0.0), (np.array([20.0, 90.0]), 1e-2)],
     {
         "That is less than what you registered; more must have arrived.": [
             lambda r, tau: r / (1 + r * tau),
@@ -102,14 +109,14 @@ true_rate = by_example(
         "That adds what would arrive in the dark at the *registered* rate; it arrives at the true one. Divide by the "
         "live share instead.": lambda r, tau: r * (1 + r * tau),
         "That undoes r·exp(-rτ), the rate of paralyzable electronics: ours is not.": [
-            lambda r, tau: r * math.exp(r * tau),
+            lambda r, tau: r * np.exp(r * tau),
             lambda r, tau: -lambertw(-r * tau).real / tau,
         ],
         "That is the live share; now the rate while you were live.": lambda r, tau: 1 - r * tau,
         "That is a factor: multiply the registered rate by it.": lambda r, tau: 1 / (1 - r * tau),
     },
-    returns=forms.number("a rate"),
-    otherwise="With {0:.0f} events per second, each of which costs {1:g} s, we find {ours}/s and you {yours}/s. How "
+    returns=_a_rate,
+    otherwise="With {0} events per second, each of which costs {1:g} s, we find {ours}/s and you {yours}/s. How "
     "many seconds of each second were dark?",
 )
 
@@ -149,9 +156,14 @@ noise = by_example(
         "Half of it: for f → ∞ the power must go to 2, the Poisson level.": lambda *x: (
             _noise(*x) / 2
         ),
-        "Your hump lies at the wrong place: ω = 2πf is not f.": lambda f, *x: _noise(
-            f / 2 / np.pi, *x
-        ),
+        "Your hump lies at the wrong place: ω is 2πf.": [
+            lambda f, *x, by=by: _noise(f / by, *x) for by in (2 * np.pi, 2)
+        ],
+        "Dead time and rate are those that your function is given, not those of this lesson.": [
+            lambda f, r, tau: _noise(f, r, 2.5e-3),
+            lambda f, r, tau: _noise(f, 1000.0, tau),
+            lambda f, r, tau: _noise(f, 1000.0, 2.5e-3),
+        ],
         "The wait after the blind time has the *incident* rate, not the registered one.": lambda f, r, tau: (
             _noise(f, r / (1 + r * tau), tau)
         ),
@@ -176,7 +188,8 @@ noise = by_example(
     returns=forms.array("powers"),
     otherwise="Both ends are right and the middle is not: look at the phase, e^{{iωτ}}. (We find {ours}, you {yours}.)",
     signs={
-        "For f → 0 the power must go to 2/(1 + rτ)². Are both bars squared, and is r - iω in brackets?": (
+        "For f → 0 the power must go to 2/(1 + rτ)², with the r and τ that are given. Are both bars squared, and is "
+        "r - iω in brackets?": (
             lambda found, f, r, tau: abs(np.ravel(found)[0] * (1 + r * tau) ** 2 / 2 - 1) > 0.02
         ),
         "At high frequency the power must go to 2.": lambda found, *x: (
@@ -209,9 +222,10 @@ def _sum_of(term):
 
 
 def _some_powers():
+    """Leahy powers, and in the last question fractional ones, per Hz."""
     generator, questions = np.random.default_rng(144), []
-    for m in (1, 10, generator.integers(1, 9, 60)):
-        truth = 2 + 5 / (1 + generator.uniform(-4, 4, 60) ** 2)
+    for m, unit in ((1, 1), (10, 1), (generator.integers(1, 9, 60), 1e-4)):
+        truth = unit * (2 + 5 / (1 + generator.uniform(-4, 4, 60) ** 2))
         power = truth * generator.gamma(m, 1 / np.asarray(m), 60)
         questions.append((power, truth * np.linspace(0.6, 1.7, 60), truth, m))
     return questions
@@ -223,7 +237,7 @@ _likelihood = by_example(
     _between(_loss),
     _some_powers,
     {
-        "It comes out infinite: a product of 60 densities is too small for a number. Take logarithms first, then the "
+        "It comes out infinite: a product of so many factors is 0 in a computer. Take logarithms first, then their "
         "sum.": _between(lambda p, m, n: -np.log(np.prod(m ** (-1.0 * n) * np.exp(-n * p / m)))),
         "That is +ln L; what a minimiser needs is its negative.": _between(lambda *x: -_loss(*x)),
         "Without M: ten periodograms say ten times as much.": _between(
@@ -240,9 +254,15 @@ _likelihood = by_example(
             _between(lambda p, m, n: np.mean(n) * _loss(p, m, 1)),
         ],
         "Without m^-M a model of infinite power is best.": _sum_of(lambda log, x, n: n * x),
-        "The density goes as m^-M: ln m, too, comes M times.": _sum_of(
-            lambda log, x, n: log + n * x
-        ),
+        "The density goes as m^-M: ln m, too, comes M times.": [
+            _sum_of(lambda log, x, n: log + n * x),
+            _sum_of(lambda log, x, n: (n - 1) * log + n * x),
+        ],
+        "A model of a fractional power is small, and its logarithm negative: no floor under it, and no |…|.": [
+            _between(lambda p, m, n: _loss(p, np.maximum(m, 0.1), n)),
+            _sum_of(lambda log, x, n: n * (np.maximum(log, np.log(0.1)) + x)),
+            _sum_of(lambda log, x, n: n * (abs(log) + x)),
+        ],
         "The exponent is -M P/m: P/m, too, comes M times.": _sum_of(lambda log, x, n: n * log + x),
         "Minus the logarithm of m^-M is + M ln m.": _sum_of(lambda log, x, n: n * (x - log)),
         "The logarithm is ln, not that to base ten.": _sum_of(
@@ -279,15 +299,27 @@ def _share(counts):
     return lambda s, sim, t, o, g: counts(t(sim(s, g)), t(o)).double().mean()
 
 
-def _simulator(seed, width):
-    """Seven whole numbers about θ0, whose noise the samples hold: with the generator that was given, all are exact."""
+def _set_back(samples, simulate, statistic, observed, generator):
+    state, larger = generator.get_state(), 0
+    for sample in samples:
+        generator.set_state(state)
+        larger += (statistic(simulate(sample, generator)) >= statistic(observed)).item()
+    return larger / len(samples)
+
+
+def _simulator(seed, width, samples):
+    """Seven whole numbers about θ0, whose noise the samples hold: all are exact with the generator that was given.
+
+    It must run on: only the first sample may meet it as it was at first.
+    """
+    start = torch.Generator().manual_seed(seed).get_state()
 
     def simulate(theta, generator):
-        noise = (
-            theta[..., 1:8]
-            if getattr(generator, "initial_seed", int)() == seed
-            else theta[..., 2:9]
-        )
+        right = getattr(generator, "initial_seed", int)() == seed
+        if right and torch.equal(generator.get_state(), start):
+            right = torch.equal(theta.reshape(-1, 9)[0], samples[0])
+            torch.rand(1, generator=generator)
+        noise = theta[..., 1:8] if right else theta[..., 2:9]
         return (theta[..., :1] + width * noise).round()
 
     return simulate
@@ -302,9 +334,8 @@ def _some_posteriors():
     ):
         samples = torch.randn(397, 9, generator=draws) * torch.tensor([3.0] + 8 * [1.0])
         data = observed + torch.tensor([0.0, 9, -9, -3, 9, -9, -4])
-        questions.append(
-            (samples, _simulator(seed, width), of, data, torch.Generator().manual_seed(seed))
-        )
+        simulate, draw = _simulator(seed, width, samples), torch.Generator().manual_seed(seed)
+        questions.append((samples, simulate, of, data, draw))
     return questions
 
 
@@ -317,6 +348,9 @@ predictive_p = by_example(
             lambda s, sim, t, o, g: _predictive_p(s, sim, t, o, torch.Generator()),
             lambda s, sim, t, o, g: t(sim(s)) >= t(o),
         ],
+        "You set the generator back before each replica, so that all have the same noise: let it run on.": (
+            _set_back
+        ),
         "All replicas come from one set of parameters, or you compare their mean: one replica from each sample, so "
         "that the width of the posterior is in them, and each compared by itself.": [
             lambda s, *x: _predictive_p(s.mean(0).expand(5, -1), *x),
@@ -335,11 +369,6 @@ predictive_p = by_example(
         "The upper tail alone: no second one, no minimum, no factor of two.": [
             lambda *x: min(_predictive_p(*x), 1 - _predictive_p(*x)),
             lambda *x: 2 * min(_predictive_p(*x), 1 - _predictive_p(*x)),
-            _share(
-                lambda replicas, data: (
-                    (replicas - replicas.mean()).abs() >= (data - replicas.mean()).abs()
-                )
-            ),
             _share(lambda replicas, data: replicas.abs() >= data.abs()),
         ],
         "That is the share of smaller ones; we want those at least as large.": [

@@ -23,20 +23,23 @@ __all__ = [
 ]
 
 
-def _n_close(frame, x, y, lag, radius, distance=np.hypot):
+def _n_close(frame, x, y, lag, radius, distance=np.hypot, pairs=lambda close, lag: close):
     """A function: frame, x, y (n,), lag, radius -> ordered pairs that far apart."""
     near = distance(x[:, None] - x, y[:, None] - y) < radius
     close = near & (frame - frame[:, None] == lag)
     np.fill_diagonal(close, False)
-    return close.sum()
+    return pairs(close, lag).sum()
 
 
 def _some_events():
+    """The third list is in no order; in the last, events share places, and have the radius as a distance."""
     generator, questions = np.random.default_rng(151), []
-    for n, lag, radius in ((150, 3, 2.0), (130, 0, 2.0), (150, 1, 1.0), (140, 0, 0.7)):
+    for n, lag, radius in ((150, 3, 2.0), (130, 0, 2.0), (150, 1, 1.0), (140, 0, 2.0)):
         frame = np.sort(generator.integers(0, 60, n))
-        questions.append((frame, *(4000 + generator.normal(0, 2, (2, n))), lag, radius))
-    return questions
+        questions.append([frame, *(4000 + generator.normal(0, 2, (2, n))), lag, radius])
+    generator.shuffle(questions[2][0])
+    questions[3][1:3] = np.round(questions[3][1:3])
+    return list(map(tuple, questions))
 
 
 n_close = by_example(
@@ -46,6 +49,18 @@ n_close = by_example(
     {
         "Each event is counted as a pair with itself: i ≠ j.": lambda frame, x, y, lag, radius: (
             _n_close(frame, x, y, lag, radius) + (lag == 0) * len(x)
+        ),
+        "Another event at the same place counts: leave out i = j, and not a distance of zero.": (
+            partial(
+                _n_close,
+                distance=lambda dx, dy: np.where(dx**2 + dy**2 > 0, np.hypot(dx, dy), np.inf),
+            )
+        ),
+        "Closer than `radius` is <: a pair just as far apart does not count.": lambda frame, x, y, lag, radius: (
+            _n_close(frame, x, y, lag, np.nextafter(radius, np.inf))
+        ),
+        "The list need not be in the order of the frames, so that i may stand after j.": (
+            partial(_n_close, pairs=lambda close, lag: np.triu(close) * (1 + (lag == 0)))
         ),
         "In the same frame each couple counts twice, as (i, j) and as (j, i), and with a lag each pair once: do not "
         "divide by 2.": [
@@ -70,7 +85,6 @@ n_close = by_example(
         "`radius` is for the distance, the root of dx² + dy².": [
             lambda *events: _n_close(*events, lambda dx, dy: dx**2 + dy**2),
             lambda *events: _n_close(*events, lambda dx, dy: np.maximum(abs(dx), abs(dy))),
-            lambda *events: _n_close(*events, lambda dx, dy: abs(dx) + abs(dy)),
         ],
     },
     returns=forms.number("a number of pairs", int),
@@ -111,7 +125,7 @@ class _Draw:
 )
 def cell(answer):
     """A function: load, number of frames, draw, generator -> energies and numbers of photons."""
-    for load, n_frames in ((0.8, 10_000), (0.05, 8000), (3.0, 5000)):
+    for load, n_frames in ((0.8, 10_000), (0.05, 8000), (3.0, 30_000)):
         generator, draw = np.random.default_rng(152), _Draw()
         energies, photons = answer(load, n_frames, draw, generator)
         shaped(energies, (energies.size,), "energies")
@@ -147,7 +161,15 @@ def cell(answer):
                     f"Of {n_frames} frames of {load} photons about {wanted:.0f} hold {k}, and {found} of yours. Are "
                     "the numbers Poisson?"
                 )
+        if load > 0.5 and energies[photons == 2].var() > 3 * supply.var():
+            raise Hint("Photons of one frame have like energies: add up the draws unsorted.")
     repeatable(lambda generator: answer(0.8, 500, _Draw(), generator)[1])
+    totals = [answer(0.5, 40, _Draw(), np.random.default_rng(seed))[1].sum() for seed in range(200)]
+    if np.var(totals) < 10:
+        raise Hint(
+            f"All frames together hold {min(totals)} to {max(totals)} photons, whatever the generator, and a Poisson "
+            "number of mean 20 scatters by 4.5: draw one for each frame."
+        )
 
 
 def _detected_and_piled(load):
@@ -229,8 +251,8 @@ def _wrapped(photons):
 
 
 def _some_spectra():
-    bins, line = np.arange(200), np.zeros(40)
-    line[4] = 1.5
+    bins, line = np.arange(200), np.zeros(100)
+    line[4] = 2
     edge = np.where(bins < 9, 0, 8 / (bins + 1) ** 2)  # sums begin at 20 w, 30 w and so on
     low, high = (0.2 * np.exp(-0.5 * ((bins - middle) / 6) ** 2) for middle in (30, 130))
     return [(edge,), (line,), (low,), (high[:180] / 4,)]
@@ -258,11 +280,14 @@ piled_spectrum = by_example(
             _piled_spectrum, most=1
         ),
         "Yours end too early, and a frame can hold more photons: go on until the terms no longer matter.": [
-            partial(_piled_spectrum, most=most) for most in range(2, 8)
+            partial(_piled_spectrum, most=most) for most in range(2, 12)
         ],
         "p photons in p! orders are the same frame: where is 1/p!?": [
             partial(_piled_spectrum, most=most, divide=lambda p: 1) for most in (2, 60)
         ],
+        "Divided by p! once and again: each term comes from the last one, which has its 1/(p - 1)!, so divide by p.": (
+            partial(_piled_spectrum, divide=math.factorial)
+        ),
         "Exactly p photons: the factor exp(-L) for no further ones is missing.": partial(
             _piled_spectrum, empty=False
         ),
@@ -276,7 +301,7 @@ piled_spectrum = by_example(
     },
     returns=forms.array("events per frame and bin"),
     otherwise="In the first bin that differs we find {ours} events per frame and you {yours}. Try one line at 5 w: "
-    "where are its sums?",
+    "where are its sums, and how many are there of each?",
     draw=_draw_over,
 )
 
@@ -299,12 +324,13 @@ def _some_sources():
         lambda r: 0.8 / (1 + np.asarray(r) ** 2 / 2) ** 1.7,
         lambda r: 0.8 / (1 + np.asarray(r) ** 2) ** 2,
     )
-    near, far = np.arange(0.2, 30, 0.1), np.arange(0.05, 50, 0.07)
+    near, far = np.arange(0.25, 30, 0.13), np.arange(0.05, 50, 0.07)
     return [
         (near, 60.0, wide, 1.2, 0.3),
         (far, 4.0, wide, 2.0, 0.01),
         (near, 40.0, sharp, 0.5, 0.02),
         (near, 3.0, sharp, 2.0, 0.05),
+        (near, 500.0, sharp, 0.5, 1.0),  # the share next to the source equals the limit
     ]
 
 
@@ -322,6 +348,9 @@ inner_radius = by_example(
         ],
         "That is the last radius beyond the limit: the next one is the first to keep it.": (
             lambda radii, *source: radii[radii < _inner_radius(radii, *source)][-1]
+        ),
+        "No more than the limit: a share that equals the limit keeps it, so use <=.": (
+            lambda radii, *source: _inner_radius(radii, *source[:-1], source[-1] * (1 - 1e-9))
         ),
         "The limit is for the second number of 15.3, the piled share of events.": [
             _where_small(lambda load: load),
@@ -343,10 +372,13 @@ inner_radius = by_example(
 
 
 def _some_lists():
+    """The second list is in no order, and its second simulation has no events near the source."""
     generator, questions = torch.Generator().manual_seed(156), []
     for n, m, radius in ((6, 3000, 2.0), (4, 2000, 1.5)):
-        simulation = torch.sort(torch.randint(0, n, (m,), generator=generator)).values
+        simulation = torch.randint(0, n, (m,), generator=generator)
         x, y = 2 * torch.randn(2, m, generator=generator)
+        simulation = simulation.sort().values if n == 6 else simulation
+        x[simulation == 1] += 20 * (n == 4)
         valid = torch.rand(m, generator=generator) > 0.05 + 0.1 * simulation / n
         valid[simulation == n - 1] = True  # nothing was rejected there
         valid |= (torch.hypot(x, y) > 1.2) & (torch.rand(m, generator=generator) > 0.5)
@@ -389,6 +421,14 @@ rejected_share = by_example(
             )
             for count in (torch.bincount, np.bincount)
         ],
+        "A simulation without events near the source has no share, which is NaN.": lambda *given: (
+            _rejected_share(*given).nan_to_num()
+        ),
+        "`events.simulation` says for each event where it is from: sort it, and all others must be sorted along.": (
+            lambda events, *x: _rejected_share(
+                events._replace(simulation=events.simulation.sort().values), *x
+            )
+        ),
         "That is the share of the *accepted* ones: ~events.valid are the rejected.": lambda *given: (
             1 - _rejected_share(*given)
         ),

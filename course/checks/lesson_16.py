@@ -23,7 +23,9 @@ def _some_draws():
 ranks = by_example(
     "Exercise 16.1",
     diagnostics.ranks,
-    lambda: [question[:2] for question in _some_draws()],
+    lambda: [  # with ties
+        tuple(part.round(decimals=1) for part in question[:2]) for question in _some_draws()
+    ],
     {
         "Torch takes no mean of a mask: turn it into numbers first, mask.double().": lambda draws, theta: (
             (draws < theta).mean(0)
@@ -45,6 +47,10 @@ ranks = by_example(
             lambda draws, theta: (draws < theta).sum(0) / (len(draws) + 1),
             lambda draws, theta: ((draws < theta).sum(0) + 1) / (len(draws) + 1),
             lambda draws, theta: (draws < theta).sum(0) / len(theta),
+        ],
+        "Below the truth is <: a draw that equals the truth does not count.": [
+            lambda draws, theta: (draws <= theta).double().mean(0),
+            lambda draws, theta: ((draws < theta) / 2 + (draws <= theta) / 2).mean(0),
         ],
     },
     returns=forms.tensor("shares for each test and parameter", dtype="float64"),
@@ -94,10 +100,20 @@ def _together(log_q):
 
 
 def _some_members():
+    """In the last question near and far truths, on which the members agree or not."""
     generator, questions = torch.Generator().manual_seed(165), []
     for low, members, n in ((-3.0, 4, 6), (-2000.0, 3, 5), (10.0, 5, 7)):
         questions.append((low - 4 * torch.rand(members, n, generator=generator),))
+    mixed = questions[2][0]
+    mixed[:, :2] -= 2000
+    mixed[0, 3] -= 2000
+    mixed[1:, 4] -= 2000
     return questions
+
+
+def _about(center):
+    """Our mean about another logarithm than the largest of each column."""
+    return lambda q: center(q) + (q - center(q)).exp().mean(0).log()
 
 
 together = by_example(
@@ -106,8 +122,16 @@ together = by_example(
     _some_members,
     {
         "At ln q = -2000 `exp` gives zero, and its logarithm minus infinity: torch.logsumexp is made for that.": (
-            lambda q: q.exp().mean(0).log()
+            _about(lambda q: 0)
         ),
+        "Each truth, a column, needs its own largest logarithm subtracted before `exp`: another one lets `exp` become "
+        "zero or infinite.": [
+            _about(torch.max),
+            _about(torch.mean),
+            _about(lambda q: q.mean(0)),
+            _about(lambda q: q.amin(0)),
+            _about(lambda q: q[0]),
+        ],
         "That is the mean of the *logarithms*: one member that is far off would rule the others out. Average the "
         "densities.": lambda q: q.mean(0),
         "In logarithms, dividing by K is subtracting ln K, the natural logarithm of the number of members.": [
@@ -138,11 +162,14 @@ def _worth(weights):
 
 
 def _some_logarithms():
+    """Both of any size and either sign; in the last question both are wide, and their difference is not."""
     generator, questions = torch.Generator().manual_seed(166), []
-    for low, spread, n in ((-5.0, 2, 50), (-3000.0, 2, 40), (3000.0, 2, 50), (0.0, 3000, 60)):
-        log_likelihood = low + spread * torch.rand(n, generator=generator)
-        questions.append((log_likelihood, 1 + 2 * torch.rand(n, generator=generator)))
-    return questions
+    sizes = (-5, 2, 1), (-3000, 2, 3000), (3000, 2, -2000), (0, 3000, 1), (-2000, 2, -2000)
+    for low, spread, of_q in sizes:
+        log_likelihood, log_q = torch.rand(2, 50, generator=generator)
+        questions.append((low + spread * log_likelihood, of_q + 2 * log_q))
+    wide = 3000 * torch.rand(40, generator=generator) - 1500
+    return [*questions, (wide, wide - 2 * torch.rand(40, generator=generator))]
 
 
 def _proportional(found, log_likelihood, log_q):
@@ -174,8 +201,8 @@ weigh = by_example(
         ],
     },
     signs={
-        "Weights are 0/0 or ∞/∞: subtract the largest logarithm before `exp`.": lambda found, *given: (
-            found[0].isnan().any()
+        "Weights are 0/0 or ∞/∞: take ln L - ln q first, subtract the largest of these, and only then `exp`.": (
+            lambda found, *given: found[0].isnan().any()
         ),
         "The weights have the right proportions; divide by their sum.": _proportional,
     },
@@ -223,7 +250,7 @@ def _some_clouds():
     for n, m, width in ((30, 20, 1.5), (24, 28, torch.tensor(2.5))):
         a, b = (torch.randn(size, 4, generator=generator) for size in (n, m))
         questions.append((a.requires_grad_(), (b + 1).requires_grad_(), width))
-    return questions
+    return [*questions, (a, a.detach().clone().requires_grad_(), 1.0)]  # equal clouds: 0
 
 
 def _with_slope(value, given=()):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from stingray import Lightcurve, Powerspectrum
 
 from answers import changed
 from course.checks import lesson_01
@@ -24,14 +25,18 @@ def periodogram_in_single_precision(counts, bin_size):
     return torch.fft.rfftfreq(len(counts), bin_size)[1:], 2 * amplitude.abs() ** 2 / counts.sum()
 
 
-def fit_with_free_norm(counts, fold, chosen):
-    grid, c = np.arange(1, 3, 0.005), counts[chosen]
-    chi_squared = []
-    for index in grid:
-        model = fold(index)[chosen]
-        model *= model.sum() / np.sum(model**2 / c)
-        chi_squared.append(np.sum((c - model) ** 2 / c))
-    return grid[np.argmin(chi_squared)]
+def fit_by_shares(counts, fold, chosen):
+    c = counts[chosen]
+    models = np.array([fold(index)[chosen] for index in lesson_01._GRID])
+    models *= c.sum() / models.sum(axis=1, keepdims=True)
+    best = np.sum(models**2 / c, axis=1).argmin()  # the rest is the same for all
+    return np.float32(round(1 + best / 100, 2))
+
+
+def periodogram_by_stingray(counts, bin_size):
+    curve = Lightcurve(bin_size * np.arange(counts.size), counts, dt=bin_size, skip_checks=True)
+    spectrum = Powerspectrum(curve, norm="leahy")
+    return spectrum.freq, spectrum.power
 
 
 def hardness_with_torch(response, index):
@@ -49,6 +54,11 @@ def thinned_in_place(counts, generator):
     return counts
 
 
+def full(counts, bin_size):
+    powers = 2 * np.abs(np.fft.fft(counts)) ** 2 / counts.sum()
+    return np.fft.fftfreq(counts.size, bin_size), powers
+
+
 def far(wrong):
     return lesson_01.twice_as_far, wrong
 
@@ -57,7 +67,8 @@ OTHER_ROUTES = [
     (lesson_01.excess_variance, excess_variance_of_the_population),
     (lesson_01.leahy_periodogram, periodogram_by_full_fft),
     (lesson_01.leahy_periodogram, periodogram_in_single_precision),
-    (lesson_01.photon_index, fit_with_free_norm),
+    (lesson_01.leahy_periodogram, periodogram_by_stingray),
+    (lesson_01.photon_index, fit_by_shares),
     (lesson_01.hardness, hardness_with_torch),
     (lesson_01.twice_as_far, coins_one_by_one),
 ]
@@ -69,10 +80,25 @@ WRONG = [
         lambda x, dt: (np.fft.rfftfreq(x.size, dt)[1:], 2 * np.abs(np.fft.rfft(x))[1:] ** 2 / 7),
         "The formula is",
     ),
+    (
+        lesson_01.leahy_periodogram,
+        lambda x, dt: [part[1 : x.size // 2 + 1] for part in full(x, dt)],
+        "is above zero",
+    ),
+    (
+        lesson_01.leahy_periodogram,
+        lambda x, dt: [part[1 : (x.size + 1) // 2 - 1 + x.size % 2] for part in full(x, dt)],
+        "for n = 64 you return 30",
+    ),
     (lesson_01.photon_index, lambda c, fold, m: 1.7, "of another telescope"),
+    (
+        lesson_01.photon_index,
+        lambda *given: lesson_01._photon_index(*given) + 0.003,
+        "between the values",
+    ),
     (lesson_01.tasks, changed(lesson_01.tasks.reference(), does_the_jet="prediction"), "cause"),
     (lesson_01.tasks, changed(lesson_01.tasks.reference(), the_spin="description"), "uncertainty"),
-    (lesson_01.hardness, lambda r, i: i / 8, "check the two bands"),
+    (lesson_01.hardness, lambda r, i: i / 8, "is it the folded flux"),
     (*far(lambda x, g: x / 4), "comes, or not"),
     (*far(lambda x, g: np.round(x / 4)), "The same draw every time"),
     (*far(lambda x, g: np.random.binomial(x, 0.25)), "Equal generators"),  # noqa: NPY002
@@ -83,6 +109,13 @@ WRONG = [
     (*far(lambda x, g: x * (g.random(x.size) < 0.25)), "toss one coin for each"),
     (*far(lambda x, g: g.permutation(g.binomial(x, 0.25))), "toss one coin for each"),
     (*far(lambda x, g: g.normal(x / 4, np.sqrt(3 * x / 16)).round().clip(0)), "than there were"),
+    (*far(lambda x, g: g.binomial(x, 0.25).astype(np.uint8)), "should remain"),
+    (
+        *far(
+            lambda x, g: g.multivariate_hypergeometric(x, x.sum() // 4, method="marginals"),
+        ),
+        "same number of photons",
+    ),
     (*far(thinned_in_place), "work on a copy"),
     (lesson_01.verdicts, changed(lesson_01.verdicts.reference(), sample="thinned"), "label column"),
     (

@@ -50,6 +50,15 @@ def pca_by_svd(table):
     return -components, values**2 / len(table)
 
 
+def pca_by_eig(table):
+    return np.linalg.eig(np.cov(table.T))
+
+
+def appended(logarithmic, angle, others):
+    logarithmic.append(angle)
+    return lesson_05._features_from(logarithmic[:-1], angle, others)
+
+
 def prepared(table, logarithmic, angle, others):
     columns = {name: np.log(table[name].where(table[name] > 0)) for name in logarithmic}
     radians = np.deg2rad(table[angle])
@@ -104,13 +113,21 @@ WRONG = [
         lesson_05._fill(lambda a, b: 0),
         "gaps get the median of that column",
     ),
+    (lesson_05.fill_and_mark, lambda *two: filled_by_loop(*two).reset_index(drop=True), "index"),
+    (lesson_05.fill_and_mark, lambda *two: filled_by_loop(*two).to_dict("list"), "index"),
+    (lesson_05.fill_and_mark, lambda *two: filled_by_loop(*two).astype(str), "numbers"),
     (lesson_05.pca, lambda t: (np.eye(t.shape[1]), t.var(0)), "see the figure"),
+    (lesson_05.pca, lambda t: (pca_by_svd(t)[0].T, pca_by_svd(t)[1]), "into rows"),
+    (lesson_05.pca, lambda t: (pca_by_svd(t)[0][::-1], pca_by_svd(t)[1]), "into rows"),
+    (lesson_05.pca, lambda t: pca_by_eig(t)[::-1], "not the largest first"),
+    (lesson_05.pca, lambda t: (pca_by_eig(t)[1].T, pca_by_eig(t)[0]), "not the largest first"),
     (lesson_05.features_from, lambda a, b, c: prepared, "Expected a Pipeline"),
     (
         lesson_05.features_from,
         lambda *names: make_pipeline(lesson_05._features_from(*names), LogisticRegression()),
         "model at the end",
     ),
-    (lesson_05.features_from, lesson_05._chain(log=np.sqrt), "With ['p', 'q'], 'turn'"),
+    (lesson_05.features_from, lesson_05._chain(log=np.sqrt), "for the first logarithm"),
+    (lesson_05.features_from, appended, "changes the lists"),
     (lesson_05.honest_score, lambda x, y, seed: 0.123, "With seed 0"),
 ]

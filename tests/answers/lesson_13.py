@@ -5,11 +5,13 @@ import torch
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
+    KFold,
+    ShuffleSplit,
     StratifiedKFold,
     cross_val_predict,
     cross_val_score,
-    train_test_split,
 )
+from sklearn.preprocessing import StandardScaler
 
 from answers import changed
 from course.checks import lesson_13
@@ -28,11 +30,6 @@ def one_by_one(theta, detector, time):
     return torch.stack(flat).reshape(*theta.shape[:-1], -1)
 
 
-def changes_theta(theta, detector, time):
-    theta[..., 1] += 0.3
-    return lesson_13._expected(theta, detector, time)
-
-
 def poisson(counts, mean):
     return torch.distributions.Poisson(mean).log_prob(counts).sum(-1)
 
@@ -46,14 +43,14 @@ def abc_mistake(kind):
         return {
             "data": x[close],
             "mask": close,
-            "far": theta[~close],
             "all": theta,
-            "nothing": theta[:0],
-            "first": theta[close, 0],
-            "root": theta[far <= tolerance**0.5],
             "other way": theta[distance(observed, x) <= tolerance],
             "shuffled": theta[torch.randperm(n, generator=generator)][close],
             "share": theta[far.argsort()[: int(tolerance * n)]],
+            "sorted": theta[close].sort(0).values,
+            "squeezed": theta[close].squeeze(),
+            "wider": theta[far <= 1.05 * tolerance],
+            "number": (theta[close], int(close.sum())),
         }[kind]
 
     return answer
@@ -85,12 +82,6 @@ def abc_by_index(observed, draw_prior, simulate, distance, tolerance, n, generat
     return theta[order[: int((far <= tolerance).sum())]]
 
 
-def abc_in_place(observed, *rest):
-    found = lesson_13._abc(observed, *rest)
-    observed.zero_()
-    return found
-
-
 def mixture(logits, mean, log_sd, target):
     parts = torch.distributions.Normal(mean, log_sd.exp())
     weights = torch.distributions.Categorical(logits=logits)
@@ -99,6 +90,10 @@ def mixture(logits, mean, log_sd, target):
 
 def bounded(*given):
     return -(sum(lesson_13._mdn_terms(*given)).exp().sum(1) + 1e-30).log().mean()
+
+
+def log_of_softmax(logits, *rest):
+    return lesson_13._mdn_loss(logits.softmax(1).log(), *rest)
 
 
 def widths_cut_off(logits, mean, log_sd, target):
@@ -111,16 +106,6 @@ def coupling_in_place(theta, net, inverse=False):
     z[:, :half] = theta[:, :half]
     z[:, half:] = (theta[:, half:] - t) / s.exp() if inverse else theta[:, half:] * s.exp() + t
     return [z, -s.sum(1) if inverse else s.exp().prod(1).log()]
-
-
-def coupling_by_jacobian(theta, net, inverse=False):
-    """The determinant by automatic differentiation, which holds ours."""
-
-    def layer(row):
-        return lesson_13._coupling(row[None], net, inverse)[0][0]
-
-    slopes = torch.stack([torch.func.jacrev(layer)(row) for row in theta])
-    return torch.stack([layer(row) for row in theta]), torch.linalg.slogdet(slopes)[1]
 
 
 def coupling_in_numpy(theta, net, inverse=False):
@@ -146,6 +131,17 @@ def c2st_by_folds(average, **options):
     return answer
 
 
+def c2st_of_tensors(one, other, classifier):
+    labels = torch.repeat_interleave(torch.tensor([0, 1]), torch.tensor([len(one), len(other)]))
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    return cross_val_score(classifier, torch.cat((one, other)), labels, cv=folds).mean()
+
+
+def c2st_scaled(one, other, classifier):
+    rows = StandardScaler().fit_transform(np.concatenate([one, other]))
+    return lesson_13._c2st(rows[: len(one)], rows[len(one) :], classifier)
+
+
 def c2st_seen(one, other, classifier):
     return classifier.fit(*stacked(one, other)).score(*stacked(one, other))
 
@@ -158,17 +154,6 @@ def c2st_own_classifier(one, other, classifier):
     return lesson_13._c2st(one, other, LogisticRegression())
 
 
-def c2st_of_one_split(one, other, classifier):
-    seen, kept, of_seen, of_kept = train_test_split(*stacked(one, other), random_state=0)
-    return classifier.fit(seen, of_seen).score(kept, of_kept)
-
-
-def c2st_in_place(one, other, classifier):
-    found = lesson_13._c2st(one, other, classifier)
-    one -= one.mean()
-    return found
-
-
 OTHER_ROUTES = [
     (lesson_13.expected, counts_by_hand),
     (lesson_13.log_likelihood, poisson),
@@ -177,16 +162,18 @@ OTHER_ROUTES = [
     (lesson_13.abc, abc_by_index),
     (lesson_13.abc, abc_in_a_loop),
     (lesson_13.mdn_loss, mixture),
-    (lesson_13.coupling, coupling_by_jacobian),
+    (lesson_13.mdn_loss, lambda a, b, s, *rest: mixture(a, b, (s.exp() + 1e-6).log(), *rest)),
     (lesson_13.coupling, coupling_in_place),
     (lesson_13.c2st, c2st_by_prediction),
     (lesson_13.c2st, c2st_by_folds(np.mean)),
+    (lesson_13.c2st, c2st_of_tensors),
+    (lesson_13.c2st, c2st_scaled),
 ]
 
 WRONG = [
     (lesson_13.expected, lambda *given: 3 * lesson_13._expected(*given), "another detector"),
+    (lesson_13.expected, lambda *given: lesson_13._expected(*given).squeeze(), "shape (1, 2)"),
     (lesson_13.expected, one_by_one, "loop"),
-    (lesson_13.expected, changes_theta, "another detector"),
     (
         lesson_13.expected,
         lambda *given: torch.poisson(lesson_13._expected(*given)),
@@ -199,37 +186,38 @@ WRONG = [
         for kind, hint in {
             "data": "simulated data",
             "mask": "mask",
-            "far": "far away",
             "all": "keep all",
-            "nothing": "0 are",
-            "first": "(n_kept, 2)",
-            "root": "should be kept",
+            "sorted": "yours are others",
+            "squeezed": "(1, 2) here, not (2,)",
+            "wider": "should be kept",
+            "number": "alone",
             "other way": "in this order",
-            "shuffled": "is each simulation",
+            "shuffled": "yours are others",
             "share": "not the share",
         }.items()
     ],
     (lesson_13.abc, abc_twice, "one batch"),
     (lesson_13.abc, abc_without_generator, "Hand on"),
-    (lesson_13.abc, abc_in_place, "changes the observation"),
     (lesson_13.mdn_loss, bounded, "small number"),
+    (lesson_13.mdn_loss, log_of_softmax, "gradient is NaN"),
     (lesson_13.mdn_loss, widths_cut_off, "no gradient"),
     (lesson_13.mdn_loss, lambda *given: mixture(*given).item(), "no gradient"),
     (lesson_13.mdn_loss, lambda *given: 1.1 * mixture(*given), "random simulations"),
     (lesson_13.coupling, coupling_in_numpy, "no gradient"),
     (lesson_13.coupling, lambda *given: lesson_13._coupling(*given)[0], "2 things"),
-    (lesson_13.coupling, lambda x, net, inverse=False: (x, x[:, 0]), "Stretch"),
+    (lesson_13.coupling, lambda x, net, inverse=False: (x, x[:, 0]), "on paper"),
     (lesson_13.c2st, c2st_seen, "learned from"),
     (lesson_13.c2st, c2st_in_order, "Shuffle"),
-    (lesson_13.c2st, c2st_by_folds(np.mean, scoring="roc_auc"), "share of right"),
+    (lesson_13.c2st, c2st_by_folds(np.mean, scoring="roc_auc"), "ROC curve"),
+    (lesson_13.c2st, lambda *given: lesson_13._c2st(*given, KFold(5)), "Shuffle the rows"),
+    (lesson_13.c2st, lambda a, b, c: lesson_13._c2st(a[:, :1], b[:, :1], c), "all columns"),
+    (lesson_13.c2st, lambda *x: lesson_13._c2st(*x, ShuffleSplit(5, random_state=0)), "each row"),
+    (lesson_13.c2st, lambda *given: max(0.5, lesson_13._c2st(*given)), "mean of five"),
     (lesson_13.c2st, c2st_by_folds(np.mean, scoring="f1"), "share of right"),
     (lesson_13.c2st, c2st_by_folds(np.max), "mean of five"),
-    (lesson_13.c2st, c2st_by_folds(np.median), "mean of five"),
     (lesson_13.c2st, c2st_own_classifier, "you are handed"),
     (lesson_13.c2st, lambda *given: 1 - lesson_13._c2st(*given), "do not overlap"),
     (lesson_13.c2st, lambda *given: 2 * lesson_13._c2st(*given) - 1, "about 0.5"),
-    (lesson_13.c2st, c2st_of_one_split, "mean of five"),
-    (lesson_13.c2st, c2st_in_place, "changes the samples"),
     (lesson_13.choices, changed(lesson_13.choices.reference(), one_spectrum="NPE"), "missing"),
     (lesson_13.choices, changed(lesson_13.choices.reference(), twenty="NPE"), "add"),
 ]

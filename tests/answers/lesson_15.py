@@ -19,7 +19,7 @@ def by_loops(frame, x, y, lag, radius):
 
 
 def by_tree(frame, x, y, lag, radius):
-    i, j = KDTree(np.c_[x, y]).query_pairs(radius, output_type="ndarray").T
+    i, j = KDTree(np.c_[x, y]).query_pairs(radius * (1 - 1e-9), output_type="ndarray").T
     return np.sum(frame[j] - frame[i] == lag) + np.sum(frame[i] - frame[j] == lag)
 
 
@@ -30,13 +30,6 @@ def frame_by_frame(load, n_frames, draw, generator):
             energies.append(draw(n, generator).sum())
             photons.append(n)
     return np.array(energies), photons
-
-
-def by_pieces(load, n_frames, draw, generator):
-    photons = generator.poisson(load, n_frames)
-    photons = photons[photons > 0]
-    starts = np.cumsum(photons) - photons
-    return np.add.reduceat(draw(photons.sum(), generator), starts), photons
 
 
 def summed(photons, draw, generator):
@@ -102,7 +95,6 @@ OTHER_ROUTES = [
     (lesson_15.n_close, by_loops),
     (lesson_15.n_close, by_tree),
     (cell, frame_by_frame),
-    (cell, by_pieces),
     (
         lesson_15.detected_and_piled,
         lambda load: np.array([-np.expm1(-load), 1 - load / np.expm1(load)]),
@@ -110,7 +102,6 @@ OTHER_ROUTES = [
     (lesson_15.piled_spectrum, by_fourier),
     (lesson_15.piled_spectrum, lambda s: lesson_15._piled_spectrum(s, most=20)),
     (lesson_15.inner_radius, by_a_loop_over_radii),
-    (lesson_15.inner_radius, lambda r, *a: np.min(r[r >= lesson_15._inner_radius(r, *a)])),
     (lesson_15.rejected_share, share_by_loops),
 ]
 
@@ -119,7 +110,9 @@ WRONG = [
     (cell, with_empty_frames, "has no event"),
     (cell, one_energy_per_event, "each *photon* has its own"),
     (cell, never_piled, "in the same frame"),
-    (cell, numbers(lambda load, n, g: 3 * g.binomial(1, load / 3, n)), "Are the numbers Poisson"),
+    (cell, numbers(lambda load, n, g: g.binomial(20, load / 20, n)), "Are the numbers Poisson"),
+    (cell, numbers(lambda load, n, g: g.multinomial(int(load * n), [1 / n] * n)), "All frames"),
+    (cell, lambda *a: _cell(*a[:2], lambda n, g: np.sort(a[2](n, g)), a[3]), "unsorted"),
     (
         cell,
         numbers(lambda load, n, g: np.random.default_rng().poisson(load, n)),

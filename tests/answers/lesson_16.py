@@ -40,6 +40,10 @@ def about(center, total=torch.sum):
     return answer
 
 
+def quotient(above, below):
+    return lesson_16._worth(above / below / (above / below).sum())
+
+
 def mmd2_by_squares(a, b, width):
     """One matrix of all points; the mean of k against the vector (1/n, -1/m)."""
     both = torch.cat([a, b])
@@ -58,15 +62,11 @@ def by_a_root(u, v):
 
 OTHER_ROUTES = [
     (lesson_16.ranks, lambda d, t: 1 - (d >= t).float().mean(0)),
-    (lesson_16.ranks, lambda d, t: (d.numpy() <= t.numpy()).mean(0)),
+    (lesson_16.ranks, lambda d, t: (d.numpy() < t.numpy()).mean(0)),
     (lesson_16.tarp, tarp_in_numpy),
     (
         lesson_16.tarp,
         lambda d, t, r: (((d - r) ** 2).sum(-1) < ((t - r) ** 2).sum(-1)).float().mean(0),
-    ),
-    (
-        lesson_16.tarp,
-        lambda d, t, r: (np.linalg.norm(d - r, axis=-1) < np.linalg.norm(t - r, axis=-1)).mean(0),
     ),
     (lesson_16.together, together_about_the_largest),
     (lesson_16.together, lambda q: np.logaddexp.reduce(q.numpy(), axis=0) - np.log(len(q))),
@@ -83,18 +83,18 @@ WRONG = [
     (lesson_16.together, lambda q: q.max(0).values, "has the logarithm"),
     (lesson_16.weigh, lambda p, q: _weigh(p, q)[0], "Expected 2 things"),
     (lesson_16.weigh, lambda p, q: _weigh(p, q)[::-1], "one number after the weights"),
-    (lesson_16.weigh, lambda p, q: (50 * _weigh(p, q)[0], 50), "divide by their sum"),
     (lesson_16.weigh, about(torch.max, total=lambda w: 1), "divide by their sum"),
     (lesson_16.weigh, about(lambda log_w: 0), "subtract the largest"),
     (lesson_16.weigh, about(torch.min), "subtract the largest"),
+    (lesson_16.weigh, lambda p, q: quotient((p - p.max()).exp(), q.exp()), "subtract the largest"),
+    (lesson_16.weigh, lambda p, q: quotient(p.softmax(0), q.softmax(0)), "subtract the largest"),
     (lesson_16.weigh, lambda p, q: (_weigh(p, q)[0], len(p)), "equal ones"),
     (lesson_16.mmd2, lambda a, b, h: _mmd2(a, b, 1.1 * h), "you found"),
+    (lesson_16.mmd2, lambda *clouds: _mmd2(*clouds).clamp(min=0.01), "you found 0.01"),
     (lesson_16.mmd2, lambda *clouds: _mmd2(*clouds).item(), "slope is lost"),
     (lesson_16.mmd2, lambda *clouds: _mmd2(*clouds).detach(), "slope is lost"),
     (lesson_16.mmd2, lambda a, b, h: _mmd2(a, b.detach(), h), "detach neither"),
     (lesson_16.mmd2, of_distance(by_a_root), "slope is NaN"),
     (lesson_16.report, changed(_report, the_ranks="in the paper"), "the sky does not come in"),
     (lesson_16.report, changed(_report, the_prior="in the repository"), "the prior speaks"),
-    (lesson_16.report, changed(_report, the_training="in the paper"), "converge, too"),
-    (lesson_16.report, changed(_report, what_gain="no evidence"), "systematic error"),
 ]
