@@ -269,7 +269,7 @@ print("by hand ", np.round(gradient(b.detach().numpy(), X, y), 6))
 # %% [markdown] tags=["slide"]
 # ## Exercise 7.4 · One epoch  ·  core · 12 min · ●●○
 #
-# Write one epoch. Shuffle the samples with `generator`, cut them into batches of `size` (the last may be smaller), and after each batch take a step along the *mean* gradient of that batch. With `size = len(y)` this is gradient descent, with `size = 1` stochastic descent.
+# Write one epoch. Shuffle the samples with `generator`, cut this order into batches of `size` (the last may be smaller), and after each batch take a step along the *mean* gradient of that batch. With `size = len(y)` this is gradient descent, with `size = 1` stochastic descent.
 
 
 # %%

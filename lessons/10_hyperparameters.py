@@ -553,7 +553,7 @@ plotting.show(
 # - `tune(inside)` runs the inner search on the rows `inside` and returns two things: the chosen candidate, and its best inner score;
 # - `judge(choice, inside, outside)` trains that candidate on `inside` and returns its score on `outside`.
 #
-# Return a table $(k, 2)$: best inner score and outer score of each round.
+# Call each once per round. Return a table $(k, 2)$: best inner score and outer score of each round, in the order of `deal_sources`.
 
 
 # %%

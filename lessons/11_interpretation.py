@@ -202,7 +202,7 @@ print(double.loc[["hr_soft", "hr_3_10", "noise"]].round(3))
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.2 · Shuffle a group  ·  core · 8 min · ●●○
 #
-# Return a copy of the table in which the rows of the given columns, and of no others, have changed places. Within a row, these columns (a list of names) stay together.
+# Return a copy of the table in which the rows of the given columns, and of no others, have changed places. Within a row, these columns (a list of names, in any order) stay together. Gaps (NaN) travel along, and the index stays as it is.
 
 
 # %%
@@ -326,7 +326,7 @@ print(f"curve: {mean[0]:.2f} to {mean[-1]:.2f}; empty places: {empty[0]:.0%} at 
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.3 · The turning point  ·  core · 10 min · ●●○
 #
-# Return the value of each feature at which the call would turn if all others stayed. Where that lies outside what is allowed, from `low` to `high`, or where no value would do, return NaN.
+# Return the value of each feature at which the call would turn if all others stayed. Where that lies outside what is allowed, from `low` to `high` (both included), or where no value would do, return NaN.
 
 
 # %%

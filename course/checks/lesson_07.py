@@ -1,14 +1,18 @@
 """Checks of lesson 07: choosing a (simple) algorithm and fitting it."""
 
+import itertools
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import torch
+from scipy import stats
 from scipy.special import expit, xlogy
 from torch.nn.functional import binary_cross_entropy_with_logits as _mean_loss
 
 from course.checks import Hint, forms
 from course.checks.examples import by_example, repeatable
+from course.checks.lesson_10 import simplest_good
 
 __all__ = [
     "choose_c",
@@ -41,7 +45,7 @@ def _line(prior=_log_odds, squares=lambda m, n: (n**2 - m**2) / 2, slope=1.0, po
 two_gaussians = by_example(
     "Exercise 7.1",
     _two_gaussians,
-    lambda: [(1.2, 0.5, 0.25, 0.3), (-1.0, 2.0, 1.5, 0.8)],
+    lambda: [(1.2, 0.5, 0.25, 0.7), (-1.0, 2.0, 1.5, 0.2)],
     {
         "b0 first, b1 second.": lambda *given: _two_gaussians(*given)[::-1],
         "That is the posterior of class 0: both signs are the other way round for class 1.": (
@@ -58,7 +62,6 @@ two_gaussians = by_example(
         "b1 is off by 2: the mixed terms of both squares are -2xμ, over 2σ².": [
             _line(slope=0.5),
             _line(slope=2),
-            _line(slope=2, squares=lambda m, n: n**2 - m**2),
         ],
         "The slope is right; b0 lacks the prior, the log odds of the share.": _line(np.zeros_like),
         "The slope is right; the prior enters b0 as the logarithm of share / (1 - share).": [
@@ -204,15 +207,22 @@ def _some_samples():
 
 
 def _shuffles(answer):
-    """Whether equal generators, and only these, shuffle alike, and neighbours part."""
+    """Whether equal generators, and only these, shuffle alike, and each order comes, cut from its front."""
     X, y = np.vander(np.linspace(-1, 1, 12), 3), _some_samples()[0][2]
     repeatable(lambda generator: np.float32(answer(np.zeros(3), X, y, 0.5, 1, generator)))
-    last = []  # where the two samples stood that the last, smaller batch has
-    for seed in range(8):
-        steps = answer(*_some_samples()[1][:5], np.random.default_rng(seed)) - 0.2
-        last.append(np.ptp(np.argsort(steps)[-2:]))
-    if set(last) <= {1, 11}:
-        raise Hint("The rows are only moved along: neighbours must part, by a permutation.")
+    five = np.zeros(3), np.vander(np.linspace(-1, 1, 5), 3), np.array([1.0, 0, 0, 1, 0]), 0.5, 2
+    ways = [o for o in itertools.permutations(range(5)) if o[0] < o[1] and o[2] < o[3]]
+    in_order = (SimpleNamespace(permutation=lambda n, o=o: np.array(o)) for o in ways)
+    ours = np.array([_one_epoch(*five, order) for order in in_order])
+    yours = np.array([answer(*five, np.random.default_rng(seed)) for seed in range(150)])
+    off = np.abs(yours[:, None] - ours).max(axis=2)
+    if off.min(axis=1).max() > 1e-5:
+        raise Hint("All batches have `size` samples but the last, which may be smaller.")
+    if (number := len(set(off.argmin(axis=1)))) < 20:
+        raise Hint(
+            f"There are 30 ways to cut five samples into batches of 2, 2 and 1, and your shuffle finds {number} of "
+            "them: draw any order, by generator.permutation(len(y))."
+        )
 
 
 one_epoch = by_example(
@@ -335,45 +345,33 @@ objective = by_example(
 
 def _choose_c(strengths, scores):
     """A function: strengths (n,), scores (n, n_folds) -> one of the strengths."""
-    return _within(_error_of_mean)(strengths, scores)
+    return _within()(strengths, scores)
 
 
-def _error_of_mean(best, scores):
-    return best.std(ddof=1) / np.sqrt(len(best))
-
-
-def _within(error, which=0, level=np.mean):
-    """The first strength, or another one, whose level is within an error of the highest."""
+def _within(
+    error=lambda best, scores: stats.sem(best),
+    choose=lambda above: np.argmax(above >= 0),
+    level=np.mean,
+):
+    """A strength, chosen by how far each level is above the limit, an error below the highest."""
 
     def answer(strengths, scores):
         levels = level(scores, axis=1)
-        limit = levels.max() - error(scores[levels.argmax()], scores)
-        return strengths[levels >= limit][which]
+        return strengths[choose(levels - levels.max() + error(scores[levels.argmax()], scores))]
 
     return answer
 
 
-def _each_with_its_error(strengths, scores):
-    mean, error = scores.mean(axis=1), scores.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
-    return strengths[mean + error >= mean.max()][0]
-
-
-def _down_from_the_best(strengths, scores):
-    mean = scores.mean(axis=1)
-    k = mean.argmax()
-    limit = mean[k] - _error_of_mean(scores[k], scores)
-    while k and mean[k - 1] >= limit:
-        k -= 1
-    return strengths[k]
-
-
 def _some_scores():
+    """Scores by their losses against the best and their errors; at the limit, one of 0.01, is a gap."""
     questions = []
-    for seed, n, n_folds in ((13724, 13, 5), (21318, 10, 8)):  # all choices of the table differ
-        generator = np.random.default_rng(seed)
-        mean = 0.7 - 0.05 * np.linspace(-2, 2, n) ** 2 + generator.normal(0, 0.02, n)
-        width = generator.uniform(0.01, 0.12, (n, 1))
-        scores = mean[:, None] + width * generator.exponential(size=(n, n_folds))
+    for seed, n, n_folds in ((12, 200, 5), (47, 150, 10)):  # all choices of the table differ
+        generator, x = np.random.default_rng(seed), np.linspace(-2, 2, n)
+        loss = 0.03 * np.abs(x - 0.8) ** 1.5 + 0.02 * (np.abs(x - 0.41) < 0.03)
+        loss += 0.002 * (loss > 0.009)
+        error = np.where(loss == loss.min(), 0.01, generator.uniform(0.004, 0.026, n))
+        noise = stats.zscore(generator.exponential(size=(n, n_folds)), axis=1, ddof=1)
+        scores = 0.7 - loss[:, None] + error[:, None] * np.sqrt(n_folds) * noise
         questions.append((np.logspace(-3, 3, n), scores))
     return questions
 
@@ -384,14 +382,24 @@ choose_c = by_example(
     _some_scores,
     {
         "Among *all* C that are within the error, also those beyond a dip: not only the neighbours of the best.": (
-            _down_from_the_best
+            _within(choose=lambda above: np.flatnonzero(above[: above.argmax()] < 0)[-1] + 1)
         ),
-        "The error is that of the best mean, one number for all; the others are judged without their own.": (
-            _each_with_its_error
+        "The error is that of the best mean, one number for all; the others are judged without their own error.": [
+            _within(lambda best, scores: stats.sem(scores, axis=1)),
+            _within(lambda best, scores: stats.sem(scores, axis=1).max()),
+        ],
+        "That takes the error of differences between C, as lesson 10 will; here it is that of the best mean.": (
+            lambda strengths, scores: strengths[simplest_good.reference()(scores)]
         ),
-        "A mean over folds: its error shrinks with the root of their number, not of that of strengths.": (
-            _within(lambda best, scores: best.std(ddof=1) / np.sqrt(len(scores)))
+        "Not the C that comes nearest to the limit, but the smallest above it.": _within(
+            choose=lambda above: np.abs(above).argmin()
         ),
+        "*One* standard error, not two.": _within(lambda best, scores: 2 * stats.sem(best)),
+        "The error of a mean over n folds is smaller by √n than their spread: n = scores.shape[1].": [
+            _within(lambda best, scores: best.std(ddof=1) / np.sqrt(len(scores))),
+            _within(lambda best, scores: best.std(ddof=1) / np.sqrt(5)),
+            _within(lambda best, scores: best.std(ddof=1) / np.sqrt(len(best) - 1)),
+        ],
         "That has the best mean; how far can one go to the left within one error?": (
             _within(lambda *scores: 0)
         ),
@@ -399,13 +407,16 @@ choose_c = by_example(
             lambda strengths, scores: np.flatnonzero(strengths == _choose_c(strengths, scores)),
             lambda strengths, scores: scores.mean(axis=1).argmax(),
         ],
-        "The strongest penalty is the smallest C, not the largest.": _within(_error_of_mean, -1),
-        "That is the spread of single folds: the error of a mean is smaller by √n.": (
-            _within(lambda best, scores: best.std(ddof=1))
+        "The strongest penalty is the smallest C, not the largest.": _within(
+            choose=lambda above: np.flatnonzero(above >= 0)[-1]
         ),
+        "That is the spread of single folds: the error of a mean is smaller by √n.": [
+            _within(lambda best, scores: best.std(ddof=1)),
+            _within(lambda best, scores: best.std()),
+        ],
         "Compare the *means* over folds, neither medians nor the best fold of each.": [
-            _within(_error_of_mean, level=np.median),
-            _within(_error_of_mean, level=np.max),
+            _within(level=np.median),
+            _within(level=np.max),
         ],
         "scores has a row for each strength and a column for each fold: the mean over folds is along axis=1.": (
             lambda strengths, scores: strengths[scores.mean(axis=0) >= 0.7]
@@ -432,7 +443,7 @@ def _rescaled(power, axis=1):
 
 
 def _some_margin_tables():
-    z = np.random.default_rng(77).normal(0, 16, (6, 4)).round() / 8  # exact in float32, too
+    z = np.random.default_rng(77).normal(0, 16, (6, 5)).round() / 8  # exact in float32, too
     levels = z[:5, :3] + 2000 * np.arange(5)[:, None]
     return [(z,), (levels,), (z - 3000,), (np.array([[0.0, 3000, -3000, 1]]),)]
 

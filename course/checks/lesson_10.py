@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import integrate, stats
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
+from sklearn.model_selection import KFold, StratifiedGroupKFold
 
 from course.checks import Hint, exercise, explained, forms
 from course.checks.examples import by_example, repeatable, shaped, sorting
@@ -64,16 +64,19 @@ def smaller(answer):
 
 def _evenly(answer):
     """A hint if some sources, or some rows of a source, are drawn more often than others."""
-    groups = np.repeat(list("abcdefgh"), [10] * 7 + [100])
-    draws = [answer(groups, 2, 4, np.random.default_rng(seed)) for seed in range(200)]
-    drawn = np.sort(draws).reshape(-1, 4)  # the rows of one source
-    times = np.bincount(np.minimum(drawn[:, 0] // 10, 7), minlength=8)
-    if times.max() > 90:
+    groups = np.repeat(list("abcdefgh"), [10] * 6 + [3, 100])
+    draws = [np.sort(answer(groups, 2, 4, np.random.default_rng(seed))) for seed in range(200)]
+    pairs = np.array([np.searchsorted(list("abcdefgh"), groups[rows[[0, -1]]]) for rows in draws])
+    times = np.bincount(pairs.ravel(), minlength=8)  # should be 50
+    if times.max() > 90 or times.min() < 15:
         raise Hint(
-            f"Each of 8 sources should be among your 2 equally often, and one is in {times.max()} of 200 draws: draw "
-            "with `generator`, from a list that has each source once, however many rows it has."
+            f"Each of 8 sources should be among your 2 equally often, but in 200 draws one was {times.max()} times and "
+            f"another {times.min()} times: draw with `generator`, from a list that has each source once, however many "
+            "rows it has."
         )
-    place = drawn[drawn[:, 0] < 70] % 10
+    if np.isin(np.diff(pairs), (1, 7)).mean() > 0.6:  # should be 8 of 28
+        raise Hint("The sources you draw are neighbours in the list: draw each by itself.")
+    place = np.array([rows[:4] % 10 for rows in draws if rows[3] < 60])
     share = np.bincount(place.ravel(), minlength=10) / len(place)  # should be 4 of 10
     if share.max() > 0.55 or share.min() < 0.25:
         raise Hint(
@@ -119,14 +122,21 @@ def _unpaired(limit):
     )
 
 
+def _down_from_the_best(scores):
+    loss, position = _loss(scores), scores.mean(axis=1).argmax()
+    while position and loss[position - 1].mean() <= _error(loss)[position - 1]:
+        position -= 1
+    return position
+
+
 def _some_scores():
     """Scores by their losses against the best candidate, and the errors of these; mistakes choose others."""
     generator, questions = np.random.default_rng(102), []
     for n_folds, loss, error in (
         (
             5,
-            (0.3, 0.105, 0.095, 0.033, 0.024, 0.0185, 0.2, 0.017, 0.0095, 0, 0.003, 0.05),
-            (0.004, 0.05, 0.05, 0.002, 0.003, 0.02, 0.01, 0.02, 0.02, 0, 0.006, 0.004),
+            (0.3, 0.105, 0.095, 0.033, 0.024, 0.021, 0.0185, 0.017, 0.2, 0.0095, 0, 0.003, 0.05),
+            (0.004, 0.05, 0.05, 0.002, 0.003, 0.02, 0.02, 0.02, 0.01, 0.02, 0, 0.006, 0.004),
         ),
         (6, (0.03, 0.009, 0, 0.008, 0.02), (0.01, 0.005, 0, 0.01, 0.002)),
         (10, (0.05, 0.012, 0.0105, 0.004, 0), (0.01, 0.005, 0.009, 0.008, 0)),
@@ -144,9 +154,11 @@ simplest_good = by_example(
     _simplest_good,
     _some_scores,
     {
-        "That is the largest mean itself: a simpler candidate is within its error of it.": lambda scores: (
-            scores.mean(axis=1).argmax()
-        ),
+        "You take the largest mean itself: a simpler candidate is within its error of it, if differences keep their "
+        "signs.": [
+            lambda scores: scores.mean(axis=1).argmax(),
+            lambda scores: _first(np.abs(_loss(scores)).mean(axis=1) <= _error(_loss(scores))),
+        ],
         "That uses the errors of scores, which hold the luck of hard and easy folds. Subtract fold by fold first, then "
         "take the error of the differences.": [
             _unpaired(lambda errors, best: errors[best]),
@@ -161,6 +173,13 @@ simplest_good = by_example(
         ),
         "So few folds make a difference here: the error has ddof = 1.": _paired(
             lambda mean, error, k: mean <= error * np.sqrt(1 - 1 / k)
+        ),
+        "The error of a mean of k differences is std(ddof=1) / √k, not / √(k - 1).": _paired(
+            lambda mean, error, k: mean <= error * np.sqrt(k / (k - 1))
+        ),
+        "Look at *all* candidates, also beyond one that is not good enough.": _down_from_the_best,
+        "One standard error is the rule here: no test by its p-value.": lambda scores: _first(
+            ~(stats.ttest_1samp(_loss(scores), 0, axis=1).pvalue <= 0.05)
         ),
         "In your answer nobody is good enough, not even the best: take mean and error along each row (axis 1) of the "
         "differences from the *row* with the largest mean.": lambda scores: _first(
@@ -191,7 +210,7 @@ def _log_uniform(low, high, n, generator):
 )
 def log_uniform(answer):
     """A function: low, high, n, generator -> values (n,), uniform in their logarithm."""
-    for low, high, n in ((1e-4, 1e2, 4000), (2.0, 2000.0, 3000), (0.5, 3.0, 4000)):
+    for low, high, n in ((1e-4, 1e2, 20_000), (2.0, 2000.0, 15_000), (0.5, 3.0, 20_000)):
         drawn, again = (
             shaped(answer(low, high, n, np.random.default_rng(seed)), (n,), "values")
             for seed in (1, 2)
@@ -207,13 +226,17 @@ def log_uniform(answer):
             )
         if share.min() < -1e-6 or share.max() > 1 + 1e-6 or np.ptp(share) < 0.9:
             raise Hint(
-                f"Between {low:g} and {high:g}, we said; yours run from {ends[0]:.3g} to {ends[1]:.3g}. Is the same "
-                "base taken for the logarithm and for the way back?"
+                f"Yours run from {ends[0]:.3g} to {ends[1]:.3g}, and should fill all between {low:g} and {high:g}. Is "
+                "the same base taken for the logarithm and for the way back?"
             )
         if np.allclose(np.sort(drawn), np.sort(again)):
             raise Hint(
                 "Two generators give the same values, as a grid does: draw at random, with `generator`."
             )
+        if np.all(np.diff(drawn) >= 0) or np.all(np.diff(drawn) <= 0):
+            raise Hint("Yours are in order of size: leave them as they are drawn.")
+        if len(np.unique(drawn)) < 0.99 * n:
+            raise Hint("Some values come more than once: draw each of the n by itself.")
         share, wanted = np.sort(share), np.arange(1, n + 1) / n
         worst = np.abs(share - wanted).argmax()
         if stats.kstest(share, "uniform").pvalue < 1e-5:
@@ -239,10 +262,10 @@ def _largest(n):
 
 
 def _within_two_per_cent(answer):
-    ratios = [answer(n, 2.0, np.random.default_rng(n)) / 2 / _largest(n) for n in range(2, 21, 3)]
+    ratios = [answer(n, 2.0, np.random.default_rng(n)) / 2 / _largest(n) for n in range(3, 21, 3)]
     if abs(np.mean(ratios) - 1) > 0.02:
         raise Hint(
-            f"For n from 2 to 20 yours is {np.mean(ratios):.1%} of ours on average: is it the mean of the largest (not "
+            f"For n from 3 to 18 yours is {np.mean(ratios):.1%} of ours on average: is it the mean of the largest (not "
             "their median), over many repetitions?"
         )
 
@@ -250,13 +273,19 @@ def _within_two_per_cent(answer):
 expected_best = by_example(
     "Exercise 10.4",
     _expected_best,
-    lambda: [(n, sigma, np.random.default_rng(n)) for n, sigma in ((5, 2.0), (2, 1.0), (50, 0.5))],
+    lambda: [
+        (n, sigma, np.random.default_rng(n))
+        for n, sigma in ((5, 1.7), (2, 1.0), (50, 0.5), (5, 0.6), (1, 0.4))
+    ],
     {
         "√(2 ln n) holds for very large n; below, a simulation gives less.": lambda n, sigma, generator: (
             sigma * np.sqrt(2 * np.log(n))
         ),
         "That scales with sigma squared: numpy wants the standard deviation.": lambda n, sigma, generator: (
             _expected_best(n, sigma**2, generator)
+        ),
+        "That is the range, from the smallest to the largest: the mean of the largest alone.": lambda *given: (
+            2 * _expected_best(*given)
         ),
         "In units of the score, please: scale with sigma.": lambda n, sigma, generator: (
             _expected_best(n, 1, generator)
@@ -305,12 +334,12 @@ def _some_searches():
         label = np.isin(groups, generator.permutation(np.unique(groups))[:8])
         worth = generator.random((3, len(groups)))
 
-        def tune(inside, worth=worth):
-            strength, score = worth[:2, inside].mean(axis=1)
+        def tune(inside, worth=worth):  # np.take takes positions, no mask
+            strength, score = worth[:2].take(inside, axis=1).mean(axis=1)
             return {"C": strength}, score
 
         def judge(choice, inside, outside, worth=worth):
-            return choice["C"] + worth[2, inside].mean() - worth[1, outside].mean() / 3
+            return choice["C"] + worth[2].take(inside).mean() - worth[1].take(outside).mean() / 3
 
         questions.append((groups, label, k, seed, tune, judge))
     return questions
@@ -348,13 +377,16 @@ nested = by_example(
             _rounds(judge_on=lambda inside, outside: (inside, inside)),
             _rounds(judge_on=lambda *both: (np.sort(np.concatenate(both)), both[1])),
         ],
+        "`tune` and `judge` want the positions of rows, as `deal_sources` returns them, not a mask.": _rounds(
+            lambda g, *how: [
+                [np.isin(np.arange(len(g)), x) for x in cut] for cut in deal_sources(g, *how)
+            ]
+        ),
         "A source lies inside and outside of the same round: `data.deal_sources` keeps them together.": [
-            _rounds(lambda g, y, k, seed: KFold(k).split(g)),
             _rounds(lambda g, y, k, seed: KFold(k, shuffle=True, random_state=seed).split(g)),
         ],
         "Each seed must be another deal, with both kinds of sources in each fold: cut by "
         "`data.deal_sources(groups, label, k, seed)`.": [
-            _rounds(lambda g, y, k, seed: GroupKFold(k).split(g, y, g)),
             _rounds(lambda g, y, k, seed: StratifiedGroupKFold(k).split(g, y, g)),
             _rounds(lambda g, y, k, seed: deal_sources(g, y, k, 0)),
             _rounds(lambda g, y, k, seed: deal_sources(g, y & False, k, seed)),

@@ -39,9 +39,11 @@ def _curvature_errors(X, p, penalty):
 
 def _some_fits():
     generator, fits = np.random.default_rng(111), []
-    for n, penalty in ((60, 2.5), (400, 0.0)):
-        X = np.column_stack([np.ones(n), generator.normal(size=(n, 3)) * (0.5, 1, 2)])
-        fits.append((X, expit(X @ (0.5, 1, -0.7, 0.4)), penalty))
+    for n, k, penalty in ((60, 4, 2.5), (400, 6, 0.0)):
+        X = np.column_stack(
+            [np.ones(n), generator.normal(size=(n, k - 1)) * np.linspace(0.5, 2, k - 1)]
+        )
+        fits.append((X, expit(X @ np.linspace(0.8, -0.7, k)), penalty))
     return fits
 
 
@@ -66,15 +68,15 @@ curvature_errors = by_example(
         ),
         "The penalty goes on the diagonal alone (np.eye), not everywhere in H.": [
             lambda X, p, penalty: _errors(
-                _curvature(X, p, penalty, ridge=np.pad(np.ones((3, 3)), (1, 0)))
+                _curvature(X, p, penalty, ridge=np.pad(np.ones((X.shape[1] - 1,) * 2), (1, 0)))
             ),
-            lambda X, p, penalty: _errors(_curvature(X, p, penalty, ridge=np.ones((4, 4)))),
+            lambda X, p, penalty: _errors(_curvature(X, p, penalty, ridge=1)),
         ],
         "H is a sum over all rows, and knows their number: no further root of n.": lambda X, p, penalty: (
             _curvature_errors(X, p, penalty) / np.sqrt(len(X))
         ),
         "The intercept, the first column, is not penalised.": lambda X, p, penalty: _errors(
-            _curvature(X, p, penalty, ridge=np.eye(4))
+            _curvature(X, p, penalty, ridge=np.eye(X.shape[1]))
         ),
         "A deep valley means a small error: the covariance is the inverse of H.": lambda *fit: (
             np.sqrt(np.diag(_curvature(*fit)))
@@ -98,34 +100,41 @@ def _shuffled_together(table, columns, generator):
 )
 def shuffled_together(answer):
     """A function: table, columns, generator -> a copy in which these columns have other rows."""
-    for n, columns in ((200, ["a", "b"]), (150, ["c"])):
-        table = pd.DataFrame(
-            {"a": np.arange(n) + 0.5, "b": np.arange(n) - 7.0, "c": np.arange(n) * 2.0}
-        )
+    for n, columns in ((200, ["b", "a"]), (150, ["c"])):
+        place = np.arange(n) + 0.0
+        table = pd.DataFrame({"a": place + 0.5, "b": place - 7, "c": place * 2, "d": "S1"})
+        table.loc[40:44, ["a", "b"]] = table.loc[place % 5 < 2, "c"] = np.nan
+        table.loc[::3, "d"] = "S2"
         table.index = np.arange(n)[::-1] + 1000  # assignment by index would undo the shuffling
-        before = table.copy()
         found = answer(table, columns, np.random.default_rng(1))
-        if not table.equals(before):
-            raise Hint("Your function changes the table that it was given: work on a copy.")
-        if list(found.columns) != list(before.columns) or len(found) != n:
+        if list(found.columns) != list(table.columns) or len(found) != n:
             raise Hint("Expected all columns and all rows of the table that was given.")
-        others = [name for name in before if name not in columns]
-        if not np.array_equal(found[others].to_numpy(), before[others].to_numpy()):
-            raise Hint("The other columns must stay as they are, row by row.")
+        after, before = (t.reset_index(drop=True).drop(columns=columns) for t in (found, table))
+        if not after.equals(before):
+            raise Hint("The other columns must stay as they are, row by row, in value and type.")
+        if not found.index.equals(table.index):
+            raise Hint("The index must stay as it is: only values move.")
+        if np.nanmax(np.abs(found["b"] - found["a"] - 7.5)) < 1e-6:
+            raise Hint("Two columns have changed names: give each the values of its own.")
         for name in columns:
-            if not np.array_equal(np.sort(found[name]), np.sort(before[name])):
+            if not np.array_equal(np.sort(found[name]), np.sort(table[name]), equal_nan=True):
                 raise Hint(
-                    "Every value must come back once: a permutation, drawn without replacement."
+                    "Every value must come back once, and so must each nan: a permutation, drawn without replacement."
                 )
-            if np.mean(found[name].to_numpy() == before[name].to_numpy()) > 0.3:
-                raise Hint(
-                    "Most rows still have their own values. (pandas puts a shuffled table back in order by its "
-                    "index: assign the bare numbers, `.to_numpy()`.)"
-                )
+        stay = [np.isclose(found[x], table[x], equal_nan=True).mean() for x in columns]
+        if min(stay) > 0.9:
+            raise Hint(
+                "All rows still have their own values. (pandas puts a shuffled table back in order by its index: "
+                "assign the bare numbers, `.to_numpy()`.)"
+            )
+        if max(stay) > 0.3:
+            raise Hint("Some values have not moved: all rows of all given columns change places.")
         steps = np.diff(found[columns[0]]) % (2 * n if columns == ["c"] else n)
-        if np.mean(steps == np.median(steps)) > 0.3:
-            raise Hint("The rows are only moved along: neighbours must part, by a permutation.")
-        if len(columns) == 2 and not np.allclose(found["a"] - found["b"], 7.5):
+        if np.mean(steps == np.nanmedian(steps)) > 0.3:
+            raise Hint(
+                "Rows that were neighbours still are: draw an order of all rows, by generator.permutation."
+            )
+        if len(columns) == 2 and np.nanmax(np.abs(found["a"] - found["b"] - 7.5)) > 1e-6:
             raise Hint(
                 "Each column got an order of its own: draw one permutation for all of them, so that twins stay "
                 "together."
@@ -144,8 +153,10 @@ def _turning_points(x, z, b, low, high):
 def _some_samples():
     x = np.array([0.5, -1.0, 2.0, 0.0, 1.0, 0.3, -0.2])
     b = np.array([2.0, -0.5, 0.1, 0.0, -3.0, 1.0, 1.5])
-    low, high = np.array([-4.0, -6, -2, -4, 0, -1, -0.5]), np.array([4.0, 5, 3, 4, 2, 2, 0.5])
-    return [(x, 1.5, b, low, high), (x[::-1], -2.0, b[::-1], low[::-1], high[::-1])]
+    low = np.array([-0.25, -6, -2, -4, 0, -1, -0.5])  # the first turns at low, the fifth at high
+    high = np.array([4.0, 5, 3, 4, 1.5, 2, 0.5])
+    back = (x[:0:-1], -2.0, b[:0:-1], low[:0:-1], high[:0:-1])
+    return [(x, 1.5, b, low, high), back, (x, 90.0, b, low, high)]  # nothing turns the last
 
 
 def _moved(x, z, b):
@@ -172,6 +183,9 @@ turning_points = by_example(
             lambda x, z, b, low, high: _turning_points(x, z, b, -np.inf, high),
             lambda x, z, b, low, high: _turning_points(x, z, b, low, np.inf),
         ],
+        "A value exactly at low or high is allowed, too.": lambda x, z, b, low, high: (
+            _turning_points(x, z, b, np.nextafter(low, np.inf), np.nextafter(high, -np.inf))
+        ),
         "NaN outside low and high, not the limit itself: the call does not turn there.": (
             lambda x, z, b, low, high: np.clip(_moved(x, z, np.where(b == 0, np.nan, b)), low, high)
         ),
@@ -208,11 +222,18 @@ def _gradient_of(function):
 def _some_networks():
     generator, questions = torch.Generator().manual_seed(114), []
     with torch.random.fork_rng(devices=[]):
-        for seed, k in ((114, 2), (115, 0)):
+        for seed, k, n_bins, n_classes in ((114, 2, 6, 3), (115, 0, 9, 5)):
             torch.manual_seed(seed)
-            network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-            questions.append((network, torch.randn(5, 6, generator=generator), k))
+            network = nn.Sequential(nn.Linear(n_bins, 8), nn.Tanh(), nn.Linear(8, n_classes))
+            questions.append((network, torch.randn(seed - 109, n_bins, generator=generator), k))
     return questions
+
+
+def _leaves_it_as_it_was(answer):
+    network, *rest = _some_networks()[0]
+    answer(network, *rest)
+    if not (network.training and all(p.requires_grad for p in network.parameters())):
+        raise Hint("The network must stay as it was: with gradients, and in the same mode.")
 
 
 def _without_gradient(network, x, k):
@@ -249,7 +270,11 @@ saliency = by_example(
     },
     returns=forms.tensor("a gradient for each sample and bin"),
     otherwise="Those are not the derivatives of network(x)[:, {2}]: we find {ours} and you {yours}.",
+    then=_leaves_it_as_it_was,
 )
+
+
+_whole = forms.number("a number of checks", int)
 
 
 def _checks_needed(limit, confidence):
@@ -284,7 +309,7 @@ checks_needed = by_example(
             c / r - 1e-9
         ),
     },
-    returns=forms.number("a number of checks", int),
+    returns=lambda value, given=(): _whole(forms.number("a number of checks")(value)),
     otherwise="To exclude {0:.0%} with {1:.0%} confidence takes {ours} checks; yours says {yours}.",
 )
 

@@ -33,11 +33,11 @@ def gradient_by_loop(b, X, y):
     return sum((1 / (1 + np.exp(-row @ b)) - label) * row for row, label in zip(X, y, strict=True))
 
 
-def epoch(order):
+def epoch(order, first=lambda n, size: size):
     """One epoch in an order, a function of a generator and the number of samples."""
 
     def one_epoch(b, X, y, rate, size, generator):
-        for batch in np.split(order(generator, len(y)), range(size, len(y), size)):
+        for batch in np.split(order(generator, len(y)), range(first(len(y), size), len(y), size)):
             b = b - rate * np.mean((expit(X[batch] @ b) - y[batch])[:, None] * X[batch], axis=0)
         return b
 
@@ -56,10 +56,6 @@ def epoch_in_place(b, *rest):
 
 def epoch_of_two_orders(b, X, y, *rest):
     return check.one_epoch.reference()(b, X, rest[2].permutation(y), *rest)
-
-
-def rolled(generator, n):
-    return np.roll(np.arange(n), generator.integers(n))
 
 
 def objective_by_norm(b, X, y, strength, p):
@@ -109,7 +105,12 @@ WRONG = [
     (check.one_epoch, epoch_in_place, "work on a copy"),
     (check.one_epoch, epoch(lambda generator, n: generator.integers(0, n, n)), "never used"),
     (check.one_epoch, epoch_of_two_orders, "same order"),
-    (check.one_epoch, epoch(rolled), "moved along"),
+    (check.one_epoch, epoch(lambda g, n: np.append(g.permutation(n - 1), n - 1)), "finds 6 of"),
+    (
+        check.one_epoch,
+        epoch(np.random.Generator.permutation, lambda n, k: n % k or k),
+        "but the last",
+    ),
     (check.one_epoch, epoch(lambda generator, n: np.arange(n)), "every time"),
     (check.one_epoch, lambda b, X, y, *rest: b + y - 0.5, "for one of the coefficients"),
     (check.objective, penalty_outside_torch, "Stay in torch"),

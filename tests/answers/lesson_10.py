@@ -47,6 +47,16 @@ def rolled(own, n_rows, generator):
     return np.roll(own, generator.integers(len(own)))[:n_rows]
 
 
+def larger_ones(groups, n, g):
+    names, sizes = np.unique(groups, return_counts=True)
+    return g.permutation(names[sizes >= min(4, np.sort(sizes)[-n])])[:n]
+
+
+def side_by_side(groups, n, g):
+    names = np.unique(groups)
+    return np.roll(names, g.integers(len(names)))[:n]
+
+
 def good_by_loop(scores):
     means = [row.mean() for row in scores]
     best = scores[means.index(max(means))]
@@ -91,8 +101,8 @@ OTHER_ROUTES = [
 
 _ANYHOW = "the text says 'by simulation or however you like': an integral needs no generator"
 EXEMPT = {
-    (lesson_10.expected_best, f"generator 2 ignored, {how}"): _ANYHOW
-    for how in ("seeded", "unseeded")
+    (lesson_10.expected_best, f"generator 2 {how}"): _ANYHOW
+    for how in ("ignored, seeded", "ignored, unseeded", "copied")
 }
 
 WRONG = [
@@ -112,6 +122,8 @@ WRONG = [
                 "equally often",
                 by(names_of=lambda groups, n, g: pd.unique(g.permutation(groups))[:n]),
             ),
+            ("equally often", by(names_of=larger_ones)),
+            ("neighbours in the list", by(names_of=side_by_side)),
             ("first outburst", by(rows_of=lambda own, n, g: own[:n])),
             ("one stretch", by(rows_of=rolled)),
             (
@@ -126,12 +138,13 @@ WRONG = [
         (lesson_10.log_uniform, answer, hint)
         for hint, answer in (
             ("last decade", lambda a, b, n, g: g.uniform(a, b, n)),
-            ("as a grid", lambda a, b, n, g: np.geomspace(a, b, n)),
+            ("order of size", lambda *given: np.sort(lesson_10._log_uniform(*given))),
+            ("more than once", lambda a, b, n, g: a * (b / a) ** np.resize(g.random(n // 2), n)),
+            ("are their logarithms", lambda a, b, n, g: a * (b / a) ** g.beta(1.2, 1.2, n)),
             ("as a grid", lambda a, b, n, g: g.permutation(np.geomspace(a, b, n))),
             ("10 **", lambda a, b, n, g: g.uniform(np.log10(a), np.log10(b), n)),
             ("np.exp", lambda a, b, n, g: g.uniform(np.log(a), np.log(b), n)),
             ("the same base", lambda a, b, n, g: 10 ** g.uniform(np.log(a), np.log(b), n)),
-            ("the same base", lambda a, b, n, g: np.exp(g.uniform(np.log10(a), np.log10(b), n))),
             ("are their logarithms", lambda a, b, n, g: a * (b / a) ** g.random(n) ** 2),
             ("Equal generators", lambda a, b, n, g: lesson_10._log_uniform(a, b, n, np.random)),
         )

@@ -1,7 +1,6 @@
 """Answers to the exercises of lesson 11: other right routes, and wrong ones that no table holds."""
 
 import numpy as np
-import pandas as pd
 import torch
 
 from answers import changed
@@ -34,12 +33,6 @@ def shuffled_one_by_one(table, columns, generator):
     return table.assign(**{n: generator.permutation(table[n].to_numpy()) for n in columns})
 
 
-def shuffled_in_place(table, columns, generator):
-    order = generator.permutation(len(table))
-    table[list(columns)] = table[list(columns)].to_numpy()[order]
-    return table
-
-
 def shuffled_by_index(table, columns, generator):
     table = table.copy()
     table[list(columns)] = table[list(columns)].sample(frac=1, random_state=generator)
@@ -63,8 +56,15 @@ def rolled(table, columns, generator):
     return table
 
 
-def same_order(table, columns, generator):
-    return shuffled_by_take(table, columns, np.random.default_rng(0))
+def in_order_of_the_table(table, columns, generator):
+    table, own = table.copy(), table.columns.isin(columns)
+    table.loc[:, own] = table[columns].to_numpy()[generator.permutation(len(table))]
+    return table
+
+
+def without_gaps(table, columns, generator):
+    table = shuffled_by_take(table, columns, generator)
+    return table.assign(**table[columns].fillna(0))
 
 
 def turning_by_loop(x, z, b, low, high):
@@ -91,10 +91,8 @@ def by_row(network, row, k):
     return row.grad
 
 
-def in_place(network, x, k):
-    x.requires_grad_(True)
-    network(x)[:, k].sum().backward()
-    return x.grad
+def frozen(network, x, k):
+    return by_autograd_grad(network.requires_grad_(False), x, k)
 
 
 def checks_by_counting(limit, confidence):
@@ -117,26 +115,33 @@ OTHER_ROUTES = [
 
 WRONG = [
     (lesson_11.curvature_errors, lambda X, p, penalty: X.std(axis=0), "and you"),
-    (lesson_11.shuffled_together, shuffled_one_by_one, "order of its own"),
-    (lesson_11.shuffled_together, shuffled_in_place, "work on a copy"),
-    (lesson_11.shuffled_together, shuffled_by_index, "bare numbers"),
-    (lesson_11.shuffled_together, drawn_with_replacement, "without replacement"),
-    (lesson_11.shuffled_together, whole_rows, "other columns must stay"),
-    (lesson_11.shuffled_together, rolled, "moved along"),
-    (lesson_11.shuffled_together, same_order, "every time"),
-    (
-        lesson_11.shuffled_together,
-        lambda t, c, g: shuffled_by_take(t, c, np.random.default_rng()),
-        "Equal generators",
+    *(
+        (lesson_11.shuffled_together, answer, hint)
+        for hint, answer in (
+            ("order of its own", shuffled_one_by_one),
+            ("bare numbers", shuffled_by_index),
+            ("without replacement", drawn_with_replacement),
+            ("other columns must stay", whole_rows),
+            ("other columns must stay", lambda t, c, g: shuffled_by_take(t.fillna(0), c, g)),
+            ("were neighbours", rolled),
+            ("were neighbours", lambda t, c, g: t.assign(**t[c][::-1].to_dict("list"))),
+            ("changed names", in_order_of_the_table),
+            ("have not moved", lambda t, c, g: shuffled_by_take(t, c[:1], g)),
+            ("so must each nan", without_gaps),
+            ("index must stay", lambda *given: shuffled_by_take(*given).reset_index(drop=True)),
+            ("every time", lambda t, c, g: shuffled_by_take(t, c, np.random.default_rng(0))),
+            ("Equal generators", lambda t, c, g: shuffled_by_take(t, c, np.random.default_rng())),
+            ("still have their own", lambda t, c, g: t.copy()),
+            ("Expected a table", lambda t, c, g: t[list(c)].to_numpy()),
+            ("all rows", lambda t, c, g: shuffled_by_take(t.dropna(subset=c), c, g)),
+        )
     ),
-    (lesson_11.shuffled_together, lambda t, c, g: t.copy(), "still have their own"),
-    (lesson_11.shuffled_together, lambda t, c, g: t[list(c)].to_numpy(), "Expected a table"),
-    (lesson_11.shuffled_together, lambda t, c, g: pd.DataFrame(t[list(c)]), "all columns"),
     (lesson_11.turning_points, lambda x, z, b, lo, hi: z / np.sum(b), "of shape"),
     (lesson_11.saliency, lambda net, x, k: by_autograd_grad(net, x, 1), "derivatives"),
-    (lesson_11.saliency, in_place, "work on a copy"),
+    (lesson_11.saliency, frozen, "must stay as it was"),
     (lesson_11.saliency, lambda net, x, k: by_autograd_grad(net, x, k).mean(0), "of shape"),
     (lesson_11.checks_needed, lambda r, c: 1000, "takes"),
+    (lesson_11.checks_needed, lambda r, c: (14, 13.5), "has shape (2,)"),
     (lesson_11.claims, changed(lesson_11.claims.reference(), exposure="association"), "change"),
     (lesson_11.claims, changed(lesson_11.claims.reference(), shuffling="cause"), "not seen"),
 ]
