@@ -61,7 +61,7 @@ print(f"({rate:.2f} ± {rate_err:.2f}) counts per second")
 # %% [markdown] tags=["slide"]
 # ## Exercise 0.2 · The contender from statistics  ·  core · 8 min · ●○○
 #
-# Write the function that estimates the mean count per bin $\mu$ from one light curve of $n$ bins, and the standard error of that estimate; return both, in this order. For Poisson counts the variance in a bin is $\mu$; take that, not the scatter of the bins. No unbiased estimator can do better than $\sqrt{\mu/n}$ (the Cramér–Rao bound).
+# Write the function that estimates the mean count per bin $\mu$ from one light curve of $n$ bins, and the standard error of that estimate; return both, in this order. For Poisson counts the variance in a bin is $\mu$. No unbiased estimator can do better than $\sqrt{\mu/n}$ (the Cramér–Rao bound).
 
 
 # %%

@@ -348,7 +348,7 @@ class TestForms:
         *(torch.tensor(3.0, requires_grad=True), Fraction(3), pd.DataFrame({"a": [3]})),
     ]
 
-    @pytest.mark.parametrize("answer", NUMBERS, ids=repr)
+    @pytest.mark.parametrize("answer", NUMBERS, ids=lambda value: type(value).__name__)
     def test_number(self, answer):
         for kind in (float, int):
             value = forms.number(kind=kind)(answer)
@@ -360,12 +360,14 @@ class TestForms:
         *(True, np.bool_(True), 3 + 0j, 3 * u.s, torch.ones(2), pd.Timestamp(2020, 1, 1)),
     ]
 
-    @pytest.mark.parametrize("answer", NO_NUMBERS, ids=repr)
+    @pytest.mark.parametrize("answer", NO_NUMBERS, ids=lambda value: type(value).__name__)
     def test_no_number(self, answer):
         with pytest.raises(Hint, match=r"^Expected a rate"):
             forms.number("a rate")(answer)
 
-    @pytest.mark.parametrize("answer", [None, math.nan, pd.NA, pd.NaT, [None]], ids=repr)
+    @pytest.mark.parametrize(
+        "answer", [None, math.nan, pd.NA, pd.NaT, [None]], ids=lambda value: type(value).__name__
+    )
     def test_no_value_is_nan(self, answer):
         assert math.isnan(forms.number()(answer))
         with pytest.raises(Hint, match="whole numbers"):
@@ -383,7 +385,7 @@ class TestForms:
         *([np.array(1), pd.NA], np.array([1, np.nan, 5, 6])[:2][::1]),
     ]
 
-    @pytest.mark.parametrize("answer", ARRAYS, ids=repr)
+    @pytest.mark.parametrize("answer", ARRAYS, ids=lambda value: type(value).__name__)
     def test_array(self, answer):
         values = forms.array()(answer)
         assert type(values) is np.ndarray
@@ -401,7 +403,7 @@ class TestForms:
         ),
     ]
 
-    @pytest.mark.parametrize("answer", NO_ARRAYS, ids=repr)
+    @pytest.mark.parametrize("answer", NO_ARRAYS, ids=lambda value: type(value).__name__)
     def test_no_array(self, answer):
         with pytest.raises(Hint, match=r"^Expected two rates"):
             forms.array("two rates")(answer)

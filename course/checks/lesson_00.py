@@ -48,6 +48,16 @@ def _estimate(light_curve):
     return mean, np.sqrt(mean / len(light_curve))
 
 
+def _mean_and_error(value, given):
+    """The form of both. The scatter of all bins is a fair estimate of the error; the lesson goes on with √(µ/n)."""
+    form = forms.tuple_of(
+        "the mean and its standard error", *map(forms.number, ("a mean", "an error"))
+    )
+    mean, error = form(value, given)
+    fair = [np.std(given[0], ddof=ddof) / len(given[0]) ** 0.5 for ddof in (0, 1)]
+    return (mean, float(_estimate(given[0])[1])) if np.isclose(error, fair).any() else (mean, error)
+
+
 def _claims(error):
     """The right estimate with another error, a function of the mean and the number of bins."""
     return lambda x: (x.mean(), error(x.mean(), len(x)))
@@ -72,16 +82,11 @@ estimate = by_example(
         "That is the variance of the mean: take its root.": _claims(lambda mean, n: mean / n),
         "A bin scatters by √µ, not by µ.": _claims(lambda mean, n: mean / n**0.5),
         "That is the error of the sum: divide it by n.": _claims(lambda mean, n: (mean * n) ** 0.5),
-        "Not from the scatter of the bins, which has an error of its own: the variance in a bin is µ.": [
-            lambda x, ddof=ddof: (x.mean(), x.std(ddof=ddof) / len(x) ** 0.5) for ddof in (0, 1)
-        ],
         "By n, not n - 1: µ comes from Poisson's law, not from differences to the mean.": (
             _claims(lambda mean, n: (mean / (n - 1)) ** 0.5)
         ),
     },
-    returns=forms.tuple_of(
-        "the mean and its standard error", forms.number("a mean"), forms.number("an error")
-    ),
+    returns=_mean_and_error,
     otherwise="Where we find {ours} you find {yours}: every bin says as much about µ as the next, so take the mean of "
     "all n, whose standard error is √(µ/n).",
 )
@@ -141,7 +146,6 @@ def is_linear(answer):
         ("1 + a x + b x², with its fixed 1,", False, 2, lambda p: 1 + p[0] * x + p[1] * x**2),
         ("a b x", False, 2, lambda p: p[0] * p[1] * x),
         ("∛(a³ + b³) x, which scales,", False, 2, lambda p: np.cbrt(p[0] ** 3 + p[1] ** 3) * x),
-        ("|a| + |b| x + |c| x²", False, 3, lambda p: sum(abs(p[k]) * x**k for k in range(3))),
         ("a x + a b w(x), w of mean 0,", False, 2, lambda p: p[0] * (x + p[1] * bump)),
     )
     for name, linear, n, model in cases:
@@ -155,8 +159,8 @@ def is_linear(answer):
         # One draw may hit parameters at which even this model obeys, such as p parallel to q.
         if not linear and np.mean(verdicts) > 0.5:
             raise Hint(
-                f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p, q, α and β "
-                "of either sign, all along the array."
+                f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p, q, α and β, "
+                "all along the array."
             )
 
     def parameters_tried(generator):
