@@ -20,8 +20,11 @@ pip = $(bin)/python -m pip install --disable-pip-version-check --constraint $(CO
 pip_torch = $(pip) --no-deps --index-url
 # Jupyter asks whoever runs it as root, in a container say, for this word.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
-# Scripts in .venv begin with the folder that they were made in, which .ready names.
-moved := $(shell [ ! -e .venv/.ready ] || [ "$$(cat .venv/.ready)" = "$$(pwd -P)" ] || echo moved)
+# Scripts in .venv begin with the folder that they were made in, which .ready names; an upgrade can remove its Python.
+moved := $(shell [ ! -e .venv/.ready ] || { [ "$$(cat .venv/.ready)" = "$$(pwd -P)" ] && [ -x $(bin)/python ]; } \
+  || echo moved)
+# Jupyter keeps files in the home, and dies where it cannot; then they go into build/.
+at_home = $(bin)/python -m course.check_env --home || { export HOME="$$PWD/build/home"; mkdir -p "$$HOME"; }
 FOLDERS := binder course data docs evidence findings helpers lessons notebooks solutions tests
 
 .PHONY: help lab test browser-test notebooks slides data bench evidence check-env clean
@@ -33,11 +36,11 @@ lab: .venv/.ready  ## open JupyterLab on lesson 00
 	@echo "JupyterLab opens lesson 00 in your browser; Ctrl-C, twice, ends it. If no browser opens, paste a URL from"
 	@echo "below into one. If this is not the machine you sit at, type there first (with the port of the URL):"
 	@echo "    ssh -N -L 8888:localhost:8888 you@$$(hostname)"
-	@$(bin)/jupyter lab --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(AS_ROOT) $(LAB_OPTIONS)
+	@$(at_home); $(bin)/jupyter lab --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(AS_ROOT) $(LAB_OPTIONS)
 
 test: .venv/.ready  ## unit tests, docstring examples, drift gate, every notebook through nbval
 	@$(bin)/ruff check .
-	@OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadscope  # two workers fill two cores: one thread each
+	@$(at_home); OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadscope  # two workers fill two cores: one thread each
 
 browser-test: .venv/.ready  ## a learner's afternoon in Chromium without a screen (some lessons: LESSONS="00 14")
 	@$(bin)/python tests/browser/chromium.py >/dev/null
@@ -71,18 +74,19 @@ clean:  ## remove .venv, all caches, build/ and slides/; notebooks stay, and Jup
 
 .PHONY: moved
 moved:
-	@echo "This folder was moved or copied after .venv was made, and .venv names the old one: it is made anew."
+	@echo "This folder was moved or copied after .venv was made, or the Python of .venv is gone: it is made anew."
 	@rm -rf .venv
 
 .venv/.ready: pyproject.toml $(wildcard $(CONSTRAINTS)) $(moved)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "The course needs Python 3.11 or newer, and $(PYTHON) is `$(PYTHON) --version 2>&1`."; \
+	  echo "The course needs Python 3.11 to 3.14, and $(PYTHON) is `$(PYTHON) --version 2>&1`."; \
 	  echo "Name another one: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) course/wheels.py
 	@$(PYTHON) -m venv .venv || { \
 	  echo "Python's venv module is missing or broken. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
 	@echo "Installing the course's packages into .venv, once: two to five minutes; 2.4 GB, with CUDA 6.1 GB."
 ifeq ($(TORCH_INDEX),)
-	@index=`$(bin)/python course/torch_index.py $(CPU_INDEX)`; [ -z "$$index" ] || { \
+	@index=`$(bin)/python course/wheels.py $(CPU_INDEX)`; [ -z "$$index" ] || { \
 	  echo "No NVIDIA driver is here: PyTorch comes without CUDA, from $$index (TORCH_INDEX=none: with it)."; \
 	  $(pip_torch) $$index torch || echo "That failed. PyTorch comes with the other packages, and with CUDA."; }
 else ifneq ($(TORCH_INDEX),none)

@@ -3,16 +3,27 @@
 One line per package, device and data file: OK or FAIL, and the remedy. Exits with 1 if anything fails.
 """
 
+import filecmp
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
+import pkgutil
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
-__all__ = ["data_files", "devices", "folder", "main", "packages", "pins"]
+from course.wheels import refusal
+
+try:
+    from jupyter_core import paths
+except ImportError:
+    paths = None
+
+__all__ = ["data_files", "devices", "folder", "home", "main", "packages", "pins", "shadows"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 # Where the name to import is not the name to install.
@@ -48,20 +59,49 @@ def folder():
     code = (
         "from importlib.util import find_spec; print(getattr(find_spec('helpers'), 'origin', ''))"
     )
+    # -P: whatever lies beside the notebooks is for `shadows`.
     started = subprocess.run(
-        [sys.executable, "-c", code], cwd=_ROOT / "notebooks", capture_output=True, text=True
+        [sys.executable, "-P", "-c", code], cwd=_ROOT / "notebooks", capture_output=True, text=True
     )
     found = started.stdout.strip()
-    place = Path(found).resolve().parent.parent
+    place, prefix = Path(found).resolve().parent.parent, Path(sys.prefix).resolve()
+    sources = [path.relative_to(_ROOT) for path in _ROOT.glob("helpers/**/*.py")]
+    _, *differ = filecmp.cmpfiles(_ROOT, place, sources, shallow=False)
     if found and place == _ROOT:
         yield True, "helpers", f"from {place}"
-    # On a server all may share one installation, from somebody else's clone; .venv is for its own folder.
-    elif found and not Path(sys.prefix).resolve().is_relative_to(_ROOT):
+    # On a server all may share one installation, from somebody else's clone that is as new as this. A .venv is for its
+    # own folder; `activate` in a copied one leads to the old one.
+    elif found and not any([*differ, *map(prefix.is_relative_to, (_ROOT, place))]):
         yield True, "helpers", f"from {place}, not from {_ROOT}"
     else:
         where = f"come from {place}" if found else "are not found"
         remedy = "remedy: `make lab`, or with conda `pip install --no-deps -e .`"
         yield False, "helpers", f"{where} in notebooks: was this folder moved or copied? {remedy}"
+
+
+def shadows():
+    """Yield one line for every file or folder beside the notebooks that they would import instead of a package."""
+    for place in ("notebooks", "solutions"):
+        for module in pkgutil.iter_modules([_ROOT / place]):
+            spec = importlib.util.find_spec(module.name)
+            if spec and spec.has_location:
+                why = f"notebooks import it instead of {spec.origin}; remedy: rename it"
+                yield False, f"{place}/{module.name}", why
+
+
+def home():
+    """Yield one line for the folders in which Jupyter keeps its files, commonly in the home: can they be written?"""
+    if paths is None:  # `packages` says so
+        return
+    try:
+        for place in map(Path, (paths.jupyter_config_dir(), paths.jupyter_runtime_dir())):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=place).close()
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where the home is
+        remedy = "`make lab` keeps them in build/home; else `HOME=$PWD/build/home jupyter lab`"
+        yield False, "home", f"Jupyter cannot keep its files: {error}; remedy: {remedy}"
+    else:
+        yield True, "home", f"Jupyter's files are in {place}"
 
 
 def devices():
@@ -98,10 +138,12 @@ def data_files():
 
 def main():
     """Print one line for each thing that the course needs; return 1 if anything fails, else 0."""
-    failures = 0
+    failures, why, needed = 0, refusal(), list(packages())
+    # What has no wheels may have been built; but that mends no Windows.
+    ready = not why or (sys.platform != "win32" and all(ok for ok, *_ in needed))
     version = ".".join(map(str, sys.version_info[:3]))
-    python = [(sys.version_info >= (3, 11), "python", f"{version}; the course needs 3.11 or newer")]
-    for group in (python, packages(), folder(), devices(), data_files()):
+    python = [(ready, "python", f"{version}; {why}" if why else version)]
+    for group in (python, needed, folder(), shadows(), home(), devices(), data_files()):
         for ok, name, found in group:
             failures += not ok
             print(f"{'OK  ' if ok else 'FAIL'}  {name:<34} {found}")
@@ -110,4 +152,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--home"]:  # all that the Makefile asks before it starts Jupyter
+        sys.exit(next((found for ok, _, found in home() if not ok), None))
     sys.exit(main())

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import yaml
 
-from course import build
+from course import build, wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,6 +24,10 @@ PAGES = [
 ]
 LESSONS = sorted(ROOT.glob("notebooks/*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OLDEST, BEYOND = map(
+    int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups()
+)
+PYTHONS = f"3.{OLDEST} to 3.{BEYOND - 1}"
 
 
 def head(path):
@@ -112,13 +116,24 @@ def test_every_command_is_one_that_works_here(command):
 def test_badges_are_true():
     badges = dict(re.findall(r"!\[([^\]]+)\]\(https://img\.shields\.io/badge/([^)]+)\)", README))
     assert f"{len(LESSONS)} lessons" in badges
-    oldest = PROJECT["requires-python"].removeprefix(">=")
-    assert f"Python {oldest} or newer" in badges
+    assert f"Python {PYTHONS}" in badges
     assert f"code {PROJECT['license']}" in badges
     assert "text CC BY 4.0" in badges
     for says, address in badges.items():
         shown = re.sub("(?<!-)-(?!-)|%20", " ", address.rpartition("-")[0]).replace("--", "-")
         assert sorted(shown.split()) == sorted(says.split())
+
+
+def test_what_can_be_installed_where_is_told_as_it_is_tested():
+    section = README.partition("## Start\n")[2].partition("\n## ")[0]
+    libc = ".".join(map(str, wheels.GLIBC))
+    for fact in (
+        *(f"Python {PYTHONS}", f"PyTorch {wheels.TORCH} and", f"glibc {libc} or", "Intel"),
+        *(f"macOS {wheels.MACOS} or", f"Python 3.{BEYOND} or newer", "Native Windows", "WSL 2"),
+    ):
+        assert fact in section, fact
+    assert f"Python {PYTHONS}, and $(PYTHON)" in (ROOT / "Makefile").read_text()
+    assert f"native Windows, Python 3.{BEYOND}: README" in INSTRUCTORS
 
 
 def test_every_claim_is_quoted_from_the_evidence():

@@ -2,9 +2,11 @@
 
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import re
 import runpy
 import shutil
@@ -21,7 +23,7 @@ from packaging.utils import canonicalize_name
 from scripts import script
 from stand_ins import program, served
 
-from course import check_env
+from course import check_env, wheels
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -119,9 +121,9 @@ def test_the_weekly_run_fails_where_a_claim_does_not_hold(tmp_path, verdict, cod
     assert subprocess.run(["bash", "-e", "-c", look], cwd=tmp_path).returncode == code
 
 
-def make(folder, *arguments):
+def make(folder, *arguments, **more):
     # Not the flags and variables that `make test TORCH_INDEX=...` hands on to what its tests run
-    command, bare = ["make", *arguments], {"PATH": os.environ["PATH"]}
+    command, bare = ["make", *arguments], {"PATH": os.environ["PATH"], **more}
     return subprocess.run(command, cwd=folder, env=bare, capture_output=True, text=True)
 
 
@@ -174,7 +176,7 @@ def installing(tmp_path, stand_in):
             f"""echo "$*" >>{log}
             case "$*" in
                 "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
-                course/torch_index.py*) echo {index} ;;
+                *.py?http*) echo {index} ;;
                 *--index-url*) exit {fails} ;;
             esac"""
         )
@@ -184,7 +186,7 @@ def installing(tmp_path, stand_in):
 
 
 # A Python whose venv makes a pip that fails: as when the network goes away
-OFFLINE = """[ "$1" = -c ] || {
+OFFLINE = """[ "$1" != -m ] || {
     mkdir -p .venv/bin; printf "#!/bin/sh\\nexit 3" >.venv/bin/python; chmod +x .venv/bin/python; }"""
 
 
@@ -193,9 +195,9 @@ OFFLINE = """[ "$1" = -c ] || {
     [
         (
             '[ "$1" = --version ] && echo Python 3.9.2 || exit 1',
-            "needs Python 3.11 or newer, .* is Python 3.9.2.*\n.* make PYTHON=python3.13 lab",
+            "needs Python 3.11 to 3.14, .* is Python 3.9.2.*\n.* make PYTHON=python3.13 lab",
         ),
-        ('[ "$1" = -c ]', "sudo apt install python3-venv"),
+        ('[ "$1" != -m ]', "sudo apt install python3-venv"),
         (OFFLINE, "Installing"),
     ],
     ids=["old Python", "no venv", "no network"],
@@ -206,6 +208,94 @@ def test_a_set_up_that_fails_says_why_and_is_tried_again(fresh, stand_in, code, 
         assert found.returncode != 0
         assert re.search(said, found.stdout)
         assert not (fresh / ".venv/.ready").exists()
+
+
+# What platform and sys say of a machine, and the words that refuse it
+LINUX = {"system": "Linux", "machine": "x86_64", "mac_ver": ("",), "libc_ver": ("glibc", "2.28")}
+MAC = {**LINUX, "system": "Darwin", "machine": "arm64", "mac_ver": ("14.0",), "libc_ver": ("", "")}
+VIRTUAL = "on Binder or on Linux (another machine, or a virtual one"
+OLDER = "`make PYTHON=python3.13 lab`"
+REFUSED = {
+    "Python 3.15": ({**LINUX, "version": (3, 15)}, "PyTorch 2.13.0 has wheels up to 3.14", OLDER),
+    "Python 3.15, Mac": ({**MAC, "version": (3, 15)}, "Python 3.15.0 is too new", OLDER),
+    "Intel Mac": (
+        {**MAC, "machine": "x86_64"},
+        "Intel Macs, .* no wheels for them since 2.2.2",
+        VIRTUAL,
+    ),
+    "macOS 13": (
+        {**MAC, "mac_ver": ("13.7.1",)},
+        "macOS 14 or newer, and this is 13.7.1",
+        "update macOS",
+    ),
+    "CentOS 7": ({**LINUX, "libc_ver": ("glibc", "2.17")}, "glibc 2.28 .* is glibc 2.17", VIRTUAL),
+    "Alpine": ({**LINUX, "libc_ver": ("musl", "1.2.5")}, "glibc 2.28 .* is musl 1.2.5", VIRTUAL),
+    "Alpine, older": ({**LINUX, "libc_ver": ("", "")}, "glibc 2.28 .* is none", VIRTUAL),
+    "POWER": ({**LINUX, "machine": "ppc64le"}, "2.13.0 .* for Linux on ppc64le", VIRTUAL),
+    "Windows": ({**LINUX, "system": "Windows"}, "no make, and no fcntl", "WSL 2 (`wsl --install`)"),
+}
+TAKEN = {
+    "Linux": LINUX,
+    "Linux on ARM, newer": {**LINUX, "machine": "aarch64", "libc_ver": ("glibc", "2.41")},
+    "Mac": MAC,
+    "newer Mac": {**MAC, "mac_ver": ("26.1",)},
+    "Mac that names no version": {**MAC, "mac_ver": ("10.16",)},
+    "Python 3.14": {**LINUX, "version": (3, 14)},
+}
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """Return a function that makes this machine another."""
+
+    def pretend(version=(3, 13), **says):
+        for name, value in says.items():
+            monkeypatch.setattr(platform, name, lambda value=value: value)
+        monkeypatch.setattr(platform, "python_version", lambda: "{}.{}.0".format(*version))
+        monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
+
+    return pretend
+
+
+@pytest.mark.parametrize(("machine", "why", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_what_has_no_wheels_is_refused_with_the_reason_and_a_remedy(on, machine, why, remedy):
+    on(**machine)
+    reason, _, rest = wheels.refusal().partition("; remedy: ")
+    assert re.search(why, reason)
+    assert remedy in rest
+
+
+@pytest.mark.parametrize("machine", TAKEN.values(), ids=TAKEN)
+def test_what_has_wheels_is_not_refused(on, machine):
+    on(**machine)
+    assert wheels.refusal() == ""
+
+
+def test_nothing_is_refused_where_the_tests_run():
+    assert wheels.refusal() == ""
+
+
+def test_the_wheels_are_those_of_the_pinned_versions():
+    # Where this fails: look which wheels the new pins have, as with `pip install --dry-run --no-deps --target build/x
+    # --only-binary=:all: --python-version 3.15 --platform macosx_14_0_x86_64 torch==2.13.0`.
+    assert PINS["torch"] == wheels.TORCH
+    torch = importlib.metadata.distribution("torch")
+    tags = torch.read_text("WHEEL") or ""  # conda's has none
+    if torch.version.startswith(wheels.TORCH):
+        assert re.findall(r"macosx_(\d+)_", tags) in ([], [str(wheels.MACOS)])
+        assert re.findall(r"manylinux_(\d+_\d+)_", tags) in ([], ["{}_{}".format(*wheels.GLIBC)])
+
+
+def test_make_refuses_before_anything_is_made(fresh, stand_in):
+    shutil.copytree(ROOT / "course", fresh / "course")
+    code = "import runpy, sys; sys.version_info = (3, 15, 0); "
+    code += "sys.argv[0] = path = sys.argv.pop(); runpy.run_path(path, run_name='__main__')"
+    real = f'case "$1" in *.py) exec {sys.executable} -c "{code}" "$1" ;; -m) touch asked ;; esac'
+    done = make(fresh, stand_in(real), "lab")
+    assert done.returncode != 0
+    assert "The course cannot be installed here: Python" in done.stderr
+    assert {path.name for path in fresh.iterdir()}.isdisjoint({"asked", ".venv"})
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("moved", [shutil.move, shutil.copytree])
@@ -226,6 +316,8 @@ def test_a_folder_that_was_moved_or_copied_is_set_up_anew(fresh, installing, tmp
     assert "moved" not in make(place, variable, "check-env").stdout
     (place / ".venv/.ready").write_text("")  # a mark that names no folder
     assert "This folder was moved or copied" in make(place, variable, "check-env").stdout
+    (place / ".venv/bin/python").unlink()  # as after an upgrade of the Python it leads to
+    assert "or the Python of .venv is gone" in make(place, variable, "check-env").stdout
 
 
 CACHES = {
@@ -321,6 +413,30 @@ def test_a_package_that_does_not_import(report, error):
     assert out.endswith("1 of these failed.\n")
 
 
+def test_the_line_of_python_says_where_there_are_no_wheels(report, on, monkeypatch):
+    def line(out):
+        return next(line for line in out.splitlines() if " python " in line)
+
+    on(**{**MAC, "machine": "x86_64"})
+    out, code = report()  # somebody built them: all are here
+    assert code == 0
+    assert re.match("OK    python .* Intel Macs", line(out))
+    assert re.match(
+        "FAIL  python .* Intel Macs.*; remedy: work on Binder", line(report(torch=ImportError())[0])
+    )
+    on(**{**LINUX, "system": "Windows"})
+    monkeypatch.setattr(sys, "platform", "win32")
+    out, code = report()
+    assert code == 1
+    assert re.match("FAIL  python .* no make, and no fcntl.* WSL 2", line(out))
+
+
+def test_campaigns_name_what_windows_lacks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(ImportError, match="native Windows lacks: work in WSL 2"):
+        script("helpers/campaign/coordinator.py")
+
+
 def test_a_version_that_was_not_tested(report, monkeypatch):
     monkeypatch.setattr(check_env, "pins", lambda: ["tqdm==0.1"])
     out, code = report()
@@ -329,18 +445,25 @@ def test_a_version_that_was_not_tested(report, monkeypatch):
 
 
 def test_helpers_of_another_folder(monkeypatch, tmp_path):
-    (tmp_path / "helpers").mkdir()
-    (tmp_path / "helpers/__init__.py").touch()
+    def found(prefix):
+        monkeypatch.setattr(sys, "prefix", str(prefix))
+        ((ok, _, said),) = check_env.folder()
+        return ok, said
+
+    shutil.copytree(ROOT / "helpers", tmp_path / "helpers")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "shared"))
-    ((ok, _, found),) = check_env.folder()
-    assert ok
-    assert found == f"from {tmp_path}, not from {ROOT}"
-    monkeypatch.setattr(sys, "prefix", str(ROOT / ".venv"))  # it was copied with the folder
-    ((ok, _, found),) = check_env.folder()
-    assert not ok
-    assert f"come from {tmp_path}" in found
-    assert "remedy: `make lab`" in found
+    shared = tmp_path.with_name("shared")
+    assert found(shared) == (True, f"from {tmp_path}, not from {ROOT}")
+    # .venv was copied with the folder; or `activate` in the copied one led to that of the old folder
+    for prefix in (ROOT / ".venv", tmp_path / ".venv"):
+        ok, said = found(prefix)
+        assert not ok
+        assert f"come from {tmp_path}" in said
+        assert "remedy: `make lab`" in said
+    (tmp_path / "helpers/data.py").write_text("older")
+    assert not found(shared)[0]
+    (tmp_path / "helpers/data.py").unlink()
+    assert not found(shared)[0]
 
 
 def test_helpers_of_a_folder_that_is_no_more(monkeypatch, tmp_path):
@@ -349,6 +472,78 @@ def test_helpers_of_a_folder_that_is_no_more(monkeypatch, tmp_path):
     ((ok, _, found),) = check_env.folder()
     assert not ok
     assert "are not found in notebooks: was this folder moved or copied?" in found
+
+
+def test_a_file_of_a_learner_that_hides_a_package(report, monkeypatch, tmp_path):
+    mine = (
+        "helpers",
+        "stingray",
+        "random",
+        "time",
+        "mysim",
+    )  # nothing hides what is built in, as time is
+    for place in ("notebooks", "solutions/seaborn"):
+        (tmp_path / place).mkdir(parents=True)
+    for name in (*(f"notebooks/{name}" for name in mine), "solutions/seaborn/__init__"):
+        (tmp_path / f"{name}.py").touch()
+    monkeypatch.setattr(check_env, "_ROOT", tmp_path)
+    found = {name: said for ok, name, said in check_env.shadows() if not ok}
+    assert list(found) == [*(f"notebooks/{name}" for name in sorted(mine[:3])), "solutions/seaborn"]
+    assert found["notebooks/helpers"].endswith("helpers/__init__.py; remedy: rename it")
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert "FAIL  notebooks/stingray " in report()[0]
+
+
+def test_it_hides_no_helpers_from_the_check_of_the_folder(monkeypatch, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks/helpers.py").touch()
+    monkeypatch.setattr(check_env, "_ROOT", tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    ((_, _, said),) = check_env.folder()
+    assert f"from {ROOT}" in said
+
+
+@pytest.fixture
+def no_home(monkeypatch, tmp_path):
+    """A home in which nobody can write, not even root: it lies in a file."""
+    for name in [name for name in os.environ if name.startswith(("JUPYTER_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file/home"))
+    return tmp_path / "file/home"
+
+
+def test_a_home_that_cannot_be_written(no_home, report, monkeypatch, tmp_path):
+    out, code = report()
+    assert code == 1
+    (line,) = (line for line in out.splitlines() if line.startswith("FAIL"))
+    assert re.match(
+        rf"FAIL  home +Jupyter cannot keep its files: .*{no_home}.*; remedy: `make lab`", line
+    )
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
+    for given in (names[:1], names[1:], names):
+        with monkeypatch.context() as patch:
+            for name in given:
+                patch.setenv(name, str(tmp_path / "jupyter"))
+            assert next(check_env.home())[0] == (given == names)
+
+
+@pytest.mark.parametrize("target", ["lab", "test"])
+def test_jupyter_gets_a_home(fresh, installing, no_home, target):
+    variable = installing()
+    assert make(fresh, variable, ".venv/.ready").returncode == 0
+    shutil.copytree(ROOT / "course", fresh / "course")
+    real = f'[ "$*" = "-m course.check_env --home" ] || exit 9; exec {sys.executable} "$@"'
+    program(fresh / ".venv/bin/python", real)
+    for name in ("ruff", "jupyter", "pytest"):
+        program(fresh / ".venv/bin" / name, 'echo "$HOME"')
+    done = make(fresh, target, HOME=str(no_home))
+    assert done.stdout.splitlines()[-1] == str(fresh / "build/home")
+    assert (fresh / "build/home").is_dir()
+    assert "Jupyter cannot keep its files" in done.stderr
+    done = make(fresh, target, HOME=str(fresh))
+    assert (done.stdout.splitlines()[-1], done.stderr) == (str(fresh), "")
 
 
 def test_data_files_are_compared_with_their_list(tmp_path, monkeypatch):
@@ -382,8 +577,8 @@ CPU = "https://example.org/cpu"
 def test_torch_comes_without_cuda_where_its_index_answers(fresh, installing, index, fails):
     found = make(fresh, installing(index, fails), "TORCH_INDEX=", ".venv/.ready")
     assert found.returncode == 0
-    probe, *torch, everything, _ = installing.asked()[2:]
-    assert probe == "course/torch_index.py https://download.pytorch.org/whl/cpu"
+    probe, *torch, everything, _ = installing.asked()[3:]
+    assert probe == "course/wheels.py https://download.pytorch.org/whl/cpu"
     ours = f"--constraint constraints.txt --no-deps --index-url {CPU} torch"
     assert [line.endswith(ours) for line in torch] == ([True] if index else [])
     assert everything.endswith("--constraint constraints.txt --editable .[dev]")
@@ -410,8 +605,8 @@ def test_only_linux_without_a_driver_has_a_better_index(tmp_path, monkeypatch, c
     monkeypatch.setenv("no_proxy", "*")
 
     def printed(address):
-        monkeypatch.setattr(sys, "argv", ["torch_index.py", address])
-        runpy.run_path(str(ROOT / "course/torch_index.py"), run_name="__main__")
+        monkeypatch.setattr(sys, "argv", ["wheels.py", address])
+        runpy.run_path(str(ROOT / "course/wheels.py"), run_name="__main__")
         return capsys.readouterr().out
 
     (tmp_path / "cpu/torch").mkdir(parents=True)
@@ -431,16 +626,16 @@ def test_only_linux_without_a_driver_has_a_better_index(tmp_path, monkeypatch, c
 @pytest.mark.parametrize(
     "code",
     [
-        "print(torch_index.answers('http://127.0.0.1:1'))",
-        "print(torch_index.answers('no address'))",
+        "print(wheels.answers('http://127.0.0.1:1'))",
+        "print(wheels.answers('no address'))",
         # A name that is looked up for ever
         "import socket, time; socket.getaddrinfo = lambda *_, **__: time.sleep(60); "
-        "print(torch_index.answers('http://a.b', 0.1))",
+        "print(wheels.answers('http://a.b', 0.1))",
     ],
 )
 def test_an_index_that_is_not_there_costs_seconds_and_no_complaint(code):
     done = subprocess.run(
-        [sys.executable, "-c", f"from course import torch_index; {code}"],
+        [sys.executable, "-c", f"from course import wheels; {code}"],
         cwd=ROOT, env={**os.environ, "no_proxy": "*"}, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("False\n", "")

@@ -1,7 +1,6 @@
 """The run of a campaign, which sends shards to the workers of a Dask cluster, and how far it is."""
 
 import contextlib
-import fcntl
 import itertools
 import json
 import logging
@@ -24,6 +23,12 @@ from tqdm.auto import tqdm
 from helpers.campaign import store
 from helpers.campaign.shards import TRIAL, make, trial
 from helpers.campaign.store import CampaignError, digest
+
+try:
+    import fcntl
+except ModuleNotFoundError as error:
+    no_lock = "Campaigns lock their files by fcntl, which native Windows lacks: work in WSL 2."
+    raise ImportError(no_lock) from error
 
 __all__ = ["Status", "run", "status"]
 
