@@ -8,7 +8,7 @@ had to be assumed gives a warning.
 
 import re
 import warnings
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -63,48 +63,53 @@ def read_events(path) -> "EventList":
 
     Example:
         >>> import stingray
-        >>> events = read_events(Path(stingray.__file__).parent / "tests/data/monol_testB.evt")
+        >>> events = read_events(Path(stingray.__file__).parent / "tests/data/monol_testA.evt")
+        >>> events.mission, events.ncounts, events.gti.tolist()
+        ('nustar', 1000, [[80000000.0, 80001025.0]])
     """
     from stingray import EventList
     from stingray.io import get_key_from_mission_info
     from stingray.mission_support import read_mission_info
 
-    with _tables(path) as tables:
-        table = _event_table(tables)
-        told = {
-            key: table.word(key, everywhere=True)
-            for key in ("MISSION", "TELESCOP", "INSTRUME", "TIMESYS", "TIMEREF", "PLEPHEM")
-        }
-        mission, instr = (told["MISSION"] or told["TELESCOP"]).lower(), told["INSTRUME"]
-        known = read_mission_info({"chandra": "axaf"}.get(mission, mission)) if mission else {}
-        ecol, ccol, gti_names = (
-            str(get_key_from_mission_info(known, key, default, instr or None)).upper()
-            for key, default in (("ecol", "PI"), ("ccol", "NONE"), ("gti", "GTI,STDGTI"))
-        )
-        time = table.times("TIME")
-        table.need(len(time), "has no rows: there are no events.", "Select events anew.", "TIME")
-        problem = f"{np.isnan(time).sum()} of {len(time)} events have no time."
-        table.need(np.isfinite(time), problem, "Leave them out of the file.", "TIME")
-        step, mjdref = table.number("TIMEDEL", 0.0), table.mjdref()
-        zero = table.number("TIMEZERO", 0.0, table.unit_of_time)
-        zero += np.longdouble(0.5 - table.number("TIMEPIXR", 0.5)) * step
-        limits = [table.number(key, None, table.unit_of_time) for key in ("TSTART", "TSTOP")]
-        limits = [None if limit is None else float(limit + zero) for limit in limits]
-        time = (time.astype(np.longdouble) + zero).astype(float)
-        arrays = {name: table.optional(name) for name in ("PRIOR", "X", "Y", "GRADE", "PATTERN")}
-        arrays["detector_id"] = ccd = table.optional(ccol)
-        if ccd is None:
-            arrays["detector_id"] = table.optional("DET_ID")
-        arrays["pi"] = table.optional(ecol if ecol != "ENERGY" else "PI", "PI", "PHA", "CHANNEL")
-        start = time.min() if limits[0] is None else limits[0]
-        arrays["energy"] = _energies(table, arrays, mission, instr.lower(), start / _DAY + mjdref)
-        gti = _good_times(table, tables, gti_names.split(","), ccd, limits, mjdref)
+    tables = _tables(path)
+    table = _event_table(tables)
+    told = {
+        key: table.word(key, everywhere=True)
+        for key in ("MISSION", "TELESCOP", "INSTRUME", "TIMESYS", "TIMEREF", "PLEPHEM")
+    }
+    mission, instr = (told["MISSION"] or told["TELESCOP"]).lower(), told["INSTRUME"]
+    mission = "axaf" if mission == "chandra" else mission  # as stingray and most headers call it
+    known = read_mission_info(mission) if mission else {}
+    ecol, ccol, gti_names = (
+        str(get_key_from_mission_info(known, key, default, instr or None)).upper()
+        for key, default in (("ecol", "PI"), ("ccol", "NONE"), ("gti", "GTI,STDGTI"))
+    )
+    time = table.times("TIME")
+    table.need(len(time), "has no rows: there are no events.", "Select events anew.", "TIME")
+    problem = f"{(~np.isfinite(time)).sum()} of {len(time)} events have no time."
+    table.need(np.isfinite(time), problem, "Leave them out of the file.", "TIME")
+    step, mjdref = table.number("TIMEDEL", 0.0), table.mjdref()
+    zero = table.number("TIMEZERO", 0.0, table.unit_of_time)
+    zero += np.longdouble(0.5 - table.number("TIMEPIXR", 0.5)) * step
+    limits = [table.number(key, None, table.unit_of_time) for key in ("TSTART", "TSTOP")]
+    limits = [None if limit is None else float(limit + zero) for limit in limits]
+    time = (time.astype(np.longdouble) + zero).astype(float)
+    arrays = {name: table.optional(name) for name in ("PRIOR", "X", "Y", "GRADE", "PATTERN")}
+    usual = arrays["PRIOR"] is None or np.isfinite(arrays["PRIOR"])
+    table.need(usual, "holds live times that are no numbers.", _AGAIN, "PRIOR")
+    arrays["detector_id"] = ccd = table.optional(ccol)
+    if ccd is None:
+        arrays["detector_id"] = table.optional("DET_ID")
+    arrays["pi"] = table.optional(ecol if ecol != "ENERGY" else "PI", "PI", "PHA", "CHANNEL")
+    start = time.min() if limits[0] is None else limits[0]
+    arrays["energy"] = _energies(table, arrays, mission, instr.lower(), start / _DAY + mjdref)
+    gti = _good_times(table, tables, gti_names.split(","), ccd, limits, mjdref)
     _check_times(table, time, gti, limits)
     order = np.argsort(time, kind="stable")
     events = EventList(time[order], gti=gti, mjdref=mjdref, dt=step, mission=mission, instr=instr)
     events.t_start, events.t_stop = limits
     events.header = table.hdu.header.tostring()
-    events.timesys, events.timeref = told["TIMESYS"].lower(), told["TIMEREF"].lower()
+    events.timesys, events.timeref = (told[k].lower() or None for k in ("TIMESYS", "TIMEREF"))
     events.ephem = told["PLEPHEM"].lower().removeprefix("jpl-") or None
     for name, values in arrays.items():
         if values is not None:
@@ -137,42 +142,44 @@ def read_spectrum(path) -> SimpleNamespace:
     Raises:
         DataError: if the file holds no spectrum, or more than one extension of them, or is damaged.
     """
-    with _tables(path) as tables:
-        table = _only(tables, "spectrum (COUNTS or RATE)", _is_spectrum)
-        name = table.find("COUNTS", "RATE")
-        is_rate, unit = name.upper() == "RATE", table.unit(name).replace(" ", "")
-        usual = not unit or re.fullmatch(_RATE if is_rate else _COUNT, unit, re.IGNORECASE)
-        remedy = f"It must be {'counts/s' if is_rate else 'count'}."
-        table.need(usual, f"has the unit {unit!r}.", remedy, name)
-        values = table.column(name, (1, 2))
-        problem = f"{np.sum(~np.isfinite(values))} of {values.size} channels hold no number."
-        whole = values.size > 0 and np.isfinite(values).all()
-        table.need(whole, problem, "If they are bad, write 0 and QUALITY = 1.", name)
-        shape = values.shape
-        quality = table.setting("QUALITY", 0, shape, least=0).astype(int)
-        exposure = table.setting("EXPOSURE", None, shape[:-1])
-        usual = (exposure > 0) | (quality != 0).all(axis=-1)
-        table.need(usual, "EXPOSURE is not above zero.", _SET)
-        scale = exposure[..., None] if is_rate else 1.0
-        grouping = table.setting("GROUPING", 0, shape, least=-1).astype(int)
-        usual = (grouping <= 1).all() and (grouping[..., 0] != -1).all()
-        table.need(usual, "must be 1, 0 or -1, and begin with no -1.", "Group again.", "GROUPING")
-        words = {"source": "OBJECT", "telescope": "TELESCOP", "instrument": "INSTRUME"}
-        words |= {"obs_id": "OBS_ID", "date": "DATE-OBS"}
-        files = {"background": "BACKFILE", "response": "RESPFILE", "area": "ANCRFILE"}
-        return SimpleNamespace(
-            **{name: table.word(key, everywhere=True) for name, key in words.items()},
-            exposure=exposure if exposure.ndim else exposure.item(),
-            channel=_channels(table, tables, shape[-1]),
-            counts=values * scale,
-            counts_err=_errors(table, name, values * scale, scale),
-            sys_err=table.setting("SYS_ERR", 0, shape, least=0),
-            quality=quality,
-            grouping=grouping,
-            areascal=table.setting("AREASCAL", 1, shape, above=0),
-            backscal=table.setting("BACKSCAL", 1, shape, above=0),
-            **{f"{name}_file": table.files(key, shape) for name, key in files.items()},
-        )
+    tables = _tables(path)
+    found = _with(tables, "COUNTS", "RATE")
+    found = [t for t in found if "SPECTRUM" in (t.word("HDUCLAS1") + t.hdu.name).upper()]
+    table = _only(tables, "spectrum (COUNTS or RATE)", found)
+    name = table.find("COUNTS", "RATE")
+    is_rate, unit = name.upper() == "RATE", table.unit(name).replace(" ", "")
+    usual = not unit or re.fullmatch(_RATE if is_rate else _COUNT, unit, re.IGNORECASE)
+    remedy = f"It must be {'counts/s' if is_rate else 'count'}."
+    table.need(usual, f"has the unit {unit!r}.", remedy, name)
+    values = table.column(name, (1, 2))
+    problem = f"{np.sum(~np.isfinite(values))} of {values.size} channels hold no number."
+    whole = values.size > 0 and np.isfinite(values).all()
+    table.need(whole, problem, "If they are bad, write 0 and QUALITY = 1.", name)
+    shape = values.shape
+    quality = table.setting("QUALITY", 0, shape, least=0).astype(int)
+    exposure = table.setting("EXPOSURE", None, shape[:-1])
+    usual = (exposure > 0) | (quality != 0).all(axis=-1)
+    table.need(usual, "EXPOSURE is not above zero.", _SET)
+    scale = exposure[..., None] if is_rate else 1.0
+    grouping = table.setting("GROUPING", 0, shape, least=-1).astype(int)
+    usual = (grouping <= 1).all() and (grouping[..., 0] != -1).all()
+    table.need(usual, "must be 1, 0 or -1, and begin with no -1.", "Group again.", "GROUPING")
+    words = {"source": "OBJECT", "telescope": "TELESCOP", "instrument": "INSTRUME"}
+    words |= {"obs_id": "OBS_ID", "date": "DATE-OBS"}
+    files = {"background": "BACKFILE", "response": "RESPFILE", "area": "ANCRFILE"}
+    return SimpleNamespace(
+        **{name: table.word(key, everywhere=True) for name, key in words.items()},
+        exposure=exposure if exposure.ndim else exposure.item(),
+        channel=_channels(table, tables, shape[-1]),
+        counts=values * scale,
+        counts_err=_errors(table, name, values * scale, scale),
+        sys_err=table.setting("SYS_ERR", 0, shape, least=0),
+        quality=quality,
+        grouping=grouping,
+        areascal=table.setting("AREASCAL", 1, shape, above=0),
+        backscal=table.setting("BACKSCAL", 1, shape, above=0),
+        **{f"{name}_file": table.files(key, shape) for name, key in files.items()},
+    )
 
 
 def read_response(rmf, arf=None, *, channel=None, dtype=torch.float32) -> Response:
@@ -194,33 +201,33 @@ def read_response(rmf, arf=None, *, channel=None, dtype=torch.float32) -> Respon
         DataError: if a file is damaged, the area is missing, would count twice or is on another
             grid, or a channel is missing.
     """
-    with _tables(rmf) as tables:
-        bounds = _only(tables, "table of E_MIN and E_MAX", lambda t: t.find("E_MIN", "E_MAX"))
-        table = _only(tables, "matrix (MATRIX, F_CHAN)", lambda t: t.find("MATRIX", "F_CHAN"))
-        numbers = bounds.column("CHANNEL")
-        usual = len(numbers) > 0 and (np.diff(numbers) == 1).all()
-        bounds.need(usual, "does not count up by one.", _AGAIN, "CHANNEL")
-        channel_lo, channel_hi = (bounds.quantity(name, _KEV) for name in ("E_MIN", "E_MAX"))
-        usual = np.isfinite(channel_hi) & (channel_lo < channel_hi)
-        bounds.need(usual, "is not below E_MAX everywhere.", _AGAIN, "E_MIN")
-        energy_lo, energy_hi = _energy_bins(table)
-        matrix = _expand(table, numbers, len(energy_lo))
-        matrix *= table.factor("MATRIX", _CM2)
-        area, kind = matrix.sum(axis=1), table.word("HDUCLAS3").upper()
-        most, hint = area.max(), table.hdu.name.upper() == "SPECRESP MATRIX" or table.unit("MATRIX")
-        undecided = kind not in ("FULL", "REDIST", "DETECTOR")
-        has_area = kind == "FULL" or (undecided and (most > 1.5 or bool(hint)))
-        problem = f"with HDUCLAS3 = {kind!r} no row adds up to {most:.4g}."
-        usual = most > 0 and (has_area or most < 1.5)
-        table.need(usual, problem, "It is FULL if the area is in it, else REDIST.", "MATRIX")
-        problem = f"the area is in it, up to {most:.4g} cm^2, and would count twice."
-        table.need(arf is None or not has_area, problem, "Leave the ARF out: read_response(rsp).")
-        problem, remedy = "it holds no area.", "Give the ARF too: read_response(rmf, arf)."
-        table.need(arf is not None or has_area, problem, remedy)
-        where = slice(None) if channel is None else np.asarray(channel) - numbers[0]
-        usual = channel is None or ((where >= 0) & (where < len(numbers))).all()
-        problem = f"has {numbers[0]} to {numbers[-1]}, not all of {channel}."
-        bounds.need(usual, problem, "Is it the response of this spectrum?", "CHANNEL")
+    tables = _tables(rmf)
+    bounds = _only(tables, "table of E_MIN and E_MAX", _with(tables, "E_MIN", "E_MAX"))
+    table = _only(tables, "matrix (MATRIX, F_CHAN)", _with(tables, "MATRIX", "F_CHAN"))
+    numbers = bounds.column("CHANNEL")
+    usual = len(numbers) > 0 and (np.diff(numbers) == 1).all()
+    bounds.need(usual, "does not count up by one.", _AGAIN, "CHANNEL")
+    channel_lo, channel_hi = (bounds.quantity(name, _KEV) for name in ("E_MIN", "E_MAX"))
+    usual = np.isfinite(channel_hi) & (channel_lo < channel_hi)
+    bounds.need(usual, "is not below E_MAX everywhere.", _AGAIN, "E_MIN")
+    energy_lo, energy_hi = _energy_bins(table)
+    matrix = _expand(table, numbers, len(energy_lo))
+    matrix *= table.factor("MATRIX", _CM2)
+    area, kind = matrix.sum(axis=1), table.word("HDUCLAS3").upper()
+    most, hint = area.max(), table.hdu.name.upper() == "SPECRESP MATRIX" or table.unit("MATRIX")
+    undecided = kind not in ("FULL", "REDIST", "DETECTOR")
+    has_area = kind == "FULL" or (undecided and (most > 1.5 or bool(hint)))
+    problem = f"with HDUCLAS3 = {kind!r} no row adds up to {most:.4g}."
+    usual = most > 0 and (has_area or most < 1.5)
+    table.need(usual, problem, "It is FULL if the area is in it, else REDIST.", "MATRIX")
+    problem = f"the area is in it, up to {most:.4g} cm^2, and would count twice."
+    table.need(arf is None or not has_area, problem, "Leave the ARF out: read_response(rsp).")
+    problem, remedy = "it holds no area.", "Give the ARF too: read_response(rmf, arf)."
+    table.need(arf is not None or has_area, problem, remedy)
+    where = slice(None) if channel is None else np.asarray(channel) - numbers[0]
+    usual = channel is None or ((where >= 0) & (where < len(numbers))).all()
+    problem = f"has {numbers[0]} to {numbers[-1]}, not all of {channel}."
+    bounds.need(usual, problem, "Is it the response of this spectrum?", "CHANNEL")
     if has_area:
         matrix /= np.where(area > 0, area, 1)[:, None]
     else:
@@ -236,6 +243,10 @@ class _Table:
     def __init__(self, path, hdus, number):
         self.path, self.hdu, self.first = path, hdus[number], hdus[0]
         self.label = f"extension {self.hdu.name or number}"
+        # summed before astropy turns bytes into numbers; a blank sum means an unknown one
+        known = str(self.hdu.header.get("DATASUM")).isdigit()
+        self.is_sound = not known or self.hdu.verify_datasum() == 1
+        self.names, self.data = self.hdu.columns.names, self.hdu.data
 
     def fault(self, problem, remedy, column=None):
         where = f"{self.label}, column {column}" if column else self.label
@@ -291,15 +302,15 @@ class _Table:
 
     def find(self, *names):
         """The first of these columns that there is, as the file spells it."""
-        have = {name.upper(): name for name in self.hdu.columns.names}
+        have = {name.upper(): name for name in self.names}
         return next((have[name.upper()] for name in names if name.upper() in have), None)
 
     def raw(self, name):
         """A column as astropy gives it."""
-        have = ", ".join(self.hdu.columns.names)
+        have = ", ".join(self.names)
         self.need(self.find(name), f"is missing; there are {have}.", _AGAIN, name)
         try:
-            return self.hdu.data[self.find(name)]
+            return self.data[self.find(name)]
         except Exception as error:
             raise self.fault(f"cannot be read ({error}).", _AGAIN, name) from error
 
@@ -326,10 +337,10 @@ class _Table:
 
     def factor(self, name, units):
         """What makes s, keV or cm^2 of a column."""
-        unit = self.unit(name).lower()
+        unit = self.unit(name)
         problem, remedy = f"has the unit {unit!r}.", f"It must be {' or '.join(units)}."
-        self.need(unit in ("", *units), problem, remedy, name)
-        return float(units.get(unit, 1))
+        self.need(unit.lower() in ("", *units), problem, remedy, name)
+        return float(units.get(unit.lower(), 1))
 
     def quantity(self, name, units):
         return self.column(name) * self.factor(name, units)
@@ -348,6 +359,8 @@ class _Table:
         name, dimensions = self.find(key), range(1, len(shape) + 1)
         values = self.column(name, dimensions) if name and shape else self.number(key, default)
         self.need(values is not None, f"has no {key}.", _SET)
+        if not name and default is not None and key != "SYS_ERR" and self.keyword(key) is None:
+            self.warn(f"nothing is said of {key}: {default} is taken.")
         values = np.asarray(values, dtype=float)
         values = values[:, None] if 0 < values.ndim < len(shape) else values
         usual = (values >= least) & (values > above) & np.isfinite(values)
@@ -363,12 +376,10 @@ class _Table:
 
     def check_sum(self):
         """Warn if data are not those of DATASUM, an old one of which grppha leaves behind."""
-        usual = not self.word("DATASUM").isdigit() or "grppha" in self.word("CREATOR")
-        if not usual and not self.hdu.verify_datasum():
+        if not self.is_sound and "grppha" not in self.word("CREATOR"):
             self.warn("data and DATASUM disagree: they were changed after it, or are damaged.")
 
 
-@contextmanager
 def _tables(path):
     """The table extensions of a FITS file, once it is seen to be whole."""
     path = Path(path)
@@ -378,23 +389,23 @@ def _tables(path):
         warnings.simplefilter("always")
         try:
             hdus = fits.open(path, memmap=False, lazy_load_hdus=False)
-        except Exception as error:
+            with hdus:
+                kinds = (fits.BinTableHDU, fits.TableHDU)
+                numbers = [n for n, hdu in enumerate(hdus) if isinstance(hdu, kinds)]
+                tables = [_Table(path, hdus, number) for number in numbers]
+        except Exception as error:  # of a damaged file astropy raises anything
             problem = f"cannot be read as FITS ({error or type(error).__name__})."
             raise DataError(path, problem, _AGAIN) from error
-    with hdus:
-        for message in (str(warning.message) for warning in told):
-            if "truncated" in message or "corrupted" in message:
-                raise DataError(path, f"is damaged: {' '.join(message.split())}", _AGAIN)
-        kinds = (fits.BinTableHDU, fits.TableHDU)
-        tables = [_Table(path, hdus, n) for n, hdu in enumerate(hdus) if isinstance(hdu, kinds)]
-        if not tables:
-            raise DataError(path, "holds no table.", "Give an event, spectrum or response file.")
-        yield tables
+    for message in (str(warning.message) for warning in told):
+        if "truncated" in message or "corrupted" in message:
+            raise DataError(path, f"is damaged: {' '.join(message.split())}", _AGAIN)
+    if not tables:
+        raise DataError(path, "holds no table.", "Give an event, spectrum or response file.")
+    return tables
 
 
-def _only(tables, kind, is_one):
-    """The one table of a kind."""
-    found = [table for table in tables if is_one(table)]
+def _only(tables, kind, found):
+    """The one table of a kind that was found."""
     if len(found) != 1:
         have = ", ".join(table.hdu.name or "?" for table in tables)
         remedy = "Save the one you want in a file of its own." if found else "Give another file."
@@ -404,18 +415,18 @@ def _only(tables, kind, is_one):
     return found[0]
 
 
+def _with(tables, *names):
+    return [table for table in tables if table.find(*names)]
+
+
 def _event_table(tables):
     """The table of events: the one that says so, or else the only one with times."""
     named = [t for t in tables if re.match("EVENT|XTE_SE|STDEVT", t.hdu.name.upper())]
     said = [t for t in tables if t.word("HDUCLAS1").upper() in ("EVENT", "EVENTS")] or named
     exact = [t for t in said if t.hdu.name.upper() == "EVENTS"]
-    timed = [t for t in tables if t.find("TIME") and not t.find("COUNTS", "RATE", "RATE1")]
-    return _only(tables, "list of events", (exact or said or timed).__contains__)
-
-
-def _is_spectrum(table):
-    said = table.word("HDUCLAS1").upper() == "SPECTRUM" or "SPECTRUM" in table.hdu.name.upper()
-    return said and table.find("COUNTS", "RATE")
+    timed = [t for t in _with(tables, "TIME") if not t.word("HDUCLAS1")]
+    timed = [t for t in timed if not t.find("COUNTS", "RATE", "RATE1")]
+    return _only(tables, "list of events", exact or said or timed)
 
 
 def _energies(table, arrays, mission, instr, epoch):
@@ -430,25 +441,26 @@ def _energies(table, arrays, mission, instr, epoch):
         table.need(usual, "has no unit: it looks like eV.", "Write its keyword TUNIT.", name)
         return energy
     if (mission, instr) == ("xte", "pca") and pi is not None and pcu is not None:
-        packed = np.array([(c,) for c in range(256)], dtype=[("PHA", np.int64)])
+        known = np.isfinite(pi)
+        packed = np.zeros(known.sum(), dtype=[("PHA", np.int64)])
+        packed["PHA"] = pi[known]
         try:
-            to_energy = get_rough_conversion_function(mission, instr, epoch)
-            size = 1 + int(pi.max())
-            absolute = rxte_pca_event_file_interpretation(packed[:size], header=table.hdu.header)
-            arrays["pi"] = pi = absolute["PHA"][pi]
+            packed = rxte_pca_event_file_interpretation(packed, header=table.hdu.header)["PHA"]
+            pi[known] = packed
             # stingray asks for each event in turn; PCU 0 has a scale of its own
-            return np.array([to_energy(np.arange(256), k) for k in (0, 1)])[(pcu != 0) * 1, pi]
+            to_energy = get_rough_conversion_function(mission, instr, epoch)
+            scales = np.array([to_energy(np.arange(256), k) for k in (0, 1)])
+            energy = np.full(len(pi), np.nan)
+            energy[known] = scales[(pcu != 0)[known] * 1, packed]
+            return energy
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             problem = f"cannot be read by its keyword TEVTB2 ({error!r})."
             raise table.fault(problem, _AGAIN, "PHA") from error
     if table.find("PI") and (mission, instr) == ("swift", "xrt"):
         return pi * 0.01 + 0.005
-    try:
-        if table.find("PI"):
-            mission_ = {"chandra": "axaf"}.get(mission, mission)
-            return get_rough_conversion_function(mission_, instr, epoch)(pi)
-    except ValueError:
-        pass
+    if table.find("PI") and mission != "xte":
+        with suppress(ValueError):  # a mission that stingray does not know
+            return get_rough_conversion_function(mission, instr, epoch)(pi)
     table.warn(f"no energies: no column ENERGY, and no scale of PI is known for {mission!r}.")
     return None
 
@@ -471,7 +483,8 @@ def _good_times(table, tables, names, ccd, limits, mjdref):
     for gti in chosen:
         gti.check_sum()
         times = np.stack([gti.times("START"), gti.times("STOP")], axis=1)
-        gti.need(times[:, 0] <= times[:, 1], "is after STOP, or no number.", _AGAIN, "START")
+        usual = np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()
+        gti.need(usual, "is after STOP, or no number.", _AGAIN, "START")
         days = gti.mjdref(mjdref) - mjdref
         times += gti.number("TIMEZERO", table.number("TIMEZERO", 0.0), gti.unit_of_time)
         lists.append(times + days * _DAY * (abs(days) > 1e-9))
@@ -488,10 +501,11 @@ def _good_times(table, tables, names, ccd, limits, mjdref):
 
 def _check_times(table, time, gti, limits):
     """Refuse times that cannot be of this observation, and good time of another one."""
-    limits = [limit for limit in (*limits, gti[0, 0], gti[-1, 1]) if limit is not None]
-    far = (time < min(limits) - _DAY) | (time > max(limits) + _DAY)
-    problem = f"{far.sum()} of {len(time)} times are more than a day outside the observation."
-    table.need(~far, problem, _AGAIN, "TIME")
+    first, last = (gti[0, 0], gti[-1, 1]) if None in limits else limits
+    for what, times in (("event", time), ("good", gti)):
+        far = (times < first - _DAY) | (times > last + _DAY)
+        problem = f"{far.sum()} {what} times are more than a day outside TSTART to TSTOP."
+        table.need(~far, problem, f"{_AGAIN} Or correct these keywords.", "TIME")
     before = np.searchsorted(gti[:, 0], time, side="right") - 1
     good = (before >= 0) & (time <= gti[before, 1])
     remedy = "Do TIMEZERO and MJDREF mean the same in all extensions?"
@@ -550,13 +564,14 @@ def _expand(table, numbers, n_energies):
         problem = f"row {len(rows) + 1} has not what N_GRP and N_CHAN say."
         table.need(usual, problem, _AGAIN, "MATRIX")
         rows.append((starts, lengths, values))
-    starts, stops = (np.concatenate(x) for x in zip(*((s, s + n) for s, n, _ in rows), strict=True))
+    starts, lengths = (np.concatenate(x) for x in list(zip(*rows, strict=True))[:2])
+    starts, stops = starts[lengths > 0], (starts + lengths)[lengths > 0]
     low, high = starts.min(initial=1 << 40), stops.max(initial=0)
 
     def fits_from(first):
         return first <= low and high - first <= len(numbers)
 
-    index = table.hdu.columns.names.index(table.find("F_CHAN")) + 1
+    index = table.names.index(table.find("F_CHAN")) + 1
     # Fermi's GBM counts from 1 without TLMIN, as the memo wants, and from 0 in EBOUNDS
     first = table.number(f"TLMIN{index}", 1 if fits_from(1) else numbers[0])
     problem = f"channels {low} to {high - 1} are not in {len(numbers)} from {first:g} (TLMIN) on."
@@ -576,15 +591,15 @@ def _expand(table, numbers, n_energies):
 
 def _read_area(arf, rmf, energy_lo, energy_hi):
     """(n_energies,) cm^2, on the energies of the matrix."""
-    with _tables(arf) as tables:
-        table = _only(tables, "effective area (SPECRESP)", lambda t: t.find("SPECRESP"))
-        lo, hi = _energy_bins(table)
-        near = 0.01 * (energy_hi - energy_lo) + 1e-6 * energy_hi
-        usual = len(lo) == len(energy_lo)
-        usual = usual and (np.maximum(abs(lo - energy_lo), abs(hi - energy_hi)) <= near).all()
-        problem = f"its {len(lo)} bins are not the {len(energy_lo)} of {rmf}."
-        table.need(usual, problem, "Make the ARF for this RMF.", "ENERG_LO")
-        area = table.quantity("SPECRESP", _CM2)
-        usual = np.isfinite(area).all() and (area >= 0).all() and area.any()
-        table.need(usual, "holds NaN, negative numbers or only zeros.", _AGAIN, "SPECRESP")
+    tables = _tables(arf)
+    table = _only(tables, "effective area (SPECRESP)", _with(tables, "SPECRESP"))
+    lo, hi = _energy_bins(table)
+    near = 0.01 * (energy_hi - energy_lo) + 1e-6 * energy_hi
+    usual = len(lo) == len(energy_lo)
+    usual = usual and (np.maximum(abs(lo - energy_lo), abs(hi - energy_hi)) <= near).all()
+    problem = f"its {len(lo)} bins are not the {len(energy_lo)} of {rmf}."
+    table.need(usual, problem, "Make the ARF for this RMF.", "ENERG_LO")
+    area = table.quantity("SPECRESP", _CM2)
+    usual = np.isfinite(area).all() and (area >= 0).all() and area.any()
+    table.need(usual, "holds NaN, negative numbers or only zeros.", _AGAIN, "SPECRESP")
     return area
