@@ -571,6 +571,21 @@ def test_an_extension_of_another_purpose_is_no_good_time(tmp_path):
     )
 
 
+def test_good_time_of_another_observation_is_refused(tmp_path):
+    path = written(tmp_path / "e.fits", *events_hdus(intervals=[(3000, 3100)]))
+    with pytest.raises(DataError, match=r"no event lies in good time\. Do TIMEZERO and MJDREF"):
+        read_events(path)
+
+
+def test_good_time_that_cannot_be_read_is_not_taken_for_none(tmp_path):
+    path = written(tmp_path / "e.fits", *events_hdus())
+    whole = path.read_bytes()
+    where = whole.rindex(b"NAXIS2  =")
+    path.write_bytes(whole[:where] + b"NAXIS2  = what            " + whole[where + 26 :])
+    with pytest.raises(DataError, match="is damaged: Error validating header"):
+        read_events(path)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(
@@ -790,6 +805,17 @@ def test_a_response_on_the_channels_of_a_spectrum(tmp_path):
     np.testing.assert_allclose(some.channel_lo, np.arange(2, 9) / 2)
     with pytest.raises(DataError, match="column CHANNEL: has 1 to 24, not all of"):
         read_response(rmf, arf, channel=np.arange(N_CHANNELS))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1])
+def test_a_matrix_with_no_numbers_is_refused(tmp_path, value):
+    matrix = ragged([r[r > 0].astype("f4") for r in MATRIX])
+    matrix[20][3] = value
+    change = {"MATRIX": (f"PE({N_CHANNELS})", matrix, "")}
+    with pytest.raises(
+        DataError, match="extension MATRIX, column MATRIX: holds NaN, infinite or neg"
+    ):
+        read("rmf", written(tmp_path / "r.rmf", *response_hdus(change=change)))
 
 
 def test_an_energy_of_zero_is_moved_where_models_are_defined(tmp_path):
