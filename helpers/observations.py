@@ -1,0 +1,605 @@
+"""A user's own files: event lists, spectra and responses in FITS, as observatories hand them out.
+
+The layouts are those of the OGIP: memo OGIP/92-007 for spectra (PHA), CAL/GEN/92-002 for responses
+(RMF, RSP, ARF), OGIP/93-003 for times. docs/own_observation.md has recipes, and the files that were
+tried. A file that cannot be used gives a `DataError` with file, extension, column and remedy; what
+had to be assumed gives a warning.
+"""
+
+import re
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from astropy.io import fits
+
+from helpers.data import DataError
+from helpers.spectra import Response
+
+if TYPE_CHECKING:
+    from stingray import EventList
+
+__all__ = ["read_events", "read_response", "read_spectrum"]
+
+_AGAIN = "Get the file again from its archive, or make it again."
+_SET = "Correct it: astropy.io.fits.setval(path, keyword, value=..., ext=...)."
+# Units as files spell them, in any case, in terms of s, keV and cm^2, which no unit at all means.
+_SECONDS = {"s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "d": 86400, "ms": 1e-3}
+_KEV = {"kev": 1, "ev": 1e-3, "mev": 1e3, "gev": 1e6}
+_CM2 = {"cm**2": 1, "cm2": 1, "cm^2": 1, "m**2": 1e4, "m2": 1e4, "m^2": 1e4}
+_COUNT = r"(counts?|cts?|photons?)"
+_RATE = _COUNT + r"(/s(ec)?|[.*]?s(\*\*|\^)?\(?-1\)?)"
+_DAY = 86400.0
+_MAX_BYTES = 4e9  # of a matrix, which is dense
+
+
+def read_events(path) -> "EventList":
+    """Times, energies and more of single photons from an event file, as a `stingray.EventList`.
+
+    Read are files of NuSTAR, NICER, XMM, Chandra, Swift, RXTE (science events), AstroSat, IXPE and
+    others that keep the standard. Times are TIME + TIMEZERO, in the middle of the bin TIMEDEL where
+    TIMEPIXR is given. Good time is what is common to all GTI extensions that stingray's table names
+    for the mission (of the CCDs in the file, for Chandra and XMM). Events outside it are kept:
+    `events.apply_gtis()` leaves them out. Energies are a column ENERGY, or PI channels on
+    stingray's nominal scale; for better ones, `events.convert_pi_to_energy("response.rmf")`.
+
+    Returns:
+        Events sorted by time, in float64 and int64:
+
+        - time: (n,) s after `mjdref`, a date MJD in the system `timesys`.
+        - gti: (n_intervals, 2) s, ascending and separate.
+        - energy: (n,) keV, NaN where unknown; None, and a warning, where nothing gives a scale.
+        - pi, detector_id: (n,) channels; CCD, PCU or module. None where the file has none.
+        - prior, x, y, grade, pattern: (n,) columns of these names, where there are any. `prior` [s]
+          is NuSTAR's live time since the event before; its sum is the live time.
+        - mission, instr, t_start, t_stop, dt (TIMEDEL, s), timesys, timeref, ephem, header.
+
+    Raises:
+        DataError: if the file is no event list, is damaged, or does not say what its times mean.
+
+    Example:
+        >>> import stingray
+        >>> events = read_events(Path(stingray.__file__).parent / "tests/data/monol_testA.evt")
+        >>> events.mission, events.ncounts, events.gti.tolist()
+        ('nustar', 1000, [[80000000.0, 80001025.0]])
+    """
+    from stingray import EventList
+    from stingray.io import get_key_from_mission_info
+    from stingray.mission_support import read_mission_info
+
+    tables = _tables(path)
+    table = _event_table(tables)
+    told = {
+        key: table.word(key, everywhere=True)
+        for key in ("MISSION", "TELESCOP", "INSTRUME", "TIMESYS", "TIMEREF", "PLEPHEM")
+    }
+    mission, instr = (told["MISSION"] or told["TELESCOP"]).lower(), told["INSTRUME"]
+    mission = "axaf" if mission == "chandra" else mission  # as stingray and most headers call it
+    known = read_mission_info(mission) if mission else {}
+    ecol, ccol, gti_names = (
+        str(get_key_from_mission_info(known, key, default, instr or None)).upper()
+        for key, default in (("ecol", "PI"), ("ccol", "NONE"), ("gti", "GTI,STDGTI"))
+    )
+    time = table.times("TIME")
+    table.need(len(time), "has no rows: there are no events.", "Select events anew.", "TIME")
+    problem = f"{(~np.isfinite(time)).sum()} of {len(time)} events have no time."
+    table.need(np.isfinite(time), problem, "Leave them out of the file.", "TIME")
+    step, mjdref = table.number("TIMEDEL", 0.0), table.mjdref()
+    zero = table.number("TIMEZERO", 0.0, table.unit_of_time)
+    zero += np.longdouble(0.5 - table.number("TIMEPIXR", 0.5)) * step
+    limits = [table.number(key, None, table.unit_of_time) for key in ("TSTART", "TSTOP")]
+    limits = [None if limit is None else float(limit + zero) for limit in limits]
+    time = (time.astype(np.longdouble) + zero).astype(float)
+    arrays = {name: table.optional(name) for name in ("PRIOR", "X", "Y", "GRADE", "PATTERN")}
+    usual = arrays["PRIOR"] is None or np.isfinite(arrays["PRIOR"])
+    table.need(usual, "holds live times that are no numbers.", _AGAIN, "PRIOR")
+    arrays["detector_id"] = ccd = table.optional(ccol)
+    if ccd is None:
+        arrays["detector_id"] = table.optional("DET_ID")
+    arrays["pi"] = table.optional(ecol if ecol != "ENERGY" else "PI", "PI", "PHA", "CHANNEL")
+    start = time.min() if limits[0] is None else limits[0]
+    arrays["energy"] = _energies(table, arrays, mission, instr.lower(), start / _DAY + mjdref)
+    gti = _good_times(table, tables, gti_names.split(","), ccd, limits, mjdref)
+    _check_times(table, time, gti, limits)
+    order = np.argsort(time, kind="stable")
+    events = EventList(time[order], gti=gti, mjdref=mjdref, dt=step, mission=mission, instr=instr)
+    events.t_start, events.t_stop = limits
+    events.header = table.hdu.header.tostring()
+    events.timesys, events.timeref = (told[k].lower() or None for k in ("TIMESYS", "TIMEREF"))
+    events.ephem = told["PLEPHEM"].lower().removeprefix("jpl-") or None
+    for name, values in arrays.items():
+        if values is not None:
+            setattr(events, name.lower(), values[order])
+    return events
+
+
+def read_spectrum(path) -> SimpleNamespace:
+    """Counts per detector channel: one spectrum (PHA type I), or several in one table (type II).
+
+    Nothing is subtracted, grouped or left out: what the file says about it comes along.
+
+    Reference: Arnaud, George & Tennant, memo OGIP/92-007.
+
+    Returns:
+        What the file holds, as attributes; in type II numbers have a first dimension (n_spectra,)
+        more, but for `channel`. docs/own_observation.md subtracts, groups and folds.
+
+        - source, telescope, instrument, obs_id, date: words, "" where the file has none.
+        - exposure: s.
+        - channel: (n_channels,) numbers of the channels, as `read_response` takes them.
+        - counts, counts_err: (n_channels,) and one standard deviation; rates are multiplied by the
+          exposure. Errors are sqrt(counts) where POISSERR says so, or counts come without errors.
+        - sys_err: (n_channels,) systematic error, as a share of the counts.
+        - quality: (n_channels,) 0 is good. grouping: (n_channels,) -1 continues a group.
+        - areascal, backscal: (n_channels,) scale factors of the area and of the background.
+        - background_file, response_file, area_file: paths that the header names, as seen from the
+          folder of the spectrum, or None; a list if spectra of type II differ in it.
+
+    Raises:
+        DataError: if the file holds no spectrum, or more than one extension of them, or is damaged.
+    """
+    tables = _tables(path)
+    found = _with(tables, "COUNTS", "RATE")
+    found = [t for t in found if "SPECTRUM" in (t.word("HDUCLAS1") + t.hdu.name).upper()]
+    table = _only(tables, "spectrum (COUNTS or RATE)", found)
+    name = table.find("COUNTS", "RATE")
+    is_rate, unit = name.upper() == "RATE", table.unit(name).replace(" ", "")
+    usual = not unit or re.fullmatch(_RATE if is_rate else _COUNT, unit, re.IGNORECASE)
+    remedy = f"It must be {'counts/s' if is_rate else 'count'}."
+    table.need(usual, f"has the unit {unit!r}.", remedy, name)
+    values = table.column(name, (1, 2))
+    problem = f"{np.sum(~np.isfinite(values))} of {values.size} channels hold no number."
+    whole = values.size > 0 and np.isfinite(values).all()
+    table.need(whole, problem, "If they are bad, write 0 and QUALITY = 1.", name)
+    shape = values.shape
+    quality = table.setting("QUALITY", 0, shape, least=0).astype(int)
+    exposure = table.setting("EXPOSURE", None, shape[:-1])
+    usual = (exposure > 0) | (quality != 0).all(axis=-1)
+    table.need(usual, "EXPOSURE is not above zero.", _SET)
+    scale = exposure[..., None] if is_rate else 1.0
+    grouping = table.setting("GROUPING", 0, shape, least=-1).astype(int)
+    usual = (grouping <= 1).all() and (grouping[..., 0] != -1).all()
+    table.need(usual, "must be 1, 0 or -1, and begin with no -1.", "Group again.", "GROUPING")
+    words = {"source": "OBJECT", "telescope": "TELESCOP", "instrument": "INSTRUME"}
+    words |= {"obs_id": "OBS_ID", "date": "DATE-OBS"}
+    files = {"background": "BACKFILE", "response": "RESPFILE", "area": "ANCRFILE"}
+    return SimpleNamespace(
+        **{name: table.word(key, everywhere=True) for name, key in words.items()},
+        exposure=exposure if exposure.ndim else exposure.item(),
+        channel=_channels(table, tables, shape[-1]),
+        counts=values * scale,
+        counts_err=_errors(table, name, values * scale, scale),
+        sys_err=table.setting("SYS_ERR", 0, shape, least=0),
+        quality=quality,
+        grouping=grouping,
+        areascal=table.setting("AREASCAL", 1, shape, above=0),
+        backscal=table.setting("BACKSCAL", 1, shape, above=0),
+        **{f"{name}_file": table.files(key, shape) for name, key in files.items()},
+    )
+
+
+def read_response(rmf, arf=None, *, channel=None, dtype=torch.float32) -> Response:
+    """The response of a detector, from its redistribution matrix and its effective area.
+
+    A matrix that has the area in it (an RSP) is split into its row sums, the area, and the rest:
+    photons that are never reported are then no part of the area. A lowest energy of 0 keV, where
+    models are not defined, becomes a thousandth of its bin's upper edge.
+
+    Reference: George et al. 1992, Legacy 2, 51 (memo CAL/GEN/92-002), and CAL/GEN/92-002a.
+
+    Args:
+        rmf: path of the matrix, an RMF or RSP.
+        arf: path of the effective area, on the same energies; none for an RSP.
+        channel: (n,) the channels that are wanted, as `read_spectrum` numbers them; else all.
+        dtype: of the tensors, on the CPU; torch.float64 keeps each digit of a file in float64.
+
+    Raises:
+        DataError: if a file is damaged, the area is missing, would count twice or is on another
+            grid, or a channel is missing.
+    """
+    tables = _tables(rmf)
+    bounds = _only(tables, "table of E_MIN and E_MAX", _with(tables, "E_MIN", "E_MAX"))
+    table = _only(tables, "matrix (MATRIX, F_CHAN)", _with(tables, "MATRIX", "F_CHAN"))
+    numbers = bounds.column("CHANNEL")
+    usual = len(numbers) > 0 and (np.diff(numbers) == 1).all()
+    bounds.need(usual, "does not count up by one.", _AGAIN, "CHANNEL")
+    channel_lo, channel_hi = (bounds.quantity(name, _KEV) for name in ("E_MIN", "E_MAX"))
+    usual = np.isfinite(channel_hi) & (channel_lo < channel_hi)
+    bounds.need(usual, "is not below E_MAX everywhere.", _AGAIN, "E_MIN")
+    energy_lo, energy_hi = _energy_bins(table)
+    matrix = _expand(table, numbers, len(energy_lo))
+    matrix *= table.factor("MATRIX", _CM2)
+    area, kind = matrix.sum(axis=1), table.word("HDUCLAS3").upper()
+    most, hint = area.max(), table.hdu.name.upper() == "SPECRESP MATRIX" or table.unit("MATRIX")
+    undecided = kind not in ("FULL", "REDIST", "DETECTOR")
+    has_area = kind == "FULL" or (undecided and (most > 1.5 or bool(hint)))
+    problem = f"with HDUCLAS3 = {kind!r} no row adds up to {most:.4g}."
+    usual = most > 0 and (has_area or most < 1.5)
+    table.need(usual, problem, "It is FULL if the area is in it, else REDIST.", "MATRIX")
+    problem = f"the area is in it, up to {most:.4g} cm^2, and would count twice."
+    table.need(arf is None or not has_area, problem, "Leave the ARF out: read_response(rsp).")
+    problem, remedy = "it holds no area.", "Give the ARF too: read_response(rmf, arf)."
+    table.need(arf is not None or has_area, problem, remedy)
+    where = slice(None) if channel is None else np.asarray(channel) - numbers[0]
+    usual = channel is None or ((where >= 0) & (where < len(numbers))).all()
+    problem = f"has {numbers[0]} to {numbers[-1]}, not all of {channel}."
+    bounds.need(usual, problem, "Is it the response of this spectrum?", "CHANNEL")
+    if has_area:
+        matrix /= np.where(area > 0, area, 1)[:, None]
+    else:
+        area = _read_area(arf, rmf, energy_lo, energy_hi)
+    energy_lo[0] = energy_lo[0] or energy_hi[0] / 1000
+    arrays = (energy_lo, energy_hi, area, matrix[:, where], channel_lo[where], channel_hi[where])
+    return Response(*(torch.from_numpy(array).to(dtype) for array in arrays))
+
+
+class _Table:
+    """A table extension; what is wrong with it is told with file, extension and column."""
+
+    def __init__(self, path, hdus, number):
+        self.path, self.hdu, self.first = path, hdus[number], hdus[0]
+        self.label = f"extension {self.hdu.name or number}"
+        # summed before astropy turns bytes into numbers; a blank sum means an unknown one
+        known = str(self.hdu.header.get("DATASUM")).isdigit()
+        self.is_sound = not known or self.hdu.verify_datasum() == 1
+        self.names, self.data = self.hdu.columns.names, self.hdu.data
+
+    def fault(self, problem, remedy, column=None):
+        where = f"{self.label}, column {column}" if column else self.label
+        return DataError(self.path, f"{where}: {problem}", remedy)
+
+    def need(self, usual, problem, remedy, column=None):
+        if not np.all(usual):
+            raise self.fault(problem, remedy, column)
+
+    def warn(self, message):
+        warnings.warn(f"{self.path}: {self.label}: {message}", stacklevel=3)
+
+    def keyword(self, key, everywhere=False):
+        """A keyword of this extension, or of the first; None where it is missing or empty."""
+        for hdu in (self.hdu, self.first) if everywhere else (self.hdu,):
+            try:
+                value = hdu.header.get(key)
+            except Exception as error:  # of a damaged file astropy raises anything
+                raise self.fault(f"keyword {key} cannot be read ({error}).", _AGAIN) from error
+            if value is not None and not isinstance(value, fits.card.Undefined):
+                return value
+        return None
+
+    def word(self, key, everywhere=False):
+        value = self.keyword(key, everywhere)
+        return "" if value is None else str(value).strip()
+
+    def number(self, key, default=None, scale=1.0, everywhere=False):
+        """A finite number; some files write it as text."""
+        if (value := self.keyword(key, everywhere)) is None:
+            return default
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = np.nan
+        self.need(np.isfinite(number), f"keyword {key} is {value!r}, no number.", _SET)
+        return number * scale
+
+    @property
+    def unit_of_time(self):
+        """Seconds, of the unit of TSTART, TSTOP and TIMEZERO."""
+        unit = self.word("TIMEUNIT", everywhere=True).lower() or "s"
+        self.need(unit in _SECONDS, f"keyword TIMEUNIT is {unit!r}.", "It must be s or d.")
+        return _SECONDS[unit]
+
+    def mjdref(self, default=None):
+        """The date that times count from, MJD."""
+        parts = [self.number(key, everywhere=True) for key in ("MJDREFI", "MJDREFF")]
+        value = None if None in parts else float(np.longdouble(parts[0]) + parts[1])
+        value = self.number("MJDREF", default, everywhere=True) if value is None else value
+        self.need(value is not None, "has no keyword MJDREF (or MJDREFI and MJDREFF).", _SET)
+        return value
+
+    def find(self, *names):
+        """The first of these columns that there is, as the file spells it."""
+        have = {name.upper(): name for name in self.names}
+        return next((have[name.upper()] for name in names if name.upper() in have), None)
+
+    def raw(self, name):
+        """A column as astropy gives it."""
+        have = ", ".join(self.names)
+        self.need(self.find(name), f"is missing; there are {have}.", _AGAIN, name)
+        try:
+            return self.data[self.find(name)]
+        except Exception as error:
+            raise self.fault(f"cannot be read ({error}).", _AGAIN, name) from error
+
+    def column(self, name, dimensions=(1,)):
+        """Numbers in int64 or float64; NaN is where the file has TNULL."""
+        values, column = self.raw(name), self.hdu.columns[self.find(name)]
+        usual = values.dtype.kind in "iuf" and values.ndim in dimensions
+        problem = f"holds {values.dtype.name} of shape {values.shape}."
+        self.need(usual, problem, "It must hold a number in each row.", name)
+        absent = np.zeros(values.shape, dtype=bool)
+        if isinstance(column.null, int):  # the number as it is stored, before TSCAL and TZERO
+            absent = values == column.null * (column.bscale or 1) + (column.bzero or 0)
+        values = values.astype(float if values.dtype.kind == "f" or absent.any() else np.int64)
+        if absent.any():
+            values[absent] = np.nan
+        return values
+
+    def optional(self, *names):
+        name = self.find(*names)
+        return None if name is None else self.column(name)
+
+    def unit(self, name):
+        return (self.hdu.columns[self.find(name)].unit or "").strip()
+
+    def factor(self, name, units):
+        """What makes s, keV or cm^2 of a column."""
+        unit = self.unit(name)
+        problem, remedy = f"has the unit {unit!r}.", f"It must be {' or '.join(units)}."
+        self.need(unit.lower() in ("", *units), problem, remedy, name)
+        return float(units.get(unit.lower(), 1))
+
+    def quantity(self, name, units):
+        return self.column(name) * self.factor(name, units)
+
+    def times(self, name):
+        """Times [s], in the unit of the column or else of TIMEUNIT."""
+        times, unit = self.quantity(name, _SECONDS), self.unit(name)
+        grain = np.spacing(np.abs(times).max(initial=0).astype(np.float32))
+        usual = self.raw(name).dtype != np.dtype(">f4") or grain < (self.number("TIMEDEL") or 1e-3)
+        problem = f"is in single precision: neighbouring numbers are {grain:.2g} s apart."
+        self.need(usual, problem, "Make the file again, with times in double.", name)
+        return times if unit else times * self.unit_of_time
+
+    def setting(self, key, default, shape, least=-np.inf, above=-np.inf):
+        """What may be a column or a keyword, for each spectrum or each channel of shape."""
+        name, dimensions = self.find(key), range(1, len(shape) + 1)
+        values = self.column(name, dimensions) if name and shape else self.number(key, default)
+        self.need(values is not None, f"has no {key}.", _SET)
+        if not name and default is not None and key != "SYS_ERR" and self.keyword(key) is None:
+            self.warn(f"nothing is said of {key}: {default} is taken.")
+        values = np.asarray(values, dtype=float)
+        values = values[:, None] if 0 < values.ndim < len(shape) else values
+        usual = (values >= least) & (values > above) & np.isfinite(values)
+        self.need(usual, f"has {key} that is not above {max(least, above)}.", _AGAIN, name)
+        return np.broadcast_to(values, shape).copy()
+
+    def files(self, key, shape):
+        """The path of another file, or a list of paths."""
+        words = self.raw(key) if self.find(key) and len(shape) == 2 else [self.word(key)]
+        words, folder = [str(word).strip() for word in words], self.path.parent
+        paths = [None if word.lower() in ("", "none") else folder / word for word in words]
+        return paths[0] if len(set(paths)) == 1 else paths
+
+    def check_sum(self):
+        """Warn if data are not those of DATASUM, an old one of which grppha leaves behind."""
+        if not self.is_sound and "grppha" not in self.word("CREATOR"):
+            self.warn("data and DATASUM disagree: they were changed after it, or are damaged.")
+
+
+def _tables(path):
+    """The table extensions of a FITS file, once it is seen to be whole."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(path, "there is no such file.", "Check the path.")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            hdus = fits.open(path, memmap=False, lazy_load_hdus=False)
+            with hdus:
+                kinds = (fits.BinTableHDU, fits.TableHDU)
+                numbers = [n for n, hdu in enumerate(hdus) if isinstance(hdu, kinds)]
+                tables = [_Table(path, hdus, number) for number in numbers]
+        except Exception as error:  # of a damaged file astropy raises anything
+            problem = f"cannot be read as FITS ({error or type(error).__name__})."
+            raise DataError(path, problem, _AGAIN) from error
+    for message in (str(warning.message) for warning in told):
+        if "truncated" in message or "corrupted" in message:
+            raise DataError(path, f"is damaged: {' '.join(message.split())}", _AGAIN)
+    if not tables:
+        raise DataError(path, "holds no table.", "Give an event, spectrum or response file.")
+    return tables
+
+
+def _only(tables, kind, found):
+    """The one table of a kind that was found."""
+    if len(found) != 1:
+        have = ", ".join(table.hdu.name or "?" for table in tables)
+        remedy = "Save the one you want in a file of its own." if found else "Give another file."
+        problem = f"{len(found)} of its extensions ({have}) are a {kind}; it must be one."
+        raise DataError(tables[0].path, problem, remedy)
+    found[0].check_sum()
+    return found[0]
+
+
+def _with(tables, *names):
+    return [table for table in tables if table.find(*names)]
+
+
+def _event_table(tables):
+    """The table of events: the one that says so, or else the only one with times."""
+    named = [t for t in tables if re.match("EVENT|XTE_SE|STDEVT", t.hdu.name.upper())]
+    said = [t for t in tables if t.word("HDUCLAS1").upper() in ("EVENT", "EVENTS")] or named
+    exact = [t for t in said if t.hdu.name.upper() == "EVENTS"]
+    timed = [t for t in _with(tables, "TIME") if not t.word("HDUCLAS1")]
+    timed = [t for t in timed if not t.find("COUNTS", "RATE", "RATE1")]
+    return _only(tables, "list of events", exact or said or timed)
+
+
+def _energies(table, arrays, mission, instr, epoch):
+    """keV, or None and a warning; a PCA's channels of this pointing become its own, in `arrays`."""
+    from stingray.mission_support import get_rough_conversion_function
+    from stingray.mission_support.rxte import rxte_pca_event_file_interpretation
+
+    pi, pcu = arrays["pi"], arrays["detector_id"]
+    if name := table.find("ENERGY"):
+        energy = table.quantity(name, _KEV)
+        usual = table.unit(name) or not np.nanmedian(energy) > 200
+        table.need(usual, "has no unit: it looks like eV.", "Write its keyword TUNIT.", name)
+        return energy
+    if (mission, instr) == ("xte", "pca") and pi is not None and pcu is not None:
+        known = np.isfinite(pi)
+        packed = np.zeros(known.sum(), dtype=[("PHA", np.int64)])
+        packed["PHA"] = pi[known]
+        try:
+            packed = rxte_pca_event_file_interpretation(packed, header=table.hdu.header)["PHA"]
+            pi[known] = packed
+            # stingray asks for each event in turn; PCU 0 has a scale of its own
+            to_energy = get_rough_conversion_function(mission, instr, epoch)
+            scales = np.array([to_energy(np.arange(256), k) for k in (0, 1)])
+            energy = np.full(len(pi), np.nan)
+            energy[known] = scales[(pcu != 0)[known] * 1, packed]
+            return energy
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            problem = f"cannot be read by its keyword TEVTB2 ({error!r})."
+            raise table.fault(problem, _AGAIN, "PHA") from error
+    if table.find("PI") and (mission, instr) == ("swift", "xrt"):
+        return pi * 0.01 + 0.005
+    if table.find("PI") and mission != "xte":
+        with suppress(ValueError):  # a mission that stingray does not know
+            return get_rough_conversion_function(mission, instr, epoch)(pi)
+    table.warn(f"no energies: no column ENERGY, and no scale of PI is known for {mission!r}.")
+    return None
+
+
+def _good_times(table, tables, names, ccd, limits, mjdref):
+    """(n, 2) what is common to the GTI extensions of the mission, or of the CCDs in the file."""
+    found = [t for t in tables if "GTI" in t.hdu.name.upper() or t.word("HDUCLAS1") == "GTI"]
+    found = found or [t for t in tables if t.find("START") and t.find("STOP")]
+    if not found:
+        problem = "no extension has good times, and TSTART or TSTOP is missing."
+        table.need(None not in limits, problem, "Add an extension GTI with START and STOP.")
+        table.warn("no good times: all from TSTART to TSTOP is taken for good, gaps too.")
+        return np.array([limits])
+    present = set() if ccd is None else set(ccd[np.isfinite(ccd)].astype(int).tolist())
+    numbered = tuple(f"{name}{number:02d}" for name in names for number in present)
+    label = {t: t.hdu.name.upper() for t in found}
+    chosen = [t for t in found if label[t] in names or label[t].startswith(numbered)] or found
+    chosen = [t for t in chosen if t.number("CCD_ID", -1) in {-1, *present}] or chosen
+    lists = []
+    for gti in chosen:
+        gti.check_sum()
+        times = np.stack([gti.times("START"), gti.times("STOP")], axis=1)
+        usual = np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()
+        gti.need(usual, "is after STOP, or no number.", _AGAIN, "START")
+        days = gti.mjdref(mjdref) - mjdref
+        times += gti.number("TIMEZERO", table.number("TIMEZERO", 0.0), gti.unit_of_time)
+        lists.append(times + days * _DAY * (abs(days) > 1e-9))
+    # not stingray's cross_gtis: it takes too much where one interval ends as another begins
+    edges = np.unique(np.concatenate(lists))
+    middle = (edges[1:, None] + edges[:-1, None]) / 2
+    good = [((t[:, 0] < middle) & (middle < t[:, 1])).any(axis=1) for t in lists]
+    change = np.diff(np.all(good, axis=0), prepend=False, append=False)
+    common = edges[np.flatnonzero(change)].reshape(-1, 2)
+    problem = f"no time is good in all of {', '.join(label[t] for t in chosen)}."
+    table.need(len(common), problem, "Give a file that has good times.")
+    return common
+
+
+def _check_times(table, time, gti, limits):
+    """Refuse times that cannot be of this observation, and good time of another one."""
+    first, last = (gti[0, 0], gti[-1, 1]) if None in limits else limits
+    for what, times in (("event", time), ("good", gti)):
+        far = (times < first - _DAY) | (times > last + _DAY)
+        problem = f"{far.sum()} {what} times are more than a day outside TSTART to TSTOP."
+        table.need(~far, problem, f"{_AGAIN} Or correct these keywords.", "TIME")
+    before = np.searchsorted(gti[:, 0], time, side="right") - 1
+    good = (before >= 0) & (time <= gti[before, 1])
+    remedy = "Do TIMEZERO and MJDREF mean the same in all extensions?"
+    table.need(good.any(), "no event lies in good time.", remedy, "TIME")
+
+
+def _channels(table, tables, n):
+    """(n,) the channels of a spectrum; where it names none, those of the EBOUNDS beside it."""
+    table = next((t for t in (table, *tables) if t.find("CHANNEL")), table)
+    channel = np.atleast_2d(table.column("CHANNEL", (1, 2)))
+    usual = channel.shape[1] == n and (channel == channel[0]).all() and (np.diff(channel) > 0).all()
+    problem = f"does not hold {n} ascending numbers, the same for all spectra."
+    table.need(usual, problem, _AGAIN, "CHANNEL")
+    return channel[0]
+
+
+def _errors(table, name, counts, scale):
+    """One standard deviation of counts."""
+    given, poisson = table.find("STAT_ERR"), table.keyword("POISSERR")
+    if poisson is None and given is None:
+        poisson = bool((counts == counts.round()).all())
+    if poisson in (True, "T"):
+        remedy = "Set POISSERR to F, and give STAT_ERR."
+        table.need(counts >= 0, "is negative, but POISSERR is T.", remedy, name)
+        return np.sqrt(counts)
+    errors = table.column(given or "STAT_ERR", (1, 2)) * scale
+    usual = errors.shape == counts.shape and (errors >= 0).all() and np.isfinite(errors).all()
+    table.need(usual, "holds no numbers, or negative ones.", _AGAIN, "STAT_ERR")
+    return errors
+
+
+def _energy_bins(table):
+    lo, hi = (table.quantity(name, _KEV) for name in ("ENERG_LO", "ENERG_HI"))
+    usual = len(lo) and np.isfinite(hi).all() and (lo >= 0).all() and (lo < hi).all()
+    usual = usual and (np.diff(lo) > 0).all()
+    table.need(usual, "does not ascend, bin by bin, below ENERG_HI.", _AGAIN, "ENERG_LO")
+    return lo, hi
+
+
+def _expand(table, numbers, n_energies):
+    """(n_energies, n_channels) the matrix, whose rows skip their zeros.
+
+    Row i holds N_GRP runs of neighbouring channels: run g starts at channel F_CHAN[g] and has
+    N_CHAN[g] values. TLMIN of F_CHAN tells whether the first channel is called 0 or 1.
+    """
+    problem = f"{n_energies} energies x {len(numbers)} channels do not fit into memory."
+    usual = 8 * n_energies * len(numbers) < _MAX_BYTES
+    table.need(usual, problem, "Rebin it first, with rbnrmf.", "MATRIX")
+    rows, names = [], ("F_CHAN", "N_CHAN", "MATRIX")
+    for n, *row in zip(table.column("N_GRP"), *map(table.raw, names), strict=True):
+        starts, lengths, values = map(np.atleast_1d, row)
+        usual = 0 <= n <= min(len(starts), len(lengths))
+        # as int64: 16-bit integers would overflow
+        starts, lengths = (x[: max(n, 0)].astype(np.int64) for x in (starts, lengths))
+        usual = usual and (lengths >= 0).all() and lengths.sum() <= len(values)
+        problem = f"row {len(rows) + 1} has not what N_GRP and N_CHAN say."
+        table.need(usual, problem, _AGAIN, "MATRIX")
+        rows.append((starts, lengths, values))
+    starts, lengths = (np.concatenate(x) for x in list(zip(*rows, strict=True))[:2])
+    starts, stops = starts[lengths > 0], (starts + lengths)[lengths > 0]
+    low, high = starts.min(initial=1 << 40), stops.max(initial=0)
+
+    def fits_from(first):
+        return first <= low and high - first <= len(numbers)
+
+    index = table.names.index(table.find("F_CHAN")) + 1
+    # Fermi's GBM counts from 1 without TLMIN, as the memo wants, and from 0 in EBOUNDS
+    first = table.number(f"TLMIN{index}", 1 if fits_from(1) else numbers[0])
+    problem = f"channels {low} to {high - 1} are not in {len(numbers)} from {first:g} (TLMIN) on."
+    table.need(fits_from(first), problem, "Correct the keyword TLMIN of F_CHAN.", "F_CHAN")
+    if first != numbers[0] and fits_from(numbers[0]):
+        table.warn(f"channels count from {first:g} (TLMIN), those of EBOUNDS from {numbers[0]}.")
+    matrix = np.zeros((n_energies, len(numbers)))
+    for row, (starts, lengths, values) in zip(matrix, rows, strict=True):
+        position = 0
+        for start, length in zip(starts - int(first), lengths, strict=True):
+            row[start : start + length] += values[position : position + length]
+            position += length
+    usual = np.isfinite(matrix).all() and (matrix > -1e-6).all()
+    table.need(usual, "holds NaN, infinite or negative numbers.", _AGAIN, "MATRIX")
+    return matrix
+
+
+def _read_area(arf, rmf, energy_lo, energy_hi):
+    """(n_energies,) cm^2, on the energies of the matrix."""
+    tables = _tables(arf)
+    table = _only(tables, "effective area (SPECRESP)", _with(tables, "SPECRESP"))
+    lo, hi = _energy_bins(table)
+    near = 0.01 * (energy_hi - energy_lo) + 1e-6 * energy_hi
+    usual = len(lo) == len(energy_lo)
+    usual = usual and (np.maximum(abs(lo - energy_lo), abs(hi - energy_hi)) <= near).all()
+    problem = f"its {len(lo)} bins are not the {len(energy_lo)} of {rmf}."
+    table.need(usual, problem, "Make the ARF for this RMF.", "ENERG_LO")
+    area = table.quantity("SPECRESP", _CM2)
+    usual = np.isfinite(area).all() and (area >= 0).all() and area.any()
+    table.need(usual, "holds NaN, negative numbers or only zeros.", _AGAIN, "SPECRESP")
+    return area
