@@ -112,11 +112,13 @@ def _missing(values, array):
 def resolved(name: str, times, step: float) -> None:
     """Refuse times whose type cannot tell a tenth of a step apart, such as float32 of MJD."""
     kind = str(getattr(times.dtype, "name", times.dtype))
-    size = times.dtype.itemsize if "float" in kind else 8
-    digit = 2.0 ** {2: -10, 4: -23}.get(size, -52) * float(abs(times).max())
+    if "float" not in kind or not len(times):
+        return
+    last = float(abs(times).max())
+    digit = 2.0 ** {2: -10, 4: -23}.get(times.dtype.itemsize, -52) * last
     if digit > step / 10:
         raise ValueError(
-            f"{name} up to {float(abs(times).max()):.9g} in {kind.removeprefix('torch.')} have steps "
+            f"{name} up to {last:.9g} in {kind.removeprefix('torch.')} have steps "
             f"of {digit:.2g}, too coarse for {step:.2g}: keep float64 from the file on, and subtract "
             "the first time before anything narrower."
         )
@@ -134,7 +136,7 @@ def segments(n_total: int, bin_size: float, segment: float, good=None) -> tuple[
         )
     if not 3 <= n <= n_total:
         raise ValueError(
-            f"Segments of {n} bins of a light curve of {n_total}: they need at least 3 bins, and no "
+            f"A segment of {n} bins of a light curve of {n_total}: it needs at least 3 bins, and no "
             "more than the last dimension has. Time must be the last dimension."
         )
     if good is None:
@@ -163,20 +165,20 @@ def refuse_empty_run(name: str, counts) -> None:
     and p times the places and lengths tried is refused below 1e-6. Red noise that fades, into rates
     of zero too, is not: it has few counts beside its runs.
     """
-    import torch
-
-    rows = torch.as_tensor(counts).detach().reshape(-1, counts.shape[-1])
-    if not len(rows) or not bool((rows == 0).any()):
+    rows = counts.detach() if hasattr(counts, "detach") else np.asarray(counts)
+    rows = rows.reshape(-1, rows.shape[-1])
+    if not (rows == 0).any():
         return
     # Only where half of a run that matters is empty: most light curves are told here.
     length = 1
-    if not rows.is_floating_point() or bool((rows == rows.round()).all()):
-        mean = float(rows.double().sum(dim=-1).max()) / rows.shape[1]
-        length = max(1, int(min(_SUSPICIOUS / 2 / max(mean, 1e-9), rows.shape[1])) - 1)
-    blocks = rows[:, : rows.shape[1] // length * length].unflatten(-1, (-1, length))
-    empty = (blocks == 0).all(dim=-1).any(dim=-1)
-    for row in empty.nonzero().flatten().tolist():
-        p, start, length = _likeliest_gap(rows[row].double().cpu().numpy())
+    if (rows == rows.round()).all():
+        mean = max(float(rows.sum(-1).max()) / rows.shape[1], 1e-9)
+        length = max(1, int(min(_SUSPICIOUS / 2 / mean, rows.shape[1])) - 1)
+    blocks = rows[:, : rows.shape[1] // length * length].reshape(len(rows), -1, length)
+    empty = (blocks == 0).all(-1).any(-1)
+    for row in np.flatnonzero(empty.cpu() if hasattr(empty, "cpu") else empty):
+        curve = rows[row].cpu() if hasattr(rows, "cpu") else rows[row]
+        p, start, length = _likeliest_gap(np.asarray(curve, dtype=np.float64))
         if p < _FALSE_ALARM:
             where = f" of light curve {row}" if len(rows) > 1 else ""
             raise ValueError(
@@ -190,8 +192,6 @@ def refuse_empty_run(name: str, counts) -> None:
 
 def _likeliest_gap(counts):
     """Probability, first bin and length of the run of empty bins that is explained worst."""
-    from scipy.special import stdtr
-
     n, filled, total = len(counts), np.flatnonzero(counts), float(np.sum(counts))
     if total <= 0:
         return 1.0, 0, 0
@@ -204,6 +204,8 @@ def _likeliest_gap(counts):
     long = length >= max(1, _SUSPICIOUS * n * one / total)
     if not long.any():
         return 1.0, 0, 0
+    from scipy.special import stdtr
+
     first, length = first[long], length[long]
     kept = np.ones(n + 1)
     for start, number in zip(first, length, strict=True):
@@ -227,4 +229,4 @@ def _likeliest_gap(counts):
         found.append((float(p[k]) * n / stretch, int(first[k]), int(length[k])))
         stretch *= 2
     p, start, number = min(found)
-    return p * lengths, start, number
+    return p * max(lengths, 1), start, number

@@ -687,7 +687,9 @@ def _arrays(values):
     """{label: array} of {label: array or tensor}, or of a single one, which then has no name."""
     several = values if isinstance(values, dict) else {"": values}
     return {
-        label: np.asarray(v.detach().cpu() if hasattr(v, "detach") else v, float)
+        label: np.ma.filled(
+            np.ma.asanyarray(v.detach().cpu() if hasattr(v, "detach") else v, float), np.nan
+        )
         for label, v in several.items()
     }
 
