@@ -116,7 +116,7 @@ def resolved(name: str, times, step: float) -> None:
         return
     last = float(abs(times).max())
     digit = 2.0 ** {2: -10, 4: -23}.get(times.dtype.itemsize, -52) * last
-    if digit > step / 10:
+    if step / 10 < digit < math.inf:
         raise ValueError(
             f"{name} up to {last:.9g} in {kind.removeprefix('torch.')} have steps "
             f"of {digit:.2g}, too coarse for {step:.2g}: keep float64 from the file on, and subtract "
@@ -157,13 +157,12 @@ def segments(n_total: int, bin_size: float, segment: float, good=None) -> tuple[
 def refuse_empty_run(name: str, counts) -> None:
     """Refuse light curves (..., n_bins) with a run of empty bins that their own rate does not explain.
 
-    A run is looked at where the mean rate would give 25 counts. Without these runs, the light curve
-    is cut into stretches of 100 counts, 200, ... up to the run's length; differences of neighbours
-    have a standard deviation s. Beside a run, y counts before it and after it must fall to nothing:
-    each has the probability T(-y/s) of Student's t, with 2/3 of the differences' number as degrees
-    of freedom, for neighbours share a stretch. Fisher's method makes one probability p of the two,
-    and p times the places and lengths tried is refused below 1e-6. Red noise that fades, into rates
-    of zero too, is not: it has few counts beside its runs.
+    Runs in which the mean rate would give 25 counts are cut out. What is left has, in stretches of
+    100 counts, 200, ... up to the longest run, a standard deviation s of steps from one to the next.
+    With y counts beside a run (no more than the median, or bursts would do), its step to nothing has
+    the probability T(-y/s) of Student's t. Of the step back it is the same: the larger one squared,
+    times the places and lengths tried, is refused below 1e-6. Red noise that fades, to a rate of zero
+    too, is not, for it has few counts beside its runs.
     """
     rows = counts.detach() if hasattr(counts, "detach") else np.asarray(counts)
     rows = rows.reshape(-1, rows.shape[-1])
@@ -182,11 +181,10 @@ def refuse_empty_run(name: str, counts) -> None:
         if p < _FALSE_ALARM:
             where = f" of light curve {row}" if len(rows) > 1 else ""
             raise ValueError(
-                f"{name} is empty from bin {start} to {start + length - 1}{where}, which its own rate "
-                f"and variability explain with a probability of {p:.0e}: a gap, which gives wrong "
-                "powers, lags and features. Say which bins lie in good time, good=(n_bins,) True or "
-                "False, as stingray's Lightcurve.mask has it; or leave these bins out where there is "
-                "no good. If the source did vanish, all of good is True."
+                f"{name} is empty from bin {start} to {start + length - 1}{where}: a gap, for its own "
+                f"variability makes that with p = {p:.0e}, and powers, lags and features would be "
+                "wrong. Say which bins lie in good time, good=(n_bins,) such as stingray's "
+                "Lightcurve.mask, or leave them out; all True if the source did vanish."
             )
 
 
@@ -217,14 +215,16 @@ def _likeliest_gap(counts):
     stretch = math.ceil(_STRETCH * one * len(own) / total)
     while stretch <= min(length.max(), len(own) // 8):
         lengths += 1
-        steps = np.diff(counted[::stretch], n=2)
-        spread, p = np.sqrt(np.mean(steps**2)), np.ones(len(at))
+        usual, steps = np.median(np.diff(counted[::stretch])), np.diff(counted[::stretch], n=2)
+        spread, p = np.sqrt(np.mean(steps**2)), np.zeros(len(at))
         for a, b in ((at - stretch, at), (at, at + stretch)):
             beside = counted[b.clip(max=len(own))] - counted[a.clip(min=0)]
             with np.errstate(divide="ignore", invalid="ignore"):
-                chance = stdtr(len(steps) * 2 / 3, -np.where(beside > 0, beside / spread, 0))
-            p *= np.where((a >= 0) & (b <= len(own)), chance, 1)
-        p = np.where(length >= stretch, p * (1 - np.log(np.maximum(p, 1e-300))), 1)
+                fall = np.where(beside > 0, np.minimum(beside, usual) / spread, 0)
+            inside = (a >= 0) & (b <= len(own))
+            p = np.where(inside, np.maximum(p, stdtr(len(steps) * 2 / 3, -fall)), p)
+        both = (at >= stretch) & (at + stretch <= len(own))
+        p = np.where(length >= stretch, p ** (1 + both), 1)
         k = p.argmin()
         found.append((float(p[k]) * n / stretch, int(first[k]), int(length[k])))
         stretch *= 2

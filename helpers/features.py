@@ -230,23 +230,18 @@ def lags(soft, hard, bin_size, segment, bands, good=None):
     """Time lag τ = arg⟨S H*⟩ / (2π ν) and coherence γ² = (|⟨S H*⟩|² - n²) / (|S|² |H|²) in bands.
 
     S and H are the Fourier transforms of the two light curves in segments; ⟨⟩ runs over segments
-    and over the frequencies of a band. A lag above zero means that the hard photons come later
-    (stingray's sign if hard is its first light curve and soft its second). ν is the mean frequency
-    of the band weighted by the common power, with which a constant delay comes out as itself in a
-    wide band too. Delays beyond half a period wrap. Leakage through the ends of a segment pulls lags
-    to zero: keep segments long against the variability.
+    and the frequencies of a band. ν is the mean frequency of the band weighted by the common power,
+    so that a constant delay comes out as itself; above half a period it wraps. Leakage through the
+    ends of a segment pulls lags to zero: keep segments long against the variability.
 
-    Poisson noise: |S|² and |H|² are taken free of it, and n² = (|S|² N_H + |H|² N_S + N_S N_H)/M is
-    what it adds to |⟨S H*⟩|². The two light curves must share no photons. Phases that differ inside
-    a band lower its coherence, which is not clipped to [0, 1], and NaN where a band shows no
-    variability above the noise. The phase error holds where it is well below 1 rad; for noise alone
-    the phase is uniform. The coherence's error is first-order propagation of the covariances of
-    |S|², |H|² and |⟨S H*⟩|; Vaughan & Nowak take the scatter of the two powers as independent.
+    |S|² and |H|² are free of Poisson noise N, and n² = (|S|² N_H + |H|² N_S + N_S N_H)/M. The two
+    must share no photons. Phases that differ inside a band lower its coherence, which is not clipped
+    to [0, 1], and NaN where a band shows no variability. The phase error holds well below 1 rad; that
+    of the coherence is first order, with all covariances of |S|², |H|² and |⟨S H*⟩|.
 
     Reference: Vaughan & Nowak 1997, ApJ 474, L43, Eq. 8, for γ² and n²; Nowak et al. 1999, ApJ 510,
-    874, Eq. 16, and Uttley et al. 2014, A&ARv 22, 72, Eq. 12, for the phase error
-    √((1 - g²) / (2 M g²)), g² the coherence with noise. The sum over a band is taken over their
-    1 - g² frequency by frequency, and so holds for steep spectra.
+    874, Eq. 16, and Uttley et al. 2014, A&ARv 22, 72, Eq. 12, for the phase error, whose 1 - g² is
+    summed frequency by frequency, and so holds for steep spectra.
 
     Args:
         soft, hard: (..., n_bins) counts per bin, background included, in the same bins; no rates.
@@ -258,25 +253,20 @@ def lags(soft, hard, bin_size, segment, bands, good=None):
         ValueError: if something does not fit, light curves are no counts, or one has a gap.
 
     Example:
-        A hard light curve that follows the soft one by a bin of 0.01 s:
-
         >>> rng = np.random.default_rng(1)
         >>> rate = 500 * np.exp(0.3 * rng.normal(size=100_001))
         >>> found = lags(rng.poisson(rate[1:]), rng.poisson(rate[:-1]), 0.01, 10.0, [(1.0, 5.0)])
         >>> print(f"{1e3 * found.time_lag[0]:.0f} ms")
         10 ms
     """
-    curves = [
-        np.asarray(numbers(name, x, missing=True)) for name, x in (("soft", soft), ("hard", hard))
-    ]
-    if curves[0].shape != curves[1].shape or curves[0].ndim == 0:
-        raise ValueError(f"soft {curves[0].shape} and hard {curves[1].shape} need the same bins.")
-    n_bins, starts = segments(curves[0].shape[-1], bin_size, segment, good)
-    if good is None:
-        refuse_empty_run("soft", curves[0])
-        refuse_empty_run("hard", curves[1])
+    soft, hard = numbers("soft", soft, missing=True), numbers("hard", hard, missing=True)
+    if soft.shape != hard.shape or soft.ndim == 0:
+        raise ValueError(f"soft {soft.shape} and hard {hard.shape} need the same bins.")
+    n_bins, starts = segments(soft.shape[-1], bin_size, segment, good)
     frequency, transforms, powers = np.fft.rfftfreq(n_bins, bin_size), [], []
-    for name, curve in zip(("soft", "hard"), curves, strict=True):
+    for name, curve in (("soft", soft), ("hard", hard)):
+        if good is None:
+            refuse_empty_run(name, curve)
         cut = curve[..., starts[:, None] + np.arange(n_bins)]
         counts = cut.sum(-1, keepdims=True)
         if (

@@ -172,11 +172,7 @@ def simulate_light_curves(
 
 
 def averaged_periodogram(
-    light_curve: Tensor,
-    bin_size: float,
-    segment: float,
-    normalisation: str = "leahy",
-    good=None,
+    light_curve: Tensor, bin_size: float, segment: float, normalisation="leahy", good=None
 ) -> tuple[Tensor, Tensor]:
     """The mean over the segments of P_k = A |Σ_j c_j e^{-2πi jk/n}|² at f_k = k/(n bin_size).
 
@@ -223,12 +219,7 @@ def averaged_periodogram(
 
 
 def averaged_cospectrum(
-    first: Tensor,
-    second: Tensor,
-    bin_size: float,
-    segment: float,
-    normalisation: str = "leahy",
-    good=None,
+    first: Tensor, second: Tensor, bin_size: float, segment: float, normalisation="leahy", good=None
 ) -> tuple[Tensor, Tensor]:
     """The mean of Re(F₁* F₂) over consecutive segments of two light curves of the same source.
 
@@ -324,8 +315,7 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
 def _periodogram(light_curve, bin_size, segment, normalisation, good, other=None):
     """The mean periodogram, or cospectrum with another, of as many segments as there are."""
     one_of("normalisation", normalisation, ("leahy", "fractional"))
-    curves = [light_curve] if other is None else [light_curve, other]
-    curves = [tensor("light_curve", curve) for curve in curves]
+    curves = [tensor("light_curve", c) for c in (light_curve, other) if c is not None]
     n_bins, starts = segments(curves[0].shape[-1:].numel(), bin_size, segment, good)
     if good is None:
         for curve in curves:

@@ -175,6 +175,17 @@ def test_no_red_noise_is_refused(name, rate):
     refuse_empty_run("rates", counts / 0.3)
 
 
+def test_bursts_of_a_source_that_is_else_hardly_seen_are_no_gaps():
+    """Their rise is as sharp as the end of a gap."""
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        counts = rng.poisson(0.05, 4096)
+        for start in rng.integers(0, 3996, rng.integers(1, 6)):
+            decay = np.exp(-np.arange(100) / rng.integers(3, 60))
+            counts[start : start + 100] += rng.poisson(rng.uniform(5, 300) * decay)
+        refuse_empty_run("counts", counts)
+
+
 @pytest.mark.parametrize("unit", [1.0, 0.1, 3.0])
 @pytest.mark.parametrize(
     "gap", [(500, 700), (0, 300), (1800, 2048), (1000, 1030)], ids=lambda gap: str(gap[1])
