@@ -168,11 +168,11 @@ def refuse_empty_run(name: str, counts) -> None:
     rows = rows.reshape(-1, rows.shape[-1])
     if not (rows == 0).any():
         return
-    # Only where half of a run that matters is empty: most light curves are told here.
+    # A run of 2 b - 1 bins holds one of the blocks of b: most light curves are told here.
     length = 1
     if (rows == rows.round()).all():
         mean = max(float(rows.sum(-1).max()) / rows.shape[1], 1e-9)
-        length = max(1, int(min(_SUSPICIOUS / 2 / mean, rows.shape[1])) - 1)
+        length = (math.ceil(min(_SUSPICIOUS / mean, rows.shape[1])) + 1) // 2 or 1
     blocks = rows[:, : rows.shape[1] // length * length].reshape(len(rows), -1, length)
     empty = (blocks == 0).all(-1).any(-1)
     for row in np.flatnonzero(empty.cpu() if hasattr(empty, "cpu") else empty):

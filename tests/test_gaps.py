@@ -3,6 +3,7 @@
 Tolerances of means are five Monte Carlo errors, which the samples themselves give.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +26,7 @@ from helpers.light_curves import (
     simulate_light_curves,
 )
 from helpers.pile_up import PileUpSimulator, davis_spectrum
-from helpers.plotting import rank_histograms
+from helpers.plotting import rank_histograms, steps
 from helpers.preprocessing import prepare
 from helpers.resampling import resample_sources
 
@@ -278,6 +279,12 @@ def test_what_is_missing_is_not_lost(name, lost):
         return
     with pytest.raises(ValueError):  # noqa: PT011
         TAKES_NUMBERS[name](lost)
+
+
+def test_a_masked_bin_is_not_drawn():
+    ax = plt.Figure().add_subplot()
+    steps(ax, np.arange(6), HOLE)
+    assert np.isnan(ax.patches[0].get_data().values).tolist() == HOLE.mask.tolist()
 
 
 @pytest.mark.parametrize("name", ["features: rate", "periodogram", "groups"])
