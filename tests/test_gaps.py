@@ -170,16 +170,15 @@ RED = {
 @pytest.mark.parametrize("name", RED)
 def test_no_red_noise_is_refused(name, rate):
     """A source that fades, even to a rate of zero for hundreds of bins, has no gap."""
-    counts = counts_of(RED[name], rate, 2048, 60, seed=3, bin_size=0.1)
+    counts = counts_of(RED[name], rate, 2048, 30, seed=3, bin_size=0.1)
     refuse_empty_run("counts", counts)
-    refuse_empty_run("rates", counts / 0.1)
     refuse_empty_run("rates", counts / 0.3)
 
 
 def test_bursts_of_a_source_that_is_else_hardly_seen_are_no_gaps():
     """Their rise is as sharp as the end of a gap."""
     rng = np.random.default_rng(1)
-    for _ in range(60):
+    for _ in range(30):
         counts = rng.poisson(0.05, 4096)
         for start in rng.integers(0, 3996, rng.integers(1, 6)):
             decay = np.exp(-np.arange(100) / rng.integers(3, 60))
