@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers.arguments import one_of
+from helpers.arguments import numbers, one_of
 
 __all__ = [
     "ACIS",
@@ -110,7 +110,7 @@ class CCD:
                 f"{self.pixel_size} µm: use at most a quarter of a pixel."
             )
         if not isinstance(self.area, str):
-            nodes = np.asarray(self.area, dtype=float)
+            nodes = numbers("area", self.area)
             if not (np.isfinite(nodes) & (nodes > 0)).all() or (np.diff(nodes[:, 0]) <= 0).any():
                 raise ValueError("area must be pairs (keV, cm²) above 0, ascending in energy.")
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers.arguments import labels
+
 if TYPE_CHECKING:
     from pandas import DataFrame
     from stingray import EventList
@@ -326,7 +328,7 @@ def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]
         k pairs, the positions of the rows inside and outside; each row is outside once.
 
     Raises:
-        ValueError: if the rows of a source have two labels.
+        ValueError: if the rows of a source have two labels, or something is missing.
 
     Example:
         >>> groups, label = np.array(["A", "B", "B", "C", "D"]), np.array([1, 1, 1, 0, 0])
@@ -337,7 +339,7 @@ def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]
     """
     from sklearn.model_selection import StratifiedKFold
 
-    label = np.asarray(label)
+    groups, label = labels("groups", groups), labels("label", label)
     names, first, which = np.unique(groups, return_index=True, return_inverse=True)
     if (label != label[first][which]).any():
         raise ValueError("label must be one per source: the rows of some source have two.")

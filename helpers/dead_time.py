@@ -20,7 +20,16 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from helpers.arguments import one_of, rows_of, seconds, whole
+from helpers.arguments import (
+    numbers,
+    one_of,
+    refuse_empty_run,
+    resolved,
+    rows_of,
+    seconds,
+    tensor,
+    whole,
+)
 from helpers.light_curves import (
     averaged_cospectrum,
     averaged_periodogram,
@@ -75,8 +84,8 @@ class DeadTimeDistribution:
     values: tuple[float, ...]
 
     def __post_init__(self):
-        thousandths = np.asarray(self.probabilities, dtype=float) * 1000
-        values = np.asarray(self.values, dtype=float)
+        thousandths = numbers("probabilities", self.probabilities, missing=True) * 1000
+        values = numbers("values", self.values, missing=True)
         if not (
             thousandths.shape == values.shape == (len(values),)
             and len(values) > 1
@@ -156,15 +165,17 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
         >>> filter_events(times, 1.5e-3, paralyzable=True)
         tensor([ True, False, False, False, False])
     """
+    tau = tensor("dead_time", dead_time, missing=True).double()
     if not isinstance(times, Tensor):
-        return filter_events(_native(times), dead_time, paralyzable).numpy()
+        exact = tensor("times", times, missing=True)
+        if bool((tau > 0).any()):
+            resolved("times", np.asarray(times), float(tau.max()))
+        return filter_events(exact, tau, paralyzable).numpy()
     if times.ndim != 1:
         raise ValueError(f"times must be one-dimensional, not of shape {tuple(times.shape)}.")
     if not times.dtype.is_floating_point:
         times = times.to(torch.float64)
-    if not isinstance(dead_time, Tensor):
-        dead_time = _native(dead_time)
-    tau = dead_time.to(times.device, torch.float64)
+    tau = tau.to(times.device)
     if tau.ndim and tau.shape != times.shape:
         raise ValueError(
             f"dead_time must be a number, or one for each of the {len(times)} times, "
@@ -174,6 +185,8 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
         raise ValueError("Dead times must be finite, and zero or more seconds.")
     if len(times) == 0:
         return torch.zeros(0, dtype=torch.bool, device=times.device)
+    if bool((tau > 0).any()):
+        resolved("times", times, float(tau.max()))
     if not (bool((times.diff() >= 0).all()) and bool(times[[0, -1]].isfinite().all())):
         raise ValueError("times must be finite and sorted: use torch.sort(times).values first.")
     # From the first photon on, so that seconds since 1970 do not eat up the microseconds.
@@ -356,13 +369,14 @@ class DeadTimeSimulator:
 
     def summarise(self, counts: Tensor) -> Tensor:
         """(..., n_frequencies) summaries of counts (..., n_detectors, n_bins), observed or simulated."""
-        own = self.n_detectors, self.n_bins
+        own, counts = (self.n_detectors, self.n_bins), tensor("counts", counts)
         if counts.shape[-2:] != own:
             raise ValueError(
                 f"counts have the shape {tuple(counts.shape)}, which does not end in (n_detectors, "
                 f"n_bins) = {own}. Give all detectors and all bins, or make a DeadTimeSimulator with "
                 "the n_detectors, exposure and bin_size of these light curves."
             )
+        refuse_empty_run("counts", counts)
         flat = counts.reshape(-1, *own).permute(2, 1, 0)
         return self._summarise(flat)[1].reshape(*counts.shape[:-2], -1)
 
@@ -402,13 +416,14 @@ class DeadTimeSimulator:
 
     def _summarise(self, counts):
         """Frequencies, powers and their numbers, of counts (n_bins, n_detectors, n)."""
+        good = np.ones(self.n_bins, dtype=bool)
         if self.summary == "cospectrum":
             frequencies, power = averaged_cospectrum(
-                *counts.movedim(0, -1).contiguous(), self.bin_size, self.segment, "fractional"
+                *counts.movedim(0, -1).contiguous(), self.bin_size, self.segment, "fractional", good
             )
         else:
             frequencies, power = averaged_periodogram(
-                counts.sum(dim=1).T.contiguous(), self.bin_size, self.segment, "fractional"
+                counts.sum(dim=1).T.contiguous(), self.bin_size, self.segment, "fractional", good
             )
         number = torch.ones(len(frequencies), dtype=torch.int64)
         if self.log_f is not None:
@@ -519,11 +534,6 @@ class _Detector:
 
     def _binned(self, photons):
         return photons.unflatten(-1, (-1, self.per_bin)).sum(dim=-1).permute(2, 1, 0)
-
-
-def _native(numbers):
-    """A float64 tensor of numpy's numbers, whose byte order, kind and strides torch may not know."""
-    return torch.as_tensor(np.asarray(numbers, dtype=np.float64, order="C"))
 
 
 def _waiting_times(shape, cells, rate, step):

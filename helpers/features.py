@@ -1,16 +1,22 @@
-"""The hue of power colours, and what light curves look like.
+"""The hue of power colours, lags and coherence, and what light curves look like.
 
 A quantity that the data cannot give is NaN, never zero: zero would be a measurement.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+
+from helpers.arguments import numbers, refuse_empty_run, resolved, segments
 
 __all__ = [
     "HUES",
     "HUE_CENTRE",
     "LIGHT_CURVE_FEATURES",
+    "Lags",
     "hue",
     "hue_states",
+    "lags",
     "light_curve_features",
 ]
 
@@ -18,6 +24,8 @@ __all__ = [
 #: Uttley & Klein-Wolt 2015, MNRAS 448, 3339. Neutron stars vary several times faster, which moves
 #: theirs.
 HUES = {"LHS": (-20, 140), "HIMS": (140, 220), "SIMS": (220, 300), "HSS": (300, 340)}
+
+_POISSON = 2.0  # the noise level of counts in Leahy's normalisation
 
 #: PC1 and PC2 of the point about which the hue turns.
 HUE_CENTRE = (4.51920, 0.453724)
@@ -46,7 +54,7 @@ def hue(pc1, pc2):
     """
     colours = []
     for name, colour in (("pc1", pc1), ("pc2", pc2)):
-        colour = np.asarray(colour, dtype=float)
+        colour = numbers(name, colour, missing=True)
         if np.any(np.isinf(colour)) or np.any(colour <= 0):
             raise ValueError(
                 f"{name} must be finite and above zero, for its logarithm is taken: give the "
@@ -93,7 +101,7 @@ def light_curve_features(time, rate, error):
     851, for J and K; Joanes & Gill 1998, The Statistician 47, 183, for G₁ and G₂.
 
     Args:
-        time: (n,) s, rising, n >= 4; gaps are allowed.
+        time: (n,) s, rising, n >= 4, of the bins in good time alone: gaps are allowed.
         rate: (..., n) counts/s.
         error: one standard deviation of the rate, above zero; broadcasts with the rate.
 
@@ -101,15 +109,17 @@ def light_curve_features(time, rate, error):
         dict from these names, in this order, to (...) values.
 
     Raises:
-        ValueError: if a value is not finite, a time does not rise, an error is not above zero,
-            there are fewer than four points or the shapes do not fit.
+        ValueError: if a value is not finite, a time does not rise or is too coarse, an error is not
+            above zero, the rate has a gap of zeros, there are fewer than four points or the shapes
+            do not fit.
 
     Example:
         >>> features = light_curve_features(np.arange(5.0), [1.0, 3.0, 2.0, 4.0, 5.0], 1.0)
         >>> print(f"{features['amplitude']:.1f} {features['pair_slope_trend']:.2f}")
         2.0 0.75
     """
-    time, rate, error = _finite("time", time), _finite("rate", rate), _finite("error", error)
+    given = np.asarray(time)
+    time, rate, error = numbers("time", time), numbers("rate", rate), numbers("error", error)
     if time.ndim != 1 or rate.ndim == 0 or rate.shape[-1] != len(time):
         raise ValueError(f"time is (n,) and rate (..., n), not {time.shape} and {rate.shape}.")
     n = len(time)
@@ -119,6 +129,8 @@ def light_curve_features(time, rate, error):
     if falls.any():
         where = int(np.argmax(falls)) + 1
         raise ValueError(f"time must rise; element {where} does not. Sort, and merge equal ones.")
+    resolved("time", given, np.diff(time).min())
+    refuse_empty_run("rate", rate)
     if np.any(error <= 0):
         where = int(np.argmax((error <= 0).ravel()))
         raise ValueError(
@@ -178,19 +190,6 @@ def light_curve_features(time, rate, error):
     }
 
 
-def _finite(name, values):
-    """The values as floats, or an error that says where they are not finite."""
-    values = np.asarray(values, dtype=float)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        where = np.argwhere(bad)[0].tolist()
-        raise ValueError(
-            f"{name} is not finite in {int(bad.sum())} places, the first at index {where}: "
-            "leave these points out."
-        )
-    return values
-
-
 #: The names of what `light_curve_features` returns, in its order.
 LIGHT_CURVE_FEATURES = tuple(light_curve_features(range(4), range(4), 1.0))
 
@@ -210,7 +209,122 @@ def hue_states(hue):
         >>> hue_states([10.0, 350.0, 160.0, 250.0, 320.0, float("nan")]).tolist()
         ['LHS', 'LHS', 'HIMS', 'SIMS', 'HSS', '']
     """
-    hue = np.asarray(hue, dtype=float)
+    hue = numbers("hue", hue, missing=True)
     with np.errstate(invalid="ignore"):  # a hue of infinity is as missing as NaN
         sectors = [(hue - low) % 360 < high - low for low, high in HUES.values()]
     return np.select(sectors, list(HUES), default="")
+
+
+class Lags(NamedTuple):
+    """What `lags` finds, (..., n_bands) each, with one standard deviation."""
+
+    time_lag: np.ndarray  # s, above zero where the hard photons come later
+    time_lag_err: np.ndarray
+    phase_lag: np.ndarray  # rad, in (-π, π]
+    phase_lag_err: np.ndarray
+    coherence: np.ndarray  # intrinsic γ², noise removed
+    coherence_err: np.ndarray
+
+
+def lags(soft, hard, bin_size, segment, bands, good=None):
+    """Time lag τ = arg⟨S H*⟩ / (2π ν) and coherence γ² = (|⟨S H*⟩|² - n²) / (|S|² |H|²) in bands.
+
+    S and H are the Fourier transforms of the two light curves in segments; ⟨⟩ runs over segments
+    and the frequencies of a band. ν is the mean frequency of the band weighted by the common power,
+    so that a constant delay comes out as itself; above half a period it wraps. Leakage through the
+    ends of a segment pulls lags to zero: keep segments long against the variability.
+
+    |S|² and |H|² are free of Poisson noise N, and n² = (|S|² N_H + |H|² N_S + N_S N_H)/M. The two
+    must share no photons. Phases that differ inside a band lower its coherence, which is not clipped
+    to [0, 1], and NaN where a band shows no variability. The phase error holds well below 1 rad; that
+    of the coherence is first order, with all covariances of |S|², |H|² and |⟨S H*⟩|.
+
+    Reference: Vaughan & Nowak 1997, ApJ 474, L43, Eq. 8, for γ² and n²; Nowak et al. 1999, ApJ 510,
+    874, Eq. 16, and Uttley et al. 2014, A&ARv 22, 72, Eq. 12, for the phase error, whose 1 - g² is
+    summed frequency by frequency, and so holds for steep spectra.
+
+    Args:
+        soft, hard: (..., n_bins) counts per bin, background included, in the same bins; no rates.
+        bin_size, segment, good: as of `light_curves.averaged_periodogram`; two segments or more, with
+            counts in each.
+        bands: list of (lowest, highest) frequency, Hz.
+
+    Raises:
+        ValueError: if something does not fit, light curves are no counts, or one has a gap.
+
+    Example:
+        >>> rng = np.random.default_rng(1)
+        >>> rate = 500 * np.exp(0.3 * rng.normal(size=100_001))
+        >>> found = lags(rng.poisson(rate[1:]), rng.poisson(rate[:-1]), 0.01, 10.0, [(1.0, 5.0)])
+        >>> print(f"{1e3 * found.time_lag[0]:.0f} ms")
+        10 ms
+    """
+    soft, hard = numbers("soft", soft, missing=True), numbers("hard", hard, missing=True)
+    if soft.shape != hard.shape or soft.ndim == 0:
+        raise ValueError(f"soft {soft.shape} and hard {hard.shape} need the same bins.")
+    n_bins, starts = segments(soft.shape[-1], bin_size, segment, good)
+    frequency, transforms, powers = np.fft.rfftfreq(n_bins, bin_size), [], []
+    for name, curve in (("soft", soft), ("hard", hard)):
+        if good is None:
+            refuse_empty_run(name, curve)
+        cut = curve[..., starts[:, None] + np.arange(n_bins)]
+        counts = cut.sum(-1, keepdims=True)
+        if (
+            len(starts) < 2
+            or not (counts > 0).all()
+            or (cut != np.round(cut)).any()
+            or (cut < 0).any()
+        ):
+            raise ValueError(
+                f"{name} must be counts per bin, some in each of two or more segments: the noise of "
+                "rates, or of net counts, is not known. Make segments shorter, or name the bins in "
+                "good time, good=(n_bins,) True or False."
+            )
+        # Leahy's normalisation, segment by segment
+        transforms.append(np.fft.rfft(cut) * np.sqrt(2 / counts))
+        powers.append((np.abs(transforms[-1]) ** 2).mean(-2))
+    cross = (transforms[0] * transforms[1].conj()).mean(-2)
+    columns = []
+    for low, high in bands:
+        chosen = (frequency > 0) & (frequency >= low) & (frequency < high)
+        if not chosen.any():
+            raise ValueError(f"No frequency k/{segment:g} Hz lies between {low:g} and {high:g} Hz.")
+        spectra = cross[..., chosen], *(power[..., chosen] for power in powers)
+        columns.append(_band_lag(frequency[chosen], *spectra, len(starts)))
+    return Lags(*(np.stack(column, axis=-1) for column in zip(*columns, strict=True)))
+
+
+def _band_lag(frequency, cross, soft, hard, n_segments):
+    """One band's entries of `Lags`, from (..., n_frequencies) averages over segments."""
+    n_averaged = n_segments * len(frequency)
+    common = cross.mean(-1)
+    phase = np.angle(common)
+    aligned = (cross * np.exp(-1j * phase)[..., None]).real
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Where the common power is mostly noise the weighted mean may leave the band.
+        middle = (aligned * frequency).sum(-1) / aligned.sum(-1)
+        middle = np.clip(middle, frequency[0], frequency[-1])
+        # Unbiased for |S|²|H|² - |S H*|² at each frequency, since E[p_S p_H - |c|²] is (1 - 1/n) of it
+        incoherent = (soft * hard - np.abs(cross) ** 2).sum(-1) * n_segments / (n_segments - 1)
+        variance = incoherent / (2 * n_averaged * len(frequency))
+        soft_free, hard_free = soft.mean(-1) - _POISSON, hard.mean(-1) - _POISSON
+        noise_common = (soft_free + hard_free + _POISSON) * _POISSON / n_averaged
+        power = np.abs(common) ** 2
+        # Steep spectra: a few strong frequencies carry the band
+        strength = np.sqrt(soft * hard)
+        effective = n_segments * strength.sum(-1) ** 2 / (strength**2).sum(-1)
+        phase_err = np.sqrt(np.clip(variance, 0, None) / power)
+
+        seen = (soft_free > 0) & (hard_free > 0)
+        soft_free, hard_free = np.where(seen, soft_free, np.nan), np.where(seen, hard_free, np.nan)
+        free = power - noise_common
+        coherence = free / (soft_free * hard_free)
+        # The delta method on ln|C|² - ln|S|² - ln|H|² with all covariances of the three
+        a, b = soft.mean(-1) / soft_free, hard.mean(-1) / hard_free
+        inverse = np.where(coherence > 0, 1 / coherence, np.nan)
+        relative = 2 * a * b * inverse + 2 + a**2 + b**2 + 2 * coherence - 4 * (a + b)
+        relative = np.clip(relative, 0, None) / effective
+        coherence_err = coherence * np.sqrt(relative)
+    time_scale = 1 / (2 * np.pi * middle)
+    times = phase * time_scale, phase_err * time_scale
+    return *times, phase, phase_err, coherence, coherence_err

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from helpers.arguments import one_of, seconds, whole
+from helpers.arguments import one_of, refuse_empty_run, seconds, segments, tensor, whole
 from helpers.spectra import power_law
 
 __all__ = [
@@ -172,9 +172,9 @@ def simulate_light_curves(
 
 
 def averaged_periodogram(
-    light_curve: Tensor, bin_size: float, segment: float, normalisation: str = "leahy"
+    light_curve: Tensor, bin_size: float, segment: float, normalisation="leahy", good=None
 ) -> tuple[Tensor, Tensor]:
-    """The mean over consecutive segments of P_k = A |Σ_j c_j e^{-2πi jk/n}|² at f_k = k/(n bin_size).
+    """The mean over the segments of P_k = A |Σ_j c_j e^{-2πi jk/n}|² at f_k = k/(n bin_size).
 
     A = 2/N for "leahy", with N the mean number of counts in a segment: constant Poisson counts have
     a mean power of 2. A = 2 n bin_size/N² for "fractional": the sum of P_k/(n bin_size) is the
@@ -185,14 +185,20 @@ def averaged_periodogram(
     real there, and powers of another distribution. Bins after the last whole segment are left out,
     of N too. Unlike in stingray, a segment without counts enters, not to favour bright ones.
 
+    Segments begin where good time begins, and lie inside it, as stingray's do in good time intervals:
+    a gap that is taken for a rate of zero adds power, and takes lags away. Without `good`, a run of
+    empty bins that `arguments.refuse_empty_run` cannot explain is refused.
+
     Reference: Leahy et al. 1983, ApJ 266, 160; Belloni & Hasinger 1990, A&A 230, 103.
 
     Args:
         light_curve: (..., n_bins) counts per bin, for "fractional" in any unit, such as a rate;
-            their sum must be positive and finite.
+            their sum must be positive and finite. A tensor, or numbers that become one.
         bin_size: width of a bin, s.
         segment: length of a segment, s, a whole number of bins: from 3 to the whole light curve.
         normalisation: "leahy" or "fractional".
+        good: (n_bins,) True for each bin that lies in good time, such as the `mask` of stingray's
+            `Lightcurve`; None if all do.
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, with
@@ -209,11 +215,11 @@ def averaged_periodogram(
         >>> print(f"{power[4] * 0.1:.4f} of {power.sum() * 0.1:.4f}")
         0.0050 of 0.0050
     """
-    return _periodogram(light_curve, bin_size, segment, normalisation)
+    return _periodogram(light_curve, bin_size, segment, normalisation, good)
 
 
 def averaged_cospectrum(
-    first: Tensor, second: Tensor, bin_size: float, segment: float, normalisation: str = "leahy"
+    first: Tensor, second: Tensor, bin_size: float, segment: float, normalisation="leahy", good=None
 ) -> tuple[Tensor, Tensor]:
     """The mean of Re(F₁* F₂) over consecutive segments of two light curves of the same source.
 
@@ -224,7 +230,7 @@ def averaged_cospectrum(
 
     Args:
         first, second: (..., n_bins) counts per bin of the two light curves, in the same bins.
-        bin_size, segment, normalisation: as of `averaged_periodogram`.
+        bin_size, segment, normalisation, good: as of `averaged_periodogram`.
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, which can be negative.
@@ -238,12 +244,13 @@ def averaged_cospectrum(
         >>> bool(power.mean().abs() < 5 * 2**0.5 / (1000 * 49) ** 0.5)
         True
     """
+    first, second = tensor("first", first), tensor("second", second)
     if first.shape != second.shape:
         raise ValueError(
             f"Light curves of shapes {tuple(first.shape)} and {tuple(second.shape)}: both need the "
             "same bins."
         )
-    return _periodogram(first, bin_size, segment, normalisation, second)
+    return _periodogram(first, bin_size, segment, normalisation, good, second)
 
 
 def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -305,30 +312,20 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     return mean(exact).to(frequency), mean(power), number.to(frequency.device)
 
 
-def _periodogram(light_curve, bin_size, segment, normalisation, other=None):
+def _periodogram(light_curve, bin_size, segment, normalisation, good, other=None):
     """The mean periodogram, or cospectrum with another, of as many segments as there are."""
-    bin_size, segment = seconds("bin_size", bin_size), seconds("segment", segment)
     one_of("normalisation", normalisation, ("leahy", "fractional"))
-    n_bins = round(segment / bin_size)
-    # A thousandth of a bin over the segment leaves every Fourier frequency where it is said to be.
-    if abs(segment / bin_size - n_bins) > 1e-3:
-        raise ValueError(
-            f"segment={segment:g} s is no whole number of bins of {bin_size:g} s. "
-            f"Use segment={max(n_bins, 3) * bin_size:.9g}."
-        )
-    n_total = light_curve.shape[-1] if light_curve.ndim else 0
-    if not 3 <= n_bins <= n_total:
-        raise ValueError(
-            f"A periodogram of {n_bins} bins of a light curve of shape {tuple(light_curve.shape)}: "
-            "it needs at least 3 bins, and no more than the last dimension has. Time must be the "
-            "last dimension."
-        )
+    curves = [tensor("light_curve", c) for c in (light_curve, other) if c is not None]
+    n_bins, starts = segments(curves[0].shape[-1:].numel(), bin_size, segment, good)
+    if good is None:
+        for curve in curves:
+            refuse_empty_run("light_curve", curve)
     n_frequencies = (n_bins - 1) // 2
-    total, spectrum = _amplitudes(light_curve, n_bins, n_frequencies)
-    if other is None:
+    (total, spectrum), *second = (_amplitudes(c, n_bins, n_frequencies, starts) for c in curves)
+    if not second:
         power = spectrum.real.square() + spectrum.imag.square()
     else:
-        total_2, spectrum_2 = _amplitudes(other, n_bins, n_frequencies)
+        ((total_2, spectrum_2),) = second
         power = spectrum.real * spectrum_2.real + spectrum.imag * spectrum_2.imag
         total = (total * total_2).sqrt()
     power = power.mean(dim=-2)
@@ -337,13 +334,17 @@ def _periodogram(light_curve, bin_size, segment, normalisation, other=None):
     return _frequencies(n_frequencies, duration, power.dtype, power.device), power
 
 
-def _amplitudes(light_curve, n_bins, n_frequencies):
+def _amplitudes(light_curve, n_bins, n_frequencies, starts):
     """Mean counts per segment (..., 1) and Fourier amplitudes (..., n_segments, n_frequencies)."""
     if not light_curve.dtype.is_floating_point:
         light_curve = light_curve.to(torch.get_default_dtype())
-    n_segments = light_curve.shape[-1] // n_bins
-    segments = light_curve[..., : n_segments * n_bins].unflatten(-1, (n_segments, n_bins))
-    total = segments.sum(dim=(-2, -1))[..., None] / n_segments
+    n_segments = len(starts)
+    if starts[-1] == (n_segments - 1) * n_bins:  # one after the other: without a copy
+        cut = light_curve[..., : n_segments * n_bins].unflatten(-1, (n_segments, n_bins))
+    else:
+        at = torch.as_tensor(starts[:, None] + range(n_bins), device=light_curve.device)
+        cut = light_curve[..., at]
+    total = cut.sum(dim=(-2, -1))[..., None] / n_segments
     wrong = ~((total > 0) & (total < math.inf))
     if bool(wrong.any()):
         where = wrong[..., 0].nonzero()[0].tolist()
@@ -352,7 +353,7 @@ def _amplitudes(light_curve, n_bins, n_frequencies):
             f"or not finite (first: {total[tuple(where)].item():g}, at index {where}), so that "
             "their power has no normalisation. Leave them out, or fill their gaps."
         )
-    return total, torch.fft.rfft(segments)[..., 1 : n_frequencies + 1]
+    return total, torch.fft.rfft(cut)[..., 1 : n_frequencies + 1]
 
 
 def _frequencies(number, duration, dtype, device):
@@ -365,7 +366,7 @@ def _parameter(name, value, frequency, kind="zero or positive"):
     """A model's parameter, checked, with a dimension for the frequencies at its end."""
     # A tensor stays on its device: torch refuses to mix two, where a move would hide a slow mistake.
     if not isinstance(value, Tensor):
-        value = torch.as_tensor(value, dtype=frequency.dtype, device=frequency.device)
+        value = tensor(name, value, missing=True).to(frequency)
     value = value[..., None]
     allowed = value.isfinite()
     if kind != "finite":

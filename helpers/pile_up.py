@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from helpers import spectra
-from helpers.arguments import rows_of
+from helpers.arguments import numbers, rows_of, tensor
 from helpers.ccd import CCD, Events, grade_pixels, where_true
 from helpers.streams import chunks
 
@@ -153,7 +153,7 @@ def davis_spectrum(
         return photons.clone()
     n = photons.shape[-1]
     alpha, fraction, regions, exposed = (
-        torch.as_tensor(x, dtype=torch.float64, device=photons.device)[..., None]
+        tensor("a parameter of pile-up", x).to(photons.device, torch.float64)[..., None]
         for x in (alpha, psf_fraction, n_regions, fracexpo)
     )
     source = photons.double()
@@ -586,7 +586,7 @@ def _bins(values, edges, even=False):
 
 
 def _ascending(name, edges, unit):
-    edges = torch.as_tensor(edges, dtype=torch.float64).cpu()
+    edges = torch.from_numpy(numbers(name, edges))
     ascending = edges.ndim == 1 and len(edges) > 1 and bool((edges.diff() > 0).all())
     if not (ascending and edges[0] >= 0):
         raise ValueError(

@@ -181,7 +181,7 @@ def steps(ax, edges, values, errors=None, **style):
         style: handed to matplotlib's `stairs`.
     """
     edges = np.asarray(edges)
-    artist = ax.stairs(values, edges, **{"baseline": None, "linewidth": 1.2, **style})
+    artist = ax.stairs(_filled(values), edges, **{"baseline": None, "linewidth": 1.2, **style})
     if errors is not None:
         middle = (edges[1:] + edges[:-1]) / 2
         ax.errorbar(middle, values, errors, fmt="none", color=artist.get_edgecolor(), linewidth=0.8)
@@ -689,9 +689,14 @@ def _arrays(values):
     """{label: array} of {label: array or tensor}, or of a single one, which then has no name."""
     several = values if isinstance(values, dict) else {"": values}
     return {
-        label: np.asarray(v.detach().cpu() if hasattr(v, "detach") else v, float)
+        label: _filled(v.detach().cpu() if hasattr(v, "detach") else v)
         for label, v in several.items()
     }
+
+
+def _filled(values):
+    """Floats, NaN where a value is masked."""
+    return np.ma.filled(np.ma.asanyarray(values, float), np.nan)
 
 
 def _shares(values):

@@ -9,6 +9,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from helpers.arguments import numbers
+
 __all__ = ["GROUPS", "STATE_FEATURES", "prepare", "preprocessor"]
 
 #: {group: columns} of the features that both telescopes measure, by what they are made from.
@@ -59,6 +61,8 @@ def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
     features = {}
     for name in columns:
         values = table[name]
+        if getattr(values.dtype, "kind", "O") not in "biuf" or hasattr(values.dtype, "na_value"):
+            values = pd.Series(numbers(name, values, missing=True), table.index)
         if name == "hue":
             features["hue_sin"] = np.sin(np.radians(values))
             features["hue_cos"] = np.cos(np.radians(values))

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from helpers.arguments import labels
+
 __all__ = ["resample_sources"]
 
 
@@ -22,7 +24,7 @@ def resample_sources(table: pd.DataFrame, generator: np.random.Generator) -> pd.
         The rows drawn, numbered from 0, with the columns of the table.
 
     Raises:
-        ValueError: if there is no column `source_id`, or no row.
+        ValueError: if there is no column `source_id`, no row, or a source is missing.
 
     Example:
         >>> table = pd.DataFrame({"source_id": ["S1", "S1", "S2"], "rate": [5.0, 6.0, 90.0]})
@@ -32,6 +34,6 @@ def resample_sources(table: pd.DataFrame, generator: np.random.Generator) -> pd.
     """
     if "source_id" not in table or not len(table):
         raise ValueError("table must have rows, and a column source_id: give observations.")
-    rows = list(table.groupby(table.source_id.to_numpy()).indices.values())
+    rows = list(table.groupby(labels("source_id", table.source_id)).indices.values())
     drawn = generator.integers(len(rows), size=len(rows))
     return table.iloc[np.concatenate([rows[k] for k in drawn])].reset_index(drop=True)

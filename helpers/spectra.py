@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from helpers.arguments import tensor
+
 __all__ = [
     "Response",
     "absorption",
@@ -364,7 +366,8 @@ def _checked(energy_lo, energy_hi, **parameters):
         raise ValueError("energy_lo and energy_hi must be floating-point: convert with .float().")
     for name, value in parameters.items():
         dtype = None if isinstance(value, Tensor) else energy_lo.dtype
-        parameters[name] = torch.as_tensor(value, dtype=dtype).to(energy_lo.device)
+        value = tensor(name, value, missing=True)
+        parameters[name] = value.to(energy_lo.device, dtype)
     try:
         torch.broadcast_shapes(*(value.shape for value in parameters.values()))
     except RuntimeError as error:

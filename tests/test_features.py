@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import gammaln
-from test_measurements import unbiased
+from stingray import fourier
+from test_measurements import right_errors, unbiased
 
-from helpers.features import HUES, LIGHT_CURVE_FEATURES, hue, hue_states, light_curve_features
+from helpers.features import (
+    HUES,
+    LIGHT_CURVE_FEATURES,
+    hue,
+    hue_states,
+    lags,
+    light_curve_features,
+)
 
 
 @given(st.floats(0, 359.999), st.floats(0.01, 3))
@@ -139,6 +147,86 @@ def test_a_constant_or_negative_light_curve_has_nan_where_nothing_is_defined():
     below = light_curve_features(np.arange(9.0), -np.arange(9.0), 1.0)
     relative = {"percent_amplitude", "percent_difference_flux_percentile"}
     assert {n for n, value in below.items() if np.isnan(value)} == relative
+
+
+# -- lags ------------------------------------------------------------------------------------
+
+DT, DELAY = 1 / 64, 1
+
+
+def two_bands(rate, size, seed, common=1.0):
+    """Soft and hard light curves of white variability, the hard one a time step later."""
+    rng = np.random.default_rng(seed)
+    shape = (size, 64 * 128 + DELAY)
+    signal, other = rng.normal(size=(2, *shape)) * 0.2
+    late = common * signal + np.sqrt(1 - common**2) * other
+    soft, hard = 1 + signal[:, DELAY:], 1 + late[:, :-DELAY]
+    return (rng.poisson(np.clip(k * x, 0, None) * DT) for k, x in ((rate, soft), (rate / 2, hard)))
+
+
+LAG_BANDS = [(0.5, 2), (2, 8)]
+N_AVERAGED = 16 * np.array([12, 48])  # segments of 8 s times frequencies
+
+
+@pytest.mark.parametrize("common", [1.0, 0.7])
+def test_a_known_delay_comes_back_and_a_coherence_free_of_poisson_noise(common):
+    soft, hard = two_bands(4000, 300, 12, common)
+    result = lags(soft, hard, DT, 8.0, [*LAG_BANDS, (2, 4)])
+    assert unbiased(result.time_lag, DELAY * DT)
+    assert right_errors(result.time_lag, result.time_lag_err)
+    # In the last band, which is narrow against 1/delay. A delay of one step in segments of 512 shares
+    # 511/512 of each; first order in 1/M of a ratio
+    bias = 2 / (16 * 16) + 2 * DELAY / 512
+    coherence = result.coherence[:, -1]
+    error = 5 * coherence.std() / np.sqrt(300)
+    assert abs(coherence.mean() - common**2) < bias + error
+
+
+@pytest.mark.parametrize("common", [1.0, 0.7])
+def test_coherence_errors_are_the_scatter(common):
+    soft, hard = two_bands(20_000, 400, 13, common)
+    result = lags(soft, hard, DT, 8.0, LAG_BANDS)
+    ratio = result.coherence.std(0) ** 2 / (result.coherence_err**2).mean(0)
+    # First-order propagation, so up to a few over M besides the Monte Carlo error of a variance
+    assert np.all(np.abs(ratio - 1) < 5 * np.sqrt(2 / 400) + 4 / N_AVERAGED)
+
+
+def test_independent_light_curves_are_incoherent():
+    soft, hard = two_bands(20_000, 300, 14, common=0.0)
+    result = lags(soft, hard, DT, 8.0, LAG_BANDS)
+    # |C|² of independent variability is |S|²|H|²/M, which no noise level takes away
+    assert unbiased(result.coherence * N_AVERAGED, 1)
+
+
+def test_phase_and_coherence_agree_with_stingray_at_one_frequency():
+    n = 512  # segments of 8 s; equal counts in each, for stingray scales by the mean of them all
+    soft, hard = (x[0, : 16 * n].reshape(16, n) for x in two_bands(20_000, 1, 16, common=0.9))
+    rng = np.random.default_rng(18)
+    shares = [x / x.sum(-1, keepdims=True) for x in (soft, hard)]
+    soft, hard = (rng.multinomial(160_000, share).ravel() for share in shares)
+    result = lags(soft, hard, DT, 8.0, [(2.99, 3.01)])
+    time = np.arange(16 * n) * DT
+    span, counts = [[-DT / 2, 128 - DT / 2]], {"fluxes1": hard, "fluxes2": soft}
+    # Its lags are above zero where the first of the two comes later.
+    table = fourier.avg_cs_from_timeseries(
+        time, time, span, 8, DT, **counts, norm="leahy", return_auxil=True, silent=True
+    )
+    row = table[np.argmin(np.abs(table["freq"] - 3))]
+    assert result.phase_lag[0] == pytest.approx(np.angle(row["power"]), rel=1e-9)
+    theirs = fourier.intrinsic_coherence(
+        row["power"], row["pds1"], row["pds2"], 2, 2, 16, return_uncertainty=False
+    )
+    assert result.coherence[0] == pytest.approx(float(theirs), rel=1e-9)
+
+
+def test_a_constant_source_has_no_coherence_to_speak_of():
+    rng = np.random.default_rng(17)
+    soft, hard = rng.poisson(20, (2, 200, 8192))
+    result = lags(soft, hard, DT, 8.0, [(1, 10)])
+    # Each noise-subtracted power is above zero in half of the trials, both in a quarter
+    missing = np.isnan(result.coherence).mean()
+    assert abs(missing - 3 / 4) < 5 * np.sqrt(3 / 16 / 200)
+    assert np.isfinite(result.time_lag).all()
 
 
 # -- bad input -------------------------------------------------------------------------------

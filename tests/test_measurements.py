@@ -13,7 +13,6 @@ from course.archive.measurements import (
     POWER_COLOUR_BANDS,
     band_rms,
     band_variance,
-    lags,
     power_colours,
 )
 from helpers.features import hue
@@ -148,83 +147,3 @@ def test_hue_of_one_over_f_noise_is_the_closed_form():
     colours = power_colours((low + high) / 2, one_over_f(low, high, 0.02), noise=0, m=1)
     angle = 135 - np.degrees(np.arctan2(-np.log(0.453724), -np.log(4.51920)))
     assert hue(colours.pc1, colours.pc2) == pytest.approx(angle % 360, abs=1e-6)
-
-
-# -- lags ------------------------------------------------------------------------------------
-
-DT, DELAY = 1 / 64, 1
-
-
-def two_bands(rate, size, seed, common=1.0):
-    """Soft and hard light curves of white variability, the hard one a time step later."""
-    rng = np.random.default_rng(seed)
-    shape = (size, 64 * 128 + DELAY)
-    signal, other = rng.normal(size=(2, *shape)) * 0.2
-    late = common * signal + np.sqrt(1 - common**2) * other
-    soft, hard = 1 + signal[:, DELAY:], 1 + late[:, :-DELAY]
-    return (
-        rng.poisson(np.clip(k * x, 0, None) * DT) / DT for k, x in ((rate, soft), (rate / 2, hard))
-    )
-
-
-LAG_BANDS = [(0.5, 2), (2, 8)]
-N_AVERAGED = 16 * np.array([12, 48])  # segments of 8 s times frequencies
-
-
-@pytest.mark.parametrize("common", [1.0, 0.7])
-def test_a_known_delay_comes_back_and_a_coherence_free_of_poisson_noise(common):
-    soft, hard = two_bands(4000, 300, 12, common)
-    result = lags(soft, hard, DT, [*LAG_BANDS, (2, 4)], segment=8)
-    assert unbiased(result.time_lag, DELAY * DT)
-    assert right_errors(result.time_lag, result.time_lag_err)
-    # In the last band, which is narrow against 1/delay. A delay of one step in segments of 512 shares
-    # 511/512 of each; first order in 1/M of a ratio
-    bias = 2 / (16 * 16) + 2 * DELAY / 512
-    coherence = result.coherence[:, -1]
-    error = 5 * coherence.std() / np.sqrt(300)
-    assert abs(coherence.mean() - common**2) < bias + error
-
-
-@pytest.mark.parametrize("common", [1.0, 0.7])
-def test_coherence_errors_are_the_scatter(common):
-    soft, hard = two_bands(20_000, 400, 13, common)
-    result = lags(soft, hard, DT, LAG_BANDS, segment=8)
-    ratio = result.coherence.std(0) ** 2 / (result.coherence_err**2).mean(0)
-    # First-order propagation, so up to a few over M besides the Monte Carlo error of a variance
-    assert np.all(np.abs(ratio - 1) < 5 * np.sqrt(2 / 400) + 4 / N_AVERAGED)
-
-
-def test_independent_light_curves_are_incoherent():
-    soft, hard = two_bands(20_000, 300, 14, common=0.0)
-    result = lags(soft, hard, DT, LAG_BANDS, segment=8)
-    # |C|² of independent variability is |S|²|H|²/M, which no noise level takes away
-    assert unbiased(result.coherence * N_AVERAGED, 1)
-
-
-def test_phase_and_coherence_agree_with_stingray_at_one_frequency():
-    n = 512  # segments of 8 s; equal counts in each, for stingray scales by the mean of them all
-    soft, hard = (x[0, : 16 * n].reshape(16, n) for x in two_bands(20_000, 1, 16, common=0.9))
-    soft, hard = (20_000 * (x / x.mean(-1, keepdims=True)).ravel() for x in (soft, hard))
-    result = lags(soft, hard, DT, [(2.99, 3.01)], segment=8)
-    time = np.arange(16 * n) * DT
-    span, counts = [[-DT / 2, 128 - DT / 2]], {"fluxes1": hard * DT, "fluxes2": soft * DT}
-    # Its lags are above zero where the first of the two comes later.
-    table = fourier.avg_cs_from_timeseries(
-        time, time, span, 8, DT, **counts, norm="leahy", return_auxil=True, silent=True
-    )
-    row = table[np.argmin(np.abs(table["freq"] - 3))]
-    assert result.phase_lag[0] == pytest.approx(np.angle(row["power"]), rel=1e-9)
-    theirs = fourier.intrinsic_coherence(
-        row["power"], row["pds1"], row["pds2"], 2, 2, 16, return_uncertainty=False
-    )
-    assert result.coherence[0] == pytest.approx(float(theirs), rel=1e-9)
-
-
-def test_a_constant_source_has_no_coherence_to_speak_of():
-    rng = np.random.default_rng(17)
-    soft, hard = rng.poisson(20, (2, 200, 8192)) / DT
-    result = lags(soft, hard, DT, [(1, 10)], segment=8)
-    # Each noise-subtracted power is above zero in half of the trials, both in a quarter
-    missing = np.isnan(result.coherence).mean()
-    assert abs(missing - 3 / 4) < 5 * np.sqrt(3 / 16 / 200)
-    assert np.isfinite(result.time_lag).all()

@@ -1,4 +1,4 @@
-"""What is summed and averaged in frequency bands: rms, power colours, lags and coherence.
+"""What is summed and averaged in frequency bands: rms and power colours. (`features` has the lags.)
 
 Every function takes the noisy products of an observation and none looks at the truth behind them.
 Power spectra are in the fractional normalisation, (rms/mean)²/Hz, still contain their noise, and
@@ -12,18 +12,14 @@ import numpy as np
 
 __all__ = [
     "POWER_COLOUR_BANDS",
-    "Lags",
     "PowerColours",
     "band_rms",
     "band_variance",
-    "lags",
     "power_colours",
 ]
 
 #: The bands whose variances make the power colours, Hz.
 POWER_COLOUR_BANDS = ((1 / 256, 1 / 32), (1 / 32, 0.25), (0.25, 2.0), (2.0, 16.0))
-
-_POISSON = 2.0  # the noise level of counts in Leahy's normalisation
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,24 +35,6 @@ class PowerColours:
     pc1_err: np.ndarray
     pc2: np.ndarray
     pc2_err: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Lags:
-    """Lags and coherence of two light curves in frequency bands; one standard deviation each.
-
-    Attributes:
-        time_lag, time_lag_err: (..., n_bands) s, above zero where the hard photons come later.
-        phase_lag, phase_lag_err: (..., n_bands) rad, in (-π, π].
-        coherence, coherence_err: (..., n_bands) intrinsic coherence γ², noise removed.
-    """
-
-    time_lag: np.ndarray
-    time_lag_err: np.ndarray
-    phase_lag: np.ndarray
-    phase_lag_err: np.ndarray
-    coherence: np.ndarray
-    coherence_err: np.ndarray
 
 
 def band_variance(frequency, power, band, *, noise, m):
@@ -129,91 +107,3 @@ def _ratio(top, top_err, bottom, bottom_err):
     top, bottom = np.where(valid, top, np.nan), np.where(valid, bottom, np.nan)
     ratio = top / bottom
     return ratio, ratio * np.hypot(top_err / top, bottom_err / bottom)
-
-
-def lags(soft, hard, dt, bands, *, segment):
-    """Time lag τ = arg⟨S H*⟩ / (2π ν) and coherence γ² = (|⟨S H*⟩|² - n²) / (|S|² |H|²) in bands.
-
-    S and H are the Fourier transforms of the two light curves in segments; ⟨⟩ runs over segments
-    and over the frequencies of a band. A lag above zero means that the hard photons come later
-    (stingray's sign if hard is its first light curve and soft its second).
-    ν is the mean frequency of the band weighted by the common power, with which a constant delay
-    comes out as itself in a wide band too. Delays beyond half a period wrap.
-
-    Poisson noise: |S|² and |H|² are taken free of it, and n² = (|S|² N_H + |H|² N_S + N_S N_H)/M is
-    what it adds to |⟨S H*⟩|². The two light curves must share no photons. Phases that differ inside
-    a band lower its coherence. Coherence is not clipped to [0, 1]; it is NaN where a band shows no
-    variability above the noise. The phase error holds where it is well below 1 rad; for noise alone
-    the phase is uniform.
-
-    The coherence's error is first-order propagation of the Gaussian covariances of |S|², |H|² and
-    |⟨S H*⟩|. Vaughan & Nowak take the scatter of the two powers as independent, though both
-    carry the same signal; for γ = 1 theirs is smaller by up to √2. Low frequencies leaking into a
-    segment through its ends pull lags to zero: keep segments long against the variability.
-
-    Reference: Vaughan & Nowak 1997, ApJ 474, L43, Eq. 8, for γ² and n²; Nowak et al. 1999, ApJ 510,
-    874, Eq. 16, and Uttley et al. 2014, A&ARv 22, 72, Eq. 12, for the phase error
-    √((1 - g²) / (2 M g²)), g² the coherence with noise. The sum over a band is taken over their
-    1 - g² frequency by frequency, and so holds for steep spectra.
-
-    Args:
-        soft, hard: (..., n) light curves, counts/s, on the same even grid; background included, and
-            some counts in every segment.
-        dt: time between samples, s.
-        bands: list of (lowest, highest) frequency, Hz.
-        segment: length of a segment, s, two or more of which fit in; what is left at the end is not
-            used.
-    """
-    n_bins = round(segment / dt)
-    n_segments = soft.shape[-1] // n_bins
-    frequency = np.fft.rfftfreq(n_bins, dt)
-    transforms, powers = [], []
-    for rate in (soft, hard):
-        cut = rate[..., : n_segments * n_bins].reshape(*rate.shape[:-1], n_segments, n_bins)
-        counts = cut.sum(-1, keepdims=True) * dt
-        # Leahy's normalisation, segment by segment
-        transforms.append(np.fft.rfft(cut * dt) * np.sqrt(2 / counts))
-        powers.append((np.abs(transforms[-1]) ** 2).mean(-2))
-    cross = (transforms[0] * transforms[1].conj()).mean(-2)
-    columns = []
-    for low, high in bands:
-        chosen = (frequency > 0) & (frequency >= low) & (frequency < high)
-        spectra = cross[..., chosen], *(power[..., chosen] for power in powers)
-        columns.append(_band_lag(frequency[chosen], *spectra, n_segments))
-    return Lags(*(np.stack(column, axis=-1) for column in zip(*columns, strict=True)))
-
-
-def _band_lag(frequency, cross, soft, hard, n_segments):
-    """One band's entries of `Lags`, from (..., n_frequencies) averages over segments."""
-    n_averaged = n_segments * len(frequency)
-    common = cross.mean(-1)
-    phase = np.angle(common)
-    aligned = (cross * np.exp(-1j * phase)[..., None]).real
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Where the common power is mostly noise the weighted mean may leave the band.
-        middle = (aligned * frequency).sum(-1) / aligned.sum(-1)
-        middle = np.clip(middle, frequency[0], frequency[-1])
-        # Unbiased for |S|²|H|² - |S H*|² at each frequency, since E[p_S p_H - |c|²] is (1 - 1/n) of it
-        incoherent = (soft * hard - np.abs(cross) ** 2).sum(-1) * n_segments / (n_segments - 1)
-        variance = incoherent / (2 * n_averaged * len(frequency))
-        soft_free, hard_free = soft.mean(-1) - _POISSON, hard.mean(-1) - _POISSON
-        noise_common = (soft_free + hard_free + _POISSON) * _POISSON / n_averaged
-        power = np.abs(common) ** 2
-        # Steep spectra: a few strong frequencies carry the band
-        strength = np.sqrt(soft * hard)
-        effective = n_segments * strength.sum(-1) ** 2 / (strength**2).sum(-1)
-        phase_err = np.sqrt(np.clip(variance, 0, None) / power)
-
-        seen = (soft_free > 0) & (hard_free > 0)
-        soft_free, hard_free = np.where(seen, soft_free, np.nan), np.where(seen, hard_free, np.nan)
-        free = power - noise_common
-        coherence = free / (soft_free * hard_free)
-        # The delta method on ln|C|² - ln|S|² - ln|H|² with all covariances of the three
-        a, b = soft.mean(-1) / soft_free, hard.mean(-1) / hard_free
-        inverse = np.where(coherence > 0, 1 / coherence, np.nan)
-        relative = 2 * a * b * inverse + 2 + a**2 + b**2 + 2 * coherence - 4 * (a + b)
-        relative = np.clip(relative, 0, None) / effective
-        coherence_err = coherence * np.sqrt(relative)
-    time_scale = 1 / (2 * np.pi * middle)
-    times = phase * time_scale, phase_err * time_scale
-    return *times, phase, phase_err, coherence, coherence_err

@@ -19,12 +19,11 @@ from course.archive.measurements import (
     POWER_COLOUR_BANDS,
     band_rms,
     band_variance,
-    lags,
     power_colours,
 )
 from course.archive.qpos import break_frequency, fit_qpo
 from helpers.data import load_response
-from helpers.features import HUE_CENTRE, hue, light_curve_features
+from helpers.features import HUE_CENTRE, hue, lags, light_curve_features
 from helpers.light_curves import averaged_periodogram, log_bin
 from helpers.spectra import absorption, power_law
 
@@ -252,9 +251,9 @@ def timing_features(instrument: Instrument, low, high, background) -> dict:
     if noise is not None:
         columns["rms_3_10"] = band_rms(f, p, (0.1, 64), noise=noise, m=m)[0]
 
-    coarse = [s.reshape(-1, 4).sum(1) * 32.0 for s in series]
+    coarse = [s.reshape(-1, 4).sum(1) for s in series]
     if min(s.reshape(-1, 64 * 32).sum(1).min() for s in coarse) > 0:
-        lag = lags(*coarse, 1 / 32, _LAG_BANDS, segment=64.0)
+        lag = lags(*coarse, 1 / 32, 64.0, _LAG_BANDS, np.ones(len(coarse[0]), dtype=bool))
         known = lag.phase_lag_err < _PHASE_KNOWN
         columns["lag_0p1_1"], columns["lag_1_10"] = np.where(known, lag.time_lag, np.nan)[:2]
         if lag.coherence_err[2] < _COHERENCE_KNOWN:
@@ -308,7 +307,8 @@ def _source_power(counts, background):
     if net * BIN * len(counts) < 5 * math.sqrt(max(counts.sum(), 1)):
         return None, None, None
     frequency, power = averaged_periodogram(
-        torch.from_numpy(counts.astype(float)), BIN, TIMING_SEGMENT, "fractional"
-    )
+        torch.from_numpy(counts.astype(float)), BIN, TIMING_SEGMENT, "fractional",
+        np.ones(len(counts), dtype=bool),
+    )  # fmt: skip
     source = (rate / net) ** 2
     return frequency.numpy(), power.numpy() * source, 2 / rate * source

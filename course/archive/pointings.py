@@ -195,8 +195,9 @@ def _segments(counts, background, number):
         rate = piece.mean() / BIN
         net = max(rate - background, 1e-3 * rate)
         frequency, power = averaged_periodogram(
-            torch.from_numpy(piece.astype(float)), BIN, SEGMENT, "fractional"
-        )
+            torch.from_numpy(piece.astype(float)), BIN, SEGMENT, "fractional",
+            np.ones(len(piece), dtype=bool),
+        )  # fmt: skip
         frequency, power, n_averaged = log_bin(frequency, power, 0.1)
         pieces.append(
             {
