@@ -139,4 +139,4 @@ def test_helpers_is_small():
     """An astronomer can read it: loading, simulators, inference, plotting, campaigns."""
     paths = [path for path in MODULES if path.is_relative_to(ROOT / "helpers")]
     lines = sum(path.read_text(encoding="utf-8").count("\n") for path in paths)
-    assert 1000 < lines <= 6000
+    assert 1000 < lines <= 7500
