@@ -283,7 +283,7 @@ print((100 * times).round(1).to_string())
 # %% [markdown] tags=["slide"]
 # ## Exercise 12.3 · Unfold  ·  core · 10 min · ●●○
 #
-# Let $M_{ij}$ be the share of label $i$ that is called $j$, so that each row adds up to 1. True shares $x$ then appear as $y_j = \sum_i x_i M_{ij}$. You measure $y$. Return $x$. (Noise can make a share negative: leave it so.)
+# Let $M_{ij}$ be the share of label $i$ that is called $j$, so that each row adds up to 1. True shares $x$ then appear as $y_j = \sum_i x_i M_{ij}$. You measure $y$. Return $x$.
 #
 # (The response of a telescope we never unfold. This one is 4 × 4 and well conditioned; watch the errors grow all the same.)
 

@@ -362,7 +362,6 @@ def _experience(step):
         with torch.no_grad():
             network.weight.copy_(torch.randn(2, 3, generator=generator))
             network.bias.zero_()
-        network(x).square().sum().backward()  # old gradients
         optimiser = torch.optim.SGD(network.parameters(), lr=0.5, momentum=momentum)
         for _ in range(3):
             try:
@@ -410,10 +409,8 @@ train_step.mistakes = [
             _step("backward", "zero", "step"),
         ),
         (
-            "torch adds new gradients to those that the network has when it comes: forget them first, "
-            "optimiser.zero_grad().",
+            "torch adds new gradients to the old ones unless you forget these: optimiser.zero_grad().",
             _step("backward", "step"),
-            _step("backward", "step", "zero"),
         ),
         (
             "The network has to stay in training mode: no network.eval() here.",

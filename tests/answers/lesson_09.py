@@ -57,6 +57,7 @@ def step_without_a_graph(network, loss_of, optimiser, x, y):
 
 
 OTHER_ROUTES = [
+    (lesson_09.train_step, lesson_09._step("backward", "step", "zero")),
     (lesson_09.neighbours_vote, vote_by_scikit_learn),
     (lesson_09.neighbours_vote, vote_by_tree),
     (
