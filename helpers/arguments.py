@@ -5,7 +5,7 @@ from numbers import Integral
 
 from torch import Tensor
 
-__all__ = ["one_of", "rows_of", "seconds", "whole"]
+__all__ = ["one_of", "rows_of", "seconds", "tensors", "whole"]
 
 
 def seconds(name: str, value) -> float:
@@ -36,3 +36,13 @@ def rows_of(theta: Tensor) -> Tensor:
     if theta.ndim == 0 or not theta.dtype.is_floating_point:
         raise ValueError("theta must be a tensor (..., P) of real numbers.")
     return theta.detach().reshape(-1, theta.shape[-1])
+
+
+def tensors(**values):
+    """Refuse whatever is no tensor of torch, by its name."""
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name} must be a torch tensor, not {type(value).__name__}: torch.as_tensor({name}) "
+                "makes one, of the same numbers and dtype."
+            )
