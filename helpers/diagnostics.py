@@ -126,9 +126,9 @@ def uniform_band(n: int, levels: Tensor, probability: float = 0.99) -> tuple[Ten
         (tensor([0.3700], dtype=torch.float64), tensor([0.6300], dtype=torch.float64))
     """
     n, share = whole("n", n, 1), levels.double().cpu().numpy()
-    bounds = np.stack(stats.binom.interval(probability, n, share)) / n
-    if not np.isfinite(bounds).all():
+    if not (((share >= 0) & (share <= 1)).all() and 0 < probability < 1):
         raise ValueError("levels and probability must be shares, 0 to 1.")
+    bounds = np.stack(stats.binom.interval(probability, n, share)) / n
     return tuple(torch.as_tensor(bounds))
 
 

@@ -453,7 +453,7 @@ def _parts(prior):
         def came_from(theta):
             theta = steps.inv(theta)
             # Rounding may put a draw beyond the edge from which it came: a little nearer to the middle.
-            nearer = torch.lerp(theta, onto(torch.zeros_like(onto.inv(theta))), 1e-4)
+            nearer = torch.lerp(theta, onto(torch.zeros_like(onto.inv(theta))), 1e-5)
             return holds(theta) | holds(nearer)
 
         return ds.transforms.ComposeTransform([onto, steps]), came_from
