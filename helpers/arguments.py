@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "labels", "numbers", "one_of", "refuse_empty_run", "resolved", "rows_of", "seconds", "segments",
-    "tensor", "whole",
+    "tensor", "tensors", "whole",
 ]  # fmt: skip
 
 # A run of empty bins is looked at where the mean rate would give this many counts: e^-25 = 1e-11.
@@ -230,3 +230,15 @@ def _likeliest_gap(counts):
         stretch *= 2
     p, start, number = min(found)
     return p * max(lengths, 1), start, number
+
+
+def tensors(**values):
+    """Refuse whatever is no tensor of torch, by its name."""
+    import torch
+
+    for name, value in values.items():
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(
+                f"{name} must be a torch tensor, not {type(value).__name__}: torch.as_tensor({name}) "
+                "makes one, of the same numbers and dtype."
+            )

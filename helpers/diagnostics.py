@@ -11,8 +11,9 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from helpers.arguments import tensors, whole
 from helpers.networks import seeded
-from helpers.posteriors import BoxPosterior
+from helpers.posteriors import Posterior
 
 __all__ = [
     "Calibration",
@@ -42,6 +43,26 @@ class TooFewError(ValueError):
         return self.args[0]
 
 
+def _finite(**values):
+    tensors(**values)
+    for name, value in values.items():
+        rows = value.flatten(1) if value.ndim > 1 else value.reshape(-1, 1)
+        if wrong := int((~rows.isfinite()).any(dim=1).sum()):
+            what = f"{name} holds NaN or infinity in {wrong} of {len(rows)} rows"
+            raise ValueError(f"{what}: find out why; what fails is seldom like the rest.")
+
+
+def _alike(draws, **others):
+    """Refuse what is not finite, or of another shape than one of the draws (S, ...)."""
+    _finite(draws=draws, **others)
+    for name, value in others.items():
+        if value.shape != draws.shape[1:] or not draws.numel():
+            shapes = f"{name} is {tuple(value.shape)} and draws {tuple(draws.shape)}"
+            raise ValueError(
+                f"{shapes}: they must be (n, ...) and (S, n, ...), with n and S above 0."
+            )
+
+
 def ranks(draws: Tensor, theta: Tensor) -> Tensor:
     """(n, P) share of the posterior's draws (S, n, P) below the truth (n, P): uniform if calibrated.
 
@@ -53,6 +74,7 @@ def ranks(draws: Tensor, theta: Tensor) -> Tensor:
         >>> ranks(torch.arange(4.0).reshape(4, 1, 1), torch.tensor([[1.5]]))
         tensor([[0.5000]], dtype=torch.float64)
     """
+    _alike(draws, theta=theta)
     return (draws < theta).double().mean(dim=0)
 
 
@@ -70,6 +92,7 @@ def coverage(draws: Tensor, theta: Tensor, references: Tensor) -> Tensor:
         >>> coverage(draws, torch.tensor([[0.5, 0.0]]), torch.zeros(1, 2))
         tensor([0.5000], dtype=torch.float64)
     """
+    _alike(draws, theta=theta, references=references)
     nearer = (draws - references).norm(dim=-1) < (theta - references).norm(dim=-1)
     return nearer.double().mean(dim=0)
 
@@ -86,6 +109,9 @@ def credibility(log_prob: Tensor, log_prob_of_truth: Tensor) -> Tensor:
         >>> credibility(torch.tensor([[0.0], [-1.0], [-2.0], [-3.0]]), torch.tensor([-1.5]))
         tensor([0.5000], dtype=torch.float64)
     """
+    # Outside its prior's support a truth has -∞.
+    finite = (torch.nan_to_num(t, math.nan, math.inf, 0.0) for t in (log_prob, log_prob_of_truth))
+    _alike(next(finite), log_prob_of_truth=next(finite))
     return (log_prob > log_prob_of_truth).double().mean(dim=0)
 
 
@@ -99,8 +125,11 @@ def uniform_band(n: int, levels: Tensor, probability: float = 0.99) -> tuple[Ten
         >>> low, high
         (tensor([0.3700], dtype=torch.float64), tensor([0.6300], dtype=torch.float64))
     """
-    bounds = stats.binom.interval(probability, n, levels.double().cpu().numpy())
-    return tuple(torch.as_tensor(bound / n) for bound in bounds)
+    n, share = whole("n", n, 1), levels.double().cpu().numpy()
+    if not (((share >= 0) & (share <= 1)).all() and 0 < probability < 1):
+        raise ValueError("levels and probability must be shares, 0 to 1.")
+    bounds = np.stack(stats.binom.interval(probability, n, share)) / n
+    return tuple(torch.as_tensor(bounds))
 
 
 class Calibration(NamedTuple):
@@ -125,11 +154,14 @@ def calibration(
     Args:
         draws: (S, n, P) draws from the posteriors of n test sets, 100 or more each.
         theta: (n, P) the truths, drawn from the prior, 100 or more.
-        low, high: (P,) corners of the prior, that scale the parameters for `coverage`.
+        low, high: (P,) corners of the prior, that scale the parameters for `coverage`; if it is no box,
+            any between which all truths lie.
         generator: of its random points and of the ranks' last digits, on the CPU.
 
     Raises:
         TooFewError: if there are fewer test sets or draws than that. It carries its estimate.
+        ValueError: if shapes differ, anything is not finite, truths are not between low and high, or a
+            posterior is one point.
 
     Example:
         The prior as posterior: ranks are uniform, and only that it is never wrong says nothing.
@@ -140,6 +172,18 @@ def calibration(
         >>> bool(found.sbc_p > 0.01), bool(found.bias.abs() < 5 * found.bias_error)
         (True, True)
     """
+    _alike(draws, theta=theta)
+    tensors(low=low, high=high)
+    outside, points = (theta < low) | (theta > high), draws.amin(dim=0) == draws.amax(dim=0)
+    for wrong, what in (
+        (outside, "truths are not between low and high: are they draws of this prior?"),
+        (
+            points & (len(draws) > 1),
+            "posteriors are a single point: nothing can be learned of them.",
+        ),
+    ):
+        if rows := int(wrong.any(dim=1).sum()):
+            raise ValueError(f"{rows} of {len(theta)} {what}")
     z = (draws.mean(dim=0) - theta) / draws.std(dim=0)
     reference = torch.rand(theta.shape, generator=generator).to(theta)
     covered = coverage((draws - low) / (high - low), (theta - low) / (high - low), reference)
@@ -192,8 +236,16 @@ def predictive_p(
         >>> predictive_p(samples, coin, total, heads, generator) < 0.001
         tensor(True)
     """
-    replicas = statistic(simulate(samples, generator))
-    return (replicas >= statistic(observed[None])).double().mean(dim=0)
+    _finite(samples=samples)
+    replicas, seen = statistic(simulate(samples, generator)), statistic(observed[None])
+    _finite(statistic_of_replicas=replicas, statistic_of_the_observed=seen)
+    n = len(samples)  # a statistic that asks for theta has n of the observed, too
+    if len(replicas) != n or len(seen) not in (1, n) or replicas.shape[1:] != seen.shape[1:]:
+        shapes = f"{tuple(replicas.shape)} and {tuple(seen.shape)}"
+        raise ValueError(
+            f"The statistic of {n} replicas and of observed[None] is {shapes}, not (n, ...)."
+        )
+    return (replicas >= seen).double().mean(dim=0)
 
 
 def anomaly_p(features: Tensor, known: Tensor) -> Tensor:
@@ -204,7 +256,7 @@ def anomaly_p(features: Tensor, known: Tensor) -> Tensor:
     there. It answers for each data set alone; `misspecification_p` asks all of them together.
 
     Args:
-        features: (n, M), such as `BoxPosterior.features` of the observations.
+        features: (n, M), such as `Posterior.features` of the observations.
         known: (N, M) the same of simulations that were not trained on, a thousand or more.
 
     Example:
@@ -212,8 +264,7 @@ def anomaly_p(features: Tensor, known: Tensor) -> Tensor:
         >>> anomaly_p(torch.tensor([[0.0, 0.0], [9.0, 9.0]]), known) < 0.01
         tensor([False,  True])
     """
-    mean, scale = known.mean(dim=0), known.std(dim=0).clamp(min=1e-12)
-    known, new = (((t - mean) / scale).cpu().numpy() for t in (known, features))
+    new, known = (t.cpu().numpy() for t in _scaled(features, known, _ENOUGH))
     neighbours = NearestNeighbors(n_neighbors=10).fit(known)
     # The nearest neighbour of a known one is itself; kneighbors() without data leaves it out.
     typical = np.sort(neighbours.kneighbors()[0][:, -1])
@@ -235,15 +286,26 @@ def misspecification_p(features: Tensor, known: Tensor, generator: torch.Generat
         >>> misspecification_p(known[:50] + 1, known[50:], generator) < 0.01
         True
     """
-    mean, scale = known.mean(dim=0), known.std(dim=0).clamp(min=1e-12)
-    features, known = ((t - mean) / scale for t in (features, known))
+    features, known = _scaled(features, known, max(_ENOUGH, 2 * len(features)))
     with seeded(generator):
         p, _ = calc_misspecification_mmd(features, known, n_shuffle=500)
     return float(p)
 
 
+def _scaled(features, known, enough):
+    _finite(features=features, known=known)
+    if features.ndim != 2 or known.ndim != 2 or features.shape[1] != known.shape[1]:
+        shapes = f"features {tuple(features.shape)} and known {tuple(known.shape)}"
+        raise ValueError(f"{shapes} must be (n, M) and (N, M).")
+    if len(known) < enough or not len(features):
+        few = f"{len(known)} known simulations cannot tell whether {len(features)} others are like them"
+        raise TooFewError(f"{few}: simulate {max(enough, 1000)} or more.", None)
+    mean, scale = known.mean(dim=0), known.std(dim=0).clamp(min=1e-12)
+    return [(t - mean) / scale for t in (features, known)]
+
+
 def importance_sample(
-    posterior: BoxPosterior,
+    posterior: Posterior,
     x: Tensor,
     log_likelihood: Callable[[Tensor], Tensor],
     n: int,
@@ -251,7 +313,7 @@ def importance_sample(
 ) -> tuple[Tensor, Tensor]:
     """Draws (n, P) and weights (n,) that make a neural posterior exact, where a likelihood exists.
 
-    w ∝ L(θ) p(θ)/q(θ|x), with a uniform prior. The weights sum to one; 1/Σ w² is the number of draws
+    w ∝ L(θ) p(θ)/q(θ|x). The weights sum to one; 1/Σ w² is the number of draws
     that they are worth. Lesson 16 refines the posterior of a power law with it.
 
     Reference: Dax et al. 2023, arXiv:2210.05686; Barret & Dupourqué 2026, arXiv:2512.16709, for X-ray
@@ -266,9 +328,19 @@ def importance_sample(
     Raises:
         TooFewError: if the draws are worth fewer than 100: the network's posterior is not where the
             likelihood is. It carries draws and weights.
+        ValueError: if x is not one data set, or log_likelihood is not (n,), or NaN or +∞ anywhere.
     """
+    if tuple(x.shape) != posterior.shape:
+        raise ValueError(f"x is {tuple(x.shape)}, but one data set is {posterior.shape}.")
     draws = posterior.sample(n, x, generator=generator)
-    log_weights = log_likelihood(draws) - posterior.log_prob(draws[None], x[None])[0]
+    log_l = log_likelihood(draws)
+    wrong = int((log_l.isnan() | (log_l == math.inf)).sum())
+    if log_l.shape != (n,) or wrong:
+        what = f"is {tuple(log_l.shape)}, with {wrong} NaN or +∞"
+        raise ValueError(f"log_likelihood of {n} draws {what}: it must be ({n},), finite or -∞.")
+    log_weights = log_l - posterior.log_prob(draws[None], x[None])[0]
+    if posterior.low is None:  # a uniform prior is one constant
+        log_weights = log_weights + posterior.prior.log_prob(draws)
     weights = torch.softmax(log_weights.double(), dim=0)
     worth = float(1 / weights.square().sum())
     if not math.isfinite(worth) or worth < _ENOUGH:

@@ -1,21 +1,24 @@
-"""Neural posterior estimation inside a box: training, sampling, and files to keep a posterior in."""
+"""Neural posterior estimation: training, sampling, and files to keep a posterior in."""
 
 import copy
 import json
 import math
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import zuko
 from torch import Tensor, nn
+from torch import distributions as ds
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from helpers.arguments import tensors, whole
 from helpers.networks import seeded
 
 __all__ = [
-    "BoxPosterior",
+    "Posterior",
     "PosteriorFileError",
     "convolution",
     "load_posterior",
@@ -23,11 +26,13 @@ __all__ = [
     "weighted_sums",
 ]
 
-_FORMAT, _VERSION = "xray-timing posterior", 1
+_FORMAT, _VERSION = "xray-timing posterior", 2
 # Draws that are made at a time: a few hundred MB.
 _DRAWS = 200_000
 # As near to a corner, as a share of the box, as logits go.
 _EDGE = 1e-6
+# Draws that tell how much of a density lies outside a support with holes: to 2 per cent, if it is half.
+_LEAK = 2500
 
 
 class PosteriorFileError(ValueError):
@@ -55,71 +60,94 @@ def convolution(shape) -> nn.Module:
 _EMBEDDINGS = {f.__name__: f for f in (weighted_sums, convolution)}
 
 
-class BoxPosterior:
-    """q(θ|x) between two corners, as `train_posterior` makes it.
+class Posterior:
+    """q(θ|x) on the support of a prior, as `train_posterior` makes it.
+
+    Who asks it about data beyond what was simulated is warned: a network only guesses there.
 
     Attributes:
-        low, high: (P,) corners of the uniform prior.
+        prior: a distribution of torch.
+        low, high: (P,) corners of its box, if it is uniform in one, or None.
         shape: that of one data set.
         summary: what data x are, in words.
     """
 
-    def __init__(self, estimators, low: Tensor, high: Tensor, summary: str = ""):
-        self.low, self.high, self.summary = low, high, summary
-        self._estimators = list(estimators)
-        self.shape = self._estimators[0].shape
+    def __init__(self, estimators, prior: ds.Distribution, summary: str = ""):
+        self.prior, self.summary, self._estimators = prior, summary, list(estimators)
+        self._first = self._estimators[0]
+        self.shape = self._first.shape
+        box = prior.base_dist if isinstance(prior, ds.Independent) else prior
+        self.low, self.high = (box.low, box.high) if isinstance(box, ds.Uniform) else (None, None)
 
     def sample(self, n: int, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """(n, ..., P) draws for data x (..., *shape), each inside the box."""
-        data = self._flat(x)
-        numbers = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
-        parts = data.split(max(1, _DRAWS // n))
+        """(n, ..., P) draws, n of 1 or more, for data x (..., *shape), each in the prior's support."""
+        n, data = whole("n", n, 1), self._flat(x)
+        onto, holds = _support(self.prior)
         with seeded(generator), torch.no_grad():
-            of_each = [
-                torch.cat([e.sample(m, part) for part in parts], dim=1)
-                for e, m in zip(self._estimators, numbers, strict=True)
-            ]
-        # Rounding must put none on an edge, where the density of its logit ends.
-        shares = torch.sigmoid(torch.cat(of_each)).clamp(_EDGE, 1 - _EDGE)
-        draws = self.low + (self.high - self.low) * shares
-        return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], len(self.low))
+            draws = onto(torch.cat(self._unbounded(n, data)))
+            # In a hole of the support, or rounded off its edge: others instead, from the same flow.
+            for _ in range(100):
+                if (good := holds(draws) & draws.isfinite().all(dim=-1)).all():
+                    break
+                draws = draws.where(good[..., None], onto(torch.cat(self._unbounded(n, data))))
+            else:
+                sets = int((~good).any(dim=0).sum())
+                raise ValueError(
+                    f"{sets} posteriors lie outside the support of the prior: simulate more."
+                )
+        return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], draws.shape[-1])
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
-        """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape); -∞ outside the box."""
+        """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape).
+
+        -∞ outside the support. If that has holes, as of a mixture of boxes, what is lost in them is
+        estimated, to 2 per cent. On a simplex it is a density of all parameters but the last.
+        """
+        tensors(theta=theta)
         data = self._flat(x)
-        n, p = len(data), len(self.low)
+        n, (p,) = len(data), self.prior.event_shape
         if theta.shape[-1:] != (p,) or (n > 1 and theta.shape[-2:-1] != (n,)):
             raise ValueError(
                 f"theta {tuple(theta.shape)} does not fit {n} data sets of {p} parameters: it must "
                 f"be (..., {n if n > 1 else 'n'}, {p})."
             )
-        share = (theta.to(self.low) - self.low) / (self.high - self.low)
-        inside = ((share >= 0) & (share <= 1)).all(dim=-1)
-        share = share.clamp(_EDGE, 1 - _EDGE)
+        (onto, holds), theta = _support(self.prior), theta.to(self._first.z_mean)
+        z, inside = _unbounded(onto, holds, theta)
         with torch.no_grad():
-            of_each = torch.stack([e.log_prob(torch.logit(share), data) for e in self._estimators])
-        jacobian = (share * (1 - share) * (self.high - self.low)).log().sum(dim=-1)
-        log_q = torch.logsumexp(of_each, dim=0) - math.log(len(of_each)) - jacobian
-        return torch.where(inside, log_q, -math.inf)
+            of_each = torch.stack([e.log_prob(z, data) for e in self._estimators])
+            with seeded(torch.Generator().manual_seed(0)):
+                wide = 2 * torch.randn(_LEAK, z.shape[-1]).to(z) * self._first.z_scale
+                if not holds(onto(self._first.z_mean + wide)).all():
+                    parts = self._unbounded(_LEAK * len(of_each), data)
+                    kept = torch.stack([holds(onto(part)).to(z).mean(dim=0) for part in parts])
+                    of_each = of_each - kept.log().reshape(len(kept), *[1] * (z.ndim - 2), n)
+        log_q = torch.logsumexp(of_each, dim=0) - math.log(len(of_each))
+        return torch.where(inside, log_q - onto.log_abs_det_jacobian(z, theta), -math.inf)
 
     def features(self, x: Tensor) -> Tensor:
         """(..., M) what the first network's embedding makes of data x (..., *shape)."""
         with torch.no_grad():
-            features = self._estimators[0].features(self._flat(x))
+            features = self._first.features(self._flat(x))
         return features.reshape(*x.shape[: x.ndim - len(self.shape)], -1)
 
     def save(self, path) -> None:
         """Write the posterior into one file: numbers and words, no code. See `load_posterior`."""
-        path = Path(path)
-        content = {
+        path, prior = Path(path), {"low": self.low, "high": self.high}
+        if self.low is None:  # it would be code: this tells whether the same one is given again
+            with seeded(torch.Generator().manual_seed(0)):
+                theta = self.prior.sample((9,))
+            prior = {
+                "theta": theta,
+                "log_prob": self.prior.log_prob(theta),
+                "prior": str(self.prior),
+            }
+        content = prior | {
             "format": _FORMAT,
             "version": _VERSION,
             "settings": json.dumps(
                 {"summary": self.summary, "torch": torch.__version__, "zuko": zuko.__version__}
-                | self._estimators[0].settings
+                | self._first.settings
             ),
-            "low": self.low,
-            "high": self.high,
             "estimators": [e.state_dict() for e in self._estimators],
         }
         # Whole or not at all, whatever happens in between, and whoever else saves here.
@@ -130,20 +158,47 @@ class BoxPosterior:
         finally:
             unfinished.unlink(missing_ok=True)
 
+    def _unbounded(self, n, data):
+        """(m, len(data), Z) draws of each flow, n in all, before they are put into the support."""
+        numbers = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
+        parts = data.split(max(1, _DRAWS // n))
+        return [
+            torch.cat([e.sample(m, part) for part in parts], dim=1)
+            for e, m in zip(self._estimators, numbers, strict=True)
+        ]
+
     def _flat(self, x):
+        tensors(x=x)
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
             raise ValueError(
                 f"This posterior was trained on data of shape {self.shape}; x is {tuple(x.shape)}."
             )
-        x = x.to(self.low.dtype).reshape(-1, *self.shape)
+        first = self._first
+        x = x.to(first.z_mean.dtype).reshape(-1, *self.shape)
         if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
             sets = f"{wrong} of {len(x)} data sets"
             raise ValueError(f"{sets} hold NaN or infinity: does a summary take the log of zero?")
+        # Of all numbers of data like the simulations one is out by chance, once in a thousand calls at most.
+        n = float(first.x_number)
+        reach = math.log(max(n / 10, 2000 * x.numel() / n, 1))
+        low, high = (first.x_ends + reach * first.x_tails).unbind(-1)
+        beyond = (x < low) | (x > high)
+        if sets := int(beyond.flatten(1).any(dim=1).sum()):
+            row, *where = beyond.nonzero()[0].tolist()
+            value, low, high = (float(t[tuple(where)]) for t in (x[row], *first.x_ends.unbind(-1)))
+            warnings.warn(
+                f"{sets} of {len(x)} data sets lie far outside what was simulated, such as {value:.4g} in "
+                f"data set {row} at {where}: the network knows {low:.4g} to {high:.4g} there, and guesses "
+                "beyond. Simulate a wider prior, or what the detector does; or are the units others?",
+                stacklevel=3,
+            )
         return x
 
 
-def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxPosterior:
-    """Read a posterior that `BoxPosterior.save` wrote.
+def load_posterior(
+    path, device=None, embedding: Callable | None = None, prior: ds.Distribution | None = None
+) -> Posterior:
+    """Read a posterior that `Posterior.save` wrote.
 
     Nothing in the file is run: it is read as numbers and words only (torch's `weights_only`).
 
@@ -151,11 +206,12 @@ def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxP
         path: the file.
         device: where it shall work; by default the CPU.
         embedding: the function that was given to `train_posterior`, if it was not one of this module's.
+        prior: the one that was given to `train_posterior`, if it was not a box; on `device`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         PosteriorFileError: if it is damaged, of another kind or newer than this code, or needs an
-            embedding that was not given.
+            embedding or a prior that was not given.
     """
     with Path(path).open("rb") as file:
         try:
@@ -180,27 +236,41 @@ def load_posterior(path, device=None, embedding: Callable | None = None) -> BoxP
             f"{path} has an embedding of its own, {settings['embedding']!r}: give the function that "
             f"made it, load_posterior(path, embedding={settings['embedding']})."
         )
+    if "low" in content:
+        corners = (content[name].to(device) for name in ("low", "high"))
+        prior = ds.Independent(ds.Uniform(*corners), 1)
+    elif prior is None or not _is_that_of(content, prior):
+        what = f"{path} has a prior of its own, {content['prior']}"
+        raise PosteriorFileError(f"{what}: give the very same, load_posterior(path, prior=prior).")
     estimators, shape = [], tuple(settings["shape"])
     for state in content["estimators"]:
-        estimator = _Estimator(shape, settings["n_parameters"], make).to(content["low"])
+        estimator = _Estimator(shape, settings["n_parameters"], make).to(state["z_mean"])
         try:
-            estimator.load_state_dict(state)
+            # Version 1 did not know where simulations end.
+            estimator.load_state_dict(state, strict=content["version"] > 1)
         except RuntimeError as error:
             raise PosteriorFileError(
                 f"{path} does not fit its own settings: it is damaged, or its embedding "
                 f"{settings['embedding']!r} is another one today."
             ) from error
         estimators.append(estimator.eval().to(device))
-    low, high = content["low"].to(device), content["high"].to(device)
-    return BoxPosterior(estimators, low, high, settings["summary"])
+    return Posterior(estimators, prior, settings["summary"])
+
+
+def _is_that_of(content, prior):
+    some = prior.sample((1,))
+    theta, log_prob = (content[name].to(some) for name in ("theta", "log_prob"))
+    same = theta.shape[1:] == some.shape[1:]
+    return same and torch.allclose(prior.log_prob(theta), log_prob, atol=1e-4)
 
 
 def train_posterior(
     theta: Tensor,
     x: Tensor,
-    low: Tensor,
-    high: Tensor,
+    low: Tensor | None = None,
+    high: Tensor | None = None,
     *,
+    prior: ds.Distribution | None = None,
     generator: torch.Generator,
     n_flows: int = 2,
     embedding: Callable[[tuple], nn.Module] = weighted_sums,
@@ -209,10 +279,11 @@ def train_posterior(
     patience: int = 8,
     max_epochs: int = 300,
     summary: str = "",
-) -> BoxPosterior:
-    """Neural posterior estimation: θ ~ U(low, high), x its simulations; maximises mean ln q(θ|x).
+) -> Posterior:
+    """Neural posterior estimation: θ from a prior, x its simulations; maximises mean ln q(θ|x).
 
-    The density is one of logit[(θ - low)/(high - low)], so that none is lost outside the box. Each
+    The density is one of logit[(θ - low)/(high - low)], so that none is lost outside the box; with
+    another prior, of the numbers that torch's `biject_to` stretches over its support. Each
     flow shifts and stretches first, then bends: an affine autoregressive transform can be as narrow
     as the data demand, which splines alone learn slowly, and the splines give it its shape. What is
     kept is a running mean of the weights over a hundred steps, from the epoch in which a held-out
@@ -225,7 +296,10 @@ def train_posterior(
     Args:
         theta: (n, P) draws from the prior, of the dtype and on the device that shall do the work.
         x: (n, ...) simulations, finite; of positive quantities that span decades, their logarithms.
-        low, high: (P,) corners.
+        low, high: (P,) corners of a uniform prior.
+        prior: instead of them, any continuous distribution of vectors (P,) that torch can write, on
+            theta's device: MultivariateNormal, Independent(LogNormal(...), 1), mixtures, transformed
+            ones. `theta` must be its draws: beside its support, only they say what it is.
         generator: torch generator, on the CPU, of weights, order and split.
         n_flows: how many flows share the posterior.
         embedding: makes the network that comes before a flow, from the shape of one data set: from
@@ -239,8 +313,9 @@ def train_posterior(
         The posterior.
 
     Raises:
-        ValueError: if shapes differ, there are fewer than 20 simulations, x is not finite, a θ is
-            outside the box, or no epoch had a finite loss.
+        ValueError: if shapes differ, there are fewer than 20 simulations, x is not finite, a few rows
+            lie so far away that the rest looks constant, a θ is outside the prior's support or never
+            varies, torch cannot map that support, or no epoch had a finite loss.
 
     Example:
         One number, seen with an error of 0.1:
@@ -254,29 +329,161 @@ def train_posterior(
         >>> draws.shape, bool(((draws > 0) & (draws < 1)).all())
         (torch.Size([100, 2, 1]), True)
     """
-    if theta.ndim != 2 or x.ndim < 2 or len(theta) != len(x) or theta.shape[1:] != low.shape:
+    if (low is None) == (prior is None):
+        raise ValueError("Give either low and high, the corners of a box, or a prior.")
+    corners = {"low": low, "high": high} if prior is None else {}
+    tensors(theta=theta, x=x, **corners)
+    if prior is not None:
+        _support(prior)  # refuses what is no prior of vectors
+    size = low.shape if prior is None else prior.event_shape
+    if theta.ndim != 2 or x.ndim < 2 or len(theta) != len(x) or theta.shape[1:] != size:
         raise ValueError(
-            f"theta {tuple(theta.shape)}, x {tuple(x.shape)} and corners {tuple(low.shape)}: they "
+            f"theta {tuple(theta.shape)}, x {tuple(x.shape)} and corners or draws {tuple(size)}: they "
             "must be (n, P), (n, ...) and (P,)."
         )
     if len(theta) < 20:
         raise ValueError(f"{len(theta)} simulations cannot train a network: simulate thousands.")
-    x, low, high = (t.to(theta) for t in (x, low, high))
-    if not bool(x.isfinite().all()):
-        raise ValueError("x holds NaN or infinity: does a summary take the logarithm of zero?")
-    inside = ((theta >= low) & (theta <= high)).all(dim=0)
-    if outside := torch.nonzero(~inside).flatten().tolist():
-        raise ValueError(f"Some theta of columns {outside} are not between low and high.")
-    # A uniform prior draws its edge now and then: once in ten million times, by rounding.
-    logits = torch.logit(((theta - low) / (high - low)).clamp(_EDGE, 1 - _EDGE))
+    x = x.to(theta)
+    if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
+        rows = f"{wrong} of {len(x)} rows of x hold NaN or infinity"
+        raise ValueError(f"{rows}: does a summary take the logarithm of zero?")
+    if fixed := (theta == theta[0]).all(dim=0).nonzero().flatten().tolist():
+        why = "a parameter that is fixed has no posterior. Leave it out, and let the simulator hold it"
+        raise ValueError(f"Columns {fixed} of theta never vary: {why}.")
+    if prior is None:
+        low, high = low.to(theta), high.to(theta)
+        prior, inside = ds.Independent(ds.Uniform(low, high), 1), (theta >= low) & (theta <= high)
+        if outside := (~inside.all(dim=0)).nonzero().flatten().tolist():
+            rows = f"{int((~inside.all(dim=1)).sum())} of {len(theta)}"
+            raise ValueError(f"{rows} theta in columns {outside} are not between low and high.")
+    z, inside = _unbounded(*_support(prior), theta)
+    if wrong := int((~inside).sum()):
+        rows = f"{wrong} of {len(theta)} theta"
+        raise ValueError(f"{rows} lie outside the support of their prior: draw them from it.")
+    _refuse_outliers("x", x)
+    _refuse_outliers("theta, made unbounded,", z)
     estimators = []
     for _ in range(n_flows):
         with seeded(generator):
-            estimator = _Estimator(tuple(x.shape[1:]), theta.shape[1], embedding).to(theta)
-            estimator.standardise(logits, x)
-            _fit(estimator, logits, x, batch_size, learning_rate, patience, max_epochs)
+            estimator = _Estimator(tuple(x.shape[1:]), z.shape[1], embedding).to(theta)
+            estimator.standardise(z, x)
+            _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs)
             estimators.append(estimator.eval())
-    return BoxPosterior(estimators, low, high, summary)
+    return Posterior(estimators, prior, summary)
+
+
+def _sorted(values):
+    """Rows of up to 20,000 samples, each column sorted: quantiles need no more."""
+    return values[:: max(1, len(values) // 10_000)].sort(dim=0).values
+
+
+def _refuse_outliers(name, values):
+    ordered = _sorted(values)
+    k = max(1, len(ordered) // 50)
+    bulk = ordered[k:-k]
+    width = bulk[-1] - bulk[0]
+    far = (values < bulk[0] - 10 * width) | (values > bulk[-1] + 10 * width)
+    # Measured: a scale ten times that of the bulk costs a tenth of what there is to be learned; at 1000
+    # times all is lost, and the posterior is the prior.
+    far &= (width > 0) & (values.std(dim=0) > 10 * bulk.std(dim=0))
+    if rows := int(far.flatten(1).any(dim=1).sum()):
+        row, *where = far.nonzero()[0].tolist()
+        value, low, high = (float(t[tuple(where)]) for t in (values[row], bulk[0], bulk[-1]))
+        raise ValueError(
+            f"{rows} of {len(values)} rows of {name} are so far from the others that these, scaled, look "
+            f"all alike: {value:.4g} in row {row} at {where}, most are {low:.4g} to {high:.4g}. Leave them "
+            "out, of theta and x, if the simulator failed there; else take logarithms, or clip."
+        )
+
+
+class _Shares(ds.transforms.Transform):
+    """θ in a box of z, the logits of its shares, number by number."""
+
+    domain, codomain, bijective = ds.constraints.real, ds.constraints.real, True
+
+    def __init__(self, low, high):
+        super().__init__()
+        self.low, self.high = low, high
+
+    def _call(self, z):
+        # Rounding must put none on an edge, where the density of its logit ends.
+        return self.low + (self.high - self.low) * torch.sigmoid(z).clamp(_EDGE, 1 - _EDGE)
+
+    def _share(self, theta):
+        # A uniform prior draws its edge now and then: once in ten million times, by rounding.
+        return ((theta - self.low) / (self.high - self.low)).clamp(_EDGE, 1 - _EDGE)
+
+    def _inverse(self, theta):
+        return torch.logit(self._share(theta))
+
+    def log_abs_det_jacobian(self, z, theta):
+        share = self._share(theta)
+        return (share * (1 - share) * (self.high - self.low)).log()
+
+
+def _support(prior):
+    """The bijection from unbounded z (..., Z) onto the support of a prior of θ (..., P), and its check."""
+    if len(prior.event_shape) != 1 or prior.batch_shape:
+        shapes = f"{tuple(prior.event_shape)} in batches of {tuple(prior.batch_shape)}"
+        raise ValueError(
+            f"The prior must be of vectors (P,), not {shapes}: take Independent(prior, 1)."
+        )
+    try:
+        onto, holds = _parts(prior)
+    except NotImplementedError as error:
+        why = f"{error}. If a parameter is discrete, train once for each of its values"
+        raise ValueError(f"torch has no bijection onto the support of {prior}: {why}.") from error
+    # A bijection of single numbers would give a derivative for each of them.
+    return ds.transforms.IndependentTransform(onto, 1 - onto.codomain.event_dim), holds
+
+
+def _parts(prior):
+    """From unbounded numbers onto a prior's support or its hull, and whether θ (..., *event) is in it."""
+    if isinstance(prior, ds.Independent):
+        (onto, holds), n = _parts(prior.base_dist), prior.reinterpreted_batch_ndims
+        onto = ds.transforms.IndependentTransform(onto, n)
+        return onto, lambda theta: holds(theta).flatten(-n).all(dim=-1)
+    if type(prior) is ds.TransformedDistribution and all(t.bijective for t in prior.transforms):
+        # Its `support` is what the last step reaches from anywhere: all that is positive, for a LogUniform.
+        (onto, holds), steps = (
+            _parts(prior.base_dist),
+            ds.transforms.ComposeTransform(prior.transforms),
+        )
+
+        def came_from(theta):
+            theta = steps.inv(theta)
+            # Rounding may put a draw beyond the edge from which it came: a little nearer to the middle.
+            nearer = torch.lerp(theta, onto(torch.zeros_like(onto.inv(theta))), 1e-5)
+            return holds(theta) | holds(nearer)
+
+        return ds.transforms.ComposeTransform([onto, steps]), came_from
+    if isinstance(prior, ds.MixtureSameFamily):
+        part = prior.component_distribution
+        (_, holds), dim = _parts(part), -1 - len(part.event_shape)
+        # torch's own check of a mixture asks for all of its parts.
+        return ds.biject_to(_hull(part.support, dim)), lambda theta: holds(
+            theta.unsqueeze(dim)
+        ).any(-1)
+    if isinstance(prior, ds.Uniform):
+        return _Shares(prior.low, prior.high), prior.support.check
+    return ds.biject_to(prior.support), prior.support.check
+
+
+def _hull(support, dim):
+    """The interval that holds those of all parts of a mixture, which lie along dim."""
+    if isinstance(support, ds.constraints.independent):
+        base = _hull(support.base_constraint, dim)
+        return ds.constraints.independent(base, support.reinterpreted_batch_ndims)
+    ends = {name: end for name, end in vars(support).items() if torch.is_tensor(end)}
+    ends = {k: end.amin(dim) if k == "lower_bound" else end.amax(dim) for k, end in ends.items()}
+    return type(support)(**ends) if ends else support
+
+
+def _unbounded(onto, holds, theta):
+    """z of θ, and whether θ is in the support; 0 where it is not."""
+    z = onto.inv(theta)
+    inside = holds(theta) & z.isfinite().all(dim=-1)
+    return z.where(inside[..., None], 0.0), inside
 
 
 class _Estimator(nn.Module):
@@ -293,6 +500,10 @@ class _Estimator(nn.Module):
         for name, size in (("x", shape), ("z", (n_parameters,))):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_scale", torch.ones(size))
+        # The extremes of simulations, how far it is from them until tails are 1/e of themselves, and n.
+        self.register_buffer("x_ends", torch.tensor([-math.inf, math.inf]).repeat(*shape, 1))
+        self.register_buffer("x_tails", torch.zeros(*shape, 2))
+        self.register_buffer("x_number", torch.ones(()))
         self.embedding = embedding(shape)
         n_features = self.embedding(torch.zeros(2, *shape)).shape[1]
         layers = {"context": n_features, "hidden_features": (64, 64)}
@@ -306,9 +517,19 @@ class _Estimator(nn.Module):
         """Take the scales from a sample."""
         for name, sample in (("x", x), ("z", z)):
             getattr(self, f"{name}_mean").copy_(sample.mean(dim=0))
-            spread = sample.std(dim=0)
-            # What never varies says nothing, and must not become something divided by zero.
-            getattr(self, f"{name}_scale").copy_(torch.where(spread > 0, spread, 1.0))
+            # What never varies says nothing, now or later: infinitely wide, it is always zero. (Rounding can
+            # make the standard deviation of equal numbers more than that.)
+            least, most = sample.aminmax(dim=0)
+            varies = most - least > 4 * torch.finfo(sample.dtype).eps * least.abs()
+            getattr(self, f"{name}_scale").copy_(sample.std(dim=0).where(varies, math.inf))
+        ordered, n = _sorted(x), len(x)
+        tenth = len(ordered) // 10
+        ends = torch.stack(x.aminmax(dim=0), dim=-1)
+        tails = (ends - torch.stack([ordered[tenth], ordered[-1 - tenth]], dim=-1)) / math.log(
+            n / 10
+        )
+        for buffer, value in ((self.x_ends, ends), (self.x_tails, tails), (self.x_number, n)):
+            buffer.copy_(torch.as_tensor(value))
 
     def features(self, x):
         return self.embedding((x - self.x_mean) / self.x_scale)

@@ -5,7 +5,8 @@ through; `Response.fold` turns it into the count rate that the detector reports 
 
 Models take energy_lo and energy_hi (n_energies,), increasing edges of bins above 0 keV, and numbers
 or tensors (...) that broadcast; they return (..., n_energies) photons/cm^2/s in each bin, on the
-energies' device, with gradients. What cannot be used is refused by name, with a ValueError.
+energies' device, with gradients. What cannot be used is refused by name, with a ValueError; but where
+nobody can look at it (torch.func.vmap), or a sampler or fit moves it (it has a gradient), it gives NaN.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers.arguments import tensor
+from helpers.arguments import tensor, tensors
 
 __all__ = [
     "Response",
@@ -99,6 +100,7 @@ class Response:
     channel_hi: Tensor
 
     def __post_init__(self):
+        tensors(**vars(self))
         shape = tuple(self.redistribution.shape)
         if len(shape) != 2:
             raise ValueError(
@@ -119,7 +121,13 @@ class Response:
             flux: (..., n_energies) photons/cm^2/s in each energy bin, on the response's device and
                 of its dtype.
         """
+        tensors(flux=flux)
         n_energies = len(self.effective_area)
+        if flux.dtype != self.redistribution.dtype:
+            raise ValueError(
+                f"The flux is {flux.dtype} and the response {self.redistribution.dtype}: make one like "
+                f"the other, response.to(dtype={flux.dtype}) or theta.to({self.redistribution.dtype})."
+            )
         if flux.ndim == 0 or flux.shape[-1] != n_energies:
             raise ValueError(
                 f"The flux has shape {tuple(flux.shape)}; its last dimension must be the "
@@ -357,6 +365,7 @@ _RULES = {
 
 def _checked(energy_lo, energy_hi, **parameters):
     """The parameters as tensors (..., 1) on the energies' device, once all is seen to be usable."""
+    tensors(energy_lo=energy_lo, energy_hi=energy_hi)
     if not (energy_lo.ndim == 1 and energy_lo.shape == energy_hi.shape):
         raise ValueError(
             f"energy_lo has shape {tuple(energy_lo.shape)} and energy_hi {tuple(energy_hi.shape)}; "
@@ -380,8 +389,13 @@ def _checked(energy_lo, energy_hi, **parameters):
     grid = (energy_lo > 0).all() & (energy_hi > energy_lo).all() & energy_hi.isfinite().all()
     usable = [grid & (energy_lo[1:] > energy_lo[:-1]).all()]
     usable += [_RULES[name][0](value).all() for name, value in parameters.items()]
+    moves = any(value.requires_grad for value in parameters.values())
     # On a GPU every `if` on a tensor waits for all work before it: one wait, and details on failure.
-    if not torch.stack(usable).all():
+    try:
+        fine = bool(torch.stack(usable).all())
+    except RuntimeError:  # vmap lets nobody look at what it maps over
+        fine, moves = False, True
+    if not fine:
         if not usable[0]:
             raise ValueError(
                 "Energies must be finite, above 0 keV, increasing, and energy_lo below energy_hi: "
@@ -389,6 +403,9 @@ def _checked(energy_lo, energy_hi, **parameters):
             )
         for name, value in parameters.items():
             rule, wanted = _RULES[name]
+            if moves:
+                parameters[name] = value * torch.where(rule(value), 1.0, torch.nan)
+                continue
             wrong = value[~rule(value)]
             if len(wrong):
                 raise ValueError(

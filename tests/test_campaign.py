@@ -323,6 +323,54 @@ def test_the_course_is_covered_by_its_sources():
     assert {"numba", "numpy", "scipy", "torch"} <= set(found["versions"])
 
 
+BESIDE = """
+from pathlib import Path
+
+import torch
+from torch.distributions import Independent, Uniform
+
+from {module} import HEIGHT
+
+SHAPE = float(Path(__file__).with_name("shape.txt").read_text())
+prior = Independent(Uniform(torch.zeros(2), torch.ones(2)), 1)
+
+
+def simulate(theta, generator):
+    import {module}_later
+
+    noise = torch.rand(len(theta), 1, generator=generator)
+    return HEIGHT * SHAPE * {module}_later.two(theta[:, :1]) + 0 * noise
+"""
+
+
+def test_files_and_modules_beside_a_recipe_are_found(client, tmp_path, monkeypatch):
+    """From another folder, and after the recipe has moved with all that lies beside it."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    home, folder = tmp_path / "home", tmp_path / "made"
+    home.mkdir()
+    (home / "recipe.py").write_text(BESIDE.format(module="pulse_beside"))
+    (home / "pulse_beside.py").write_text("HEIGHT = 3.0\n")
+    (home / "pulse_beside_later.py").write_text("def two(x):\n    return 2 * x\n")
+    (home / "shape.txt").write_text("5")
+    options = {"shard": 20, "client": client, "progress": False}
+    with contextlib.chdir(tmp_path):
+        assert campaign.run("home/recipe.py", folder, 40, **options).failed == 0
+    theta, x = campaign.load(folder)
+    assert torch.equal(x[:, 0], 3 * 5 * 2 * theta[:, 0])
+    known = json.loads((folder / "campaign.json").read_text())
+    assert set(known["sources"]) == {"pulse_beside", "pulse_beside_later"}
+    home.rename(tmp_path / "moved")
+    for name in ("pulse_beside", "pulse_beside_later"):
+        monkeypatch.delitem(sys.modules, name)
+    assert campaign.run(tmp_path / "moved/recipe.py", folder, 60, **options).done == 60
+
+
+def test_a_module_that_is_called_as_another_one_is_refused(run, recipe, made):
+    recipe.with_name("stingray.py").write_text("HEIGHT = 3.0\n")
+    refused("For the recipe stingray is .*name of its own", run, text="import stingray\n" + RECIPE)
+    assert not shards_of(made)
+
+
 def test_a_worker_that_differs_stops_the_run(run, made, monkeypatch):
     here = shards.environment(RECIPE, "cpu")
     answers = itertools.chain([here], itertools.repeat(here | {"versions": {"torch": "0.4"}}))

@@ -197,3 +197,118 @@ class TestImportanceSampling:
         draws, weights = refused.value.estimate
         assert draws.shape == (1000, 1)
         assert weights.shape == (1000,)
+
+
+class TestWhatIsNotWhole:
+    """Each diagnostic refuses it by name, with the number of rows; before, most gave a number."""
+
+    @pytest.fixture
+    def whole(self, generator):
+        theta = torch.rand(120, 2, generator=generator)
+        return torch.rand(110, 120, 2, generator=generator), theta, theta.flip(0)
+
+    @staticmethod
+    def run(draws, theta, references):
+        box = torch.zeros(2), torch.ones(2)
+        return {
+            "ranks": lambda: diagnostics.ranks(draws, theta),
+            "coverage": lambda: diagnostics.coverage(draws, theta, references),
+            "credibility": lambda: diagnostics.credibility(draws[..., 0], theta[..., 0]),
+            "calibration": lambda: diagnostics.calibration(draws, theta, *box, seeded(seed=1)),
+        }
+
+    @pytest.mark.parametrize("name", ["ranks", "coverage", "credibility", "calibration"])
+    def test_draws_and_truths(self, whole, name):
+        draws, theta, references = whole
+        self.run(*whole)[name]()
+        for wrong in (math.nan, math.inf):
+            broken = draws.clone()
+            broken[[3, 5], 7, 0] = wrong
+            with pytest.raises(ValueError, match="draws holds NaN or infinity in 2 of 110 rows"):
+                self.run(broken, theta, references)[name]()
+            broken = theta.clone()
+            broken[[3, 5, 8], 0] = wrong
+            with pytest.raises(ValueError, match="holds NaN or infinity in 3 of 120 rows"):
+                self.run(draws, broken, references)[name]()
+        for fewer in (theta[:1], theta[:9], theta[:, :1], theta[None], theta[:0]):
+            if name != "credibility" or fewer.shape[:-1] != theta.shape[:-1]:
+                with pytest.raises(ValueError, match=r"must be \(n, \.\.\.\) and \(S, n"):
+                    self.run(draws, fewer, references)[name]()
+        with pytest.raises(ValueError, match="with n and S above 0"):
+            self.run(draws[:0], theta, references)[name]()
+        with pytest.raises(TypeError, match=r"Tensor|must be a torch tensor"):
+            self.run(draws.numpy(), theta.numpy(), references.numpy())[name]()
+
+    def test_a_truth_outside_its_prior_is_the_least_probable(self):
+        log_q = torch.tensor([[-1.0], [-2.0]])
+        assert float(diagnostics.credibility(log_q, torch.tensor([-math.inf]))) == 1.0
+
+    def test_thetas_of_another_prior_and_points(self, whole):
+        draws, theta, references = whole
+        other = theta.index_put((torch.tensor([4, 9]),), torch.tensor([0.5, 40.0]))
+        with pytest.raises(ValueError, match="2 of 120 truths are not between low and high"):
+            self.run(draws, other, references)["calibration"]()
+        points = draws.clone()
+        points[:, 3:6, 1] = 0.5
+        with pytest.raises(ValueError, match="3 of 120 posteriors are a single point"):
+            self.run(points, theta, references)["calibration"]()
+
+    @pytest.mark.parametrize(
+        ("n", "levels", "probability"),
+        [(0, 0.5, 0.9), (10, math.nan, 0.9), (10, 1.5, 0.9), (10, 0.5, 1.5), (2.5, 0.5, 0.9)],
+    )
+    def test_bands(self, n, levels, probability):
+        with pytest.raises(ValueError, match=r"whole number|shares"):
+            diagnostics.uniform_band(n, torch.tensor([levels]), probability)
+
+    def test_predictions(self, generator):
+        samples, observed = torch.rand(50, 1, generator=generator), torch.rand(4)
+        replicate = lambda theta, _: theta + torch.zeros(len(theta), 4)  # noqa: E731
+        total = lambda data: data.sum(-1)  # noqa: E731
+        diagnostics.predictive_p(samples, replicate, total, observed)
+        # A statistic that knows theta has one of the observed for each sample.
+        distance = lambda data: (data - samples).square().sum(-1)  # noqa: E731
+        assert diagnostics.predictive_p(samples, replicate, distance, observed) == 0
+        infinite, few = lambda *_: torch.ones(50, 4) / 0, lambda *_: torch.ones(7, 4)
+        for says, arguments in (
+            ("observed holds NaN", (samples, replicate, total, observed * math.nan)),
+            ("replicas holds NaN or infinity in 50 of 50", (samples, infinite, total, observed)),
+            (
+                "samples holds NaN or infinity in 50 of 50",
+                (samples / 0, replicate, total, observed),
+            ),
+            ("50 replicas", (samples, few, total, observed)),
+            ("50 replicas", (samples, replicate, lambda data: data[..., : len(data)], observed)),
+        ):
+            with pytest.raises(ValueError, match=says):
+                diagnostics.predictive_p(*arguments)
+
+    @pytest.mark.parametrize("p", [diagnostics.anomaly_p, diagnostics.misspecification_p])
+    def test_features(self, p, generator):
+        more = (generator,) if p is diagnostics.misspecification_p else ()
+        new, known = (torch.randn(n, 3, generator=generator) for n in (20, 200))
+        p(new, known, *more)
+        new[[2, 4], 1] = math.nan
+        with pytest.raises(ValueError, match="features holds NaN or infinity in 2 of 20 rows"):
+            p(new, known, *more)
+        for wrong in (known[0], known[:9, :2], known[:9, :1], known[None]):
+            with pytest.raises(ValueError, match="must be"):
+                p(wrong, known, *more)
+        for few in ((known[:20], known[:99]), (known[:0], known)):
+            with pytest.raises(diagnostics.TooFewError, match="simulate 1000"):
+                p(*few, *more)
+
+    @pytest.mark.parametrize(
+        ("log_likelihood", "x", "says"),
+        [
+            (lambda theta: theta, [2.0], r"is \(200, 1\), with 0 NaN"),
+            (lambda theta: theta[:, 0] * math.nan, [2.0], "200 NaN"),
+            (lambda theta: theta[:, 0] + math.inf, [2.0], "200 NaN"),
+            (lambda theta: theta[:, 0], [[2.0]], r"x is \(1, 1\), but one data set is \(1,\)"),
+        ],
+    )
+    def test_weights(self, posterior, log_likelihood, x, says):
+        with pytest.raises(ValueError, match=says):
+            diagnostics.importance_sample(
+                posterior, torch.tensor(x), log_likelihood, 200, seeded(seed=1)
+            )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import constants
 from scipy.integrate import quad
 from scipy.special import gamma, zeta
+from torch.func import grad, hessian, jacfwd, jacrev, vmap
 
 from helpers.data import load_response
 from helpers.spectra import (
@@ -466,3 +467,75 @@ def test_a_band_that_the_bins_do_not_cover_is_refused(band):
     with pytest.raises(ValueError, match=r"covered, once, by energy bins from 0\.01 to 100 keV"):
         call(energy_flux, FINE, FLUX, *band)
     assert energy_flux(*WITH_A_GAP, 0.1, 1.0) > 0
+
+
+@models
+def test_models_under_the_transforms_of_torch(model):
+    rows = torch.tensor(MODELS[model]).double() * torch.linspace(0.8, 1.2, 6).double()[:, None]
+    lo, hi = FINE[:-1:20], FINE[1::20]
+
+    def flux(theta):
+        return model(lo, hi, *theta.unbind(-1))
+
+    def total(theta):
+        return energy_flux(FINE[:-1], FINE[1:], call(model, FINE, *theta.unbind(-1)), 2, 10).sum()
+
+    assert torch.equal(vmap(flux)(rows), flux(rows))
+    moving = rows.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(sum(total(row) for row in moving), moving)
+    torch.testing.assert_close(vmap(grad(total))(rows), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(vmap(jacrev(flux))(rows), vmap(jacfwd(flux))(rows))
+    assert bool(vmap(hessian(total))(rows).isfinite().all())
+
+
+@models
+def test_a_sampler_goes_on_where_a_parameter_went_astray(model):
+    """What nobody can look at, or a gradient moves, becomes NaN; other rows keep their bits."""
+    rows = torch.tensor(MODELS[model]).double().expand(4, -1).clone()
+    rows[1] = -1.0
+    rows[2] = math.nan
+
+    def flux(theta):
+        return call(model, FINE, *theta.unbind(-1))
+
+    with pytest.raises(ValueError, match=r"\d of 4 are not"):
+        flux(rows)
+    moving = rows.clone().requires_grad_()
+    for found in (vmap(flux)(rows), flux(moving)):
+        assert found.isnan().all(dim=1).tolist() == [False, True, True, False]
+        assert torch.equal(found[[0, 3]], flux(rows[[0, 0, 0, 3]])[[0, 3]])
+    flux(moving).nansum(dim=1)[[0, 3]].sum().backward()
+    assert bool(grad(lambda theta: flux(theta).sum())(rows[1]).isnan().all())
+    # Energies do not move: they are refused as ever.
+    with pytest.raises(ValueError, match="above 0 keV, increasing"):
+        vmap(lambda theta: model(-FINE[:-1], FINE[1:], *theta.unbind(-1)))(rows)
+
+
+def test_hamiltonian_steps_cross_the_edge_and_come_back():
+    """Leapfrog from kT = 0.1 keV into negative temperatures: an energy of NaN, which is no error."""
+
+    def energy(theta):
+        return -call(blackbody, FINE, theta, 1.0).log().mean()
+
+    theta, momentum = torch.tensor(0.1).double(), torch.tensor(-1.0).double()
+    energies = []
+    for _ in range(5):
+        momentum = momentum - 0.05 * grad(energy)(theta)
+        theta = theta + 0.05 * momentum
+        energies.append(float(vmap(energy)(theta[None])[0]))
+    assert math.isnan(energies[-1])
+
+
+def test_numbers_of_other_kinds_are_refused_with_the_remedy(response):
+    flux = torch.rand(N_ENERGIES, device=response.energy_lo.device)
+    with pytest.raises(
+        ValueError, match=r"float64 and the response torch\.float32.*dtype=torch\.float64"
+    ):
+        response.fold(flux.double())
+    response.to(dtype=torch.float64).fold(flux.double())
+    with pytest.raises(TypeError, match="flux must be a torch tensor, not ndarray"):
+        response.fold(flux.cpu().numpy())
+    with pytest.raises(TypeError, match="effective_area must be a torch tensor"):
+        Response(**{**vars(response), "effective_area": np.ones(N_ENERGIES)})
+    with pytest.raises(TypeError, match="energy_lo must be a torch tensor"):
+        power_law(FINE[:-1].numpy(), FINE[1:].numpy(), 2.0, 1.0)

@@ -137,6 +137,7 @@ def run(
         n = max(1, round(simulations / max(1, shard))) * max(1, shard)
         cannot = f"{simulations} simulations cannot be cut into shards of {shard}"
         raise CampaignError(f"{cannot}: ask for {n}, or for other shards.")
+    beside = str(Path(recipe).resolve())
     try:
         text = Path(recipe).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -154,14 +155,17 @@ def run(
         stack.enter_context(_lock(folder))
         if client is None:
             client = stack.enter_context(_local_cluster(device, workers))
-        ((_, found),) = _results(client, done, [TRIAL], 1, trial, text, str(folder), seed, device)
+        ((_, found),) = _results(
+            client, done, [TRIAL], 1, trial, text, beside, str(folder), seed, device
+        )
         if found is None:
             raise CampaignError("simulate ends the process of its worker on draws of the prior.")
         settings |= found
         # Once more, because it may have begun meanwhile; and now all settings are known.
         store.refuse_others(folder, settings, text, simulations)
         identity = digest(json.dumps(settings))
-        settings = {"simulations": simulations, "id": identity} | settings
+        # Where the recipe lies may change: files and modules beside it are looked for there.
+        settings = {"simulations": simulations, "id": identity, "path": beside} | settings
         (folder / "shards").mkdir(exist_ok=True)
         for unfinished in folder.glob("**/.*.tmp"):
             unfinished.unlink(missing_ok=True)

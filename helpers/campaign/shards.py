@@ -29,15 +29,15 @@ _NOT_FINITE = "x is not finite"
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def trial(text: str, folder: str, seed: int, device: str, number: int) -> dict:
-    """Try a recipe on a few draws that no campaign contains; returns the settings that follow."""
+def trial(text: str, path: str, folder: str, seed: int, device: str, number: int) -> dict:
+    """Try the recipe of this path on draws that no campaign contains; returns settings that follow."""
     if not Path(folder, "lock").exists():
         why = f"does not see {folder}: all workers must share it, under the same path"
         raise CampaignError(f"The worker on {socket.gethostname()} {why}.")
     with _ONE_AT_A_TIME:
         torch.set_num_threads(1)
         try:
-            recipe = read_recipe(text, str(Path(folder, "recipe.py")))
+            recipe = read_recipe(text, path)
             theta, same = (draw(recipe.prior, _N_TRIAL, seed, number) for _ in range(2))
             is_table = isinstance(theta, Tensor) and theta.ndim == 2 and len(theta) == _N_TRIAL
             if not (is_table and theta.is_floating_point() and theta.isfinite().all()):
@@ -64,7 +64,7 @@ def trial(text: str, folder: str, seed: int, device: str, number: int) -> dict:
                 f"could be repeated: all its randomness must come from {source}."
             )
     found = {"dtype": str(theta.dtype).removeprefix("torch."), "parameters": names}
-    return found | {"size of x": x.shape[1]} | environment(text, device)
+    return found | {"size of x": x.shape[1]} | environment(text, device, path)
 
 
 def make(folder: str, identity: str, number: int) -> bool:
@@ -89,13 +89,14 @@ def _campaign(folder, identity):
     text = path.read_text(encoding="utf-8")
     if settings["id"] != identity:
         raise CampaignError(f"{folder} was changed while a run is at work in it.")
-    here = {"recipe": digest(text)} | environment(text, settings["device"])
-    store.refuse_others(folder, here, text, settings["simulations"])
-    return settings, read_recipe(text, str(path))
+    recipe = read_recipe(text, settings["path"])
+    here = environment(text, settings["device"], settings["path"])
+    store.refuse_others(folder, {"recipe": digest(text)} | here, text, settings["simulations"])
+    return settings, recipe
 
 
 @functools.cache
-def environment(recipe: str, device: str) -> dict:
+def environment(recipe: str, device: str, path: str = "") -> dict:
     """What numbers hang on beside recipe and seed: versions of packages, local sources, the GPU.
 
     Packages and sources are those that the recipe imports, or its local modules: those that are not
@@ -103,11 +104,16 @@ def environment(recipe: str, device: str) -> dict:
     """
     stdlib = os.path.realpath(sysconfig.get_path("stdlib"))
     installed = {"site-packages", "dist-packages"}
-    paths = map(os.path.realpath, (*sys.path, Path(__file__).parents[2]))
+    paths = map(os.path.realpath, (Path(path).parent, *sys.path, Path(__file__).parents[2]))
     paths = [path for path in paths if path != stdlib and not installed & {*Path(path).parts}]
     finder = modulefinder.ModuleFinder(paths)
     finder.scan_code(compile(recipe, "recipe", "exec"), finder.add_module("recipe"))
     files = {name: m.__file__ or "" for name, m in sorted(finder.modules.items())}
+    for name, file in files.items():
+        loaded = getattr(sys.modules.get(name), "__file__", None) or file
+        if file.endswith(".py") and os.path.realpath(loaded) != os.path.realpath(file):
+            why = f"For the recipe {name} is {file}, but the worker has imported {loaded}"
+            raise CampaignError(f"{why}. Give yours a name of its own, or restart the workers.")
     sources = {n: digest(Path(f).read_text("utf-8")) for n, f in files.items() if f.endswith(".py")}
     packages = {"numpy", "pyarrow", "torch", *(name.split(".")[0] for name in finder.any_missing())}
     distributions = importlib.metadata.packages_distributions()
@@ -120,9 +126,12 @@ def environment(recipe: str, device: str) -> dict:
 
 
 def read_recipe(text: str, path: str) -> types.ModuleType:
-    """The module that a recipe's text makes; `path` is for tracebacks."""
+    """The module that a recipe's text makes. Files and modules may lie beside its path."""
     module = types.ModuleType("campaign_recipe")
     module.__file__ = path
+    # Last, so that nothing beside a recipe hides what is installed; for good, as it may import later.
+    if (beside := str(Path(path).parent)) not in sys.path:
+        sys.path.append(beside)
     # Where dataclasses, and others that look for the module of a class, find it.
     sys.modules[module.__name__] = module
     exec(compile(text, path, "exec"), module.__dict__)
