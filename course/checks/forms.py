@@ -133,6 +133,7 @@ def tuple_of(what, *forms):
     """The form of a tuple with a form for each part; `what` names them all."""
 
     def form(value, given=()):
+        value = list(value) if isinstance(value, Iterator) else value
         if isinstance(value, pd.DataFrame):
             value = [value.iloc[:, number] for number in range(value.shape[1])]
         elif isinstance(value, pd.Series):

@@ -16,7 +16,7 @@ def lesson():
     written = {"pca": check.pca.reference(), "features_from": check.features_from.reference()}
     few = {"GroupShuffleSplit(10": "GroupShuffleSplit(2", "np.full(10": "np.full(2"}
     cells = ("train, validation =", "five =", "fillings =")
-    given = lesson_names("05", "import", my_guess=..., **written)
+    given = lesson_names("05", "import", my_guess_raw=..., **written)
     train, validation = given.data.load_split()
     train.attrs = validation.attrs = {}  # pandas copies them at each step
     more = {"train": train, "validation": validation}

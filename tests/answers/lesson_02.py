@@ -76,6 +76,7 @@ def baseline_by_hand(labels, sources):
 
 
 OTHER_ROUTES = [
+    (lesson_02.per_detector, lambda t: (t[k] / t.n_det for k in ("rate", "rate_err"))),
     (lesson_02.per_detector, rates_in_a_loop),
     (lesson_02.per_detector, rates_as_a_table),
     (lesson_02.resample_sources, sources_by_merge),
