@@ -112,7 +112,7 @@ my_guess_rate = ...  # 1/s, of the paralyzable detector, a number
 
 # %%
 def true_rate(detected, dead_time):
-    """Incident rate, 1/s, of a constant source, from registered ones (number or (n,)) and the dead time, s."""
+    """Incident rate, 1/s, from registered ones (a number or (n,)) and the dead time, s."""
     # solution: per second of clock time, detected * dead_time seconds were dark; divide by the others
     live = 1 - detected * dead_time
     return detected / live
