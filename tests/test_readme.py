@@ -1,5 +1,6 @@
 """What README and INSTRUCTORS say of the course is what the course is: numbers, commands, links, badges."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -210,3 +211,25 @@ class TestInstructors:
         planted = len(re.findall(r"^\| [A-Z]", planted.partition("\n\n")[0], re.M))
         told = INSTRUCTORS.partition("## The planted traps")[2].partition("\n## ")[0]
         assert len(re.findall(r"^\| [A-Z]", told, re.M)) == planted
+
+
+def test_instructors_quote_what_the_checks_say():
+    """`- 8.2: ... -> "lie in more than one fold"`: what stands in quotes after an arrow is a part of a hint."""
+
+    def bare(text):
+        return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
+
+    said = " | ".join(
+        bare(node.value)
+        for path in (ROOT / "course/checks").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    quotes = [
+        quote
+        for line in re.findall(r"^- \d+\.\d+: .*", INSTRUCTORS, re.M)
+        for quoted in re.findall(r'-> ((?:"[^"]+"(?:, | / )?)+)', line)
+        for quote in re.findall(r'"([^"]+)"', quoted)
+    ]
+    assert len(quotes) > 100
+    assert [quote for quote in quotes if bare(quote) not in said] == []
