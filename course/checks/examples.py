@@ -68,8 +68,7 @@ def by_example(
     def question_by_question(answer):
         failed = {}
         for number, (question, wanted) in enumerate(asked()):
-            given = copy.deepcopy(question)
-            found, error = _run(answer, given)
+            found, error = _run(answer, copy.deepcopy(question))
             if draw is not None and number == 0 and error is None:
                 draw(found, wanted, *question)
             if error is not None or not _same(found, wanted, *close):
@@ -120,27 +119,29 @@ def by_value(title, right, mistakes, *, form, otherwise, signs=None, rtol=1e-3, 
 
     The arguments are those of `by_example`, but for `right` and the mistakes, which are values.
     """
-    table = [(hint, wrong) for hint, wrongs in mistakes.items() for wrong in _several(wrongs)]
+    table = {
+        hint: [functools.partial(copy.deepcopy, wrong) for wrong in _several(wrongs)]
+        for hint, wrongs in mistakes.items()
+    }
+    asked_once = by_example(
+        title,
+        functools.partial(copy.deepcopy, right),
+        lambda: [()],
+        table,
+        returns=form,
+        otherwise=otherwise,
+        signs=signs,
+        rtol=rtol,
+        atol=atol,
+    )
 
-    @exercise(title, reference=lambda: copy.deepcopy(right), form=form)
+    @exercise(title, reference=functools.partial(copy.deepcopy, right), form=form)
     def check(found):
-        wanted = form(right)
-        if _same(found, wanted, rtol, atol):
-            return
-        made = [(hint, form(wrong)) for hint, wrong in table]
-        for hint, outcome in made:
-            if _same(outcome, found, rtol, atol):
-                raise Hint(hint)
-        for hint, outcome in made:
-            if _explains(outcome, found, wanted, rtol, atol):
-                raise Hint(hint)
-        for hint, applies in (signs or {}).items():
-            if applies(found):
-                raise Hint(hint)
-        raise Hint(_difference(otherwise, found, wanted, (), rtol, atol))
+        asked_once.__wrapped__(lambda: found)
 
     check.__name__ = title
-    check.mistakes, check.signs = table, list(signs or {})
+    check.mistakes = [(hint, wrong()) for hint, wrong in asked_once.mistakes]
+    check.signs = asked_once.signs
     return check
 
 
@@ -255,11 +256,7 @@ def _parts(value):
 
 
 def _plain(value):
-    """Numbers or strings as an array; a generator as its state; anything else as None."""
-    if isinstance(value, np.random.Generator):
-        return None  # an answer may draw from it
-    if hasattr(value, "get_state") and hasattr(value, "manual_seed"):
-        return None
+    """Numbers or strings as an array; anything else as None."""
     value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
     if callable(value) or value is None:
         return None
