@@ -61,6 +61,13 @@ def listening(monkeypatch):
     monkeypatch.setattr("helpers.plotting.display", lambda figure: None)
 
 
+@functools.cache
+def tried(lesson, number):
+    """What the check says of a wrong answer of a lesson, asked once for the two tests that want to know."""
+    check, answer, _ = ANSWERS[lesson].WRONG[number]
+    return ask(check, answer)
+
+
 def ask(check, answer):
     """What a check says of an answer, and what the lesson goes on with."""
     shown = []
@@ -288,13 +295,10 @@ def _is_data(value):
 
 
 def _is_float(value):
-    if isinstance(value, (np.ndarray, torch.Tensor)):
-        return (
-            np.asarray(value.detach()).dtype.kind == "f"
-            if torch.is_tensor(value)
-            else value.dtype.kind == "f"
-        )
-    return isinstance(value, float)
+    if torch.is_tensor(value):
+        return value.is_floating_point()
+    is_array = isinstance(value, np.ndarray)
+    return value.dtype.kind == "f" if is_array else isinstance(value, float)
 
 
 def kinds_of_mistakes(check):
@@ -354,12 +358,15 @@ def test_a_mistake_gets_its_own_hint(check, wrong, hint):
 
 
 @pytest.mark.parametrize(
-    ("check", "answer", "hint"),
-    WRONG,
-    ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", "answer"),
+    ("lesson", "number", "hint"),
+    [
+        pytest.param(lesson, number, hint, id=f"{lesson}-{check.__name__}-{hint}")
+        for lesson, module in ANSWERS.items()
+        for number, (check, _, hint) in enumerate(module.WRONG)
+    ],
 )
-def test_a_plausible_wrong_answer_gets_its_own_hint(check, answer, hint):
-    verdict = ask(check, answer)
+def test_a_plausible_wrong_answer_gets_its_own_hint(lesson, number, hint):
+    verdict = tried(lesson, number)
     assert verdict.state == "not yet"
     assert hint in verdict.message
 
@@ -373,8 +380,11 @@ def test_every_check_is_tried_with_two_wrong_answers(check):
 def test_no_hint_is_unreachable(lesson):
     """Each `raise Hint` of a lesson's checks, and each sign of a table, is what a wrong answer of ours gets."""
     module = LESSONS[lesson]
-    for check, answer, _ in ANSWERS[lesson].WRONG:
-        ask(check, answer)
+    for number in range(len(ANSWERS[lesson].WRONG)):
+        tried(lesson, number)
+    for check in map(module.__dict__.get, module.__all__):
+        for _, wrong in getattr(check, "mistakes", ())[:1]:
+            ask(check, wrong)
     source = inspect.getsource(module)
     raised = {
         node.lineno: range(node.lineno, node.end_lineno + 1)
