@@ -91,10 +91,8 @@ class Posterior:
                     break
                 draws = draws.where(good[..., None], onto(torch.cat(self._unbounded(n, data))))
             else:
-                sets = int((~good).any(dim=0).sum())
-                raise ValueError(
-                    f"{sets} posteriors lie outside the support of the prior: simulate more."
-                )
+                sets = f"{int((~good).any(dim=0).sum())} of {len(data)} posteriors"
+                raise ValueError(f"{sets} lie outside the support of the prior: simulate more.")
         return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], draws.shape[-1])
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
@@ -136,11 +134,8 @@ class Posterior:
         if self.low is None:  # it would be code: this tells whether the same one is given again
             with seeded(torch.Generator().manual_seed(0)):
                 theta = self.prior.sample((9,))
-            prior = {
-                "theta": theta,
-                "log_prob": self.prior.log_prob(theta),
-                "prior": str(self.prior),
-            }
+            log_prob = self.prior.log_prob(theta)
+            prior = {"theta": theta, "log_prob": log_prob, "prior": str(self.prior)}
         content = prior | {
             "format": _FORMAT,
             "version": _VERSION,
@@ -331,11 +326,8 @@ def train_posterior(
     """
     if (low is None) == (prior is None):
         raise ValueError("Give either low and high, the corners of a box, or a prior.")
-    corners = {"low": low, "high": high} if prior is None else {}
-    tensors(theta=theta, x=x, **corners)
-    if prior is not None:
-        _support(prior)  # refuses what is no prior of vectors
-    size = low.shape if prior is None else prior.event_shape
+    tensors(theta=theta, x=x, **({"low": low, "high": high} if prior is None else {}))
+    size = low.shape if prior is None else _support(prior) and prior.event_shape
     if theta.ndim != 2 or x.ndim < 2 or len(theta) != len(x) or theta.shape[1:] != size:
         raise ValueError(
             f"theta {tuple(theta.shape)}, x {tuple(x.shape)} and corners or draws {tuple(size)}: they "
@@ -425,9 +417,7 @@ def _support(prior):
     """The bijection from unbounded z (..., Z) onto the support of a prior of θ (..., P), and its check."""
     if len(prior.event_shape) != 1 or prior.batch_shape:
         shapes = f"{tuple(prior.event_shape)} in batches of {tuple(prior.batch_shape)}"
-        raise ValueError(
-            f"The prior must be of vectors (P,), not {shapes}: take Independent(prior, 1)."
-        )
+        raise ValueError(f"A prior must be of vectors (P,), not {shapes}: Independent(prior, 1)?")
     try:
         onto, holds = _parts(prior)
     except NotImplementedError as error:
@@ -445,10 +435,8 @@ def _parts(prior):
         return onto, lambda theta: holds(theta).flatten(-n).all(dim=-1)
     if type(prior) is ds.TransformedDistribution and all(t.bijective for t in prior.transforms):
         # Its `support` is what the last step reaches from anywhere: all that is positive, for a LogUniform.
-        (onto, holds), steps = (
-            _parts(prior.base_dist),
-            ds.transforms.ComposeTransform(prior.transforms),
-        )
+        onto, holds = _parts(prior.base_dist)
+        steps = ds.transforms.ComposeTransform(prior.transforms)
 
         def came_from(theta):
             theta = steps.inv(theta)
@@ -460,10 +448,9 @@ def _parts(prior):
     if isinstance(prior, ds.MixtureSameFamily):
         part = prior.component_distribution
         (_, holds), dim = _parts(part), -1 - len(part.event_shape)
+        onto = ds.biject_to(_hull(part.support, dim))
         # torch's own check of a mixture asks for all of its parts.
-        return ds.biject_to(_hull(part.support, dim)), lambda theta: holds(
-            theta.unsqueeze(dim)
-        ).any(-1)
+        return onto, lambda theta: holds(theta.unsqueeze(dim)).any(dim=-1)
     if isinstance(prior, ds.Uniform):
         return _Shares(prior.low, prior.high), prior.support.check
     return ds.biject_to(prior.support), prior.support.check

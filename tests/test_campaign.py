@@ -359,6 +359,11 @@ def test_files_and_modules_beside_a_recipe_are_found(client, tmp_path, monkeypat
     assert torch.equal(x[:, 0], 3 * 5 * 2 * theta[:, 0])
     known = json.loads((folder / "campaign.json").read_text())
     assert set(known["sources"]) == {"pulse_beside", "pulse_beside_later"}
+    # Another campaign on the same workers, with another module of the same name: not the first one's.
+    other = shutil.copytree(home, tmp_path / "other")
+    (other / "pulse_beside.py").write_text("HEIGHT = 4.0\n")
+    words = "pulse_beside is .*other.*restart the workers"
+    refused(words, campaign.run, other / "recipe.py", tmp_path / "made there", 20, **options)
     home.rename(tmp_path / "moved")
     for name in ("pulse_beside", "pulse_beside_later"):
         monkeypatch.delitem(sys.modules, name)
