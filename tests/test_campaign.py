@@ -365,6 +365,7 @@ def test_files_and_modules_beside_a_recipe_are_found(client, tmp_path, monkeypat
     words = "pulse_beside is .*other.*restart the workers"
     refused(words, campaign.run, other / "recipe.py", tmp_path / "made there", 20, **options)
     home.rename(tmp_path / "moved")
+    sys.path.remove(str(other))  # as workers are that have been restarted
     for name in ("pulse_beside", "pulse_beside_later"):
         monkeypatch.delitem(sys.modules, name)
     assert campaign.run(tmp_path / "moved/recipe.py", folder, 60, **options).done == 60
