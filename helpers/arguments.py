@@ -12,8 +12,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "labels", "numbers", "one_of", "refuse_empty_run", "resolved", "rows_of", "seconds", "segments",
-    "tensor", "tensors", "whole",
+    "labels",
+    "numbers",
+    "one_of",
+    "refuse_arrays",
+    "refuse_empty_run",
+    "resolved",
+    "rows_of",
+    "seconds",
+    "segments",
+    "tensor",
+    "whole",
 ]  # fmt: skip
 
 # A run of empty bins is looked at where the mean rate would give this many counts: e^-25 = 1e-11.
@@ -232,7 +241,7 @@ def _likeliest_gap(counts):
     return p * max(lengths, 1), start, number
 
 
-def tensors(**values):
+def refuse_arrays(**values):
     """Refuse whatever is no tensor of torch, by its name."""
     import torch
 

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from helpers.arguments import tensors, whole
+from helpers.arguments import refuse_arrays, whole
 from helpers.networks import seeded
 from helpers.posteriors import Posterior
 
@@ -44,7 +44,7 @@ class TooFewError(ValueError):
 
 
 def _finite(**values):
-    tensors(**values)
+    refuse_arrays(**values)
     for name, value in values.items():
         rows = value.flatten(1) if value.ndim > 1 else value.reshape(-1, 1)
         if wrong := int((~rows.isfinite()).any(dim=1).sum()):
@@ -173,7 +173,7 @@ def calibration(
         (True, True)
     """
     _alike(draws, theta=theta)
-    tensors(low=low, high=high)
+    refuse_arrays(low=low, high=high)
     outside, points = (theta < low) | (theta > high), draws.amin(dim=0) == draws.amax(dim=0)
     for wrong, what in (
         (outside, "truths are not between low and high: are they draws of this prior?"),

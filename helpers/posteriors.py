@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch import distributions as ds
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from helpers.arguments import tensors, whole
+from helpers.arguments import refuse_arrays, whole
 from helpers.networks import seeded
 
 __all__ = [
@@ -101,7 +101,7 @@ class Posterior:
         -∞ outside the support. If that has holes, as of a mixture of boxes, what is lost in them is
         estimated, to 2 per cent. On a simplex it is a density of all parameters but the last.
         """
-        tensors(theta=theta)
+        refuse_arrays(theta=theta)
         data = self._flat(x)
         n, (p,) = len(data), self.prior.event_shape
         if theta.shape[-1:] != (p,) or (n > 1 and theta.shape[-2:-1] != (n,)):
@@ -163,7 +163,7 @@ class Posterior:
         ]
 
     def _flat(self, x):
-        tensors(x=x)
+        refuse_arrays(x=x)
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
             raise ValueError(
                 f"This posterior was trained on data of shape {self.shape}; x is {tuple(x.shape)}."
@@ -326,7 +326,7 @@ def train_posterior(
     """
     if (low is None) == (prior is None):
         raise ValueError("Give either low and high, the corners of a box, or a prior.")
-    tensors(theta=theta, x=x, **({"low": low, "high": high} if prior is None else {}))
+    refuse_arrays(theta=theta, x=x, **({"low": low, "high": high} if prior is None else {}))
     size = low.shape if prior is None else _support(prior) and prior.event_shape
     if theta.ndim != 2 or x.ndim < 2 or len(theta) != len(x) or theta.shape[1:] != size:
         raise ValueError(

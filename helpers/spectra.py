@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers.arguments import tensor, tensors
+from helpers.arguments import refuse_arrays, tensor
 
 __all__ = [
     "Response",
@@ -100,7 +100,7 @@ class Response:
     channel_hi: Tensor
 
     def __post_init__(self):
-        tensors(**vars(self))
+        refuse_arrays(**vars(self))
         shape = tuple(self.redistribution.shape)
         if len(shape) != 2:
             raise ValueError(
@@ -121,7 +121,7 @@ class Response:
             flux: (..., n_energies) photons/cm^2/s in each energy bin, on the response's device and
                 of its dtype.
         """
-        tensors(flux=flux)
+        refuse_arrays(flux=flux)
         n_energies = len(self.effective_area)
         if flux.dtype != self.redistribution.dtype:
             raise ValueError(
@@ -365,7 +365,7 @@ _RULES = {
 
 def _checked(energy_lo, energy_hi, **parameters):
     """The parameters as tensors (..., 1) on the energies' device, once all is seen to be usable."""
-    tensors(energy_lo=energy_lo, energy_hi=energy_hi)
+    refuse_arrays(energy_lo=energy_lo, energy_hi=energy_hi)
     if not (energy_lo.ndim == 1 and energy_lo.shape == energy_hi.shape):
         raise ValueError(
             f"energy_lo has shape {tuple(energy_lo.shape)} and energy_hi {tuple(energy_hi.shape)}; "
