@@ -7,18 +7,19 @@ from helpers.plotting import show
 __all__ = ["draw_over"]
 
 
-def draw_over(right, yours, *, alt, label="ours", **axes):
+def draw_over(right, yours, *, alt, label="ours", marker=None, **axes):
     """Show a learner's curve thin over the right one, which is thick and grey.
 
     Args:
         right, yours: pairs of positions (n,) and values (n,).
         alt: what is to be seen, in words.
         label: whose the right curve is.
+        marker: of single values, where the line between them means nothing.
         **axes: settings of the axes, such as xlabel, ylabel, xscale.
     """
     figure, ax = plt.subplots(figsize=(6, 2.6))
-    ax.plot(*right, color="0.7", linewidth=4, label=label)
-    ax.plot(*yours, linewidth=1, label="yours")
+    ax.plot(*right, color="0.7", linewidth=4, marker=marker, markersize=9, label=label)
+    ax.plot(*yours, linewidth=1, marker=marker, markersize=4, label="yours")
     ax.set(**axes)
     ax.legend()
     show(figure, alt=alt)

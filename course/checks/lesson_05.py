@@ -286,9 +286,9 @@ def _draw_scree(found, wanted, table):
     components = np.arange(table.shape[1]) + 1, PCA().fit(table).explained_variance_
     variances = np.atleast_1d(found[1])
     alt = "Scree plot of a test table: your variances over those of scikit-learn, by component."
-    axes = {"yscale": "log", "xlabel": "component", "ylabel": "variance"}
+    axes = {"yscale": "log", "xlabel": "component", "ylabel": "variance", "xticks": components[0]}
     yours = np.arange(len(variances)) + 1, variances
-    draw_over(components, yours, alt=alt, label="scikit-learn", **axes)
+    draw_over(components, yours, alt=alt, label="scikit-learn", marker="o", **axes)
 
 
 pca = by_example(
