@@ -1,7 +1,7 @@
 """Pile-up: what a CCD reports of a bright point source, photon by photon, for many sources at once.
 
 In each frame photons arrive by Poisson's law, with energies from the source's spectrum times the
-effective area and places from the telescope's King profile. Each frees its charge with Fano's noise,
+effective area and places from the telescope's point spread. Each frees its charge with Fano's noise,
 into at most 2 × 2 pixels; the charges of all photons of a frame add up, each pixel is read with
 noise, and `ccd` makes events of them. `davis_spectrum` is the analytic model that fits use. What
 cannot be used is refused by name, with a ValueError.
@@ -283,8 +283,7 @@ class PileUpSimulator:
         # Images: the source in the middle of a square of pixels, in a dark ring.
         self._half = math.ceil(float(self.annuli[-1]) / detector.pixel) + 4
         self.side = 2 * self._half + 1
-        cut, core, slope = (self._half - 2) * detector.pixel, detector.psf_core, detector.psf_slope
-        self.kept = 1 - (1 + (cut / core) ** 2) ** (1 - slope) if core < math.inf else 1.0
+        self.kept = detector.enclosed((self._half - 2) * detector.pixel)
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(..., n_annuli, n_channels) counts of accepted events around the source, for theta (..., P)."""
@@ -372,12 +371,10 @@ class PileUpSimulator:
     def _land(self, u, v, source):
         """Where photons hit the image, pixels, from two uniform numbers and their source's place."""
         detector = self.detector
-        if detector.psf_core == math.inf:
+        if detector.psf_core == math.inf and not len(detector.psf_table):
             side = self.side - 4
             return 2 + u * side, 2 + v * side
-        # The inverse of the King profile's share within r, cut off at the edge of the image.
-        r = (1 - self.kept * u) ** (1 / (1 - detector.psf_slope)) - 1
-        r = r.clamp_(min=0).sqrt_() * (detector.psf_core / detector.pixel)
+        r = detector.radius(self.kept * u)  # cut off at the edge of the image
         angle = v * (2 * math.pi)
         x, y = (source + (self._half + 0.5)).unbind(1)
         return torch.addcmul(x, r, angle.cos()), torch.addcmul(y, r, angle.sin())

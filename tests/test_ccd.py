@@ -208,9 +208,34 @@ def test_detectors_are_what_they_are_called(detector):
     assert low < 2 * r < high
 
 
+def test_pns_profile_is_as_calibrated():
+    # The calibration's own shares, good to 5 per cent.
+    for radius, share in ((15, 0.71), (30, 0.88), (45, 0.93), (60, 0.95)):
+        assert PN.enclosed(radius) == pytest.approx(share, rel=0.01)
+
+
+def test_a_table_in_place_of_kings_profile():
+    nodes = ((0.5, 0.4), (1.0, 0.7), (3.0, 0.9))
+    detector = replace(ACIS, psf_table=nodes)
+    assert [detector.enclosed(r) for r, _ in nodes] == [share for _, share in nodes]
+    assert detector.enclosed(9.0) == 0.9
+    # Twice the solid angle holds twice the light, from one radius to the next.
+    assert detector.enclosed(0.5 / math.sqrt(2)) == pytest.approx(0.2)
+    assert detector.enclosed(math.sqrt(5)) == pytest.approx(0.7 + 0.2 * (5 - 1) / (9 - 1))
+    for name in (detector, ACIS):
+        share = torch.linspace(0, 0.9, 50, dtype=torch.float64)
+        radii = (name.radius(share) * name.pixel).tolist()
+        assert [name.enclosed(r) for r in radii] == pytest.approx(share.tolist(), abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"psf_table": ((1.0, 0.5), (2.0, 0.5))}, "psf_table must be pairs"),
+        ({"psf_table": ((0.0, 0.1), (2.0, 0.5))}, "psf_table must be pairs"),
+        ({"psf_table": ((1.0, 50.0), (2.0, 100.0))}, "ascending from 0 to 1"),
+        ({"psf_table": (1.0, 0.5)}, "psf_table must be pairs"),
+        ({"psf_table": ((1.0, math.nan),)}, "psf_table is not finite"),
         ({"frame_time": 0.0}, "frame_time of eROSITA"),
         ({"pixel": math.nan}, "pixel of eROSITA"),
         ({"readout_noise": -1.0}, "readout_noise of eROSITA"),

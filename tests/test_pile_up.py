@@ -5,12 +5,14 @@ Every Monte Carlo tolerance is five standard errors, which the sample itself or 
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from contract import between, seeded, z_score
 from scipy import stats
+from test_ccd import islands
 
 from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
 from helpers.pile_up import (
@@ -224,6 +226,91 @@ def test_photons_fall_as_kings_profile_says(device):
     angle = torch.atan2(events.y, events.x)[torch.hypot(events.x, events.y) > 2 * XRT_PC.pixel]
     quarter = ((angle + math.pi / 4 + 1e-4) / (math.pi / 2)).floor().long() % 4
     assert stats.chisquare(torch.bincount(quarter).cpu()).pvalue > 1e-6
+
+
+# ---- a point spread of one's own: photon by photon
+
+
+def by_hand(rate, n, n_frames, reach, radius, path=np.zeros_like, charge=None):
+    """Events (simulation, r, energy, photons, valid) of frames of 1 s; each photon fills one pixel.
+
+    `reach`, and radii from uniform numbers, are in pixels; `path` goes from (k, 2) times to places,
+    `charge` from numpy's generator and k to the keV of as many photons, or they have 2.0 to 2.1.
+    """
+    random, found = np.random.default_rng(5), []
+    for simulation, frame in np.ndindex(n, n_frames):
+        if frame == 0:
+            start = random.random(2) - 0.5
+        k = random.poisson(rate)
+        time = np.repeat(frame + random.random(k)[:, None], 2, axis=1)
+        r, angle = radius(random.random(k)), random.random(k) * 2 * np.pi
+        spread = np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1)
+        pixel = np.floor(start + path(time) + spread + 0.5).astype(int)[r <= reach]
+        if len(pixel) == 0:
+            continue
+        first = pixel.min(axis=0)
+        shape = pixel.max(axis=0) - first + 1
+        image, photons = np.zeros(shape), np.zeros(shape, int)
+        energies = charge(random, k) if charge else random.uniform(2.0, 2.1, k)
+        for place, keV in zip(pixel - first, energies[r <= reach], strict=True):
+            image[*place] += keV
+            photons[*place] += 1
+        middle = start + path(np.full(2, frame + 0.5))
+        for column, row, _, number, valid, energy in islands(image, photons, PLAIN):
+            off = np.hypot(*(first + np.array([column, row]) - middle))
+            found.append((simulation, off, energy, number, valid))
+    return np.array(found).T
+
+
+def same_means(events, found, n, pixel, radii, energies):
+    """How far apart, in standard errors, two lists are in rings, energies and numbers of photons."""
+    ours = torch.stack([
+        events.simulation, torch.hypot(events.x, events.y) / pixel, events.energy,
+        events.n_photons, events.valid,
+    ]).double().cpu().numpy()  # fmt: skip
+    apart = []
+    for low, high, least in [*((*ring, 0) for ring in pairwise(radii)), (0, radii[-1], 2)]:
+        for bottom, top in pairwise(energies):
+            samples = []
+            for which, r, energy, number, valid in (ours, found):
+                mask = (r >= low) & (r < high) & (energy >= bottom) & (energy < top)
+                mask &= (number >= least) & (valid > 0)
+                samples.append(np.bincount(which[mask].astype(int), minlength=n))
+            a, b = samples
+            if a.sum() + b.sum() > 100:
+                apart.append((a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / (n - 1)))
+    return np.array(apart)
+
+
+def king(u, core=0.8, slope=2.5):
+    return core * np.sqrt((1 - u) ** (1 / (1 - slope)) - 1)
+
+
+NARROW = {"psf_core": 0.8 * PLAIN.pixel, "psf_slope": 2.5}
+
+
+def test_a_table_of_the_point_spread_is_what_a_loop_finds(device):
+    n, n_frames, radii = 60, 200, [0.0, 0.7, 1.5, 3.0, 6.0]
+    nodes = np.array([(0.8, 0.35), (1.5, 0.7), (4.0, 0.9), (12.0, 1.0)])
+    table = tuple((r * PLAIN.pixel, share) for r, share in nodes)
+
+    def radius(u):
+        r, share = np.array([(0, 0), *nodes]).T
+        return np.sqrt(np.interp(u, share, r**2))
+
+    annuli = np.multiply(radii, PLAIN.pixel)
+    simulate = counting(replace(PLAIN, psf_table=table), n_frames, annuli=annuli)
+    assert simulate.kept == pytest.approx(0.9 + 0.1 * (8**2 - 4**2) / (12**2 - 4**2))
+    events = simulate.events(load(2.0, n, device), seeded(device))
+    found = by_hand(2.0, n, n_frames, 8, radius)
+    apart = same_means(events, found, n, PLAIN.pixel, radii, [0, 3, 5, 100])
+    assert len(apart) >= 10
+    assert np.abs(apart).max() < 5
+    # In pixels that are small compared with it, rings hold what the table says.
+    fine = replace(PLAIN, psf_table=table, pixel=0.05)
+    inside = PileUpSimulator(fine, annuli=[0.0, *nodes[:3, 0] * PLAIN.pixel]).psf_fraction
+    # 2^18 places, evenly, so that this is better than a hundredth of a per cent.
+    np.testing.assert_allclose(inside.cumsum(0), nodes[:3, 1], atol=1e-3)
 
 
 # ---- Davis
