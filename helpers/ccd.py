@@ -23,6 +23,7 @@ __all__ = [
     "PN",
     "XRT_PC",
     "Events",
+    "chandra_dither",
     "grade_pixels",
 ]
 
@@ -242,12 +243,24 @@ EROSITA = CCD(
 """One of the seven cameras of eROSITA. The area is a sketch."""
 
 
+def chandra_dither(time: Tensor) -> Tensor:
+    """Chandra's dither over ACIS at times (n,) s, (n, 2) pixels: 8" sin(2π t/P), P = 1000 s and 707 s.
+
+    Example:
+        >>> chandra_dither(torch.tensor([250.0]))
+        tensor([[16.2602, 12.9348]])
+    """
+    # Nominal values of the Chandra Proposers' Observatory Guide, chapter 6.
+    period = time.new_tensor([1000.0, 707.0])
+    return 8.0 / ACIS.pixel * torch.sin(2 * math.pi * time[:, None] / period)
+
+
 class Events(NamedTuple):
     """What a detector reports, one entry for each event, whether it is accepted or not.
 
     Attributes:
         simulation, frame: (n_events,) which simulation, and which frame of it.
-        x, y: (n_events,) where the centre of the brightest pixel lies from the source, arcsec.
+        x, y: (n_events,) the brightest pixel's centre from the source, in mid-frame if it moves, arcsec.
         energy, grade: (n_events,) keV, and as `CCD` says.
         n_photons: (n_events,) how many photons truly hit its pixels.
         valid: (n_events,) whether grade and energy are accepted.

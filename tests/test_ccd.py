@@ -15,6 +15,7 @@ from helpers.ccd import (
     EROSITA,
     PN,
     XRT_PC,
+    chandra_dither,
     grade_pixels,
 )
 
@@ -226,6 +227,14 @@ def test_a_table_in_place_of_kings_profile():
         share = torch.linspace(0, 0.9, 50, dtype=torch.float64)
         radii = (name.radius(share) * name.pixel).tolist()
         assert [name.enclosed(r) for r in radii] == pytest.approx(share.tolist(), abs=1e-12)
+
+
+def test_chandras_dither():
+    time = torch.linspace(0, 1e5, 400_001, dtype=torch.float64)
+    arcsec = chandra_dither(time) * ACIS.pixel
+    assert arcsec.abs().amax(0).tolist() == pytest.approx([8.0, 8.0], abs=1e-3)
+    upwards = (arcsec[1:] > 0) & (arcsec[:-1] <= 0)
+    assert upwards.sum(0).tolist() == [100, 142]  # starts of 100 and 141.4 periods
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from contract import between, seeded, z_score
 from scipy import stats
 from test_ccd import islands
 
-from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
+from helpers.ccd import ACIS, EROSITA, PN, XRT_PC, chandra_dither
 from helpers.pile_up import (
     PileUpSimulator,
     absorbed_blackbody,
@@ -228,7 +228,7 @@ def test_photons_fall_as_kings_profile_says(device):
     assert stats.chisquare(torch.bincount(quarter).cpu()).pvalue > 1e-6
 
 
-# ---- a point spread of one's own: photon by photon
+# ---- a source that moves, a point spread of one's own: photon by photon
 
 
 def by_hand(rate, n, n_frames, reach, radius, path=np.zeros_like, charge=None):
@@ -287,6 +287,103 @@ def king(u, core=0.8, slope=2.5):
 
 
 NARROW = {"psf_core": 0.8 * PLAIN.pixel, "psf_slope": 2.5}
+
+
+def weave(time):
+    """(n, 2) pixels, more than a hundred in the course of an exposure, and most of one in a frame."""
+    if isinstance(time, torch.Tensor):
+        return torch.stack([0.9 * time, 3.5 * torch.sin(time / 5)], dim=-1)
+    return np.stack([0.9 * time[..., 0], 3.5 * np.sin(time[..., 0] / 5)], axis=-1)
+
+
+def test_a_moving_source_is_what_a_loop_finds(device):
+    n, n_frames, radii = 60, 200, [0.0, 0.7, 1.5, 3.0, 6.0]
+    detector = replace(PLAIN, **NARROW)
+    annuli = np.multiply(radii, detector.pixel)
+    simulate = counting(detector, n_frames, annuli=annuli, position=weave)
+    events = simulate.events(load(2.0, n, device), seeded(device))
+    assert int(events.frame.max()) == n_frames - 1
+    found = by_hand(2.0, n, n_frames, 8, king, weave)
+    apart = same_means(events, found, n, detector.pixel, radii, [0, 3, 5, 100])
+    assert len(apart) >= 10
+    assert np.abs(apart).max() < 5
+    assert stats.chi2.sf((apart**2).sum(), len(apart)) > 1e-4
+    # It moves inside a frame: if it jumped from one to the next, more would be in the core.
+    share = simulate.psf_fraction
+    assert float(counting(detector, n_frames, annuli=annuli).psf_fraction[0] - share[0]) > 0.03
+
+    # And the share in each ring is that of lone photons, late in a long exposure too.
+    sparse = counting(detector, 2 * 10**7, annuli=annuli, position=weave)
+    counts = sparse(load(1e-4, 32, device), seeded(device)).sum(dim=-1).double().cpu().numpy()
+    for ring in range(len(share)):
+        assert abs(z_score(counts[:, ring], float(share[ring]) * 2e3)) < 5
+
+
+def test_there_is_room_for_what_moves_within_a_frame(device):
+    # Light that is nearly the same everywhere, in wide clouds, so that some falls on the edge.
+    wide = replace(ACIS, psf_core=1e3 * ACIS.pixel, cloud_scale=2.0)
+    for way in (1.99, -1.99):
+        simulate = counting(
+            wide, 400, annuli=[0.0, 3 * ACIS.pixel],
+            position=lambda time, way=way: torch.stack([way * time, way * time], dim=1),
+        )  # fmt: skip
+        events = simulate.events(load(4.0 / simulate.kept, 20, device), seeded(device))
+        r = torch.hypot(events.x, events.y) / ACIS.pixel
+        assert (
+            5 < float(r.max()) < 5 + 2**0.5 * 1.5 + 1e-3
+        )  # no photon comes in from the other side
+
+
+def test_dither_takes_the_place_in_a_pixel_out_of_the_scatter(device):
+    n, scatter = 150, {}
+    theta = torch.tensor([-10.3, 1.7, 0.1], device=device).expand(n, 3)
+    for position in (None, chandra_dither):
+        simulate = PileUpSimulator(ACIS, exposure=9600.0, annuli=[0.0, 1.0], position=position)
+        counts = simulate(theta, seeded(device)).sum(dim=(1, 2)).double()
+        scatter[position] = float(counts.var() / counts.mean())
+    # The scatter of a variance. Pile-up itself leaves less than Poisson's.
+    error = math.sqrt(2 / (n - 1))
+    assert scatter[None] > 1 + 10 * error
+    assert abs(scatter[chandra_dither] - 1) < 5 * error
+
+
+def test_a_path_is_left_as_it_is_and_may_be_a_table():
+    places = np.random.default_rng(1).uniform(-40, 40, (50, 2))
+    tables = torch.from_numpy(places)
+    paths = {
+        "numpy": lambda time: places[time.numpy().astype(int)],
+        "torch": lambda time: tables[time.long()],
+        "still": lambda time: time.new_zeros(len(time), 2),
+    }
+    kept = torch.zeros(10**6, 2, dtype=torch.float64)
+    paths["kept"] = lambda time: kept[: len(time)]
+    detector = replace(PLAIN, **NARROW)
+    found = {}
+    for name, path in paths.items():
+        simulate = counting(detector, 50, position=path)
+        found[name] = simulate.events(load(3.0, 40, "cpu"), seeded())
+    assert (kept == 0).all()
+    for a, b in (("numpy", "torch"), ("still", "kept")):
+        assert all(map(torch.equal, found[a], found[b]))
+    # Whole pixels change nothing, and fractions only where in a pixel the source is.
+    r = {name: torch.hypot(events.x, events.y) for name, events in found.items()}
+    assert stats.ks_2samp(r["numpy"], r["still"]).pvalue > 1e-6
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        lambda time: time,
+        lambda time: time.new_full((len(time), 2), math.nan),
+        lambda time: torch.stack([time, 3 * time], dim=1),
+    ],
+)
+def test_paths_that_cannot_be_followed_are_refused(path):
+    simulate = counting(PLAIN, 50, position=path)
+    with pytest.raises(ValueError, match="position must give"):
+        simulate(load(3.0, 2, "cpu"))
+    with pytest.raises(ValueError, match="position must give"):
+        _ = simulate.psf_fraction
 
 
 def test_a_table_of_the_point_spread_is_what_a_loop_finds(device):
