@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from helpers.arguments import numbers, one_of
+from helpers.spectra import Response
 
 __all__ = [
     "ACIS",
@@ -65,7 +66,9 @@ class CCD:
         rule: "islands" or "acis".
         grades: those that are accepted.
         area: effective area, the nodes (keV, cm²) of a curve that is straight in both logarithms; or
-            the name of a response in data/ whose area is taken. Beyond them it is zero.
+            the name of a response in data/ whose area is taken. Beyond them it is zero. Or a whole
+            `spectra.Response`: charges are drawn from its rows, not with Fano's noise. Noise and losses
+            in it count twice, unless noise, thresholds and clouds here are 0: single photons then repeat it.
         fano: F in the variance F w E of the charge of a photon of energy E, w = 3.65 eV in silicon.
 
     Example:
@@ -87,7 +90,7 @@ class CCD:
     upper_limit: float
     rule: str
     grades: tuple[int, ...]
-    area: str | tuple[tuple[float, float], ...]
+    area: str | tuple[tuple[float, float], ...] | Response
     cloud: float = 0.0
     cloud_scale: float = 0.0
     fano: float = 0.115
@@ -113,7 +116,12 @@ class CCD:
                 f"cloud={self.cloud} µm would spill over more than 2 × 2 pixels of "
                 f"{self.pixel_size} µm: use at most a quarter of a pixel."
             )
-        if not isinstance(self.area, str):
+        if isinstance(self.area, Response):
+            parts = [numbers(f"{name} of area", part) for name, part in vars(self.area).items()]
+            ascends, most = (np.diff(parts[1]) > 0).all(), parts[3].sum(axis=1).max()
+            if not (ascends and most < 1.001 and min(map(np.min, parts)) >= 0):
+                raise ValueError("area: a Response needs ascending energies, sums of rows up to 1.")
+        elif not isinstance(self.area, str):
             nodes = numbers("area", self.area)
             if not (np.isfinite(nodes) & (nodes > 0)).all() or (np.diff(nodes[:, 0]) <= 0).any():
                 raise ValueError("area must be pairs (keV, cm²) above 0, ascending in energy.")

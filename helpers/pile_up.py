@@ -340,10 +340,10 @@ class PileUpSimulator:
             row = place.long().clamp(max=n_rows - 1)
             energy = float(self.energy_lo[0]) + place * self._width
             normal = torch.special.ndtri(uniform[:, 3:].clamp(1e-9, 1 - 1e-9))
-            blurred = energy + self.detector.blur(energy) * normal[:, 0]
+            charge = self._charge(energy, normal[:, 0])
             thrown += torch.bincount(row, minlength=n_rows)
             for photon, _, _, energy, _, _, valid in self._read(
-                *uniform[:, 1:3].T, blurred, begins, images, normal[:, 1:].T
+                *uniform[:, 1:3].T, charge, begins, images, normal[:, 1:].T
             ):
                 channel, inside = _bins(energy, self.channels, self._even)
                 hit = valid & inside
@@ -386,6 +386,26 @@ class PileUpSimulator:
             )
         path = path + torch.cat([start, start])
         return (path - (path[n:] + 0.5).floor().repeat(2, 1)).to(start.dtype).split(n)
+
+    def _charge(self, energy, normal):
+        """keV that photons free, from a normal number each."""
+        if not isinstance(self.detector.area, spectra.Response):
+            return energy.addcmul(self.detector.blur(energy), normal)
+        energies, low, high, table = (x.to(energy) for x in self._rows)
+        row = torch.searchsorted(energies, energy, right=True).clamp_(max=len(energies) - 1)
+        u = torch.special.ndtr(normal)
+        k = _table_search(table, row, u) - 1  # the channel, in which energies are even
+        below, above = table[row, k], table[row, k + 1]
+        return torch.lerp(low[k], high[k], (u - below) / (above - below))
+
+    @cached_property
+    def _rows(self):
+        """Of a whole response: energies; channels and, without energy, one for photons not reported;
+        the chance of less than each, in 2^k entries."""
+        rmf, pad = self.detector.area, torch.nn.functional.pad
+        channels = pad(rmf.channel_lo, (0, 1)), pad(rmf.channel_hi, (0, 1))
+        n, cdf = len(channels[0]), pad(rmf.redistribution.double().cumsum(dim=1), (1, 0))
+        return rmf.energy_hi, *channels, pad(cdf, (0, 2 ** n.bit_length() - n), value=math.inf)
 
     def _land(self, u, v, source):
         """Where photons hit the image, pixels, from two uniform numbers and their source's place."""
@@ -447,7 +467,7 @@ class PileUpSimulator:
 
         energy = _table_search(cdf, which, torch.rand(n, **draw)) + torch.rand(n, **draw)
         energy = energy.mul_(self._width).add_(float(self.energy_lo[0]))
-        energy = energy.addcmul_(self.detector.blur(energy), torch.randn(n, **draw)).clamp_(min=0)
+        energy = self._charge(energy, torch.randn(n, **draw)).clamp_(min=0)
         source, aim = self._follow(source.index_select(0, which), frame, elapsed)
         x, y = self._land(torch.rand(n, **draw), torch.rand(n, **draw), source)
 
@@ -619,8 +639,9 @@ def _area(area, energy):
         # Only then: a notebook pays for reading data only if it uses them.
         from helpers.data import load_response
 
-        response = load_response(area)
-        nodes = (response.energy_lo + response.energy_hi) / 2
-        return np.interp(energy, nodes, response.effective_area, left=0.0, right=0.0)
+        area = load_response(area)
+    if isinstance(area, spectra.Response):
+        nodes = (area.energy_lo + area.energy_hi) / 2
+        return np.interp(energy, nodes, area.effective_area, left=0.0, right=0.0)
     nodes, areas = np.log(np.asarray(area, dtype=float)).T
     return np.exp(np.interp(np.log(energy), nodes, areas, left=-math.inf, right=-math.inf))

@@ -18,6 +18,7 @@ from helpers.ccd import (
     chandra_dither,
     grade_pixels,
 )
+from helpers.spectra import Response
 
 DETECTORS = [ACIS, ACIS_SUBARRAY, XRT_PC, PN, EROSITA]
 # What the flight grades of ACIS are called in ASCA's table, for those that are not 7.
@@ -237,6 +238,12 @@ def test_chandras_dither():
     assert upwards.sum(0).tolist() == [100, 142]  # starts of 100 and 141.4 periods
 
 
+def rmf(rows=((1.0, 0.0), (0.5, 0.5)), energies=(1.0, 2.0, 3.0)):
+    edges = torch.tensor(energies)
+    lo, hi = edges[:-1], edges[1:]
+    return Response(lo, hi, torch.ones(2), torch.tensor(rows), lo, hi)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -245,6 +252,10 @@ def test_chandras_dither():
         ({"psf_table": ((1.0, 50.0), (2.0, 100.0))}, "ascending from 0 to 1"),
         ({"psf_table": (1.0, 0.5)}, "psf_table must be pairs"),
         ({"psf_table": ((1.0, math.nan),)}, "psf_table is not finite"),
+        ({"area": rmf(rows=((1.0, 0.5), (0.5, 0.5)))}, "sums of rows up to 1"),
+        ({"area": rmf(rows=((1.0, -0.5), (0.5, 0.5)))}, "a Response needs"),
+        ({"area": rmf(rows=((1.0, math.nan), (0.5, 0.5)))}, "redistribution of area is not finite"),
+        ({"area": rmf(energies=(3.0, 2.0, 1.0))}, "ascending energies"),
         ({"frame_time": 0.0}, "frame_time of eROSITA"),
         ({"pixel": math.nan}, "pixel of eROSITA"),
         ({"readout_noise": -1.0}, "readout_noise of eROSITA"),

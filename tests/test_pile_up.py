@@ -15,13 +15,14 @@ from scipy import stats
 from test_ccd import islands
 
 from helpers.ccd import ACIS, EROSITA, PN, XRT_PC, chandra_dither
+from helpers.data import load_response
 from helpers.pile_up import (
     PileUpSimulator,
     absorbed_blackbody,
     absorbed_power_law,
     davis_spectrum,
 )
-from helpers.spectra import energy_flux
+from helpers.spectra import Response, energy_flux
 
 # Without noise, thresholds or split charge: each photon fills just the pixel that it hits.
 PLAIN = replace(
@@ -228,7 +229,7 @@ def test_photons_fall_as_kings_profile_says(device):
     assert stats.chisquare(torch.bincount(quarter).cpu()).pvalue > 1e-6
 
 
-# ---- a source that moves, a point spread of one's own: photon by photon
+# ---- a source that moves, a point spread and a response of one's own: photon by photon
 
 
 def by_hand(rate, n, n_frames, reach, radius, path=np.zeros_like, charge=None):
@@ -408,6 +409,75 @@ def test_a_table_of_the_point_spread_is_what_a_loop_finds(device):
     inside = PileUpSimulator(fine, annuli=[0.0, *nodes[:3, 0] * PLAIN.pixel]).psf_fraction
     # 2^18 places, evenly, so that this is better than a hundredth of a per cent.
     np.testing.assert_allclose(inside.cumsum(0), nodes[:3, 1], atol=1e-3)
+
+
+# Half of the photons one channel too low, a tenth lost, channels of unequal width.
+ODD = Response(
+    energy_lo=torch.tensor([1.0, 2.0, 3.0]),
+    energy_hi=torch.tensor([2.0, 3.0, 4.0]),
+    effective_area=torch.tensor([1.0, 3.0, 2.0]),
+    redistribution=torch.tensor([[0.9, 0.0, 0.0], [0.45, 0.45, 0.0], [0.1, 0.4, 0.4]]),
+    channel_lo=torch.tensor([1.0, 2.0, 3.5]),
+    channel_hi=torch.tensor([2.0, 3.5, 4.0]),
+)
+
+
+def test_a_response_of_ones_own_piles_up_as_in_a_loop(device):
+    n, n_frames, radii = 60, 200, [0.0, 0.7, 1.5, 3.0, 6.0]
+    detector = replace(PLAIN, frame_time=1.0, area=ODD, **NARROW)
+    simulate = PileUpSimulator(
+        detector, flat, n_frames, energies=(1.0, 4.0, 1.0),
+        annuli=np.multiply(radii, detector.pixel),
+    )  # fmt: skip
+    # theta spreads over three bins: 2 photons in a frame, of 1/6, 1/2 and 1/3 in these.
+    events = simulate.events(load(1.0, n, device), seeded(device))
+    chance = np.array([1, 3, 2]) / 6 @ ODD.redistribution.numpy()
+
+    chance = np.append(chance, 1 - chance.sum())
+    low, high = (np.append(edge, 0.0) for edge in (ODD.channel_lo, ODD.channel_hi))
+
+    def charge(random, k):
+        channel = random.choice(4, k, p=chance)
+        return random.uniform(low[channel], high[channel])
+
+    found = by_hand(2.0, n, n_frames, 8, king, charge=charge)
+    energies = [0, 1, 2, 3.5, 4, 5, 6, 7, 100]
+    apart = same_means(events, found, n, PLAIN.pixel, radii, energies)
+    assert len(apart) >= 15
+    assert np.abs(apart).max() < 5
+    assert stats.chi2.sf((apart**2).sum(), len(apart)) > 1e-4
+
+
+def test_single_photons_repeat_the_response_of_ones_own(device):
+    own = load_response("xmm_pn")
+    bare = {"readout_noise": 0.0, "cloud": 0.0, "event_threshold": 0.0, "split_threshold": 0.0}
+    detector = replace(PN, area=own, grades=(1,), **bare)
+    channels = torch.cat([own.channel_lo, own.channel_hi[-1:]])
+    energies = (float(own.energy_lo[0]), float(own.energy_hi[-1]), 0.005)  # a half or third of its
+    simulate = PileUpSimulator(detector, exposure=1e9, channels=channels, energies=energies)
+    theta = torch.tensor([-10.0, 1.5, 0.3], device=device)
+    # One photon in 1e5 frames, and 5e5 photons.
+    theta[0] += torch.log10(1e-5 / simulate.photons(theta).sum())
+    simulate.n_frames = int(5e10)
+    counts = simulate(theta, seeded(device))[0].double().cpu()
+    flux = absorbed_power_law(own.energy_lo, own.energy_hi, theta.cpu())
+    scale = float(simulate.psf_fraction[0]) * 5e10 * detector.frame_time
+    expected = own.fold(flux).double() * scale
+    good = expected > 25
+    assert good.sum() > 0.5 * len(good)
+    assert float(((counts - expected)[good] / expected[good].sqrt()).abs().max()) < 5
+    chi2 = float(((counts - expected)[good] ** 2 / expected[good]).sum())
+    assert 1e-4 < stats.chi2.sf(chi2, int(good.sum())) < 1 - 1e-4
+    assert abs(float(counts.sum() - expected.sum())) < 5 * float(expected.sum()) ** 0.5
+    # So does the response that the simulator measures itself, with as many photons in each bin.
+    centre = (simulate.energy_lo + simulate.energy_hi) / 2
+    row = torch.searchsorted(own.energy_hi.double(), centre)
+    expected = own.redistribution[row].double().sum(dim=0)
+    measured = simulate.response.redistribution.double().sum(dim=0)
+    scale = THROWN / len(row)
+    good = expected * scale > 25
+    z = (measured - expected)[good] * (scale / expected[good]).sqrt()
+    assert float(z.abs().max()) < 5
 
 
 # ---- Davis
