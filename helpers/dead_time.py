@@ -417,7 +417,6 @@ class DeadTimeSimulator:
                 f"relative_rates must be {n_detectors} positive numbers, one for each of the "
                 f"n_detectors, not {relative_rates}."
             )
-        self._mean_relative = float(relative.mean())
         self._detector = _Detector(self.step, dead_time, paralyzable, kept, background, relative)
         run_up = math.ceil(_RUN_UP * self._detector.longest / self.bin_size)
         self._run_up = run_up * self._per_bin
@@ -446,8 +445,8 @@ class DeadTimeSimulator:
                 continue
             sums = counts[: in_piece * self._in_segment].sum(dim=0)
             square = self._square(sums.T)
-            if bool((square == 0).any()):  # an empty piece has no power, in whatever normalisation
-                counts = counts + (square == 0)
+            # An empty piece has no power, in whatever normalisation.
+            counts = counts + (square == 0) if bool((square == 0).any()) else counts
             power.index_add_(0, which, self._summarise(counts)[1] * (square / in_piece)[:, None])
             total.index_add_(0, which, sums.T)
         power *= (self._n_segments / self._square(total))[:, None]
@@ -553,20 +552,14 @@ class _Detector:
     """What all detectors share: rates in steps of `dt`, dead time, and what is kept of the events."""
 
     def __init__(self, dt, dead_time, paralyzable, kept=1.0, background=(), relative=(1.0,)):
-        self.dt, self.dead_time, self.paralyzable, self.relative = (
-            dt,
-            dead_time,
-            paralyzable,
-            relative,
-        )
+        self.dt, self.dead_time, self.paralyzable = dt, dead_time, paralyzable
+        self.relative, self.kept = relative, kept
         self.background = backgrounds(background)
         if not _within("kept", kept, 0, 1):
             raise ValueError(
                 "kept=0 keeps none of the source's events: use a share above 0, up to 1."
             )
-        self.kept = kept
         self._varies = isinstance(dead_time, DeadTimeDistribution)
-        self.mean_dead_time = dead_time.mean if self._varies else dead_time
         own = [b.dead_time for b in self.background if b.dead_time is not None]
         self.shortest = min([_shortest(dead_time), *own])
         self.longest = max([dead_time.values[-1] if self._varies else dead_time, *own])
@@ -701,10 +694,10 @@ class _Detector:
         tau = self.dead_time.sample((len(index),), **draw) if self._varies else self.dead_time
         # One row after the other on one line of time, and dark between them until all have ended.
         row = torch.div(index, n_bins, rounding_mode="floor")
-        time = torch.sort((index + inside) * self.dt + row * self.longest).values
+        time, order = torch.sort((index + inside) * self.dt + row * self.longest)
         counted = True
         if self._marked:
-            light = low + (high - low) * inside
+            light = low + (high - low) * inside[order]
             which = torch.rand(len(index), **draw) * (light + self._others)
             counted, tau = _marks(which, light, self._kinds, torch.as_tensor(tau).to(time))
         registered = filter_events(time, tau, self.paralyzable)
