@@ -150,7 +150,8 @@ class Background:
     """Events of a constant rate beside the source's, which make a detector blind as these do.
 
     Background that is analysed; or, with `kept` below 1, other energies and other places on the
-    detector; or vetoes, of which none is kept, such as RXTE's very large events.
+    detector; or vetoes, of which none is kept. A PCU of RXTE was blind for some 10 µs after most
+    events, and for 150 µs after a very large one (HEASARC, The RXTE Cook Book: PCA dead time).
 
     Args:
         rate: incident rate in each detector, 1/s.
@@ -158,8 +159,13 @@ class Background:
         dead_time: τ of each, s; None for that of the source's events.
 
     Example:
-        >>> Background(50.0, kept=0.0, dead_time=1e-3)
-        Background(rate=50.0, kept=0.0, dead_time=0.001)
+        >>> very_large = Background(80.0, kept=0.0, dead_time=150e-6)
+        >>> rate = torch.full((100, 1000), 2000.0)  # 1/s, in bins of 1 ms
+        >>> counts, live = count_detected(
+        ...     rate, 1e-3, 10e-6, torch.Generator().manual_seed(1), background=very_large, live=True
+        ... )
+        >>> print(f"live for {live.mean() / 1e-3:.3f} of the time: {1 / (1 + 2000 * 10e-6 + 80 * 150e-6):.3f}")
+        live for 0.969 of the time: 0.969
     """
 
     rate: float
