@@ -17,16 +17,9 @@ from helpers.arguments import numbers, one_of
 from helpers.spectra import Response
 
 __all__ = [
-    "ACIS",
-    "ACIS_SUBARRAY",
-    "CCD",
-    "EROSITA",
-    "PN",
-    "XRT_PC",
-    "Events",
-    "chandra_dither",
+    "ACIS", "ACIS_SUBARRAY", "CCD", "EROSITA", "PN", "XRT_PC", "Events", "chandra_dither",
     "grade_pixels",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -28,21 +28,10 @@ if TYPE_CHECKING:
     from helpers.spectra import Response
 
 __all__ = [
-    "FOLDER",
-    "AlreadyOpenedError",
-    "DataError",
-    "deal_sources",
-    "load_events",
-    "load_light_curve",
-    "load_observations",
-    "load_response",
-    "load_segments",
-    "load_spectrum",
-    "load_split",
-    "load_truth",
-    "open_test_set",
-    "read_file",
-]
+    "FOLDER", "AlreadyOpenedError", "DataError", "deal_sources", "load_events", "load_light_curve",
+    "load_observations", "load_response", "load_segments", "load_spectrum", "load_split",
+    "load_truth", "open_test_set", "read_file",
+]  # fmt: skip
 
 FOLDER = Path(__file__).resolve().parents[1] / "data"
 

@@ -16,18 +16,9 @@ from helpers.networks import seeded
 from helpers.posteriors import Posterior
 
 __all__ = [
-    "Calibration",
-    "TooFewError",
-    "anomaly_p",
-    "calibration",
-    "coverage",
-    "credibility",
-    "importance_sample",
-    "misspecification_p",
-    "predictive_p",
-    "ranks",
-    "uniform_band",
-]
+    "Calibration", "TooFewError", "anomaly_p", "calibration", "coverage", "credibility",
+    "importance_sample", "misspecification_p", "predictive_p", "ranks", "uniform_band",
+]  # fmt: skip
 
 _ENOUGH = 100  # test sets, and draws for each of them
 

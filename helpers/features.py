@@ -10,15 +10,9 @@ import numpy as np
 from helpers.arguments import numbers, refuse_empty_run, resolved, segments
 
 __all__ = [
-    "HUES",
-    "HUE_CENTRE",
-    "LIGHT_CURVE_FEATURES",
-    "Lags",
-    "hue",
-    "hue_states",
-    "lags",
+    "HUES", "HUE_CENTRE", "LIGHT_CURVE_FEATURES", "Lags", "hue", "hue_states", "lags",
     "light_curve_features",
-]
+]  # fmt: skip
 
 #: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
 #: Uttley & Klein-Wolt 2015, MNRAS 448, 3339. Neutron stars vary several times faster, which moves

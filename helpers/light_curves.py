@@ -15,13 +15,9 @@ from helpers.arguments import one_of, refuse_empty_run, seconds, segments, tenso
 from helpers.spectra import power_law
 
 __all__ = [
-    "averaged_cospectrum",
-    "averaged_periodogram",
-    "log_bin",
-    "lorentzian",
-    "power_law_noise",
+    "averaged_cospectrum", "averaged_periodogram", "log_bin", "lorentzian", "power_law_noise",
     "simulate_light_curves",
-]
+]  # fmt: skip
 
 
 def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:

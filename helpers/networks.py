@@ -10,14 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor, nn
 
-__all__ = [
-    "NetworkClassifier",
-    "convolutional",
-    "feed_forward",
-    "probabilities",
-    "seeded",
-    "train",
-]
+__all__ = ["NetworkClassifier", "convolutional", "feed_forward", "probabilities", "seeded", "train"]
 
 
 def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32)) -> nn.Sequential:

@@ -21,12 +21,7 @@ from helpers.arguments import numbers, rows_of, tensor
 from helpers.ccd import CCD, Events, grade_pixels, where_true
 from helpers.streams import chunks
 
-__all__ = [
-    "PileUpSimulator",
-    "absorbed_blackbody",
-    "absorbed_power_law",
-    "davis_spectrum",
-]
+__all__ = ["PileUpSimulator", "absorbed_blackbody", "absorbed_power_law", "davis_spectrum"]
 
 # Photons that are drawn together, so that their arrays stay in a processor's cache; a GPU needs more
 # to be busy. Whole frames: a frame with more photons is drawn alone.

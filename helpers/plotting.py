@@ -22,22 +22,10 @@ from PIL import Image  # matplotlib brings it along
 # lessons that draw without it, such as the first one, start sooner.
 
 __all__ = [
-    "Figure",
-    "corner",
-    "coverage",
-    "distributions",
-    "hardness_intensity",
-    "heat_map",
-    "line_style",
-    "mark_guess",
-    "pair_plot",
-    "power_colour_wheel",
-    "rank_histograms",
-    "show",
-    "sketch_outburst",
-    "steps",
-    "use_course_style",
-]
+    "Figure", "corner", "coverage", "distributions", "hardness_intensity", "heat_map", "line_style",
+    "mark_guess", "pair_plot", "power_colour_wheel", "rank_histograms", "show", "sketch_outburst",
+    "steps", "use_course_style",
+]  # fmt: skip
 
 _STYLE = Path(__file__).parent / "course.mplstyle"
 _LINE_STYLES = ("-", "--", "-.", ":")

@@ -19,14 +19,9 @@ from torch import Tensor
 from helpers.arguments import refuse_arrays, tensor
 
 __all__ = [
-    "Response",
-    "absorption",
-    "blackbody",
-    "cutoff_power_law",
-    "disc_blackbody",
-    "energy_flux",
+    "Response", "absorption", "blackbody", "cutoff_power_law", "disc_blackbody", "energy_flux",
     "power_law",
-]
+]  # fmt: skip
 
 # 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV would be 8.0329. XSPEC has 8.0525, and is
 # followed so that its norms can be used.
