@@ -2,7 +2,8 @@
 
 Spectra, responses and the simulated archive lie in the course's data/ folder, where SHA256SUMS holds
 the SHA-256 of each; events and light curves come with stingray. data/README.md says where everything
-comes from. A file that is missing or changed gives a `DataError`, and nothing else.
+comes from. A name that does not exist, and a file that is missing or changed, give a `DataError`
+that says what to do, and nothing else.
 """
 
 # pandas, torch, scikit-learn, astropy and stingray are slow to import, and imported where they are
@@ -100,9 +101,6 @@ def load_observations(name: str) -> "DataFrame":
         `qpo_det` true or false, all else float. `attrs["units"]` and `attrs["meaning"]` hold the
         unit and the meaning of each column.
 
-    Raises:
-        DataError: if there are no such observations, or a file is missing or damaged.
-
     Example:
         >>> table = load_observations("first")
         >>> len(table), table.attrs["units"]["rate"], table.attrs["meaning"]["kt_in"]
@@ -122,9 +120,6 @@ def load_truth() -> "DataFrame":
         One row per pointing of RXTE, then of NICER; `obs_id` ties it to the observations. Strings
         and floats, and `attrs`, as there. `filed_under`, `outlier` and `qpo_type` are "" where
         there is no such thing; numbers that do not exist are NaN.
-
-    Raises:
-        DataError: if a file is missing or damaged.
 
     Example:
         >>> truth = load_truth()
@@ -155,9 +150,6 @@ def load_segments() -> SimpleNamespace:
         - n_averaged: (n_frequencies,) how many frequencies were averaged in it.
         - bin_size: s, of `counts`. length: s, of a segment.
 
-    Raises:
-        DataError: if the file is missing or damaged.
-
     Example:
         >>> segments = load_segments()
         >>> segments.counts.shape, segments.bin_size
@@ -185,9 +177,6 @@ def load_spectrum(name: str) -> SimpleNamespace:
         - counts, counts_err: (n_channels,) and one standard deviation of them.
         - energy_lo, energy_hi: (n_channels,) edges of the channels, nominal keV.
 
-    Raises:
-        DataError: if there is no such spectrum, or its file is missing or damaged.
-
     Example:
         >>> spectrum = load_spectrum("nicer_maxi_j1820")
         >>> spectrum.source, round(spectrum.counts.sum() / spectrum.exposure)
@@ -210,9 +199,6 @@ def load_response(name: str) -> "Response":
 
     Channels and energies are grouped well below the resolution; data/README.md gives the price. It
     comes on the CPU, in float32; `response.to(device, dtype)` moves it.
-
-    Raises:
-        DataError: if there is no such response, or its file is missing or damaged.
 
     Example:
         >>> response = load_response("rxte_pca")
@@ -252,9 +238,6 @@ def load_events(name: str) -> "EventList":
     nominal table for epoch and PCU that stingray holds; they are good to a few per cent. Some RXTE
     events lie after the good time: `events.apply_gtis()` leaves them out.
 
-    Raises:
-        DataError: if there are no such events, or their file is missing or damaged.
-
     Example:
         >>> events = load_events("chandra_m82")
         >>> len(events.time), sorted(set(events.grade.tolist()))
@@ -290,9 +273,6 @@ def load_light_curve(name: str) -> "DataFrame":
 
     Returns:
         One row per bin; `attrs["units"]` holds the unit of each column.
-
-    Raises:
-        DataError: if there is no such light curve, or its file is missing or damaged.
 
     Example:
         >>> load_light_curve("sample").rate.mean().round(1)
@@ -354,9 +334,6 @@ def load_split() -> "tuple[DataFrame, DataFrame]":
 
     Returns:
         Train and validation, as `load_observations("rxte")` has their rows; `attrs` too.
-
-    Raises:
-        DataError: if the file of the archive is missing or damaged.
 
     Example:
         >>> train, validation = load_split()
@@ -502,10 +479,9 @@ def _read_erosita(path):
     from astropy.io import fits
 
     names = ("TIME", "TIMEDEL", "COUNTS", "BACK_COUNTS", "BACKRATIO", "FRACEXP")
-    with fits.open(path) as hdus:
-        rows = hdus["RATE"].data
-        in_view = (rows["FRACEXP"] > 0).all(axis=1)  # elsewhere the other columns hold no numbers
-        time, width, counts, background, ratio, share = (_native(rows[k][in_view]) for k in names)
+    rows = fits.getdata(path, "RATE")
+    rows = rows[(rows["FRACEXP"] > 0).all(axis=1)]  # elsewhere the other columns hold no numbers
+    time, width, counts, background, ratio, share = (_native(rows[name]) for name in names)
     table, units = pd.DataFrame({"time": time, "width": width}), {"time": "s", "width": "s"}
     for k in (1, 2, 3):
         table[f"counts_{k}"] = counts[:, k - 1]
