@@ -75,14 +75,9 @@ class Response:
     Example:
         A detector with two channels that sees half of the photons one channel too low:
 
-        >>> response = Response(
-        ...     energy_lo=torch.tensor([1.0, 2.0]),
-        ...     energy_hi=torch.tensor([2.0, 3.0]),
-        ...     effective_area=torch.tensor([100.0, 200.0]),
-        ...     redistribution=torch.tensor([[1.0, 0.0], [0.5, 0.5]]),
-        ...     channel_lo=torch.tensor([1.0, 2.0]),
-        ...     channel_hi=torch.tensor([2.0, 3.0]),
-        ... )
+        >>> lo, hi, area = torch.tensor([[1.0, 2.0], [2.0, 3.0], [100.0, 200.0]])
+        >>> matrix = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+        >>> response = Response(lo, hi, area, matrix, channel_lo=lo, channel_hi=hi)
         >>> response.fold(torch.tensor([0.0, 1.0]))
         tensor([100., 100.])
     """
@@ -117,18 +112,12 @@ class Response:
                 of its dtype.
         """
         refuse_arrays(flux=flux)
-        n_energies = len(self.effective_area)
         if flux.dtype != self.redistribution.dtype:
             raise ValueError(
                 f"The flux is {flux.dtype} and the response {self.redistribution.dtype}: make one like "
                 f"the other, response.to(dtype={flux.dtype}) or theta.to({self.redistribution.dtype})."
             )
-        if flux.ndim == 0 or flux.shape[-1] != n_energies:
-            raise ValueError(
-                f"The flux has shape {tuple(flux.shape)}; its last dimension must be the "
-                f"{n_energies} energy bins of the response. Evaluate the model on "
-                "response.energy_lo and response.energy_hi."
-            )
+        _refuse_other_bins(flux, len(self.effective_area))
         return (flux * self.effective_area) @ self.redistribution
 
     def to(self, device=None, dtype=None) -> "Response":
@@ -331,11 +320,7 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
         0.77
     """
     _checked(energy_lo, energy_hi)
-    if flux.ndim == 0 or flux.shape[-1] != len(energy_lo):
-        raise ValueError(
-            f"The flux has shape {tuple(flux.shape)}; its last dimension must be the "
-            f"{len(energy_lo)} energy bins."
-        )
+    _refuse_other_bins(flux, len(energy_lo))
     lo, hi = (x.clamp(low, high) for x in (energy_lo, energy_hi))
     covered = float(_log_width(lo, hi).sum()) if 0 < low < high else 0.0
     if not abs(covered - np.log(high / low if covered else np.e)) < 1e-4:
@@ -409,6 +394,14 @@ def _checked(energy_lo, energy_hi, **parameters):
                     "missing."
                 )
     return [value[..., None] for value in parameters.values()]
+
+
+def _refuse_other_bins(flux, number):
+    if flux.shape[-1:] != (number,):
+        raise ValueError(
+            f"The flux has shape {tuple(flux.shape)}; its last dimension must be the {number} energy "
+            "bins. Evaluate the model on their energy_lo and energy_hi, those of the response to fold."
+        )
 
 
 def _log_width(energy_lo, energy_hi):
