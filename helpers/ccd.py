@@ -257,24 +257,16 @@ def chandra_dither(time: Tensor) -> Tensor:
 
 
 class Events(NamedTuple):
-    """What a detector reports, one entry for each event, whether it is accepted or not.
+    """What a detector reports, (n_events,) each, of events that are accepted and of those that are not."""
 
-    Attributes:
-        simulation, frame: (n_events,) which simulation, and which frame of it.
-        x, y: (n_events,) the brightest pixel's centre from the source, in mid-frame if it moves, arcsec.
-        energy, grade: (n_events,) keV, and as `CCD` says.
-        n_photons: (n_events,) how many photons truly hit its pixels.
-        valid: (n_events,) whether grade and energy are accepted.
-    """
-
-    simulation: Tensor
-    frame: Tensor
-    x: Tensor
-    y: Tensor
-    energy: Tensor
-    grade: Tensor
-    n_photons: Tensor
-    valid: Tensor
+    simulation: Tensor  # which it is of
+    frame: Tensor  # and which frame of this
+    x: Tensor  # arcsec, the brightest pixel's centre from the source (in mid-frame, if it moves)
+    y: Tensor  # the same, upwards
+    energy: Tensor  # keV
+    grade: Tensor  # as `CCD` says
+    n_photons: Tensor  # how many truly hit its pixels
+    valid: Tensor  # whether grade and energy are accepted
 
 
 def where_true(mask):
