@@ -6,8 +6,7 @@ comes from. A name that does not exist, and a file that is missing or changed, g
 that says what to do, and nothing else.
 """
 
-# pandas, torch, scikit-learn, astropy and stingray are slow to import, and imported where they are
-# used: a notebook pays only for what it uses.
+# What is slow to import is imported where it is used: a notebook pays only for what it uses.
 import hashlib
 import io
 import math
@@ -296,16 +295,13 @@ def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]
     folds with any seed.)
 
     Args:
-        groups: the source of each row, (n,).
-        label: the kind of its source, (n,): one for each source.
+        groups: the source of each row, (n,), none missing.
+        label: the kind of its source, (n,), none missing, and the same in all rows of a source.
         k: the number of folds; each kind has at least as many sources.
         seed: of the shuffling.
 
     Returns:
         k pairs, the positions of the rows inside and outside; each row is outside once.
-
-    Raises:
-        ValueError: if the rows of a source have two labels, or something is missing.
 
     Example:
         >>> groups, label = np.array(["A", "B", "B", "C", "D"]), np.array([1, 1, 1, 0, 0])
@@ -482,13 +478,13 @@ def _read_erosita(path):
     rows = fits.getdata(path, "RATE")
     rows = rows[(rows["FRACEXP"] > 0).all(axis=1)]  # elsewhere the other columns hold no numbers
     time, width, counts, background, ratio, share = (_native(rows[name]) for name in names)
-    table, units = pd.DataFrame({"time": time, "width": width}), {"time": "s", "width": "s"}
+    table = pd.DataFrame({"time": time, "width": width})
     for k in (1, 2, 3):
         table[f"counts_{k}"] = counts[:, k - 1]
         table[f"background_{k}"] = background[:, k - 1] * ratio
         table[f"exposure_{k}"] = share[:, k - 1] * width
-        units |= {f"counts_{k}": "counts", f"background_{k}": "counts", f"exposure_{k}": "s"}
-    table.attrs["units"] = units
+    counted = ("counts", "background")
+    table.attrs["units"] = {name: "counts" if name.startswith(counted) else "s" for name in table}
     return table
 
 

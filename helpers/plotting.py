@@ -19,8 +19,7 @@ from IPython.display import display
 from matplotlib.lines import Line2D
 from PIL import Image  # matplotlib brings it along
 
-# seaborn, which brings pandas and scipy along, is imported by the functions that draw with it:
-# lessons that draw without it, such as the first one, start sooner.
+# Functions that draw with seaborn import it: lessons without it, such as the first, start sooner.
 
 __all__ = [
     "Figure", "corner", "coverage", "distributions", "hardness_intensity", "heat_map", "line_style",
@@ -178,12 +177,10 @@ def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
         outburst: an `outburst_id`, whose pointings are joined in order of time, or None.
 
     Example:
-        >>> import pandas as pd
-        >>> table = pd.DataFrame({"rate": [50.0, 80.0, 9.0], "n_det": [1, 2, 3]})
-        >>> table = table.assign(hr_soft=[1.1, 0.4, np.nan], state_label=["LHS", "HSS", "LHS"])
-        >>> ax = hardness_intensity(plt.Figure().add_subplot(), table)
-        >>> [text.get_text() for text in ax.get_legend().get_texts()]
-        ['LHS (1 of 2)', 'HSS (1)']
+        >>> from helpers.data import load_observations
+        >>> ax = hardness_intensity(plt.Figure().add_subplot(), load_observations("first"))
+        >>> ax.get_legend().get_texts()[0].get_text()
+        'LHS (146)'
     """
     _need(table, ["rate", "n_det", colour, "state_label"])
     telescopes = table.instrument.unique() if "instrument" in table else []
@@ -222,11 +219,10 @@ def distributions(ax, table, column, *, ranges=None, logarithmic=False):
         logarithmic: whether the x-axis is.
 
     Example:
-        >>> import pandas as pd
-        >>> table = pd.DataFrame({"gamma": [1.6, 1.7], "state_label": "LHS", "object_label": "BH"})
-        >>> ax = distributions(plt.Figure().add_subplot(), table, "gamma")
-        >>> [text.get_text() for text in ax.texts]
-        ['BH 2']
+        >>> from helpers.data import load_observations
+        >>> ax = distributions(plt.Figure().add_subplot(), load_observations("first"), "gamma")
+        >>> [text.get_text() for text in ax.texts][:2]
+        ['BH 59', 'NS 87']
     """
     import seaborn as sns
 
@@ -330,13 +326,11 @@ def pair_plot(table, columns, logarithmic=()):
         The grid of (n, n) axes; `show` takes it as a figure.
 
     Example:
-        >>> import pandas as pd
-        >>> table = pd.DataFrame({"gamma": [1.6, 1.7, 2.6, 2.7], "rms": [0.3, 0.2, 0.02, 0.03]})
-        >>> table = table.assign(state_label=["LHS", "LHS", "HSS", "HSS"], object_label="BH")
-        >>> axes = pair_plot(table, ["gamma", "rms"], logarithmic=["rms"]).axes
-        >>> axes[1, 0].get_ylabel(), axes[1, 0].get_yscale()
-        ('rms', 'log')
-        >>> plt.close(axes[0, 0].figure)
+        >>> from helpers.data import load_observations
+        >>> grid = pair_plot(load_observations("first"), ["gamma", "rate"], logarithmic=["rate"])
+        >>> grid.axes[1, 0].get_ylabel(), grid.axes[1, 0].get_yscale()
+        ('rate (1/s)', 'log')
+        >>> plt.close(grid.figure)
     """
     import seaborn as sns
 
