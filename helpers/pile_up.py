@@ -128,9 +128,8 @@ def davis_spectrum(
         >>> edges = torch.arange(0.005, 40.0, 0.01)
         >>> photons = torch.zeros(len(edges) - 1)
         >>> photons[99] = 1.0  # at 1.0 keV
-        >>> N = davis_spectrum(
-        ...     photons, edges[:-1], edges[1:], alpha=1.0, psf_fraction=1.0, fracexpo=1.0
-        ... )
+        >>> ideal = {"alpha": 1.0, "psf_fraction": 1.0, "fracexpo": 1.0}
+        >>> N = davis_spectrum(photons, edges[:-1], edges[1:], **ideal)
         >>> print(f"{N.sum():.4f}, {N[99]:.4f} at 1 keV, {N[199]:.4f} at 2 keV")
         0.6321, 0.3679 at 1 keV, 0.1839 at 2 keV
     """
@@ -311,8 +310,7 @@ class PileUpSimulator:
 
     def photons(self, theta: Tensor) -> Tensor:
         """(..., n_energies) expected photons per frame and energy bin, wherever they fall."""
-        grid = self.energy_lo, self.energy_hi, self.effective_area
-        lo, hi, area = (x.to(theta) for x in grid)
+        lo, hi, area = (x.to(theta) for x in (self.energy_lo, self.energy_hi, self.effective_area))
         return self.spectrum(lo, hi, theta) * (area * self.detector.frame_time)
 
     @cached_property
