@@ -292,9 +292,8 @@ def grade_pixels(pixels, charge, photons, slot, right, down, detector):
         Of each event: the number of the brightest pixel, energy, grade, photons, validity.
     """
     rule = _islands if detector.rule == "islands" else _neighbourhoods
-    peak, energy, grade, n_photons = rule(
-        pixels, charge, photons, slot, right, down, detector.event_threshold
-    )
+    found = rule(pixels, charge, photons, slot, right, down, detector.event_threshold)
+    peak, energy, grade, n_photons = found
     accepted = torch.tensor([g in detector.grades for g in range(8)], device=pixels.device)
     valid = accepted.index_select(0, grade) & (energy <= detector.upper_limit)
     return peak, energy, grade, n_photons, valid
@@ -323,9 +322,8 @@ def _islands(pixels, charge, photons, slot, right, down, threshold):
     peak.scatter_reduce_(0, island.index_select(0, brightest), brightest, "amin")
 
     kept = where_true(highest > threshold)
-    peak, energy, size, n_photons = (
-        x.index_select(0, kept) for x in (peak, energy, size, n_photons)
-    )
+    every = peak, energy, size, n_photons
+    peak, energy, size, n_photons = (x.index_select(0, kept) for x in every)
     # Up to two pixels are always valid. Three and four are if the brightest has one neighbour to a
     # side and one above or below; and, of four, if the one between these is the faintest.
     grade = torch.where(size <= 2, size, 0)
@@ -337,10 +335,8 @@ def _islands(pixels, charge, photons, slot, right, down, threshold):
     diagonal = torch.where(has[0], -right, right) + torch.where(has[2], -down, down)
     fourth = slot.index_select(0, centre + diagonal)
     between = charge[fourth.clamp(min=0)]
-    fainter = between <= torch.minimum(
-        charge[torch.maximum(sides[0], sides[1]).clamp(min=0)],
-        charge[torch.maximum(sides[2], sides[3]).clamp(min=0)],
-    )
+    beside, above = (torch.maximum(*pair).clamp(min=0) for pair in (sides[:2], sides[2:]))
+    fainter = between <= torch.minimum(charge[beside], charge[above])
     three = size.index_select(0, large) == 3
     good = corner & (three | ((fourth >= 0) & fainter))
     grade[large] = torch.where(good, size.index_select(0, large), 0)
@@ -380,9 +376,8 @@ def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold):
         energy += value
         n_photons += photons.index_select(0, neighbour)
     kept = where_true(is_peak)
-    peak, energy, n_photons, bits = (
-        x.index_select(0, kept) for x in (candidate, energy, n_photons, bits)
-    )
+    every = candidate, energy, n_photons, bits
+    peak, energy, n_photons, bits = (x.index_select(0, kept) for x in every)
     grade = torch.tensor(_asca_grades(), device=pixels.device)[bits]
     return peak, energy, grade, n_photons
 

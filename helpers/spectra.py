@@ -174,9 +174,8 @@ def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff,
         tensor([[0.0323, 0.0250],
                 [0.0912, 0.0781]])
     """
-    photon_index, cutoff, norm = _checked(
-        energy_lo, energy_hi, photon_index=photon_index, cutoff=cutoff, norm=norm
-    )
+    given = {"photon_index": photon_index, "cutoff": cutoff, "norm": norm}
+    photon_index, cutoff, norm = _checked(energy_lo, energy_hi, **given)
     return norm * _integrate(
         lambda energy: energy**-photon_index * torch.exp(-energy / cutoff), energy_lo, energy_hi
     )
@@ -249,9 +248,8 @@ def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> T
             q = q0 + step
             beyond = step * (3 * q0 * q + step * step)  # q^3 - x, again without the loss
             cube = q * q * q
-            total = total + weight * cube * cube * q * torch.exp(-beyond) / -torch.expm1(
-                -x - beyond
-            )
+            below = -torch.expm1(-x - beyond)
+            total = total + weight * cube * cube * q * torch.exp(-beyond) / below
         return 3 * energy**2 * q0**-8 * torch.exp(-x) * length * total
 
     return norm * _DISC * _integrate(density, energy_lo, energy_hi)
