@@ -351,14 +351,13 @@ def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
 
     Args:
         model: which model, in words; it is final.
-        metric: by which metric it will be judged.
-        expected: the value of it that you expect.
+        metric: by which metric it will be judged, in words.
+        expected: the value of it that you expect, a finite number.
 
     Returns:
         The rows of the test set, as `load_observations("rxte")` has them.
 
     Raises:
-        ValueError: if model or metric is empty, or the expectation is no finite number.
         AlreadyOpenedError: if it was opened before; the message repeats what was written down then.
 
     Example:

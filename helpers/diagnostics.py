@@ -307,8 +307,7 @@ def importance_sample(
     w ∝ L(θ) p(θ)/q(θ|x). The weights sum to one; 1/Σ w² is the number of draws
     that they are worth. Lesson 16 refines the posterior of a power law with it.
 
-    Reference: Dax et al. 2023, arXiv:2210.05686; Barret & Dupourqué 2026, arXiv:2512.16709, for X-ray
-    spectra.
+    Reference: Dax et al. 2023, arXiv:2210.05686; for spectra Barret & Dupourqué 2026, arXiv:2512.16709.
 
     Args:
         posterior: of `train_posterior`.

@@ -18,8 +18,7 @@ def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32))
     """Layers of perceptrons: linear, ReLU, linear, ReLU, ..., linear.
 
     Args:
-        n_features: how many numbers describe a sample.
-        n_classes: how many classes there are.
+        n_features, n_classes: how many numbers describe a sample, and how many classes there are.
         generator: torch generator of the initial weights, which are those that torch draws.
         hidden: perceptrons of each hidden layer; () makes it a logistic regression.
 

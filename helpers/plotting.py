@@ -44,8 +44,7 @@ _MORE_LOOKS = (("C0", "v"), ("C1", "P"), ("C2", "<"), ("C3", "X"), ("C4", ">"), 
 class Figure:
     """A rendered figure that carries its alternative text wherever the notebook goes.
 
-    It is shown as HTML: neither JupyterLab nor nbconvert hands on the text of an image in any
-    other form.
+    It is shown as HTML: in no other form do JupyterLab and nbconvert hand on the text of an image.
     """
 
     def __init__(self, png, alt):
