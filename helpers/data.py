@@ -248,9 +248,8 @@ def load_events(name: str) -> "EventList":
     from helpers.observations import read_events
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # they have no good times, or were changed after their DATASUM
+        # They have no good times, or were changed after their DATASUM was written.
+        warnings.simplefilter("ignore")
         return read_events(path)
 
 

@@ -210,6 +210,7 @@ def averaged_periodogram(
         >>> print(f"{power[4] * 0.1:.4f} of {power.sum() * 0.1:.4f}")
         0.0050 of 0.0050
     """
+    light_curve = tensor("light_curve", light_curve, good is not None)
     return _periodogram(light_curve, bin_size, segment, normalisation, good)
 
 
@@ -239,7 +240,7 @@ def averaged_cospectrum(
         >>> bool(power.mean().abs() < 5 * 2**0.5 / (1000 * 49) ** 0.5)
         True
     """
-    first, second = tensor("first", first), tensor("second", second)
+    first, second = (tensor("light_curve", c, good is not None) for c in (first, second))
     if first.shape != second.shape:
         raise ValueError(
             f"Light curves of shapes {tuple(first.shape)} and {tuple(second.shape)}: both need the "
@@ -310,7 +311,7 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
 def _periodogram(light_curve, bin_size, segment, normalisation, good, other=None):
     """The mean periodogram, or cospectrum with another, of as many segments as there are."""
     one_of("normalisation", normalisation, ("leahy", "fractional"))
-    curves = [tensor("light_curve", c) for c in (light_curve, other) if c is not None]
+    curves = [c for c in (light_curve, other) if c is not None]
     n_bins, starts = segments(curves[0].shape[-1:].numel(), bin_size, segment, good)
     if good is None:
         for curve in curves:

@@ -9,6 +9,7 @@ energies' device, with gradients. What cannot be used is refused by name, with a
 nobody can look at it (torch.func.vmap), or a sampler or fit moves it (it has a gradient), it gives NaN.
 """
 
+import contextlib
 from dataclasses import dataclass
 from functools import cache
 
@@ -365,8 +366,8 @@ def _checked(energy_lo, energy_hi, **parameters):
         ) from error
 
     grid = (energy_lo > 0).all() & (energy_hi > energy_lo).all() & energy_hi.isfinite().all()
-    usable = [grid & (energy_lo[1:] > energy_lo[:-1]).all()]
-    usable += [_RULES[name][0](value).all() for name, value in parameters.items()]
+    grid = grid & (energy_lo[1:] > energy_lo[:-1]).all()
+    usable = [grid, *(_RULES[name][0](value).all() for name, value in parameters.items())]
     moves = any(value.requires_grad for value in parameters.values())
     # On a GPU every `if` on a tensor waits for all work before it: one wait, and details on failure.
     try:
@@ -374,7 +375,9 @@ def _checked(energy_lo, energy_hi, **parameters):
     except RuntimeError:  # vmap lets nobody look at what it maps over
         fine, moves = False, True
     if not fine:
-        if not usable[0]:
+        with contextlib.suppress(RuntimeError):
+            grid = bool(grid)
+        if grid is False:
             raise ValueError(
                 "Energies must be finite, above 0 keV, increasing, and energy_lo below energy_hi: "
                 "leave out the bin from 0, and sort the bins."
@@ -382,7 +385,7 @@ def _checked(energy_lo, energy_hi, **parameters):
         for name, value in parameters.items():
             rule, wanted = _RULES[name]
             if moves:
-                parameters[name] = value * torch.where(rule(value), 1.0, torch.nan)
+                parameters[name] = value * torch.where(rule(value) & grid, 1.0, torch.nan)
                 continue
             wrong = value[~rule(value)]
             if len(wrong):
