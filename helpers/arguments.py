@@ -12,18 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "labels",
-    "numbers",
-    "one_of",
-    "refuse_arrays",
-    "refuse_empty_run",
-    "refuse_outliers",
-    "resolved",
-    "rows_of",
-    "seconds",
-    "segments",
-    "tensor",
-    "whole",
+    "labels", "numbers", "one_of", "refuse_arrays", "refuse_empty_run", "refuse_outliers",
+    "resolved", "rows_of", "seconds", "segments", "tensor", "whole",
 ]  # fmt: skip
 
 # A run of empty bins is looked at where the mean rate would give this many counts: e^-25 = 1e-11.

@@ -16,18 +16,9 @@ from helpers.networks import seeded
 from helpers.posteriors import Posterior
 
 __all__ = [
-    "Calibration",
-    "TooFewError",
-    "anomaly_p",
-    "calibration",
-    "coverage",
-    "credibility",
-    "importance_sample",
-    "misspecification_p",
-    "predictive_p",
-    "ranks",
-    "uniform_band",
-]
+    "Calibration", "TooFewError", "anomaly_p", "calibration", "coverage", "credibility",
+    "importance_sample", "misspecification_p", "predictive_p", "ranks", "uniform_band",
+]  # fmt: skip
 
 _ENOUGH = 100  # test sets, and draws for each of them
 
@@ -331,8 +322,7 @@ def importance_sample(
     w ∝ L(θ) p(θ)/q(θ|x). The weights sum to one; 1/Σ w² is the number of draws
     that they are worth. Lesson 16 refines the posterior of a power law with it.
 
-    Reference: Dax et al. 2023, arXiv:2210.05686; Barret & Dupourqué 2026, arXiv:2512.16709, for X-ray
-    spectra.
+    Reference: Dax et al. 2023, arXiv:2210.05686; for spectra Barret & Dupourqué 2026, arXiv:2512.16709.
 
     Args:
         posterior: of `train_posterior`.

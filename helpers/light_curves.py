@@ -15,13 +15,9 @@ from helpers.arguments import one_of, refuse_empty_run, seconds, segments, tenso
 from helpers.spectra import power_law
 
 __all__ = [
-    "averaged_cospectrum",
-    "averaged_periodogram",
-    "log_bin",
-    "lorentzian",
-    "power_law_noise",
+    "averaged_cospectrum", "averaged_periodogram", "log_bin", "lorentzian", "power_law_noise",
     "simulate_light_curves",
-]
+]  # fmt: skip
 
 
 def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
@@ -127,8 +123,7 @@ def simulate_light_curves(
         n_bins: number of bins of each light curve, at least 2.
         bin_size: width of a bin, s.
         generator: the source of randomness, on the device of the powers.
-        dtype: of the frequencies that the model gets, torch's default if not given.
-        device: where these frequencies live.
+        dtype, device: of the frequencies that the model gets, torch's defaults if not given.
 
     Returns:
         (..., n_bins) light curves: times a mean rate they are rates.
