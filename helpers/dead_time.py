@@ -42,14 +42,9 @@ from helpers.light_curves import (
 from helpers.streams import CELL, chunks
 
 __all__ = [
-    "NUSTAR",
-    "Background",
-    "DeadTimeDistribution",
-    "DeadTimeSimulator",
-    "count_detected",
-    "filter_events",
-    "qpo",
-]
+    "NUSTAR", "Background", "DeadTimeDistribution", "DeadTimeSimulator", "count_detected",
+    "filter_events", "qpo",
+]  # fmt: skip
 
 # Steps that a walk takes before its clock is set to zero, so that float32 resolves 1e-4 of a step.
 _PIECE = 512

@@ -18,13 +18,9 @@ from helpers.arguments import refuse_arrays, refuse_outliers, whole
 from helpers.networks import seeded
 
 __all__ = [
-    "Posterior",
-    "PosteriorFileError",
-    "convolution",
-    "load_posterior",
-    "train_posterior",
+    "Posterior", "PosteriorFileError", "convolution", "load_posterior", "train_posterior",
     "weighted_sums",
-]
+]  # fmt: skip
 
 _FORMAT, _VERSION = "xray-timing posterior", 2
 # Draws that are made at a time: a few hundred MB.
