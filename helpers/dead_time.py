@@ -554,12 +554,11 @@ class _Detector:
 
     def __init__(self, dt, dead_time, paralyzable, kept=1.0, background=(), relative=(1.0,)):
         self.dt, self.dead_time, self.paralyzable = dt, dead_time, paralyzable
-        self.relative, self.kept = relative, kept
+        self.relative = relative
         self.background = backgrounds(background)
-        if not _within("kept", kept, 0, 1):
-            raise ValueError(
-                "kept=0 keeps none of the source's events: use a share above 0, up to 1."
-            )
+        self.kept = kept = _within("kept", kept, 0, 1)
+        if kept == 0:
+            raise ValueError("kept=0 keeps none of the source's events: use a share above 0.")
         self._varies = isinstance(dead_time, DeadTimeDistribution)
         own = [b.dead_time for b in self.background if b.dead_time is not None]
         self.shortest = min([_shortest(dead_time), *own])
@@ -779,10 +778,15 @@ def backgrounds(background) -> tuple[Background, ...]:
 
 
 def _within(name, value, lowest, highest):
-    if not (isinstance(value, (int, float)) and lowest <= value <= highest and value < math.inf):
+    """The float between lowest and highest that a value is."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (lowest <= number <= highest and number < math.inf):
         upto = f" up to {highest}" if highest < math.inf else ""
         raise ValueError(f"{name} must be a number from {lowest}{upto}, finite, not {value!r}.")
-    return value
+    return number
 
 
 def _shortest(dead_time):
