@@ -237,7 +237,7 @@ def test_power_is_right_up_to_the_nyquist_frequency(device, bin_size, centroid, 
     simulate = DeadTimeSimulator(bin_size=bin_size, exposure=4.0, n_detectors=1, **options)
     ours = simulate(theta.float().to(device).expand(6000, 4), seeded(device)).cpu()
     draw, generator = np.random.default_rng(4), seeded()
-    step = bin_size / 40
+    step = bin_size / (8 if bin_size < 1e-3 else 40)
     n = round(4.2 / step) + 1
     shares = {"kept": 1.0, "background": (), "paralyzable": False, "dead_time": TAU, **options}
     theirs = []
