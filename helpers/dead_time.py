@@ -671,6 +671,12 @@ class _Detector:
         start, stop = (x.T[:, None] * relative for x in (begin, end))
         source = (start + stop) / 2
         mean = (source + self._others) * self.dt
+        if self.longest == 0:
+            mean = self.kept * source + sum(b.kept * b.rate for b in self.background)
+            photons = torch.poisson(mean * self.dt, generator=generator)
+            return [
+                _binned(x, per_bin) for x in (photons, torch.full_like(mean, self.dt))[: 1 + live]
+            ]
         expected = float(mean.sum(dtype=torch.float64))
         if expected > _MOST_PHOTONS:
             raise ValueError(
@@ -678,12 +684,6 @@ class _Detector:
                 "shorter bins: a non-paralyzable detector with bins of at most "
                 f"{_MOST_STEPS} dead times needs none of them. Or fewer bins at a time."
             )
-        if self.longest == 0:
-            mean = self.kept * source + sum(b.kept * b.rate for b in self.background)
-            photons = torch.poisson(mean * self.dt, generator=generator)
-            return [
-                _binned(x, per_bin) for x in (photons, torch.full_like(mean, self.dt))[: 1 + live]
-            ]
         photons = torch.poisson(mean, generator=generator)
         number = photons.flatten().long()
         index = torch.arange(len(number), device=begin.device).repeat_interleave(number)

@@ -191,16 +191,24 @@ def test_a_sine_is_left_as_theory_says(tau, paralyzable, background, frequency):
         assert abs(found.mean() - float(part(expected))) < 5 * error + 0.02 * abs(expected)
 
 
+@pytest.mark.parametrize("paralyzable", [False, True])
+@pytest.mark.parametrize("bin_size", [1e-3, 0.2])
+def test_rates_of_unequal_detectors(device, paralyzable, bin_size):
+    theta = torch.tensor([0.01, 2.0, 10.0, 500.0], device=device).expand(300, 4)
+    simulate = DeadTimeSimulator(
+        10.0, bin_size, segment=2.0, paralyzable=paralyzable, relative_rates=[1.6, 0.4]
+    )
+    counts = simulate.light_curves(theta, seeded(device))
+    for detector, rate in enumerate((800.0, 200.0)):
+        found = counts[:, detector].sum(-1) / 10.0
+        assert abs(z_score(found, detected_rate(rate, TAU, paralyzable))) < 5
+
+
 def test_unequal_detectors(device):
     """1000/s and 500/s: the mean that the model was thought to need gave 711/s of 750/s."""
     theta = torch.tensor([0.01, 20.0, 10.0, 1000.0], device=device).expand(300, 4)
     options = dict(bin_size=1e-3, relative_rates=[1.0, 0.5])
-    counts = DeadTimeSimulator(**options).light_curves(theta, seeded(device))
-    total = 0
-    for detector, rate in enumerate((1000.0, 500.0)):
-        found = counts[:, detector].sum(-1) / 10.0
-        assert abs(z_score(found, detected_rate(rate, TAU))) < 5
-        total += detected_rate(rate, TAU)
+    total = sum(detected_rate(rate, TAU) for rate in (1000.0, 500.0))
     simulate = DeadTimeSimulator(**options)
     power = simulate(theta, seeded(device, 2))
     noise = (
@@ -256,6 +264,23 @@ def test_power_is_right_up_to_the_nyquist_frequency(device, bin_size, centroid, 
     ours, theirs = ours[:, near].double().mean(1), torch.stack(theirs)[:, near].mean(1)
     error = math.hypot(ours.std() / len(ours) ** 0.5, theirs.std() / len(theirs) ** 0.5)
     assert abs(ours.mean() - theirs.mean()) < 5 * error + 0.02 * theirs.mean()
+
+
+@pytest.mark.parametrize("centroid", [20.0, 50.0, 80.0])
+def test_without_dead_time_straight_lines_leave_the_power_in_bins(device, centroid):
+    """Two steps in a bin: at 0.8 of the Nyquist frequency lines between nodes leave 75 per cent."""
+    theta = torch.tensor([0.1, centroid, 30.0, 1e6], device=device)
+    simulate = DeadTimeSimulator(dead_time=0.0, n_detectors=1)
+    power = simulate(theta.expand(2000, 4), seeded(device)).cpu().double()
+    near = abs(simulate.frequencies - centroid) < 10.5
+    found = power[:, near].sum(1)
+    fine = torch.linspace(centroid - 10.5, centroid + 10.5, 2101, dtype=torch.float64)
+    left = qpo(fine, theta.cpu().double()) * torch.sinc(fine * simulate.bin_size).square()
+    expected = float(left.mean()) * 21
+    # Leakage of the segments out of the band, and tails that alias into it.
+    assert (
+        abs(float(found.mean()) - expected) < 5 * float(found.std()) / 2000**0.5 + 0.01 * expected
+    )
 
 
 @pytest.mark.parametrize("varies", [False, True])
