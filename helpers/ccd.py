@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from helpers.arguments import numbers, one_of
+from helpers.spectra import Response
 
 __all__ = [
     "ACIS",
@@ -23,6 +24,7 @@ __all__ = [
     "PN",
     "XRT_PC",
     "Events",
+    "chandra_dither",
     "grade_pixels",
 ]
 
@@ -54,6 +56,8 @@ class CCD:
         pixel, pixel_size: width of a pixel on the sky, arcsec, and on the chip, µm.
         psf_core, psf_slope: r_c, arcsec, and b > 1 of the King profile [1 + (r/r_c)²]^-b of the
             photons' density; r_c is infinite for light that is the same everywhere.
+        psf_table: pairs (arcsec, share of a point's photons within), ascending, in place of King's
+            profile. The density is constant from one radius to the next, and zero beyond the last.
         cloud: σ of the charge cloud, µm; 0 to leave each photon in one pixel.
         cloud_scale: scale of the exponential rule, pixels; 0 for the Gaussian cloud.
         readout_noise: σ in each pixel that is read, keV.
@@ -62,7 +66,9 @@ class CCD:
         rule: "islands" or "acis".
         grades: those that are accepted.
         area: effective area, the nodes (keV, cm²) of a curve that is straight in both logarithms; or
-            the name of a response in data/ whose area is taken. Beyond them it is zero.
+            the name of a response in data/ whose area is taken. Beyond them it is zero. Or a whole
+            `spectra.Response`: charges are drawn from its rows, not with Fano's noise. Noise and losses
+            in it count twice, unless noise, thresholds and clouds here are 0: single photons then repeat it.
         fano: F in the variance F w E of the charge of a photon of energy E, w = 3.65 eV in silicon.
 
     Example:
@@ -84,10 +90,11 @@ class CCD:
     upper_limit: float
     rule: str
     grades: tuple[int, ...]
-    area: str | tuple[tuple[float, float], ...]
+    area: str | tuple[tuple[float, float], ...] | Response
     cloud: float = 0.0
     cloud_scale: float = 0.0
     fano: float = 0.115
+    psf_table: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self):
         positive = "frame_time", "pixel", "pixel_size", "psf_core", "upper_limit"
@@ -109,10 +116,38 @@ class CCD:
                 f"cloud={self.cloud} µm would spill over more than 2 × 2 pixels of "
                 f"{self.pixel_size} µm: use at most a quarter of a pixel."
             )
-        if not isinstance(self.area, str):
+        if isinstance(self.area, Response):
+            parts = [numbers(f"{name} of area", part) for name, part in vars(self.area).items()]
+            ascends, most = (np.diff(parts[1]) > 0).all(), parts[3].sum(axis=1).max()
+            if not (ascends and most < 1.001 and min(map(np.min, parts)) >= 0):
+                raise ValueError("area: a Response needs ascending energies, sums of rows up to 1.")
+        elif not isinstance(self.area, str):
             nodes = numbers("area", self.area)
             if not (np.isfinite(nodes) & (nodes > 0)).all() or (np.diff(nodes[:, 0]) <= 0).any():
                 raise ValueError("area must be pairs (keV, cm²) above 0, ascending in energy.")
+        step = np.diff(numbers("psf_table", self.psf_table), axis=0, prepend=0)
+        pairs = step.shape[1:] == (2,) and step.min() > 0
+        if step.size and not (pairs and step[:, 1].sum() < 1.001):
+            raise ValueError("psf_table must be pairs (arcsec, share), ascending from 0 to 1.")
+
+    def enclosed(self, radius: float) -> float:
+        """The share of a point source's photons within this radius, arcsec."""
+        if len(self.psf_table):
+            r, share = np.array([(0.0, 0.0), *self.psf_table]).T
+            return float(np.interp(radius**2, r**2, share))
+        beyond = (1 + (radius / self.psf_core) ** 2) ** (1 - self.psf_slope)
+        return 1 - beyond if self.psf_core < math.inf else 1.0
+
+    def radius(self, share: Tensor) -> Tensor:
+        """The radius within which this share of the photons falls, pixels."""
+        if len(self.psf_table):
+            nodes = share.new_tensor([(0, 0), *self.psf_table])
+            square, known = (nodes[:, 0] / self.pixel) ** 2, nodes[:, 1].contiguous()
+            k = torch.searchsorted(known, share).clamp_(1, len(known) - 1)
+            part = (share - known[k - 1]) / known.diff()[k - 1]
+            return torch.lerp(square[k - 1], square[k], part).sqrt_()
+        r = (1 - share) ** (1 / (1 - self.psf_slope)) - 1
+        return r.clamp_(min=0).sqrt_() * (self.psf_core / self.pixel)
 
     def upper_share(self, distance: Tensor) -> Tensor:
         """The share of the charge beyond a pixel edge, of a photon this far beyond it, pixels."""
@@ -128,8 +163,7 @@ class CCD:
 
 
 # Unless a source is named, numbers below are a choice of this course: round, and near to what is
-# known of the instrument. Frame times, pixels and the King profiles of XRT and pn are those of the
-# instruments (Moretti et al. 2005 for XRT); areas are rough sketches, but for that of pn.
+# known of it. Frame times and pixels are the instruments'; areas are sketches, but for that of pn.
 ACIS = CCD(
     name="Chandra ACIS",
     frame_time=3.2,  # and 0.041 s more to the next frame, to shift the image away
@@ -182,7 +216,7 @@ PN = CCD(
     pixel=4.1,
     pixel_size=150.0,
     psf_core=6.6,
-    psf_slope=1.5,
+    psf_slope=1.68,  # with r_c: .71, .88, .93, .95 inside 15, 30, 45, 60", as calibrated to 5 per cent
     cloud=10.0,  # 9 to 11 µm in SIXTE
     readout_noise=0.018,  # choice of this course
     event_threshold=0.15,  # as in SIXTE
@@ -217,12 +251,24 @@ EROSITA = CCD(
 """One of the seven cameras of eROSITA. The area is a sketch."""
 
 
+def chandra_dither(time: Tensor) -> Tensor:
+    """Chandra's dither over ACIS at times (n,) s, (n, 2) pixels: 8" sin(2π t/P), P = 1000 s and 707 s.
+
+    Example:
+        >>> chandra_dither(torch.tensor([250.0]))
+        tensor([[16.2602, 12.9348]])
+    """
+    # Nominal values of the Chandra Proposers' Observatory Guide, chapter 6.
+    period = time.new_tensor([1000.0, 707.0])
+    return 8.0 / ACIS.pixel * torch.sin(2 * math.pi * time[:, None] / period)
+
+
 class Events(NamedTuple):
     """What a detector reports, one entry for each event, whether it is accepted or not.
 
     Attributes:
         simulation, frame: (n_events,) which simulation, and which frame of it.
-        x, y: (n_events,) where the centre of the brightest pixel lies from the source, arcsec.
+        x, y: (n_events,) the brightest pixel's centre from the source, in mid-frame if it moves, arcsec.
         energy, grade: (n_events,) keV, and as `CCD` says.
         n_photons: (n_events,) how many photons truly hit its pixels.
         valid: (n_events,) whether grade and energy are accepted.

@@ -58,6 +58,7 @@ _FILES = {
     "chandra_m82": "tests/data/chandra_test.fits",
     "rxte_4u1636": "tests/data/xte_test.evt.gz",
     "rxte_m82": "tests/data/xte_gx_test.evt.gz",
+    "astrosat_crab": "tests/data/laxpc_file_read.fits",
     "erosita": "tests/data/LightCurve_bexvar.fits",
     "sample": "datasets/lc_sample.txt",
 }
@@ -65,6 +66,7 @@ _SHA256 = {
     "chandra_m82": "9d2b1cb26d5d53a68a6e6dc5df005ab924e4dccb239cc3d2343b18750ab399b9",
     "rxte_4u1636": "0b04b9b4b071a3c087e3a677eee8ff8160e91427ebdc93a3393f650e48be4335",
     "rxte_m82": "34fe9cbfe71bf89b5bec24e93adc113557c3a09349e90f51476beb8a24bfbf6d",
+    "astrosat_crab": "c8b71a5caf767852d31cadec887d6cc70d63344d6fcf598ba7fd7d77553d9fe4",
     "erosita": "1c7f44af48aff9d0fcda45b0250df6414bf23bde38420e365bd5f78831d1f924",
     "sample": "49d92cf74b41447b5fd3a7421bd32d0a7635a31a35b28bc169a202832331c9ff",
 }
@@ -253,6 +255,9 @@ def load_events(name: str) -> "EventList":
       was thinned, and neither its rate nor its dead time can be used.
     - ``"rxte_m82"``: RXTE PCA, M82 again (2009-12-18), in Good Xenon mode (every event, 1 µs),
       PCU 2: 3518 events of 102 s. The PCA has no image, and most of these are background.
+    - ``"astrosat_crab"``: AstroSat LAXPC, the Crab (2022-08-25): 1000 events, cut from the whole:
+      453 of detector 1 in 0.67 s, 547 of detector 2 in 0.19 s at the end of it. The clock ticks
+      every `dt` = 10 µs. The file has no good times: `gti` is that of the whole observation.
 
     `detector_id` is the PCU of RXTE events. Their energies follow from the PCA's channels and the
     nominal table for epoch and PCU that stingray holds; they are good to a few per cent. Some RXTE
@@ -266,12 +271,15 @@ def load_events(name: str) -> "EventList":
         >>> len(events.time), sorted(set(events.grade.tolist()))
         (4612, [0, 2, 3, 4, 6])
     """
-    path = _stingray_file(name, ("chandra_m82", "rxte_4u1636", "rxte_m82"), "event list")
+    names = ("chandra_m82", "rxte_4u1636", "rxte_m82", "astrosat_crab")
+    path = _stingray_file(name, names, "event list")
 
     from helpers.observations import read_events
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # these files were changed after their DATASUM was written
+        warnings.simplefilter(
+            "ignore"
+        )  # they have no good times, or were changed after their DATASUM
         return read_events(path)
 
 

@@ -11,6 +11,7 @@ ValueError.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from helpers.arguments import (
     resolved,
     rows_of,
     seconds,
+    segments,
     tensor,
     whole,
 )
@@ -41,6 +43,7 @@ from helpers.streams import CELL, chunks
 
 __all__ = [
     "NUSTAR",
+    "Background",
     "DeadTimeDistribution",
     "DeadTimeSimulator",
     "count_detected",
@@ -60,6 +63,9 @@ _MOST_PHOTONS = 1e8
 _RUN_UP = 20
 # How much longer than what is observed a light curve is that does not repeat.
 _LONGER = 1.5
+# Steps of a light curve that are simulated together, and of all light curves of a cell: a few MB.
+_MOST_TOGETHER = 2**18
+_OF_CELL = 2**19
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,34 @@ NUSTAR = DeadTimeDistribution(
 """NuSTAR's dead time, from 1.8 to 3.5 ms around a mean of 2.54 ms."""
 
 
+@dataclass(frozen=True)
+class Background:
+    """Events of a constant rate beside the source's, which make a detector blind as these do.
+
+    Background that is analysed; or, with `kept` below 1, other energies and other places on the
+    detector; or vetoes, of which none is kept, such as RXTE's very large events.
+
+    Args:
+        rate: incident rate in each detector, 1/s.
+        kept: share of the registered ones that is analysed, 0 to 1.
+        dead_time: τ of each, s; None for that of the source's events.
+
+    Example:
+        >>> Background(50.0, kept=0.0, dead_time=1e-3)
+        Background(rate=50.0, kept=0.0, dead_time=0.001)
+    """
+
+    rate: float
+    kept: float = 1.0
+    dead_time: float | None = None
+
+    def __post_init__(self):
+        _within("rate of a Background", self.rate, 0, math.inf)
+        _within("kept of a Background", self.kept, 0, 1)
+        if self.dead_time is not None:
+            _within("dead_time of a Background", self.dead_time, 0, math.inf)
+
+
 def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor:
     """Which of these photons a detector with dead time registers.
 
@@ -201,8 +235,16 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
 
 
 def count_detected(
-    rate: Tensor, dt: float, dead_time, generator=None, *, paralyzable: bool = False
-) -> Tensor:
+    rate: Tensor,
+    dt: float,
+    dead_time,
+    generator=None,
+    *,
+    paralyzable: bool = False,
+    kept: float = 1.0,
+    background=(),
+    live: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
     """Counts that a detector with dead time registers from a source of this rate.
 
     Exact for a rate that is constant inside each bin. Every row of rates has a detector of its own,
@@ -215,9 +257,14 @@ def count_detected(
             its own from.
         generator: the source of randomness, on any device.
         paralyzable: whether photons that are not registered cause dead time too.
+        kept: share of the source's registered events that is analysed, chosen after dead time: those
+            of an energy band, or of a region on the detector.
+        background: a `Background`, or several.
+        live: whether to return the live time, too.
 
     Returns:
-        (..., n_bins) counts, whole numbers in the rate's dtype and on its device.
+        (..., n_bins) counts, whole numbers in the rate's dtype and on its device. With `live` also
+        how long the detector was live in each bin, s, of the same shape.
 
     Example:
         1000 photons a second, each of which costs 2.5 ms: 1000/(1 + 2.5) = 286 remain.
@@ -232,18 +279,22 @@ def count_detected(
         raise ValueError("rate must be a tensor of real numbers with time as its last dimension.")
     rows = rate.reshape(math.prod(rate.shape[:-1]), rate.shape[-1])
     if rows.numel() == 0:
-        return torch.zeros_like(rate)
+        return (torch.zeros_like(rate),) * 2 if live else torch.zeros_like(rate)
     lowest, highest = torch.aminmax(rows)
     if not (bool(lowest >= 0) and bool(highest < math.inf)):
         raise ValueError(
             f"count_detected needs finite rates of 0/s or more, not {lowest:g} to {highest:g}. "
             "Clip simulated light curves with .clamp(min=0)."
         )
-    counts = torch.empty_like(rows)
-    detector = _Detector(dt, 1, dead_time, paralyzable)
-    for here, cells in detector.in_chunks(rows, rate.shape[-1], 1, generator):
-        counts[here] = detector.count(rows[here].T.contiguous(), 1, cells)[:, 0].T.to(rate.dtype)
-    return counts.reshape(rate.shape)
+    detector = _Detector(dt, dead_time, paralyzable, kept, background)
+    results = [torch.empty_like(rows) for _ in range(1 + live)]
+    for here, cells in detector.in_chunks(rows, rate.shape[-1], generator):
+        columns = rows[here].T.contiguous()
+        measured = detector.count(columns, columns, cells, live)
+        for result, value in zip(results, measured, strict=False):
+            result[here] = value[:, 0].T.to(rate.dtype)
+    counts, *seconds_live = (result.reshape(rate.shape) for result in results)
+    return (counts, *seconds_live) if live else counts
 
 
 def qpo(frequency: Tensor, theta: Tensor) -> Tensor:
@@ -266,10 +317,15 @@ class DeadTimeSimulator:
 
     One simulation: a Gaussian light curve with the model's power spectrum, at the given mean, and
     negative rates set to zero (`simulate_light_curves` says what that costs the rms); all detectors
-    see this rate, each with photons and dead times of its own. The rate is constant inside steps no
-    longer than half of a bin and of the shortest dead time (half a bin where that dead time is
-    below a sixteenth of a bin), with the mean that the model's continuous rate has there: at 40 Hz
-    and 2.5 ms this leaves an error of one per cent of the signal's amplitude.
+    see this rate, each with photons and dead times of its own. The rate is a straight line inside
+    steps of a third of the shortest dead time, but of a half to a sixth of a bin (a half where the
+    dead time is below a sixteenth of a bin). Within 2 per cent this leaves the power as it is, for an
+    rms up to 0.4 and r τ up to 2.5, of a signal up to 0.9 of the bins' Nyquist frequency.
+
+    A light curve of more than 262,144 steps is simulated in independent pieces, of as many segments
+    as fit, and at least one: such as 65 s, with bins of 0.5 ms and segments of 1 s. What varies more
+    slowly than 1.5 pieces is lost. Where the summary needs it, use longer bins, or one long segment,
+    which is never cut, nor bounded by `memory`.
 
     `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). The
     set-up of Huppenkothen & Bachetti 2022 (MNRAS 511, 5689, arXiv:2104.03278) is the default.
@@ -285,16 +341,20 @@ class DeadTimeSimulator:
         paralyzable: whether photons that are not registered cause dead time too.
         power_spectrum: the source: gets frequencies (n_frequencies,) in Hz and theta (..., P), and
             returns (..., n_frequencies) one-sided powers in (fractional rms)²/Hz. The last of theta
-            must be the incident rate of each detector, 1/s, high enough for a count.
+            must be the incident rate of each detector, 1/s. A simulation without a count has no
+            power: it is NaN, with a warning.
         summary: "periodogram" of the summed light curve, or "cospectrum" of two detectors, both in
             fractional rms normalisation.
         log_f: growth of the bins of frequency, see `log_bin`; None to keep each frequency.
+        kept, background: as of `count_detected`; the fractional power is that of all counts.
+        relative_rates: (n_detectors,) the source's rate in each, relative to that in theta, such as
+            its effective area; None for 1.
         memory: bytes that the work may take beside the result; None for 32 MB, or 4 GB on a GPU.
 
     Attributes:
         frequencies: (n_frequencies,) of the summary, Hz, float64.
         n_averaged: (n_frequencies,) periodogram values in each, over segments and frequencies.
-        step: for how long the rate is constant, s.
+        step: for how long the rate is one straight line, s.
 
     Example:
         A QPO with 40 per cent rms at 20 Hz, of whose power dead time leaves about an eighth:
@@ -321,6 +381,9 @@ class DeadTimeSimulator:
         power_spectrum: Callable[[Tensor, Tensor], Tensor] = qpo,
         summary: str = "periodogram",
         log_f: float | None = None,
+        kept: float = 1.0,
+        background=(),
+        relative_rates=None,
         memory: int | None = None,
     ):
         one_of("summary", summary, ("periodogram", "cospectrum"))
@@ -341,31 +404,78 @@ class DeadTimeSimulator:
                 f"exposure={exposure:g} s is no whole number of bins of {bin_size:g} s, three at "
                 f"least. Use exposure={max(self.n_bins, 3) * self.bin_size:.9g}."
             )
-        # Longer steps make signals of twice the frequency of the bins' Nyquist frequency out of those
-        # below it, and dead time, which spares 1/τ, would give these their power back.
-        steps = _steps(self.bin_size, _shortest(dead_time) / 2)
-        self._per_bin = max(2, steps or 0)
+        # Straight lines repeat f, weakly, at 1/step - f, which dead time may damp less.
+        shortest = _shortest(dead_time)
+        dead_times = self.bin_size / shortest if shortest > 0 else math.inf
+        steps = min(math.ceil(3 * dead_times * (1 - 1e-9)), 6) if dead_times <= 16 else 2
+        self._per_bin = max(2, steps)
         self.step = self.bin_size / self._per_bin
-        self._detector = _Detector(self.step, self._per_bin, dead_time, paralyzable)
-        mean = dead_time.mean if isinstance(dead_time, DeadTimeDistribution) else dead_time
-        run_up = math.ceil(_RUN_UP * mean / self.bin_size)
-        self._n_steps = (self.n_bins + run_up) * self._per_bin
-        # A length that the Fourier transform likes, best a multiple of 64.
-        self._n_simulated = 64 * next_fast_len(math.ceil(_LONGER * self._n_steps / 64), real=True)
+        relative = [1.0] * n_detectors if relative_rates is None else relative_rates
+        relative = numbers("relative_rates", relative)
+        if relative.shape != (n_detectors,) or (relative <= 0).any():
+            raise ValueError(
+                f"relative_rates must be {n_detectors} positive numbers, one for each of the "
+                f"n_detectors, not {relative_rates}."
+            )
+        self._mean_relative = float(relative.mean())
+        self._detector = _Detector(self.step, dead_time, paralyzable, kept, background, relative)
+        run_up = math.ceil(_RUN_UP * self._detector.longest / self.bin_size)
+        self._run_up = run_up * self._per_bin
 
-        self.frequencies, _, self.n_averaged = self._summarise(
-            torch.ones(self.n_bins, n_detectors, 1, dtype=torch.float64)
-        )
+        in_segment, starts = segments(self.n_bins, self.bin_size, self.segment)
+        self._in_segment, self._n_segments = in_segment, len(starts)
+        # Lots of pieces that are simulated alike: the first bin, bins in a piece, number of pieces.
+        piece = max(1, _MOST_TOGETHER // (in_segment * self._per_bin)) * in_segment
+        if self.n_bins * self._per_bin <= _MOST_TOGETHER:
+            piece = self.n_bins
+        pieces, rest = divmod(self.n_bins, piece)
+        self._lots = [(0, piece, pieces), (pieces * piece, rest, 1)][: 1 + bool(rest)]
+
+        ones = torch.ones(in_segment, n_detectors, 1, dtype=torch.float64)
+        self.frequencies, _, number = self._summarise(ones)
+        self.n_averaged = number * self._n_segments
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(..., n_frequencies) summaries of the simulations of theta (..., P)."""
-        shape = self.frequencies.shape
-        return self._in_chunks(theta, generator, lambda counts: self._summarise(counts)[1], shape)
+        n = math.prod(theta.shape[:-1])
+        power = theta.new_zeros(n, len(self.frequencies))
+        total = theta.new_zeros(n, self.n_detectors)
+        for which, _, counts in self._simulate(theta, generator):
+            in_piece = len(counts) // self._in_segment
+            if in_piece == 0:
+                continue
+            sums = counts[: in_piece * self._in_segment].sum(dim=0)
+            square = self._square(sums.T)
+            if bool((square == 0).any()):  # an empty piece has no power, in whatever normalisation
+                counts = counts + (square == 0)
+            power.index_add_(0, which, self._summarise(counts)[1] * (square / in_piece)[:, None])
+            total.index_add_(0, which, sums.T)
+        power *= (self._n_segments / self._square(total))[:, None]
+        empty = int(power.isnan().any(dim=-1).sum())
+        if empty:
+            warnings.warn(
+                f"{empty} of {n} simulations have a detector without a single count, and so no power: "
+                "their summaries are NaN. Leave them out, and their theta: torch.isfinite(x).all(-1). "
+                "Or raise the lowest rate, or the exposure.",
+                stacklevel=2,
+            )
+        return power.reshape(*theta.shape[:-1], len(self.frequencies))
 
-    def light_curves(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(..., n_detectors, n_bins) counts, of which `self(theta, generator)` is the summary."""
-        shape = (self.n_detectors, self.n_bins)
-        return self._in_chunks(theta, generator, lambda counts: counts.permute(2, 1, 0), shape)
+    def light_curves(self, theta: Tensor, generator: torch.Generator | None = None, live=False):
+        """(..., n_detectors, n_bins) counts, of which `self(theta, generator)` is the summary.
+
+        With `live` also how long each detector was live in each bin, s, of the same shape.
+        """
+        n = math.prod(theta.shape[:-1])
+        results = [theta.new_empty(n, self.n_detectors, self.n_bins) for _ in range(1 + live)]
+        for which, first, *measured in self._simulate(theta, generator, live):
+            for result, value in zip(results, measured, strict=True):
+                for row, bin_, curve in zip(
+                    which.tolist(), first.tolist(), value.unbind(-1), strict=True
+                ):
+                    result[row, :, bin_ : bin_ + len(curve)] = curve.T
+        results = [result.reshape(*theta.shape[:-1], *result.shape[1:]) for result in results]
+        return tuple(results) if live else results[0]
 
     def summarise(self, counts: Tensor) -> Tensor:
         """(..., n_frequencies) summaries of counts (..., n_detectors, n_bins), observed or simulated."""
@@ -380,7 +490,8 @@ class DeadTimeSimulator:
         flat = counts.reshape(-1, *own).permute(2, 1, 0)
         return self._summarise(flat)[1].reshape(*counts.shape[:-2], -1)
 
-    def _in_chunks(self, theta, generator, summarise, shape):
+    def _simulate(self, theta, generator, live=False):
+        """Which simulation (n,), its first bin (n,), counts (n_bins, n_detectors, n) there, live time."""
         rows = rows_of(theta)
         mean_rate = rows[:, -1]
         if not bool(((mean_rate > 0) & (mean_rate < math.inf)).all()):
@@ -388,35 +499,42 @@ class DeadTimeSimulator:
                 "The last column of theta is the incident rate of each detector in 1/s: it must be "
                 f"positive and finite, and goes from {mean_rate.min():g} to {mean_rate.max():g}."
             )
-        result = rows.new_empty(len(rows), *shape)
-        sizes = self._n_steps, self.n_detectors
-        for here, cells in self._detector.in_chunks(rows, *sizes, generator, self.memory):
-            result[here] = summarise(self._counts(rows[here], cells))
-        return result.reshape(*theta.shape[:-1], *shape)
+        for first, n_bins, pieces in self._lots:
+            each = rows.repeat_interleave(pieces, dim=0)
+            n_steps = n_bins * self._per_bin + self._run_up
+            for here, cells in self._detector.in_chunks(each, n_steps, generator, self.memory):
+                rate = rows.new_empty(n_steps + 1, here.stop - here.start)
+                for cell, stream in cells:
+                    rate[:, cell] = self._rates(each[here][cell], n_steps, stream).T
+                measured = self._detector.count(rate[:-1], rate[1:], cells, live, self._per_bin)
+                index = torch.arange(here.start, here.stop, device=rows.device)
+                which = torch.div(index, pieces, rounding_mode="floor")
+                yield which, first + n_bins * (index % pieces), *(x[-n_bins:] for x in measured)
 
-    def _counts(self, rows, cells):
-        """(n_bins, n_detectors, n) counts of the simulations of one chunk."""
-        rate = rows.new_empty(self._n_steps, len(rows))
-        for here, generator in cells:
-            rate[:, here] = self._rates(rows[here], generator).T
-        return self._detector.count(rate, self.n_detectors, cells)[-self.n_bins :]
+    def _rates(self, theta, n_steps, generator):
+        """(n, n_steps + 1) incident rates at the steps' edges, 1/s, where the relative rate is 1."""
 
-    def _rates(self, theta, generator):
-        """(n, n_steps) incident rates, 1/s."""
+        def at_nodes(frequency):
+            phase = frequency * self.step
+            # What straight lines between the nodes leave of a sine in bins, which ends at their Nyquist.
+            left = torch.cos(math.pi * phase) / torch.sinc(phase)
+            return self.power_spectrum(frequency, theta) / left.square().clamp(min=0.25)
 
-        def in_steps(frequency):
-            power = self.power_spectrum(frequency, theta)
-            return power * torch.sinc(frequency * self.step).square()
-
+        # A length that the Fourier transform likes, best a multiple of 64.
+        n_simulated = 64 * next_fast_len(math.ceil(_LONGER * n_steps / 64), real=True)
         relative = simulate_light_curves(
-            in_steps, self._n_simulated, self.step, generator=generator,
+            at_nodes, n_simulated, self.step, generator=generator,
             dtype=theta.dtype, device=theta.device,
-        )[..., : self._n_steps]  # fmt: skip
+        )[..., : n_steps + 1]  # fmt: skip
         return relative.clamp_(min=0).mul_(theta[:, -1:])
 
+    def _square(self, sums):
+        """What the fractional power is relative to, of counts (..., n_detectors)."""
+        return sums.prod(-1) if self.summary == "cospectrum" else sums.sum(-1).square()
+
     def _summarise(self, counts):
-        """Frequencies, powers and their numbers, of counts (n_bins, n_detectors, n)."""
-        good = np.ones(self.n_bins, dtype=bool)
+        """Frequencies, powers and frequencies in each, of counts (n_bins, n_detectors, n)."""
+        good = np.ones(len(counts), dtype=bool)
         if self.summary == "cospectrum":
             frequencies, power = averaged_cospectrum(
                 *counts.movedim(0, -1).contiguous(), self.bin_size, self.segment, "fractional", good
@@ -428,121 +546,215 @@ class DeadTimeSimulator:
         number = torch.ones(len(frequencies), dtype=torch.int64)
         if self.log_f is not None:
             frequencies, power, number = log_bin(frequencies, power, self.log_f)
-        n_segments = self.n_bins // round(self.segment / self.bin_size)
-        return frequencies, power, number * n_segments
+        return frequencies, power, number
 
 
 class _Detector:
-    """What all detectors share: a rate constant for `dt`, and counts per `per_bin` such steps."""
+    """What all detectors share: rates in steps of `dt`, dead time, and what is kept of the events."""
 
-    def __init__(self, dt, per_bin, dead_time, paralyzable):
-        self.dt, self.per_bin = dt, per_bin
-        self.dead_time, self.paralyzable = dead_time, paralyzable
+    def __init__(self, dt, dead_time, paralyzable, kept=1.0, background=(), relative=(1.0,)):
+        self.dt, self.dead_time, self.paralyzable, self.relative = (
+            dt,
+            dead_time,
+            paralyzable,
+            relative,
+        )
+        self.background = backgrounds(background)
+        if not _within("kept", kept, 0, 1):
+            raise ValueError(
+                "kept=0 keeps none of the source's events: use a share above 0, up to 1."
+            )
+        self.kept = kept
         self._varies = isinstance(dead_time, DeadTimeDistribution)
-        walked = _steps(dt, _shortest(dead_time))
+        self.mean_dead_time = dead_time.mean if self._varies else dead_time
+        own = [b.dead_time for b in self.background if b.dead_time is not None]
+        self.shortest = min([_shortest(dead_time), *own])
+        self.longest = max([dead_time.values[-1] if self._varies else dead_time, *own])
+        # Rate, share kept and dead time of each kind of events, NaN for the source's.
+        none = math.nan
+        kinds = [
+            (b.rate, b.kept, none if b.dead_time is None else b.dead_time) for b in self.background
+        ]
+        self._kinds = [(none, kept, none), *kinds]
+        self._others = sum(b.rate for b in self.background)
+        self._marked = bool(own) or any(share < 1 for _, share, _ in self._kinds)
+        walked = _steps(dt, self.shortest)
         # What a paralyzable detector's missed photons draw can outlast what the last of them draws.
-        self._by_photons = walked is None or (paralyzable and self._varies)
-        self.walked = walked or 1
+        self._by_photons = walked is None or (paralyzable and (self._varies or bool(own)))
+        self._walked = walked or 1
 
-    def in_chunks(self, rows, n_steps, n_detectors, generator, memory=None):
+    def in_chunks(self, rows, n_steps, generator, memory=None):
         """Chunks of rows, by the memory of the arrays that exist side by side in their counting."""
-        counts = n_detectors * n_steps // self.per_bin
-        piece = 3 * n_detectors * min(_PIECE, n_steps * self.walked)
-        bytes_of_cell = CELL * rows.element_size() * (n_steps + 2 * counts + piece)
+        number = len(self.relative)
+        piece = 4 * number * min(_PIECE, n_steps * self._walked)
+        cell = max(1, min(CELL, _OF_CELL // n_steps))
+        bytes_of_cell = cell * rows.element_size() * (n_steps * (5 + number) + piece)
         memory = memory or _MEMORY.get(rows.device.type, _MEMORY["cpu"])
-        return chunks(len(rows), bytes_of_cell, memory, generator, rows.device)
+        return chunks(len(rows), bytes_of_cell, memory, generator, rows.device, cell)
 
-    def count(self, rate, n_detectors, cells):
-        """(n_bins, n_detectors, rows) counts of the rates (n_bins * per_bin, rows) of all."""
+    def count(self, begin, end, cells, live=False, per_bin=1):
+        """Counts (n_bins, n_detectors, rows), and live time, s, of rates (n_bins * per_bin, rows).
+
+        In each step the rate goes straight from where it begins to where it ends.
+        """
         if self._by_photons:
-            photons = [self._photons(rate[:, cell], n_detectors, g) for cell, g in cells]
-            return torch.cat(photons, dim=-1).to(rate.dtype)
-        n_bins, rows = len(rate) // self.per_bin, rate.shape[1]
-        counts = rate.new_zeros(n_bins, n_detectors, rows)
+            parts = [
+                self._photons(begin[:, cell], end[:, cell], g, per_bin, live) for cell, g in cells
+            ]
+            return [torch.cat(part, dim=-1).to(begin.dtype) for part in zip(*parts, strict=True)]
+        shape = len(self.relative), begin.shape[1]
+        n_bins = len(begin) // per_bin
+        results = [begin.new_zeros(n_bins, *shape) for _ in range(1 + live)]
         walk = self._walk_paralyzable if self.paralyzable else self._walk
-        blind_until = rate.new_zeros(n_detectors, rows)
+        blind_until = begin.new_zeros(shape)
         # In short pieces, which the processor's cache can hold.
-        in_piece = max(1, _PIECE // (self.per_bin * self.walked))
+        in_piece = max(1, _PIECE // (per_bin * self._walked))
         for i in range(0, n_bins, in_piece):
             here = slice(i, min(i + in_piece, n_bins))
-            piece = rate[i * self.per_bin : here.stop * self.per_bin]
-            walk(counts[here], piece, cells, blind_until)
-            blind_until -= len(piece) * self.dt
-        return counts
+            steps = slice(i * per_bin, here.stop * per_bin)
+            counts, *alive = (result[here] for result in results)
+            walk(counts, alive[0] if live else None, begin[steps], end[steps], cells, blind_until)
+            blind_until -= (steps.stop - steps.start) * self.dt
+        if live:  # float32 rounds the edges of steps
+            results[1].clamp_(max=per_bin * self.dt)
+        return results
 
-    def _walk(self, counts, rate, cells, blind_until):
-        """Add a piece of time to its counts, and carry `blind_until` along."""
-        n_steps, step = len(rate) * self.walked, self.dt / self.walked
+    def _walk(self, counts, alive, begin, end, cells, blind_until):
+        """Add a piece of time to its counts and live time, and carry `blind_until` along."""
+        n_steps, step = len(begin) * self._walked, self.dt / self._walked
         # As many steps as one dead time covers hold one event at most, and need one random number.
-        per_draw = max(1, int(_shortest(self.dead_time) / step * (1 + 1e-9)))
+        per_draw = max(1, int(self.shortest / step * (1 + 1e-9)))
         shape = (math.ceil(n_steps / per_draw), *blind_until.shape)
         # Faster than exponential_() on a CPU, which resolves more than the 1/2^24 of rand.
-        wait = _per_cell(shape, cells, rate, torch.rand).log_().neg_()
+        wait = _per_cell(shape, cells, begin, torch.rand).log_().neg_()
         if self._varies:
-            tau = _per_cell(shape, cells, rate, self.dead_time.sample)
+            tau = _per_cell(shape, cells, begin, self.dead_time.sample)
         else:
-            tau = rate.new_full((1, *blind_until.shape), self.dead_time)
-        edges = (torch.arange(n_steps + 1, dtype=torch.float64) * step).to(rate)
-        arrays = counts, blind_until, wait, rate, tau, edges
-        if rate.device.type == "cpu":
-            walk_compiled(*(array.numpy() for array in arrays), per_draw)
+            tau = begin.new_full((1, *blind_until.shape), self.dead_time)
+        which = _per_cell(shape, cells, begin, torch.rand) if self._marked else None
+        edges = (torch.arange(n_steps + 1, dtype=torch.float64) * step).to(begin)
+        relative, kinds = (
+            torch.tensor(x, dtype=torch.float64).to(begin) for x in (self.relative, self._kinds)
+        )
+        arrays = counts, alive, blind_until, wait, which, begin, end, relative, kinds, tau, edges
+        if begin.device.type == "cpu":
+            walk_compiled(*(None if x is None else x.numpy() for x in arrays), per_draw)
         else:
             walk_abreast(*arrays, per_draw)
 
-    def _walk_paralyzable(self, counts, rate, cells, blind_until):
-        step = self.dt / self.walked
-        shape = (len(rate), self.walked, *blind_until.shape)
-        light = rate[:, None, None]
-        first = _waiting_times(shape, cells, light, step)
-        # Backwards from the end of the step the waiting time is exponential too.
-        last = torch.maximum(first, step - _waiting_times(shape, cells, light, step))
+    def _walk_paralyzable(self, counts, alive, begin, end, cells, blind_until):
+        step = self.dt / self._walked
+        shape = (len(begin), self._walked, *blind_until.shape)
+        part = torch.arange(self._walked + 1, dtype=torch.float64).to(begin)[:, None] / self._walked
+        nodes = torch.lerp(begin[:, None], end[:, None], part)[:, :, None]
+        nodes = nodes * begin.new_tensor(self.relative)[:, None] + self._others
+        start, stop = nodes[:, :-1], nodes[:, 1:]
+        first = _waiting_times(shape, cells, start, stop, step)
+        # Backwards from the end of the step it is a straight line too.
+        last = torch.maximum(first, step - _waiting_times(shape, cells, stop, start, step))
         none = first >= step
         ends = last.add_(self.dead_time).masked_fill_(none, -math.inf).flatten(0, 1)
-        events = first.masked_fill_(none, -math.inf)
-        for j, (event, end) in enumerate(zip(events.flatten(0, 1), ends, strict=True)):
+        events = first.masked_fill(none, -math.inf)
+        if self._marked:
+            total = start + (stop - start) * (first / step).clamp(max=1)
+            which = _per_cell(shape, cells, begin, torch.rand) * total
+            counted, _ = _marks(which, total - self._others, self._kinds, None)
+        begins = None if alive is None else torch.empty_like(ends)
+        for j, (event, end_) in enumerate(zip(events.flatten(0, 1), ends, strict=True)):
+            if alive is not None:
+                torch.sub(blind_until, j * step, out=begins[j])
             torch.ge(event + j * step, blind_until, out=event)
-            torch.maximum(blind_until, end + j * step, out=blind_until)
+            torch.maximum(blind_until, end_ + j * step, out=blind_until)
+        if self._marked:
+            events *= counted
         torch.sum(events.view(len(counts), -1, *blind_until.shape), dim=1, out=counts)
+        if alive is not None:
+            lasted = first.clamp_(max=step).flatten(0, 1).sub_(begins.clamp_(min=0)).clamp_(min=0)
+            torch.sum(lasted.view(len(counts), -1, *blind_until.shape), dim=1, out=alive)
 
-    def _photons(self, rate, n_detectors, generator):
-        n_bins, rows = rate.shape
-        expected = float(rate.sum(dtype=torch.float64)) * self.dt * n_detectors
+    def _photons(self, begin, end, generator, per_bin, live):
+        n_bins, rows = begin.shape
+        relative = begin.new_tensor(self.relative)[:, None]
+        start, stop = (x.T[:, None] * relative for x in (begin, end))
+        source = (start + stop) / 2
+        mean = (source + self._others) * self.dt
+        expected = float(mean.sum(dtype=torch.float64))
         if expected > _MOST_PHOTONS:
             raise ValueError(
                 f"{expected:.1e} photons in {rows} light curves would not fit into the memory. Use "
                 "shorter bins: a non-paralyzable detector with bins of at most "
                 f"{_MOST_STEPS} dead times needs none of them. Or fewer bins at a time."
             )
-        mean = (rate * self.dt).T[:, None].expand(rows, n_detectors, n_bins)
+        if self.longest == 0:
+            mean = self.kept * source + sum(b.kept * b.rate for b in self.background)
+            photons = torch.poisson(mean * self.dt, generator=generator)
+            return [
+                _binned(x, per_bin) for x in (photons, torch.full_like(mean, self.dt))[: 1 + live]
+            ]
         photons = torch.poisson(mean, generator=generator)
-        if _shortest(self.dead_time) == 0:
-            return self._binned(photons)
         number = photons.flatten().long()
-        index = torch.arange(len(number), device=rate.device).repeat_interleave(number)
-        draw = dict(generator=generator, dtype=torch.float64, device=rate.device)
-        inside = torch.rand(len(index), **draw)
-        tau = longest = self.dead_time
-        if self._varies:
-            longest = tau.values[-1]
-            tau = tau.sample((len(index),), **draw)
+        index = torch.arange(len(number), device=begin.device).repeat_interleave(number)
+        draw = dict(generator=generator, dtype=torch.float64, device=begin.device)
+        low, high = (x.flatten().double()[index] for x in (start, stop))
+        share = torch.rand(len(index), **draw) * ((low + high) / 2 + self._others)
+        inside = _first(share, low + self._others, high + self._others)
+        tau = self.dead_time.sample((len(index),), **draw) if self._varies else self.dead_time
         # One row after the other on one line of time, and dark between them until all have ended.
         row = torch.div(index, n_bins, rounding_mode="floor")
-        time = torch.sort((index + inside) * self.dt + row * longest).values
-        seen = index[filter_events(time, tau, self.paralyzable)]
-        kept = torch.bincount(seen, minlength=len(number))
-        return self._binned(kept.reshape(rows, n_detectors, n_bins))
+        time = torch.sort((index + inside) * self.dt + row * self.longest).values
+        counted = True
+        if self._marked:
+            light = low + (high - low) * inside
+            which = torch.rand(len(index), **draw) * (light + self._others)
+            counted, tau = _marks(which, light, self._kinds, torch.as_tensor(tau).to(time))
+        registered = filter_events(time, tau, self.paralyzable)
+        kept = torch.bincount(index[registered & counted], minlength=len(number))
+        results = [kept.view(mean.shape)]
+        if live:
+            ends = torch.where(registered | self.paralyzable, time + tau, -math.inf)
+            blind_until = torch.nn.functional.pad(torch.cummax(ends, 0).values, (1, 0))
+            lasted = torch.nn.functional.pad(
+                (time - blind_until[:-1]).clamp_(min=0).cumsum(0), (1, 0)
+            )
+            line = torch.arange(len(number) // n_bins, device=begin.device)[:, None]
+            edges = torch.arange(n_bins + 1, device=begin.device) + line * n_bins
+            edges = edges.double() * self.dt + line * self.longest
+            before = torch.searchsorted(time, edges)
+            lasted = lasted[before] + (edges - blind_until[before]).clamp_(min=0)
+            results.append(lasted.diff(dim=-1).view(mean.shape))
+        return [_binned(x, per_bin) for x in results]
 
-    def _binned(self, photons):
-        return photons.unflatten(-1, (-1, self.per_bin)).sum(dim=-1).permute(2, 1, 0)
+
+def _binned(values, per_bin):
+    """(n_bins, n_detectors, rows) of values (rows, n_detectors, n_steps)."""
+    return values.unflatten(-1, (-1, per_bin)).sum(dim=-1).permute(2, 1, 0)
 
 
-def _waiting_times(shape, cells, rate, step):
-    """Exponential waiting times (..., rows), s, each cell of rows from its generator.
+def _marks(which, source, kinds, tau):
+    """Which events are kept, by numbers uniform in 0 to the rate of all, and the dead times of all."""
+    kept = torch.zeros_like(which, dtype=torch.bool)
+    for k, (rate, share, own) in enumerate(kinds):
+        rate = source if k == 0 else rate
+        kept |= (which >= 0) & (which < share * rate)
+        if own == own:
+            tau = torch.where((which >= 0) & (which < rate), own, tau)
+        which = which - rate
+    return kept, tau
 
-    Two steps stand for all longer ones: finite, and beyond the step however it is rounded.
+
+def _first(expected, start, stop):
+    """Where in a step, 0 to 1, so many are expected at a rate that goes straight from start to stop.
+
+    Beyond 1 it means nothing, but is beyond 1, or NaN.
     """
-    times = _per_cell(shape, cells, rate, torch.rand).clamp_(min=2**-25).log_().neg_()
-    return times.div_(rate).clamp_(max=2 * step)
+    return 2 * expected / (start + (start.square() + 2 * (stop - start) * expected).sqrt())
+
+
+def _waiting_times(shape, cells, start, stop, step):
+    """Times (..., rows) to the first event, s, from each cell's generator; two steps if in none."""
+    expected = _per_cell(shape, cells, start, torch.rand).clamp_(min=2**-25).log_().neg_()
+    times = _first(expected.div_(step), start, stop).mul_(step)
+    return times.nan_to_num_(2 * step).clamp_(max=2 * step)
 
 
 def _per_cell(shape, cells, like, draw):
@@ -559,6 +771,24 @@ def _steps(width, shortest):
     """How many steps of at most one event make up a bin; None where that would be too many."""
     steps = math.ceil(width / shortest * (1 - 1e-9)) if shortest > 0 else math.inf
     return steps if steps <= _MOST_STEPS else None
+
+
+def backgrounds(background) -> tuple[Background, ...]:
+    """A `Background`, or several, as a tuple."""
+    several = tuple(background) if isinstance(background, (list, tuple)) else (background,)
+    for one in several:
+        if not isinstance(one, Background):
+            raise ValueError(
+                f"background must be a Background, such as Background(rate=10.0), or several, not {one!r}."
+            )
+    return several
+
+
+def _within(name, value, lowest, highest):
+    if not (isinstance(value, (int, float)) and lowest <= value <= highest and value < math.inf):
+        upto = f" up to {highest}" if highest < math.inf else ""
+        raise ValueError(f"{name} must be a number from {lowest}{upto}, finite, not {value!r}.")
+    return value
 
 
 def _shortest(dead_time):
@@ -581,49 +811,104 @@ def _check_dead_time(dead_time):
     return number
 
 
-def walk_abreast(counts, blind_until, wait, rate, tau, edges, per_draw):
+def walk_abreast(
+    counts, alive, blind_until, wait, which, begin, end, relative, kinds, tau, edges, per_draw
+):
     """One step after the other, all detectors abreast: if live, blind again from the first photon on.
 
     Args:
         counts: (n_bins, n_detectors, rows), added to.
+        alive: as counts, live time, s, added to; or None.
         blind_until: (n_detectors, rows) s, changed.
         wait: (n_draws, n_detectors, rows) photons expected until the next one, exponential; each for
             `per_draw` steps, and used up in them. What is left at their end may be drawn anew.
-        rate: (n_rates, rows) 1/s; n_steps is a multiple of n_rates, which is one of n_bins.
+        which: as wait, uniform, says of which kind an event is; None if all are kept and alike.
+        begin, end: (n_rates, rows) between which rates go straight, 1/s; n_steps is a multiple of
+            n_rates, which is one of n_bins.
+        relative: (n_detectors,) times which it is that of a detector.
+        kinds: (n_kinds, 3) rate, share kept, dead time, s, the source first, which has no rate here;
+            NaN for a dead time as in tau.
         tau: (n_draws or 1, n_detectors, rows) dead times, s.
         edges: (n_steps + 1,) of the steps, s.
     """
     n_steps = len(edges) - 1
-    per_rate, per_bin = n_steps // len(rate), n_steps // len(counts)
+    per_rate, per_bin = n_steps // len(begin), n_steps // len(counts)
+    others = kinds[1:, 0].sum()
     for j in range(n_steps):
         left, dead = wait[j // per_draw], tau[j // per_draw if len(tau) > 1 else 0]
+        i, part = divmod(j, per_rate)
+        start = torch.lerp(begin[i], end[i], part / per_rate) * relative[:, None] + others
+        stop = torch.lerp(begin[i], end[i], (part + 1) / per_rate) * relative[:, None] + others
+        step = edges[j + 1] - edges[j]
         live = blind_until.clamp(min=edges[j])
-        event = live + left / rate[j // per_rate]
+        slope = (stop - start) / step
+        now = start + slope * (live.clamp(max=edges[j + 1]) - edges[j])
+        event = live + 2 * left / (now + (now.square() + 2 * slope * left).sqrt())
         seen = event < edges[j + 1]
+        counted = seen
+        if which is not None:
+            there = start + slope * (event - edges[j])
+            kept, dead = _marks(which[j // per_draw] * there, there - others, kinds.tolist(), dead)
+            counted = seen & kept
+        if alive is not None:
+            until = torch.where(seen, event, edges[j + 1])
+            alive[j // per_bin] += (until - live).clamp_(min=0)
         torch.where(seen, event + dead, live, out=blind_until)
-        counts[j // per_bin] += seen
+        counts[j // per_bin] += counted
         # After an event the dead time covers the other steps of this draw, whatever is left.
-        left.sub_(rate[j // per_rate] * (edges[j + 1] - live).clamp_(min=0)).clamp_(min=0)
+        passed = (now + stop) / 2 * (edges[j + 1] - live).clamp_(min=0)
+        left.sub_(passed).clamp_(min=0)
 
 
 @numba.njit(error_model="numpy")
-def walk_compiled(counts, blind_until, wait, rate, tau, edges, per_draw):
+def walk_compiled(
+    counts, alive, blind_until, wait, which, begin, end, relative, kinds, tau, edges, per_draw
+):
     """What `walk_abreast` does, without arrays in between that a CPU would have to store."""
     n_steps = len(edges) - 1
-    per_rate, per_bin = n_steps // len(rate), n_steps // len(counts)
+    per_rate, per_bin = n_steps // len(begin), n_steps // len(counts)
+    kind, others = edges.dtype.type, edges[0]
+    half, one, two = kind(0.5), kind(1), kind(2)
+    for k in range(1, len(kinds)):
+        others += kinds[k, 0]
     for j in range(n_steps):
         start, stop = edges[j], edges[j + 1]
-        light, in_bin, left = rate[j // per_rate], counts[j // per_bin], wait[j // per_draw]
+        i, part = j // per_rate, j % per_rate
+        low, high, in_bin, left = begin[i], end[i], counts[j // per_bin], wait[j // per_draw]
+        before, after = edges.dtype.type(part / per_rate), edges.dtype.type((part + 1) / per_rate)
+        per_second = one / (stop - start)
         dead = tau[j // per_draw if len(tau) > 1 else 0]
         for detector in range(len(blind_until)):
-            for row in range(len(light)):
+            for row in range(len(low)):
+                climb = high[row] - low[row]
+                begins = (low[row] + climb * before) * relative[detector] + others
+                ends = (low[row] + climb * after) * relative[detector] + others
+                slope = (ends - begins) * per_second
                 live = max(blind_until[detector, row], start)
-                event = live + left[detector, row] / light[row]
+                now = begins + slope * (min(live, stop) - start)
+                wanted = left[detector, row]
+                event = live + two * wanted / (now + math.sqrt(now * now + two * slope * wanted))
                 seen = event < stop
-                blind_until[detector, row] = event + dead[detector, row] if seen else live
-                in_bin[detector, row] += seen
-                passed = light[row] * max(stop - live, edges[0])
-                left[detector, row] = max(left[detector, row] - passed, edges[0])
+                blind = dead[detector, row]
+                counted = seen
+                if which is not None:  # noqa: SIM102 (numba leaves out what follows if it is)
+                    if seen:
+                        of_kind = begins + slope * (event - start) - others
+                        here, k = which[j // per_draw, detector, row] * (of_kind + others), 0
+                        while k < len(kinds) - 1 and here >= of_kind:
+                            here -= of_kind
+                            k += 1
+                            of_kind = kinds[k, 0]
+                        counted = here < of_kind * kinds[k, 1]
+                        if kinds[k, 2] >= 0:
+                            blind = kinds[k, 2]
+                if alive is not None:
+                    until = event if seen else stop
+                    alive[j // per_bin, detector, row] += max(until - live, edges[0])
+                blind_until[detector, row] = event + blind if seen else live
+                in_bin[detector, row] += counted
+                passed = half * (now + ends) * max(stop - live, edges[0])
+                left[detector, row] = max(wanted - passed, edges[0])
 
 
 @numba.njit

@@ -11,15 +11,16 @@ __all__ = ["CELL", "chunks"]
 CELL = 32
 
 
-def chunks(n, bytes_of_cell, memory, generator, device) -> Iterator[tuple[slice, list]]:
+def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[tuple[slice, list]]:
     """Chunks of n simulations that fit into memory, each with its cells and their generators.
 
     Args:
         n: how many simulations.
-        bytes_of_cell: what the work on a cell of 32 simulations takes.
+        bytes_of_cell: what the work on a cell takes.
         memory: bytes for all cells of a chunk; one is in it however small this is.
         generator: gives the seeds of all cells, on any device.
         device: of the cells' generators.
+        cell: how many simulations draw together, whatever the memory.
 
     Yields:
         A slice of the n simulations, and pairs of a slice of this slice and its generator.
@@ -30,15 +31,15 @@ def chunks(n, bytes_of_cell, memory, generator, device) -> Iterator[tuple[slice,
          (slice(64, 70, None), [slice(0, 6, None)])]
     """
     seeds = torch.randint(
-        2**62, (-(-n // CELL),), generator=generator,
+        2**62, (-(-n // cell),), generator=generator,
         device=generator.device if generator is not None else None,
     ).tolist()  # fmt: skip
-    size = CELL * max(1, int(memory // bytes_of_cell))
+    size = cell * max(1, int(memory // bytes_of_cell))
     for first in range(0, n, size):
         number = min(size, n - first)
-        own = zip(range(0, number, CELL), seeds[first // CELL :], strict=False)
+        own = zip(range(0, number, cell), seeds[first // cell :], strict=False)
         cells = [
-            (slice(k, min(k + CELL, number)), torch.Generator(device).manual_seed(seed))
+            (slice(k, min(k + cell, number)), torch.Generator(device).manual_seed(seed))
             for k, seed in own
         ]
         yield slice(first, first + number), cells

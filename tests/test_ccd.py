@@ -15,8 +15,10 @@ from helpers.ccd import (
     EROSITA,
     PN,
     XRT_PC,
+    chandra_dither,
     grade_pixels,
 )
+from helpers.spectra import Response
 
 DETECTORS = [ACIS, ACIS_SUBARRAY, XRT_PC, PN, EROSITA]
 # What the flight grades of ACIS are called in ASCA's table, for those that are not 7.
@@ -208,9 +210,52 @@ def test_detectors_are_what_they_are_called(detector):
     assert low < 2 * r < high
 
 
+def test_pns_profile_is_as_calibrated():
+    # The calibration's own shares, good to 5 per cent.
+    for radius, share in ((15, 0.71), (30, 0.88), (45, 0.93), (60, 0.95)):
+        assert PN.enclosed(radius) == pytest.approx(share, rel=0.01)
+
+
+def test_a_table_in_place_of_kings_profile():
+    nodes = ((0.5, 0.4), (1.0, 0.7), (3.0, 0.9))
+    detector = replace(ACIS, psf_table=nodes)
+    assert [detector.enclosed(r) for r, _ in nodes] == [share for _, share in nodes]
+    assert detector.enclosed(9.0) == 0.9
+    # Twice the solid angle holds twice the light, from one radius to the next.
+    assert detector.enclosed(0.5 / math.sqrt(2)) == pytest.approx(0.2)
+    assert detector.enclosed(math.sqrt(5)) == pytest.approx(0.7 + 0.2 * (5 - 1) / (9 - 1))
+    for name in (detector, ACIS):
+        share = torch.linspace(0, 0.9, 50, dtype=torch.float64)
+        radii = (name.radius(share) * name.pixel).tolist()
+        assert [name.enclosed(r) for r in radii] == pytest.approx(share.tolist(), abs=1e-12)
+
+
+def test_chandras_dither():
+    time = torch.linspace(0, 1e5, 400_001, dtype=torch.float64)
+    arcsec = chandra_dither(time) * ACIS.pixel
+    assert arcsec.abs().amax(0).tolist() == pytest.approx([8.0, 8.0], abs=1e-3)
+    upwards = (arcsec[1:] > 0) & (arcsec[:-1] <= 0)
+    assert upwards.sum(0).tolist() == [100, 142]  # starts of 100 and 141.4 periods
+
+
+def rmf(rows=((1.0, 0.0), (0.5, 0.5)), energies=(1.0, 2.0, 3.0)):
+    edges = torch.tensor(energies)
+    lo, hi = edges[:-1], edges[1:]
+    return Response(lo, hi, torch.ones(2), torch.tensor(rows), lo, hi)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"psf_table": ((1.0, 0.5), (2.0, 0.5))}, "psf_table must be pairs"),
+        ({"psf_table": ((0.0, 0.1), (2.0, 0.5))}, "psf_table must be pairs"),
+        ({"psf_table": ((1.0, 50.0), (2.0, 100.0))}, "ascending from 0 to 1"),
+        ({"psf_table": (1.0, 0.5)}, "psf_table must be pairs"),
+        ({"psf_table": ((1.0, math.nan),)}, "psf_table is not finite"),
+        ({"area": rmf(rows=((1.0, 0.5), (0.5, 0.5)))}, "sums of rows up to 1"),
+        ({"area": rmf(rows=((1.0, -0.5), (0.5, 0.5)))}, "a Response needs"),
+        ({"area": rmf(rows=((1.0, math.nan), (0.5, 0.5)))}, "redistribution of area is not finite"),
+        ({"area": rmf(energies=(3.0, 2.0, 1.0))}, "ascending energies"),
         ({"frame_time": 0.0}, "frame_time of eROSITA"),
         ({"pixel": math.nan}, "pixel of eROSITA"),
         ({"readout_noise": -1.0}, "readout_noise of eROSITA"),

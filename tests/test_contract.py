@@ -7,7 +7,7 @@ import pytest
 import torch
 from contract import between, check_simulator, seeded
 
-from helpers.ccd import ACIS, EROSITA
+from helpers.ccd import ACIS, EROSITA, chandra_dither
 from helpers.dead_time import NUSTAR, DeadTimeSimulator, count_detected, qpo
 from helpers.light_curves import lorentzian, power_law_noise, simulate_light_curves
 from helpers.pile_up import (
@@ -74,11 +74,15 @@ def test_periodograms_behind_dead_time(device, options, returns):
     check_simulator(simulator(), theta, other_memory=(simulator(1), simulator(2**40)))
 
 
-@pytest.mark.parametrize(("detector", "n_frames"), [(ACIS, 600), (EROSITA, 6000)])
+@pytest.mark.parametrize(
+    ("detector", "n_frames", "position"),
+    [(ACIS, 600, None), (ACIS, 600, chandra_dither), (EROSITA, 6000, None)],
+)
 @pytest.mark.parametrize("returns", ["spectra", "events"])
-def test_pile_up(device, detector, n_frames, returns):
+def test_pile_up(device, detector, n_frames, position, returns):
     def simulator(memory=None):
-        made = PileUpSimulator(detector, exposure=n_frames * detector.frame_time, memory=memory)
+        exposure = n_frames * detector.frame_time
+        made = PileUpSimulator(detector, exposure=exposure, position=position, memory=memory)
 
         def sums_of_events(theta, generator):
             events = made.events(theta, generator)

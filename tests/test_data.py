@@ -132,7 +132,7 @@ def test_chandra_events_are_those_of_the_file():
     assert len(events.x) == len(events.y) == 4612
 
 
-@pytest.mark.parametrize("name", ["chandra_m82", "rxte_4u1636", "rxte_m82"])
+@pytest.mark.parametrize("name", ["chandra_m82", "rxte_4u1636", "rxte_m82", "astrosat_crab"])
 def test_events_can_become_tensors_and_come_in_silence(recwarn, name):
     events = load_events(name)
     for column in ("time", *events.array_attrs()):
@@ -155,6 +155,17 @@ def test_good_xenon_events_are_those_of_the_file():
     assert np.unique(events.detector_id).tolist() == [2]
     assert np.ptp(events.time) == pytest.approx(101.71, abs=0.01)
     assert (events.time > events.gti[0, 1]).sum() == 103
+
+
+def test_events_of_the_crab_are_those_of_the_file():
+    events = load_events("astrosat_crab")
+    assert events.mission == "astrosat"
+    for number, n, span in ((1, 453, 0.66611), (2, 547, 0.19178)):
+        times = events.time[events.detector_id == number]
+        assert (len(times), np.ptp(times)) == (n, pytest.approx(span, abs=1e-5))
+        steps = np.diff(times) / events.dt
+        assert np.abs(steps - steps.round()).max() < 0.012  # a double is 0.06 µs fine here
+        assert steps.min() > 3.9
 
 
 def test_erosita_light_curve_gives_the_rate_of_its_file():

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stingray.filters import _non_paralyzable_dead_time, get_deadtime_mask
 
-from helpers import dead_time, dead_time_theory
+from helpers import dead_time_theory
 from helpers.dead_time import (
     NUSTAR,
     DeadTimeDistribution,
@@ -226,31 +226,6 @@ def test_bins_and_photons_agree_bin_by_bin(device, generator, paralyzable, dt, n
         assert (np.abs(difference) <= 5 * error).all()
 
 
-@pytest.mark.parametrize("varies", [False, True])
-@pytest.mark.parametrize(("walked", "per_draw"), [(1, 1), (3, 1), (1, 2), (2, 3)])
-def test_the_compiled_walk_is_the_one_of_tensors(varies, walked, per_draw):
-    generator = torch.Generator().manual_seed(1)
-    n_rates, detectors = 40, (2, 50)
-    n_steps = n_rates * walked
-    n_draws = math.ceil(n_steps / per_draw)
-    rate = torch.rand(n_rates, 50, generator=generator) * 4000
-    rate[:, 0] = 0
-    tau = 3e-3 * (1 + torch.rand(n_draws if varies else 1, *detectors, generator=generator))
-    counts = torch.zeros(20, *detectors)
-    blind_until = torch.rand(detectors, generator=generator) * 2e-3
-    wait = torch.empty(n_draws, *detectors).exponential_(generator=generator)
-    edges = torch.arange(n_steps + 1) * (1e-3 / walked)
-    results = []
-    copies = torch.clone, lambda tensor: tensor.clone().numpy()
-    for walk, kind in zip((dead_time.walk_abreast, dead_time.walk_compiled), copies, strict=True):
-        seen, blind = kind(counts), kind(blind_until)
-        walk(seen, blind, kind(wait), *map(kind, (rate, tau, edges)), per_draw)
-        results.append((torch.as_tensor(seen), torch.as_tensor(blind)))
-    assert results[0][0].sum() > 100
-    assert torch.equal(results[0][0], results[1][0])
-    assert torch.allclose(results[0][1], results[1][1], rtol=1e-5)
-
-
 def test_each_row_has_a_detector_of_its_own(device, generator):
     """Each is blinded by its own first photon, and by nobody else's."""
     slow = DeadTimeDistribution((0.0, 1.0), (1.0, 2.0))
@@ -362,14 +337,12 @@ def test_light_curves_of_others_are_not_summarised(device, shape):
 
 @pytest.mark.parametrize(
     ("dead_time", "steps_per_bin"),
-    # In units of the bin. From a sixteenth of it on, half a dead time; below, half a bin.
-    [(10.0, 2), (1.0, 2), (0.5, 4), (0.3, 7), (1 / 16, 32), (0.99 / 16, 2), (1e-3, 2), (0.0, 2)],
+    # In units of the bin. A third of a dead time, but half to a sixth of a bin; below 1/16, half.
+    [(10.0, 2), (1.5, 2), (1.0, 3), (0.5, 6), (0.3, 6), (1 / 16, 6), (0.99 / 16, 2), (0.0, 2)],
 )
-def test_the_rate_is_constant_for_as_long_as_it_says(dead_time, steps_per_bin):
+def test_the_rate_is_one_line_for_as_long_as_it_says(dead_time, steps_per_bin):
     simulate = DeadTimeSimulator(exposure=1.0, bin_size=5e-3, dead_time=dead_time * 5e-3)
     assert simulate.step == pytest.approx(5e-3 / steps_per_bin)
-    if dead_time >= 1 / 16:
-        assert simulate.step <= dead_time * 5e-3 / 2 * (1 + 1e-9)
 
 
 def test_without_dead_time_the_power_is_that_of_the_source(device, generator):
@@ -444,7 +417,6 @@ def test_wrong_set_ups_are_refused(arguments, says):
         (torch.tensor(3.0), "theta must be a tensor"),
         (torch.tensor([1, 20, 10, 500]), "theta must be a tensor"),
         (torch.tensor([-0.3, 20.0, 10.0, 500.0]), "rms must be"),
-        (torch.tensor([0.3, 20.0, 10.0, 1e-6]), "sum that is not positive"),
     ],
 )
 def test_wrong_parameters_are_refused(theta, says):

@@ -5,21 +5,24 @@ Every Monte Carlo tolerance is five standard errors, which the sample itself or 
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from contract import between, seeded, z_score
 from scipy import stats
+from test_ccd import islands
 
-from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
+from helpers.ccd import ACIS, EROSITA, PN, XRT_PC, chandra_dither
+from helpers.data import load_response
 from helpers.pile_up import (
     PileUpSimulator,
     absorbed_blackbody,
     absorbed_power_law,
     davis_spectrum,
 )
-from helpers.spectra import energy_flux
+from helpers.spectra import Response, energy_flux
 
 # Without noise, thresholds or split charge: each photon fills just the pixel that it hits.
 PLAIN = replace(
@@ -224,6 +227,257 @@ def test_photons_fall_as_kings_profile_says(device):
     angle = torch.atan2(events.y, events.x)[torch.hypot(events.x, events.y) > 2 * XRT_PC.pixel]
     quarter = ((angle + math.pi / 4 + 1e-4) / (math.pi / 2)).floor().long() % 4
     assert stats.chisquare(torch.bincount(quarter).cpu()).pvalue > 1e-6
+
+
+# ---- a source that moves, a point spread and a response of one's own: photon by photon
+
+
+def by_hand(rate, n, n_frames, reach, radius, path=np.zeros_like, charge=None):
+    """Events (simulation, r, energy, photons, valid) of frames of 1 s; each photon fills one pixel.
+
+    `reach`, and radii from uniform numbers, are in pixels; `path` goes from (k, 2) times to places,
+    `charge` from numpy's generator and k to the keV of as many photons, or they have 2.0 to 2.1.
+    """
+    random, found = np.random.default_rng(5), []
+    for simulation, frame in np.ndindex(n, n_frames):
+        if frame == 0:
+            start = random.random(2) - 0.5
+        k = random.poisson(rate)
+        time = np.repeat(frame + random.random(k)[:, None], 2, axis=1)
+        r, angle = radius(random.random(k)), random.random(k) * 2 * np.pi
+        spread = np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1)
+        pixel = np.floor(start + path(time) + spread + 0.5).astype(int)[r <= reach]
+        if len(pixel) == 0:
+            continue
+        first = pixel.min(axis=0)
+        shape = pixel.max(axis=0) - first + 1
+        image, photons = np.zeros(shape), np.zeros(shape, int)
+        energies = charge(random, k) if charge else random.uniform(2.0, 2.1, k)
+        for place, keV in zip(pixel - first, energies[r <= reach], strict=True):
+            image[*place] += keV
+            photons[*place] += 1
+        middle = start + path(np.full(2, frame + 0.5))
+        for column, row, _, number, valid, energy in islands(image, photons, PLAIN):
+            off = np.hypot(*(first + np.array([column, row]) - middle))
+            found.append((simulation, off, energy, number, valid))
+    return np.array(found).T
+
+
+def same_means(events, found, n, pixel, radii, energies):
+    """How far apart, in standard errors, two lists are in rings, energies and numbers of photons."""
+    ours = torch.stack([
+        events.simulation, torch.hypot(events.x, events.y) / pixel, events.energy,
+        events.n_photons, events.valid,
+    ]).double().cpu().numpy()  # fmt: skip
+    apart = []
+    for low, high, least in [*((*ring, 0) for ring in pairwise(radii)), (0, radii[-1], 2)]:
+        for bottom, top in pairwise(energies):
+            samples = []
+            for which, r, energy, number, valid in (ours, found):
+                mask = (r >= low) & (r < high) & (energy >= bottom) & (energy < top)
+                mask &= (number >= least) & (valid > 0)
+                samples.append(np.bincount(which[mask].astype(int), minlength=n))
+            a, b = samples
+            if a.sum() + b.sum() > 100:
+                apart.append((a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / (n - 1)))
+    return np.array(apart)
+
+
+def king(u, core=0.8, slope=2.5):
+    return core * np.sqrt((1 - u) ** (1 / (1 - slope)) - 1)
+
+
+NARROW = {"psf_core": 0.8 * PLAIN.pixel, "psf_slope": 2.5}
+
+
+def weave(time):
+    """(n, 2) pixels, more than a hundred in the course of an exposure, and most of one in a frame."""
+    if isinstance(time, torch.Tensor):
+        return torch.stack([0.9 * time, 3.5 * torch.sin(time / 5)], dim=-1)
+    return np.stack([0.9 * time[..., 0], 3.5 * np.sin(time[..., 0] / 5)], axis=-1)
+
+
+def test_a_moving_source_is_what_a_loop_finds(device):
+    n, n_frames, radii = 60, 200, [0.0, 0.7, 1.5, 3.0, 6.0]
+    detector = replace(PLAIN, **NARROW)
+    annuli = np.multiply(radii, detector.pixel)
+    simulate = counting(detector, n_frames, annuli=annuli, position=weave)
+    events = simulate.events(load(2.0, n, device), seeded(device))
+    assert int(events.frame.max()) == n_frames - 1
+    found = by_hand(2.0, n, n_frames, 8, king, weave)
+    apart = same_means(events, found, n, detector.pixel, radii, [0, 3, 5, 100])
+    assert len(apart) >= 10
+    assert np.abs(apart).max() < 5
+    assert stats.chi2.sf((apart**2).sum(), len(apart)) > 1e-4
+    # It moves inside a frame: if it jumped from one to the next, more would be in the core.
+    share = simulate.psf_fraction
+    assert float(counting(detector, n_frames, annuli=annuli).psf_fraction[0] - share[0]) > 0.03
+
+    # And the share in each ring is that of lone photons, late in a long exposure too.
+    sparse = counting(detector, 2 * 10**7, annuli=annuli, position=weave)
+    counts = sparse(load(1e-4, 32, device), seeded(device)).sum(dim=-1).double().cpu().numpy()
+    for ring in range(len(share)):
+        assert abs(z_score(counts[:, ring], float(share[ring]) * 2e3)) < 5
+
+
+def test_there_is_room_for_what_moves_within_a_frame(device):
+    # Light that is nearly the same everywhere, in wide clouds, so that some falls on the edge.
+    wide = replace(ACIS, psf_core=1e3 * ACIS.pixel, cloud_scale=2.0)
+    for way in (1.99, -1.99):
+        simulate = counting(
+            wide, 400, annuli=[0.0, 3 * ACIS.pixel],
+            position=lambda time, way=way: torch.stack([way * time, way * time], dim=1),
+        )  # fmt: skip
+        events = simulate.events(load(4.0 / simulate.kept, 20, device), seeded(device))
+        r = torch.hypot(events.x, events.y) / ACIS.pixel
+        assert (
+            5 < float(r.max()) < 5 + 2**0.5 * 1.5 + 1e-3
+        )  # no photon comes in from the other side
+
+
+def test_dither_takes_the_place_in_a_pixel_out_of_the_scatter(device):
+    n, scatter = 150, {}
+    theta = torch.tensor([-10.3, 1.7, 0.1], device=device).expand(n, 3)
+    for position in (None, chandra_dither):
+        simulate = PileUpSimulator(ACIS, exposure=9600.0, annuli=[0.0, 1.0], position=position)
+        counts = simulate(theta, seeded(device)).sum(dim=(1, 2)).double()
+        scatter[position] = float(counts.var() / counts.mean())
+    # The scatter of a variance. Pile-up itself leaves less than Poisson's.
+    error = math.sqrt(2 / (n - 1))
+    assert scatter[None] > 1 + 10 * error
+    assert abs(scatter[chandra_dither] - 1) < 5 * error
+
+
+def test_a_path_is_left_as_it_is_and_may_be_a_table():
+    places = np.random.default_rng(1).uniform(-40, 40, (50, 2))
+    tables = torch.from_numpy(places)
+    paths = {
+        "numpy": lambda time: places[time.numpy().astype(int)],
+        "torch": lambda time: tables[time.long()],
+        "still": lambda time: time.new_zeros(len(time), 2),
+    }
+    kept = torch.zeros(10**6, 2, dtype=torch.float64)
+    paths["kept"] = lambda time: kept[: len(time)]
+    detector = replace(PLAIN, **NARROW)
+    found = {}
+    for name, path in paths.items():
+        simulate = counting(detector, 50, position=path)
+        found[name] = simulate.events(load(3.0, 40, "cpu"), seeded())
+    assert (kept == 0).all()
+    for a, b in (("numpy", "torch"), ("still", "kept")):
+        assert all(map(torch.equal, found[a], found[b]))
+    # Whole pixels change nothing, and fractions only where in a pixel the source is.
+    r = {name: torch.hypot(events.x, events.y) for name, events in found.items()}
+    assert stats.ks_2samp(r["numpy"], r["still"]).pvalue > 1e-6
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        lambda time: time,
+        lambda time: time.new_full((len(time), 2), math.nan),
+        lambda time: torch.stack([time, 3 * time], dim=1),
+    ],
+)
+def test_paths_that_cannot_be_followed_are_refused(path):
+    simulate = counting(PLAIN, 50, position=path)
+    with pytest.raises(ValueError, match="position must give"):
+        simulate(load(3.0, 2, "cpu"))
+    with pytest.raises(ValueError, match="position must give"):
+        _ = simulate.psf_fraction
+
+
+def test_a_table_of_the_point_spread_is_what_a_loop_finds(device):
+    n, n_frames, radii = 60, 200, [0.0, 0.7, 1.5, 3.0, 6.0]
+    nodes = np.array([(0.8, 0.35), (1.5, 0.7), (4.0, 0.9), (12.0, 1.0)])
+    table = tuple((r * PLAIN.pixel, share) for r, share in nodes)
+
+    def radius(u):
+        r, share = np.array([(0, 0), *nodes]).T
+        return np.sqrt(np.interp(u, share, r**2))
+
+    annuli = np.multiply(radii, PLAIN.pixel)
+    simulate = counting(replace(PLAIN, psf_table=table), n_frames, annuli=annuli)
+    assert simulate.kept == pytest.approx(0.9 + 0.1 * (8**2 - 4**2) / (12**2 - 4**2))
+    events = simulate.events(load(2.0, n, device), seeded(device))
+    found = by_hand(2.0, n, n_frames, 8, radius)
+    apart = same_means(events, found, n, PLAIN.pixel, radii, [0, 3, 5, 100])
+    assert len(apart) >= 10
+    assert np.abs(apart).max() < 5
+    # In pixels that are small compared with it, rings hold what the table says.
+    fine = replace(PLAIN, psf_table=table, pixel=0.05)
+    inside = PileUpSimulator(fine, annuli=[0.0, *nodes[:3, 0] * PLAIN.pixel]).psf_fraction
+    # 2^18 places, evenly, so that this is better than a hundredth of a per cent.
+    np.testing.assert_allclose(inside.cumsum(0), nodes[:3, 1], atol=1e-3)
+
+
+# Half of the photons one channel too low, a tenth lost, channels of unequal width.
+ODD = Response(
+    energy_lo=torch.tensor([1.0, 2.0, 3.0]),
+    energy_hi=torch.tensor([2.0, 3.0, 4.0]),
+    effective_area=torch.tensor([1.0, 3.0, 2.0]),
+    redistribution=torch.tensor([[0.9, 0.0, 0.0], [0.45, 0.45, 0.0], [0.1, 0.4, 0.4]]),
+    channel_lo=torch.tensor([1.0, 2.0, 3.5]),
+    channel_hi=torch.tensor([2.0, 3.5, 4.0]),
+)
+
+
+def test_a_response_of_ones_own_piles_up_as_in_a_loop(device):
+    n, n_frames, radii = 60, 200, [0.0, 0.7, 1.5, 3.0, 6.0]
+    detector = replace(PLAIN, frame_time=1.0, area=ODD, **NARROW)
+    simulate = PileUpSimulator(
+        detector, flat, n_frames, energies=(1.0, 4.0, 1.0),
+        annuli=np.multiply(radii, detector.pixel),
+    )  # fmt: skip
+    # theta spreads over three bins: 2 photons in a frame, of 1/6, 1/2 and 1/3 in these.
+    events = simulate.events(load(1.0, n, device), seeded(device))
+    chance = np.array([1, 3, 2]) / 6 @ ODD.redistribution.numpy()
+
+    chance = np.append(chance, 1 - chance.sum())
+    low, high = (np.append(edge, 0.0) for edge in (ODD.channel_lo, ODD.channel_hi))
+
+    def charge(random, k):
+        channel = random.choice(4, k, p=chance)
+        return random.uniform(low[channel], high[channel])
+
+    found = by_hand(2.0, n, n_frames, 8, king, charge=charge)
+    energies = [0, 1, 2, 3.5, 4, 5, 6, 7, 100]
+    apart = same_means(events, found, n, PLAIN.pixel, radii, energies)
+    assert len(apart) >= 15
+    assert np.abs(apart).max() < 5
+    assert stats.chi2.sf((apart**2).sum(), len(apart)) > 1e-4
+
+
+def test_single_photons_repeat_the_response_of_ones_own(device):
+    own = load_response("xmm_pn")
+    bare = {"readout_noise": 0.0, "cloud": 0.0, "event_threshold": 0.0, "split_threshold": 0.0}
+    detector = replace(PN, area=own, grades=(1,), **bare)
+    channels = torch.cat([own.channel_lo, own.channel_hi[-1:]])
+    energies = (float(own.energy_lo[0]), float(own.energy_hi[-1]), 0.005)  # a half or third of its
+    simulate = PileUpSimulator(detector, exposure=1e9, channels=channels, energies=energies)
+    theta = torch.tensor([-10.0, 1.5, 0.3], device=device)
+    # One photon in 1e5 frames, and 5e5 photons.
+    theta[0] += torch.log10(1e-5 / simulate.photons(theta).sum())
+    simulate.n_frames = int(5e10)
+    counts = simulate(theta, seeded(device))[0].double().cpu()
+    flux = absorbed_power_law(own.energy_lo, own.energy_hi, theta.cpu())
+    scale = float(simulate.psf_fraction[0]) * 5e10 * detector.frame_time
+    expected = own.fold(flux).double() * scale
+    good = expected > 25
+    assert good.sum() > 0.5 * len(good)
+    assert float(((counts - expected)[good] / expected[good].sqrt()).abs().max()) < 5
+    chi2 = float(((counts - expected)[good] ** 2 / expected[good]).sum())
+    assert 1e-4 < stats.chi2.sf(chi2, int(good.sum())) < 1 - 1e-4
+    assert abs(float(counts.sum() - expected.sum())) < 5 * float(expected.sum()) ** 0.5
+    # So does the response that the simulator measures itself, with as many photons in each bin.
+    centre = (simulate.energy_lo + simulate.energy_hi) / 2
+    row = torch.searchsorted(own.energy_hi.double(), centre)
+    expected = own.redistribution[row].double().sum(dim=0)
+    measured = simulate.response.redistribution.double().sum(dim=0)
+    scale = THROWN / len(row)
+    good = expected * scale > 25
+    z = (measured - expected)[good] * (scale / expected[good]).sqrt()
+    assert float(z.abs().max()) < 5
 
 
 # ---- Davis

@@ -1,4 +1,4 @@
-"""Checks of lesson 14: the detector, its rate and its noise, a likelihood, a predictive check, a wrong noise."""
+"""Checks of lesson 14: missing gaps, the detector, its rate and its noise, a likelihood, a predictive check."""
 
 import math
 
@@ -13,14 +13,109 @@ from helpers.dead_time import filter_events
 from helpers.dead_time_theory import incident_rate, white_noise
 
 __all__ = [
-    "left_over_rms",
     "minus_log_likelihood",
+    "missing_gaps",
     "noise",
     "predictive_p",
     "registered",
     "tools",
     "true_rate",
 ]
+
+
+def _missing_gaps(gaps, cut):
+    """A function: gaps (n,), cut -> rate, number of gaps expected below the cut, number seen there."""
+    return _from_gaps()(gaps, cut)
+
+
+def _from_gaps(
+    rate=lambda gaps, above, cut: 1 / (above - cut).mean(),
+    expected=lambda n, share, gaps: n / share - n,
+    seen=lambda gaps, cut, expected: float((gaps < cut).sum()),
+):
+    """An answer, by another rate, expectation from n gaps above the cut, a share of all, or number seen."""
+
+    def answer(gaps, cut):
+        above = gaps[gaps > cut]
+        r = rate(gaps, above, cut)
+        due = expected(len(above), np.exp(-r * cut), gaps)
+        return r, due, seen(gaps, cut, due)
+
+    return answer
+
+
+def _some_gaps():
+    """Gaps by clocks of 10 µs, 0.1 ms and 0.5 s; the cut is above the dead time, below it, and without one."""
+    generator, questions = np.random.default_rng(140), []
+    for rate, dead_time, tick, cut, n in (
+        (3000.0, 4.2e-5, 1e-5, 6.5e-5, 800),
+        (400.0, 1.3e-3, 1e-4, 1.05e-3, 500),
+        (0.2, 0.0, 0.5, 2.25, 600),
+    ):
+        times = np.cumsum(dead_time + generator.exponential(1 / rate, n))
+        questions.append((tick * np.diff(np.floor(times / tick)), cut))
+    return questions
+
+
+missing_gaps = by_example(
+    "Exercise 14.1",
+    _missing_gaps,
+    _some_gaps,
+    {
+        "That is a mean gap, a time: the rate is one over it.": _from_gaps(
+            lambda gaps, above, cut: (above - cut).mean()
+        ),
+        "Short gaps are missing among all of them: the rate is that of the gaps above the cut alone.": [
+            _from_gaps(lambda gaps, above, cut: 1 / gaps.mean()),
+            _from_gaps(lambda gaps, above, cut: len(above) / gaps.sum()),
+            _from_gaps(lambda gaps, above, cut: 1 / (gaps - gaps.min()).mean()),
+        ],
+        "What counts is what the long gaps have beyond the cut: subtract the cut from each, once.": [
+            _from_gaps(lambda gaps, above, cut: 1 / above.mean()),
+            _from_gaps(lambda gaps, above, cut: 1 / (above - above.min()).mean()),
+        ],
+        "That is a median; it is the mean of an exponential that is 1/r.": _from_gaps(
+            lambda gaps, above, cut: 1 / np.median(above - cut)
+        ),
+        "Of the gaps that are there short ones are missing: begin with the N above the cut, a share e^(-rc) of all.": [
+            _from_gaps(expected=lambda n, share, gaps: len(gaps) * (1 - share)),
+            _from_gaps(expected=lambda n, share, gaps: len(gaps) / share - len(gaps)),
+        ],
+        "That is how many there are in all: without the N above the cut it is N e^(rc) - N.": _from_gaps(
+            expected=lambda n, share, gaps: n / share
+        ),
+        "The N above the cut are a share e^(-rc) of all, so that all are N e^(rc).": [
+            _from_gaps(expected=lambda n, share, gaps: n * (1 - share)),
+            _from_gaps(expected=lambda n, share, gaps: n * share),
+        ],
+        "With e^x as 1 + x too few are expected: np.exp, or np.expm1, has all of it.": _from_gaps(
+            expected=lambda n, share, gaps: -n * np.log(share)
+        ),
+        "Expected is a number of gaps: how many are there in all, if those above the cut are a share e^(-rc)?": [
+            _from_gaps(expected=lambda n, share, gaps: 1 - share),
+            _from_gaps(expected=lambda n, share, gaps: 1 / share - 1),
+        ],
+        "The last of the three is how many gaps below the cut are there: a plain count.": [
+            _from_gaps(seen=lambda gaps, cut, expected: (gaps > cut).sum()),
+            _from_gaps(seen=lambda gaps, cut, expected: expected - (gaps < cut).sum()),
+            _from_gaps(seen=lambda gaps, cut, expected: (gaps < cut).mean()),
+        ],
+        "These are gaps already: no np.diff.": lambda gaps, cut: _missing_gaps(np.diff(gaps), cut),
+        "Gaps and cut are those that your function is given, both in s.": [
+            lambda gaps, cut: _missing_gaps(gaps, 3.5e-5),
+            lambda gaps, cut: _missing_gaps(gaps, 1e-6 * cut),
+        ],
+    },
+    returns=forms.tuple_of(
+        "three numbers: the rate, expected, seen",
+        forms.number("the rate"),
+        forms.number("the number expected"),
+        forms.number("the number seen"),
+    ),
+    otherwise="In {part} we find {ours} and you {yours}: one over the mean beyond the cut, then N e^(rc) - N with N "
+    "gaps above it, then a count.",
+    names=("the rate", "the number expected", "the number seen"),
+)
 
 
 def _registered(times, dead_times):
@@ -49,7 +144,7 @@ def _some_photons():
 
 
 registered = by_example(
-    "Exercise 14.1",
+    "Exercise 14.2",
     _registered,
     _some_photons,
     {
@@ -98,7 +193,7 @@ def _a_rate(value, given):
 
 
 true_rate = by_example(
-    "Exercise 14.2",
+    "Exercise 14.3",
     _true_rate,
     lambda: [(50.0, 5e-3), (380.0, 2.5e-3), (10.0, 0.0), (np.array([20.0, 90.0]), 1e-2)],
     {
@@ -142,7 +237,7 @@ def _draw_over(yours, right, frequency, *_):
 
 
 noise = by_example(
-    "Exercise 14.3",
+    "Exercise 14.4",
     _noise,
     lambda: [
         (np.geomspace(0.5, 3000, 300), 800.0, 3e-3),
@@ -233,7 +328,7 @@ def _some_powers():
 
 _NUMBER = forms.number("one number, the sum")
 _likelihood = by_example(
-    "Exercise 14.4",
+    "Exercise 14.5",
     _between(_loss),
     _some_powers,
     {
@@ -280,7 +375,7 @@ _likelihood = by_example(
 )
 
 
-@exercise("Exercise 14.4", reference=lambda: _loss, form=forms.function(_NUMBER))
+@exercise("Exercise 14.5", reference=lambda: _loss, form=forms.function(_NUMBER))
 def minus_log_likelihood(answer):
     """A function: powers (n,), model (n,), number averaged (a number or (n,)) -> a number."""
     _likelihood.__wrapped__(_between(answer))
@@ -340,7 +435,7 @@ def _some_posteriors():
 
 
 predictive_p = by_example(
-    "Exercise 14.5",
+    "Exercise 14.6",
     _predictive_p,
     _some_posteriors,
     {
@@ -394,76 +489,6 @@ predictive_p = by_example(
 )
 
 
-def _left_over_rms(frequency, leahy, noise, mean_rate, inside):
-    """A function: frequency, Leahy power, noise (n,), mean rate, mask (n,) -> fractional rms."""
-    spacing = frequency[1] - frequency[0]
-    return np.sqrt(np.sum((leahy - noise)[inside]) * spacing / mean_rate)
-
-
-def _root_of(excess=lambda p, n: p - n, rate=lambda rate: rate, where=lambda inside: inside):
-    """A mistake: something else than the difference of two powers, the mean rate, or the band."""
-    return lambda f, p, n, r, i: _left_over_rms(f, excess(p, n), 0 * n, rate(r), where(i))
-
-
-def _some_spectra():
-    questions = []
-    for spacing, mean_rate, first, last in ((0.25, 80.0, 45, 155), (4.0, 700.0, 50, 153)):
-        f = 100 + spacing * np.arange(200)
-        level = 2 - np.sin(f / 50)
-        inside = (f > f[first]) & (f < f[last])
-        scatter = 0.5 * np.tile([1, 1, -1, -1], 50)  # half of the values lie below the noise
-        bump = np.exp(-0.5 * ((f - f[100]) / (13 * spacing)) ** 2)
-        signal = (0.3 + scatter) * bump + 0.1 * ~inside
-        questions.append((f, level + signal, level, mean_rate, inside))
-    return questions
-
-
-left_over_rms = by_example(
-    "Exercise 14.6",
-    _left_over_rms,
-    _some_spectra,
-    {
-        "That is the root of a negative number: subtract the noise from the Leahy power, sum all frequencies of the "
-        "band, and take the root last.": [
-            _root_of(lambda p, n: n - p),
-            _root_of(lambda p, n: np.sqrt(p - n)),
-        ],
-        "That is in per cent: return the fraction.": lambda *x: 100 * _left_over_rms(*x),
-        "That is the variance; the rms is its root.": lambda *x: _left_over_rms(*x) ** 2,
-        "Divide Leahy power by the mean rate: then it is fractional.": _root_of(
-            rate=lambda rate: 1
-        ),
-        "The mean rate divides the power once, below the root.": _root_of(
-            rate=lambda rate: rate**2
-        ),
-        "An integral over frequency: the sum wants the spacing in Hz.": lambda f, *x: (
-            _left_over_rms(np.arange(len(f)), *x)
-        ),
-        "That is the mean of the power in the band: an integral is that times the width of the band.": (
-            lambda f, p, n, rate, inside: np.sqrt(np.mean((p - n)[inside]) / rate)
-        ),
-        "That is the whole spectrum: take the band alone.": _root_of(
-            where=lambda inside: inside | True
-        ),
-        "Values below the noise count as negative: without them the noise's scatter adds up.": [
-            _root_of(lambda p, n: abs(p - n)),
-            _root_of(lambda p, n: (p - n).clip(0)),
-        ],
-        "Power is a square already: sum the differences themselves.": _root_of(
-            lambda p, n: (p - n) ** 2
-        ),
-        "Noise and signal add up: subtract the noise, and do not divide by it.": [
-            _root_of(lambda p, n: p / n),
-            _root_of(lambda p, n: p / n - 1),
-        ],
-        "The noise is still in it: subtract first.": _root_of(lambda p, n: p),
-    },
-    returns=forms.number("an rms"),
-    otherwise="For a known excess the rms is {ours}, and yours {yours}: difference, sum, spacing, rate, root.",
-    rtol=0.01,  # a trapezium is as good as a sum
-)
-
-
 tools = sorting(
     "Exercise 14.7",
     {
@@ -489,7 +514,7 @@ tools = sorting(
         ),
         "the rate of a bright source that varies by 50 per cent, and how": (
             "simulator",
-            "exercise 14.2 was for a constant source, and came out low for the mocks.",
+            "exercise 14.3 was for a constant source, and came out low for the mocks.",
         ),
         "the frequency of a strong QPO": (
             "none is needed",

@@ -1,7 +1,7 @@
 """Answers to the exercises of lesson 14: other right routes, and wrong ones that no table holds."""
 
 import numpy as np
-from scipy import integrate, stats
+from scipy import stats
 
 from answers import changed
 from course.checks import lesson_14
@@ -37,12 +37,28 @@ def one_by_one(samples, simulate, statistic, observed, generator):
     return np.mean([float(r) >= float(statistic(observed)) for r in replicas])
 
 
-def by_rule(rule):
-    """The rms by another rule of integration."""
-    return lambda f, p, n, rate, inside: np.sqrt(rule((p - n)[inside] / rate, x=f[inside]))
+def by_a_loop(gaps, cut):
+    """Gap by gap: the sum of what is beyond the cut, and how many there are on either side."""
+    beyond, n, seen = 0.0, 0, 0
+    for gap in gaps:
+        if gap > cut:
+            beyond, n = beyond + float(gap) - cut, n + 1
+        else:
+            seen += 1
+    return n / beyond, n * np.exp(n * cut / beyond) - n, seen
+
+
+def by_a_fit(gaps, cut):
+    """Scipy's exponential, fitted to what is above the cut, and its distribution function below."""
+    above = gaps[gaps >= cut]
+    _, mean = stats.expon.fit(above, floc=cut)
+    waits = stats.expon(scale=mean)
+    return 1 / mean, len(above) * waits.cdf(cut) / waits.sf(cut), len(gaps) - len(above)
 
 
 OTHER_ROUTES = [
+    (lesson_14.missing_gaps, by_a_fit),
+    (lesson_14.missing_gaps, by_a_loop),
     (lesson_14.registered, by_jumping),
     (lesson_14.registered, in_ten_lines),
     (lesson_14.true_rate, lambda d, tau: 1 / (1 / d - tau)),
@@ -53,15 +69,11 @@ OTHER_ROUTES = [
     ),
     (lesson_14.minus_log_likelihood, lambda p, m, n: -stats.gamma(n, scale=m / n).logpdf(p).sum()),
     (lesson_14.predictive_p, one_by_one),
-    (lesson_14.left_over_rms, by_rule(np.trapezoid)),
-    (lesson_14.left_over_rms, by_rule(integrate.simpson)),
-    (
-        lesson_14.left_over_rms,
-        lambda f, p, n, rate, i: np.mean((p - n)[i]) ** 0.5 * np.sqrt(np.ptp(f[i]) / rate),
-    ),
 ]
 
 WRONG = [
+    (lesson_14.missing_gaps, lambda gaps, cut: by_a_loop(gaps, cut)[:2], "three numbers"),
+    (lesson_14.missing_gaps, lambda gaps, cut: by_a_loop(gaps, 2 * cut), "In the rate we find"),
     (lesson_14.registered, lambda t, tau: by_jumping(t, tau) * 0.5, "Expected a mask"),
     (lesson_14.registered, lambda t, tau: by_jumping(t, 2 * tau), "another fate"),
     (lesson_14.true_rate, lambda d, tau: d / np.maximum(1 - d * tau, 0.1), "were dark"),
@@ -85,7 +97,6 @@ WRONG = [
         "its own statistic.",
     ),
     (lesson_14.predictive_p, lambda *x: 100 * lesson_14._predictive_p(*x), "between 0 and 1"),
-    (lesson_14.left_over_rms, lambda f, p, n, rate, i: 0.5, "sum, spacing, rate, root"),
     (lesson_14.tools, changed(lesson_14.tools.reference(), the_flux="simulator"), "live share"),
     (lesson_14.tools, changed(lesson_14.tools.reference(), the_frequency="FAD"), "even the worst"),
 ]
