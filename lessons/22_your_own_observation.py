@@ -4,7 +4,7 @@
 # | **The question** | From the files that an archive gives you to a posterior that a referee believes: which steps are there, and where do they go wrong? |
 # |---|---|
 # | **Afterwards you can** | make of an event file, its good time and its live time the same summary that your simulator makes; find out before training that a simulator cannot be right; defend a posterior by mocks, by what the network never saw, and by twelve lines in the paper |
-# | **Time** | 40 min of reading or teaching, 68 min of exercises |
+# | **Time** | 30 min of reading or teaching, 68 min of exercises |
 # | **Data** | simulated, by others: an event list in the format of XMM, which the package stingray installs among its tests; a real one of yours, by its path |
 # | **Run time** | below 90 s on two cores |
 
@@ -67,8 +67,7 @@ pd.Series(inside, name=path.name).to_frame()
 
 # %% tags=["slide"]
 fig, axes = plt.subplots(1, 3, figsize=(9, 2.8))
-low_gti, high_gti = events.gti[0, 0], events.gti[-1, 1]
-seconds = np.arange(low_gti, high_gti + 0.5)
+seconds = np.arange(events.gti[0, 0], events.gti[-1, 1] + 0.5)
 per_second = np.histogram(events.time, seconds)[0]
 axes[0].plot(seconds[:-1] + 0.5, per_second, ".", markersize=3)
 axes[0].set(xlabel="time (s)", ylabel="events in 1 s", ylim=(0, None))
@@ -129,12 +128,12 @@ segment, bin_size = 1.0, 1 / 256  # s
 starts = segments(good, segment)
 edges = starts[:, None] + bin_size * np.arange(round(segment / bin_size) + 1)
 counts = np.diff(np.searchsorted(events.time[in_band], edges))  # (n_segments, 256), gaps or not
-stretches = counts[: len(counts) // 64 * 64].reshape(-1, 1, 64 * 256)  # one detector, 64 s each
-print(f"{len(starts)} segments of 1 s; {len(stretches)} stretches of 64, each a data set by itself")
+stretches = counts[: len(counts) // 32 * 32].reshape(-1, 1, 32 * 256)  # one detector, 32 s each
+print(f"{len(starts)} segments of 1 s; {len(stretches)} stretches of 32, each a data set by itself")
 stretches = torch.from_numpy(stretches).float()
 
 # %% [markdown]
-# Why sixteen data sets and not one? A source may change in a quarter of an hour; one network serves all stretches of one length; and sixteen answers to one question are a test, if the source stays the same.
+# Why thirty-two data sets and not one? A source may change in a quarter of an hour; one network serves all stretches of one length; and thirty-two answers to one question are a test, if the source stays the same.
 
 # %% [markdown] tags=["slide"]
 # ## 4 · Live time
@@ -185,7 +184,7 @@ print(f"PRIOR of the band's events alone: {of_band.mean():.4f}")
 # %% [markdown] tags=["slide"]
 # ## 5 · Choose the summary
 #
-# Ours is that of lesson 14: the mean periodogram of the 64 segments, fractional, in bins of frequency that grow by 10 %. It says whether something varies between 1 and 128 Hz, and by its level how many photons there were.
+# Ours is that of lesson 14: the mean periodogram of the 32 segments of a stretch, fractional, in bins of frequency that grow by 10 %. It says whether something varies between 1 and 128 Hz, and by its level how many photons there were.
 #
 # **What it does not contain**, write it down: the mean rate (a fractional power is divided by it), the live time, energies, whatever is slower than 1 s or faster than 4 ms, phases. That is a loss. It is a gift, too: what the network never sees, can witness against it.
 #
@@ -217,16 +216,15 @@ band_noise = check.band_noise(band_noise)
 rate = float(incident_rate(registered.mean() / segment, dead_time))
 fine = starts[0] + np.arange(256 * 16384 + 1) / 16384  # 256 s; coarser bins would alias
 fig, ax = plt.subplots(figsize=(6.5, 3.2))
-for name, chosen, look in (("all events", slice(None), "C0o"), ("the band", in_band, "C1s")):
+for name, chosen, share, look in (("all", slice(None), 1, "C0o"), ("band", in_band, kept, "C1s")):
     binned = torch.from_numpy(np.diff(np.searchsorted(events.time[chosen], fine))).double()
     f, leahy = averaged_periodogram(binned, 1 / 16384, 1.0)
     f, leahy = (values[:1200].reshape(-1, 40).mean(1) for values in (f, leahy))
     ax.plot(f, leahy, look, markersize=3, label=name)
-    share = 1.0 if name == "all events" else kept
     ax.plot(f, band_noise(f, rate, dead_time, share), look[:2] + "-", linewidth=1)
 ax.axhline(2, color="0.3", linestyle=":", linewidth=1)
 ax.set(xlabel="frequency (Hz)", ylabel="Leahy power", ylim=(1.3, 2.05))
-ax.legend(loc=(0.03, 0.72))
+ax.legend(loc=(0.03, 0.7))
 plotting.show(
     fig,
     alt=(
@@ -247,9 +245,9 @@ print(f"incident rate of a constant source, by lesson 14: {rate:.1f}/s")
 # The simulator gets what the data have: the same bins, segments and stretch, one detector, 0.1 ms, the kept share. `summarise` makes the numbers of data and of simulations alike; if two pieces of code did that, they would differ. (Two detectors of unequal rates: `n_detectors=2, relative_rates=(1.0, 0.9)`. A background, or vetoes, that cost dead time too: `background=`.)
 
 # %%
-setup = dict(exposure=64.0, bin_size=bin_size, segment=segment, log_f=0.1)
+setup = dict(exposure=32.0, bin_size=bin_size, segment=segment, log_f=0.1)
 simulate = DeadTimeSimulator(**setup, dead_time=dead_time, n_detectors=1, kept=kept)
-observed = simulate.summarise(stretches).log()  # (16, 28)
+observed = simulate.summarise(stretches).log()  # (32, 28)
 names = ["rms", "ν₀ (Hz)", "q", "rate (1/s)"]  # of a QPO; the incident rate
 low, high = torch.tensor([0.0, 5.0, 3.0, 1000.0]), torch.tensor([0.2, 100.0, 30.0, 3000.0])
 
@@ -303,7 +301,10 @@ for name, (options, box) in mended.items():
     generator = torch.Generator().manual_seed(7)
     simulations = DeadTimeSimulator(**setup, **options)(draw_prior(200, generator, *box), generator)
     p = surprise(simulations.log(), observed[0])
-    table[name] = {"numbers of 28 with p < 1 %": int((p < 0.01).sum()), "smallest p": float(p.min())}
+    table[name] = {
+        "numbers of 28 with p < 1 %": int((p < 0.01).sum()),
+        "smallest p": float(p.min()),
+    }
 pd.DataFrame(table).T
 
 # %% [markdown]
@@ -314,15 +315,15 @@ pd.DataFrame(table).T
 # %% [markdown] tags=["slide"]
 # ## 8 · Train
 #
-# With `train_posterior`, and with *sbi* on the same simulations. The judge is ln q of the truth on mocks that neither has seen; the prior itself is the zero point. sbi puts a part of its density outside of the box, which the second column gives back.
+# With `train_posterior`, four flows, which are more honest than one (lesson 16); and with *sbi* on the same simulations. The judge is ln q of the truth on mocks that neither has seen; the prior itself is the zero point. sbi puts a part of its density outside of the box, which the second column gives back.
 
 # %% tags=["nbval-ignore-output"]
 start = time.perf_counter()
 generator, seeded = torch.Generator().manual_seed(22), torch.Generator().manual_seed(0)
-theta = draw_prior(4000, generator)
+theta = draw_prior(3000, generator)
 x = simulate(theta, generator).log()
 print(f"{len(theta)} simulations of {x.shape[1]} numbers, {time.perf_counter() - start:.0f} s")
-npe = train_posterior(theta, x, low, high, generator=seeded)
+npe = train_posterior(theta, x, low, high, generator=seeded, n_flows=4)
 print(f"and a network, {time.perf_counter() - start:.0f} s")
 
 # %% tags=["nbval-ignore-output"]
@@ -343,7 +344,11 @@ with torch.no_grad():
     of_sbi = flow.log_prob(truths[None], mocks)[0]
 of_ours = npe.log_prob(truths[None], mocks)[0]
 of_prior = torch.full((400,), -float((high - low).log().sum()))
-rows = {"helpers": (of_ours, of_ours), "sbi": (of_sbi, of_sbi - inside.log()), "prior": (of_prior,) * 2}
+rows = {
+    "helpers": (of_ours, of_ours),
+    "sbi": (of_sbi, of_sbi - inside.log()),
+    "prior": (of_prior,) * 2,
+}
 pd.DataFrame(
     {name: [f"{v.mean():.2f} ± {v.std() / 20:.2f}" for v in pair] for name, pair in rows.items()},
     index=["ln q of the truth", "inside of the box"],
@@ -355,12 +360,14 @@ pd.DataFrame(
 # %% [markdown] tags=["slide"]
 # ## 9 · Calibrate
 #
-# 400 mocks of the same set-up, drawn from the prior. Where do the truths rank, and how many lie inside of the regions that promise to hold them?
+# 400 mocks of the same set-up, drawn from the prior. Where do the truths rank, and how many lie inside of the regions that promise to hold them? (Of four honest p-values the smallest is below 5 % in one case of five.)
 
 # %% tags=["nbval-ignore-output", "slide"]
 draws = npe.sample(199, mocks, generator=seeded)
 fig, axes = plt.subplots(1, 3, figsize=(9, 2.9), width_ratios=(1, 1, 1))
-tenth, honest = (uniform_band(400, levels) for levels in (torch.tensor([0.1]), torch.linspace(0, 1, 101)))
+tenth, honest = (
+    uniform_band(400, levels) for levels in (torch.tensor([0.1]), torch.linspace(0, 1, 101))
+)
 for ax, k in zip(axes, (0, 3), strict=False):
     plotting.rank_histograms(ax, ranks(draws, truths)[:, k], tenth).set_title(names[k])
 shares = credibility(npe.log_prob(draws, mocks), of_ours)
@@ -380,16 +387,16 @@ print("p(SBC):", *(f"{name} {p:.2f}" for name, p in zip(names, found.sbc_p, stri
 # %% [markdown] tags=["slide"]
 # ## 10 · The posterior of the observation
 #
-# Sixteen at once. Beside them, what a referee asks of each upper limit: *would you have seen it?* We give the same network mocks whose rms we chose.
+# All thirty-two at once. Beside them, what a referee asks of each upper limit: *would you have seen it?* We give the same network mocks whose rms we chose.
 
 # %% tags=["nbval-ignore-output"]
-posterior = npe.sample(1000, observed, generator=seeded)  # (1000, 16, 4)
+posterior = npe.sample(1000, observed, generator=seeded)  # (1000, 32, 4)
 limits = posterior[..., 0].quantile(0.95, 0)
 rates = posterior[..., 3]
-error = float(rates.std(0).mean()) / 16**0.5
+error = float(rates.std(0).mean()) / 32**0.5
 print(f"rms: below {limits.min():.3f} to {limits.max():.3f} at 95 %, by stretch")
 print(f"rate: mean {rates.mean():.0f} ± {error:.0f}/s; one stretch ± {rates.std(0).mean():.0f}/s")
-print(f"      scatter of the sixteen means {rates.mean(0).std():.0f}/s")
+print(f"      scatter of the 32 means {rates.mean(0).std():.0f}/s")
 planted = torch.linspace(0, 0.16, 9)
 chosen = torch.tensor([[0.0, 30.0, 10.0, 2000.0]]).repeat(9, 1)
 chosen[:, 0] = planted
@@ -398,10 +405,10 @@ recovered = npe.sample(500, copies, generator=seeded)[..., 0]  # (500, 10, 9)
 
 # %% tags=["nbval-ignore-output", "slide"]
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.1))
-axes[0].errorbar(np.arange(1, 17), rates.mean(0), rates.std(0), fmt="C0o", markersize=4)
+axes[0].errorbar(np.arange(1, 33), rates.mean(0), rates.std(0), fmt="C0o", markersize=4)
 axes[0].axhline(rate, color="0.3", linestyle="--", linewidth=1, label="lesson 14's formula")
-axes[0].set(xlabel="stretch of 64 s", ylabel="incident rate (1/s)")
-axes[0].set_xticks([1, 4, 8, 12, 16])
+axes[0].set(xlabel="stretch of 32 s", ylabel="incident rate (1/s)", ylim=(1800, 2200))
+axes[0].set_xticks([1, 8, 16, 24, 32])
 axes[0].legend(loc="lower left")
 bounds = [recovered.quantile(level, 0).mean(0) for level in (0.05, 0.5, 0.95)]
 axes[1].fill_between(planted, bounds[0], bounds[2], color="0.85", label="5 to 95 %")
@@ -412,13 +419,15 @@ axes[1].legend(loc="upper left")
 plotting.show(
     fig,
     alt=(
-        "Left: rates of sixteen stretches scatter about the formula's by as much as their error bars say. "
-        "Right: posterior of the rms against the planted one, a limit below 0.05 and a measurement above 0.08."
+        "Left: rates of 32 stretches scatter about the formula's by as much as their error bars say. "
+        "Right: posterior of the rms against the planted one, from a limit below 0.05 to a measurement above 0.1."
     ),
 )
 
 # %% [markdown]
-# No QPO, and an upper limit of seven to ten per cent. A QPO of ten we would have seen; one of four would have hidden. Say *both* in the paper. The sixteen rates scatter as their errors say. Their mean has a quarter of the error of one, **as far as the network has no bias**: a bias does not average out, and with sixteen stretches it counts four times as much.
+# No QPO, and in each stretch an upper limit of six to fifteen per cent. A QPO of fourteen we would have seen; one of four would have hidden. Say *both* in the paper.
+#
+# The rates scatter by no more than their errors say. Their mean has less than a fifth of the error of one, **as far as nothing leans**. A network's bias does not average out, nor does the prior: if the rms of the source is at its edge, zero, all thirty-two posteriors lean away from it to the same side. Beside the smaller error that counts almost six times as much.
 
 # %% [markdown] tags=["slide-next"]
 # **Discuss with your neighbour** (5 min): our prior is uniform in the rms, from 0 on. With one that is uniform in lg rms, from 0.1 % on, the limit would be far lower, from the same data. Which of the two would you publish, and what must stand beside it?
@@ -430,8 +439,8 @@ plotting.show(
 
 # %% tags=["nbval-ignore-output"]
 forgot = DeadTimeSimulator(**setup, dead_time=dead_time, n_detectors=1)
-theta_forgot = draw_prior(1500, generator)
-settings = dict(generator=seeded, n_flows=1)
+theta_forgot = draw_prior(2000, generator)
+settings = dict(generator=seeded, n_flows=4)
 x_forgot = forgot(theta_forgot, generator).log()
 npe_forgot = train_posterior(theta_forgot, x_forgot, low, high, **settings)
 held_out = draw_prior(200, generator)
@@ -440,12 +449,12 @@ p_forgot = calibration(drawn, held_out, low, high, seeded).sbc_p
 print(f"its own mocks: smallest p(SBC) of the four parameters {p_forgot.min():.2f}")
 
 # %% tags=["nbval-ignore-output", "slide"]
-witness = {"rate of the band (1/s)": stretches.sum((1, 2)) / 64}
-witness["live share"] = torch.from_numpy(live[:1024].reshape(16, 64).mean(1))
+witness = {"rate of the band (1/s)": stretches.sum((1, 2)) / 32}
+witness["live share"] = torch.from_numpy(live[:1024].reshape(32, 32).mean(1))
 rows, p_values = [], {}
 for model, network, simulator in (("ours", npe, simulate), ("forgot", npe_forgot, forgot)):
-    samples = network.sample(30, observed, generator=seeded)
-    per_second = simulator.light_curves(samples, generator).sum((-2, -1)) / 64  # (30, 16)
+    samples = network.sample(15, observed, generator=seeded)
+    per_second = simulator.light_curves(samples, generator).sum((-2, -1)) / 32  # (15, 32)
     replicas = per_second, 1 - dead_time * per_second / (kept if model == "ours" else 1.0)
     for (name, seen), made in zip(witness.items(), replicas, strict=True):
         p = p_values[model, name] = float((made >= seen).double().mean())  # mean p of a stretch
@@ -454,7 +463,7 @@ for model, network, simulator in (("ours", npe, simulate), ("forgot", npe_forgot
 pd.DataFrame(rows, columns=["simulator", "witness", "observed", "replicas", "p"])
 
 # %% [markdown]
-# Read the rows of the second network. Its ranks are flat, its powers fit, and it gets the rate of the band right within a per cent. Its incident rate is near 1320/s, a third too low. Only the live share knows: events that you threw away have cost time. (A p near 1 is as bad as one near 0.)
+# Read the rows of the second network. Its ranks are about as flat as ours, its powers fit, and it gets the rate of the band right within a per cent. Its incident rate is near 1320/s, a third too low. Only the live share knows: events that you threw away have cost time. (A p near 1 is as bad as one near 0.)
 #
 # So keep something back that depends on the detector in *another way* than your summary does.
 
@@ -485,7 +494,7 @@ blind = check.blind(blind)
 #
 # ## Exercise 22.6 · Twelve lines  ·  core · 14 min · ●●○
 #
-# What a paper needs, so that others can believe it and repeat it. Fill in numbers, or the names of this notebook that hold them. Live time is that of all 1024 segments; the rate is the mean over the stretches, with *its* error; the limit is the largest of the sixteen.
+# What a paper needs, so that others can believe it and repeat it. Fill in numbers, or the names of this notebook that hold them. Live time is that of all 1024 segments; the rate is the mean over the stretches, with *its* error; the limit is the largest of the thirty-two.
 
 # %%
 # solution: stretches, live, dead_time, kept, simulate, high, theta, held, rates, error, limits, p_values
@@ -510,7 +519,7 @@ report = check.report(report)
 pd.Series({line: f"{value:.4g}" for line, value in report.items()}, name=path.name).to_frame()
 
 # %% [markdown]
-# **The envelope.** The header of the file says who made it: HENDRICS. Its tests do so to this day, by `HENfake --ctrate 2000 --deadtime 1e-4 -m XMM`: a *constant* source, 2000 photons/s, 0.1 ms, non-paralyzable. Compare your report, line by line. The rate is right within its error; the rms is zero, and your limit holds. Whether somebody planted the two bad ends of its good time, we do not know. In yours, nobody will have.
+# **The envelope.** The header of the file says who made it: HENDRICS. Its tests do so to this day, by `HENfake --ctrate 2000 --deadtime 1e-4 -m XMM`: a *constant* source, 2000 photons/s, 0.1 ms, non-paralyzable. Compare your report, line by line. The rms is zero, and your limits hold. The rate is high by one or two errors of the mean, and a quarter of the error of a stretch: the lean of step 10, or the noise of this one file. Nobody can tell from one file; that is what the 400 mocks are for. Whether somebody planted the two bad ends of its good time, we do not know. In yours, nobody will have.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
