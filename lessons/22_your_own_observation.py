@@ -109,7 +109,7 @@ print(f"dead time {1e3 * dead_time:g} ms; the band keeps {kept:.4f} of the event
 # %% [markdown] tags=["slide"]
 # ## Exercise 22.1 · None crosses an edge  ·  core · 12 min · ●●○
 #
-# Good time is a list of intervals, (start, stop) in seconds. Return the starts of segments of a given length: in each interval as many whole ones as fit, none over an edge, none over another. An interval that is too short gives none.
+# Good time is a list of intervals, (start, stop) in seconds. Return the starts of segments of a given length: in each interval as many whole ones as fit, one right after the other, none over an edge. An interval that is too short gives none.
 
 
 # %%
@@ -315,7 +315,7 @@ pd.DataFrame(table).T
 # %% [markdown] tags=["slide"]
 # ## 8 · Train
 #
-# With `train_posterior`, four flows, which are more honest than one (lesson 16); and with *sbi* on the same simulations. The judge is ln q of the truth on mocks that neither has seen; the prior itself is the zero point. sbi puts a part of its density outside of the box, which the second column gives back.
+# With `train_posterior`, three flows, which together are more honest than one (lesson 16); and with *sbi* on the same simulations. The judge is ln q of the truth on mocks that neither has seen; the prior itself is the zero point. sbi puts a part of its density outside of the box, which the second column gives back.
 
 # %% tags=["nbval-ignore-output"]
 start = time.perf_counter()
@@ -323,7 +323,7 @@ generator, seeded = torch.Generator().manual_seed(22), torch.Generator().manual_
 theta = draw_prior(3000, generator)
 x = simulate(theta, generator).log()
 print(f"{len(theta)} simulations of {x.shape[1]} numbers, {time.perf_counter() - start:.0f} s")
-npe = train_posterior(theta, x, low, high, generator=seeded, n_flows=4)
+npe = train_posterior(theta, x, low, high, generator=seeded, n_flows=3)
 print(f"and a network, {time.perf_counter() - start:.0f} s")
 
 # %% tags=["nbval-ignore-output"]
@@ -420,7 +420,7 @@ plotting.show(
     fig,
     alt=(
         "Left: rates of 32 stretches scatter about the formula's by as much as their error bars say. "
-        "Right: posterior of the rms against the planted one, from a limit below 0.05 to a measurement above 0.1."
+        "Right: posterior of the rms against the planted one: a limit up to 0.05, a measurement above 0.1."
     ),
 )
 
@@ -440,7 +440,7 @@ plotting.show(
 # %% tags=["nbval-ignore-output"]
 forgot = DeadTimeSimulator(**setup, dead_time=dead_time, n_detectors=1)
 theta_forgot = draw_prior(2000, generator)
-settings = dict(generator=seeded, n_flows=4)
+settings = dict(generator=seeded, n_flows=3)
 x_forgot = forgot(theta_forgot, generator).log()
 npe_forgot = train_posterior(theta_forgot, x_forgot, low, high, **settings)
 held_out = draw_prior(200, generator)

@@ -17,7 +17,7 @@ def _segments(gti, length):
 
 
 def _judged(answer):
-    """How many segments an answer has, how many lie over an edge, and how many over another."""
+    """How many segments an answer has, how many lie over an edge, over another, and apart from the one before."""
 
     def found(gti, length):
         starts = np.asarray(answer(gti, length))
@@ -27,8 +27,10 @@ def _judged(answer):
         inside = (starts[:, None] >= gti[:, 0] - close) & (
             starts[:, None] + length <= gti[:, 1] + close
         )
-        over = (np.diff(starts) < length - close).sum()
-        return np.array([len(starts), (~inside.any(axis=1)).sum(), over])
+        step, which = np.diff(starts), inside.argmax(axis=1)
+        apart = (step > length + close) & (np.diff(which) == 0)
+        faults = ~inside.any(axis=1), step < length - close, apart
+        return np.array([len(starts), *(fault.sum() for fault in faults)])
 
     found.of = answer
     return found
@@ -80,16 +82,19 @@ _in_good_time = by_example(
     signs={
         "Some of your segments lie over an edge of good time.": lambda found, *x: found[1] > 0,
         "Some of your segments lie over each other.": lambda found, *x: found[2] > 0,
+        "Between some of your segments good time is left: one right after the other.": lambda found, *x: (
+            found[3] > 0
+        ),
     },
     otherwise="In intervals of good time where {ours} segments fit you find {yours}.",
 )
 
 
-@exercise(
-    "Exercise 22.1",
-    reference=lambda: _segments,
-    form=forms.function(forms.array("the starts of segments")),
-)
+def _in_order(value, given=()):
+    return np.sort(forms.array("the starts of segments")(value, given), axis=-1)
+
+
+@exercise("Exercise 22.1", reference=lambda: _segments, form=forms.function(_in_order))
 def segments(answer):
     """A function: intervals (n, 2) s, length s -> starts of the segments inside."""
     _in_good_time.__wrapped__(_judged(answer))

@@ -17,7 +17,7 @@ from helpers.light_curves import averaged_periodogram
 from helpers.observations import live_time, read_events
 from helpers.posteriors import train_posterior
 
-SEEDS = range(3)
+SEEDS = range(5)
 
 
 def seeded(seed):

@@ -30,6 +30,14 @@ def in_the_middle(gti, length):
     )
 
 
+def with_gaps(gti, length):
+    """What moves the last segment of all intervals to its end."""
+    starts = np.sort(in_the_middle(gti, length))
+    ends = gti[:, 1] - length
+    last = np.append(starts[1:] - starts[:-1] > 1.5 * length, True)
+    return np.where(last, ends[np.searchsorted(ends, starts - 1e-6)] - starts, 0)
+
+
 def live_by_a_loop(edges, times, prior):
     live = np.zeros(len(edges) - 1)
     for k in range(len(live)):
@@ -73,6 +81,11 @@ OTHER_ROUTES = [
 ]
 
 WRONG = [
+    (
+        lesson_22.segments,
+        lambda gti, length: in_the_middle(gti, length) + with_gaps(gti, length),
+        "is left",
+    ),
     (
         lesson_22.segments,
         lambda gti, length: [[a, a + length] for a in by_a_loop(gti, length)],
