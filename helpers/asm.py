@@ -38,7 +38,8 @@ def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
     does not contain it. It is read from, in this order: the folder `path`; the folder that the
     environment variable XRAY_TIMING_ASM names; the cache on this machine, which is filled from
     github.com/ggopalan/XRay-Binary-Classification (4.2 MB; what is there is not fetched again).
-    Every file must have the SHA-256 that data/asm_registry.txt holds.
+    Every file must have the SHA-256 that data/asm_registry.txt holds: a `DataError` says what to do
+    where one has not, or is missing and cannot or must not be fetched.
 
     Nothing is cleaned: labels are spelled as in the files, and what looks wrong in the numbers is
     wrong in the files. Finding it is an exercise.
@@ -51,9 +52,6 @@ def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
         One row per measurement: `system` and `type` as the file spells them, `mjd` [days],
         `intensity`, `colour_1` (3-5 keV / 1.5-3 keV), `colour_2` (5-12 keV / 1.5-3 keV), `folder`
         and `file`.
-
-    Raises:
-        DataError: if files are missing or changed, and cannot or must not be fetched.
     """
     cache = pooch.create(pooch.os_cache("ml-xray-spectral-timing") / "asm", URL)
     cache.load_registry(io.BytesIO(read_file("asm_registry.txt")))

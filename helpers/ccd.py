@@ -17,16 +17,9 @@ from helpers.arguments import numbers, one_of
 from helpers.spectra import Response
 
 __all__ = [
-    "ACIS",
-    "ACIS_SUBARRAY",
-    "CCD",
-    "EROSITA",
-    "PN",
-    "XRT_PC",
-    "Events",
-    "chandra_dither",
+    "ACIS", "ACIS_SUBARRAY", "CCD", "EROSITA", "PN", "XRT_PC", "Events", "chandra_dither",
     "grade_pixels",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -264,24 +257,16 @@ def chandra_dither(time: Tensor) -> Tensor:
 
 
 class Events(NamedTuple):
-    """What a detector reports, one entry for each event, whether it is accepted or not.
+    """What a detector reports, (n_events,) each, of events that are accepted and of those that are not."""
 
-    Attributes:
-        simulation, frame: (n_events,) which simulation, and which frame of it.
-        x, y: (n_events,) the brightest pixel's centre from the source, in mid-frame if it moves, arcsec.
-        energy, grade: (n_events,) keV, and as `CCD` says.
-        n_photons: (n_events,) how many photons truly hit its pixels.
-        valid: (n_events,) whether grade and energy are accepted.
-    """
-
-    simulation: Tensor
-    frame: Tensor
-    x: Tensor
-    y: Tensor
-    energy: Tensor
-    grade: Tensor
-    n_photons: Tensor
-    valid: Tensor
+    simulation: Tensor  # which it is of
+    frame: Tensor  # and which frame of this
+    x: Tensor  # arcsec, the brightest pixel's centre from the source (in mid-frame, if it moves)
+    y: Tensor  # the same, upwards
+    energy: Tensor  # keV
+    grade: Tensor  # as `CCD` says
+    n_photons: Tensor  # how many truly hit its pixels
+    valid: Tensor  # whether grade and energy are accepted
 
 
 def where_true(mask):
@@ -307,9 +292,8 @@ def grade_pixels(pixels, charge, photons, slot, right, down, detector):
         Of each event: the number of the brightest pixel, energy, grade, photons, validity.
     """
     rule = _islands if detector.rule == "islands" else _neighbourhoods
-    peak, energy, grade, n_photons = rule(
-        pixels, charge, photons, slot, right, down, detector.event_threshold
-    )
+    found = rule(pixels, charge, photons, slot, right, down, detector.event_threshold)
+    peak, energy, grade, n_photons = found
     accepted = torch.tensor([g in detector.grades for g in range(8)], device=pixels.device)
     valid = accepted.index_select(0, grade) & (energy <= detector.upper_limit)
     return peak, energy, grade, n_photons, valid
@@ -338,9 +322,8 @@ def _islands(pixels, charge, photons, slot, right, down, threshold):
     peak.scatter_reduce_(0, island.index_select(0, brightest), brightest, "amin")
 
     kept = where_true(highest > threshold)
-    peak, energy, size, n_photons = (
-        x.index_select(0, kept) for x in (peak, energy, size, n_photons)
-    )
+    every = peak, energy, size, n_photons
+    peak, energy, size, n_photons = (x.index_select(0, kept) for x in every)
     # Up to two pixels are always valid. Three and four are if the brightest has one neighbour to a
     # side and one above or below; and, of four, if the one between these is the faintest.
     grade = torch.where(size <= 2, size, 0)
@@ -352,10 +335,8 @@ def _islands(pixels, charge, photons, slot, right, down, threshold):
     diagonal = torch.where(has[0], -right, right) + torch.where(has[2], -down, down)
     fourth = slot.index_select(0, centre + diagonal)
     between = charge[fourth.clamp(min=0)]
-    fainter = between <= torch.minimum(
-        charge[torch.maximum(sides[0], sides[1]).clamp(min=0)],
-        charge[torch.maximum(sides[2], sides[3]).clamp(min=0)],
-    )
+    beside, above = (torch.maximum(*pair).clamp(min=0) for pair in (sides[:2], sides[2:]))
+    fainter = between <= torch.minimum(charge[beside], charge[above])
     three = size.index_select(0, large) == 3
     good = corner & (three | ((fourth >= 0) & fainter))
     grade[large] = torch.where(good, size.index_select(0, large), 0)
@@ -395,9 +376,8 @@ def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold):
         energy += value
         n_photons += photons.index_select(0, neighbour)
     kept = where_true(is_peak)
-    peak, energy, n_photons, bits = (
-        x.index_select(0, kept) for x in (candidate, energy, n_photons, bits)
-    )
+    every = candidate, energy, n_photons, bits
+    peak, energy, n_photons, bits = (x.index_select(0, kept) for x in every)
     grade = torch.tensor(_asca_grades(), device=pixels.device)[bits]
     return peak, energy, grade, n_photons
 

@@ -2,11 +2,11 @@
 
 Spectra, responses and the simulated archive lie in the course's data/ folder, where SHA256SUMS holds
 the SHA-256 of each; events and light curves come with stingray. data/README.md says where everything
-comes from. A file that is missing or changed gives a `DataError`, and nothing else.
+comes from. A name that does not exist, and a file that is missing or changed, give a `DataError`
+that says what to do, and nothing else.
 """
 
-# pandas, torch, scikit-learn, astropy and stingray are slow to import, and imported where they are
-# used: a notebook pays only for what it uses.
+# What is slow to import is imported where it is used: a notebook pays only for what it uses.
 import hashlib
 import io
 import math
@@ -28,21 +28,10 @@ if TYPE_CHECKING:
     from helpers.spectra import Response
 
 __all__ = [
-    "FOLDER",
-    "AlreadyOpenedError",
-    "DataError",
-    "deal_sources",
-    "load_events",
-    "load_light_curve",
-    "load_observations",
-    "load_response",
-    "load_segments",
-    "load_spectrum",
-    "load_split",
-    "load_truth",
-    "open_test_set",
-    "read_file",
-]
+    "FOLDER", "AlreadyOpenedError", "DataError", "deal_sources", "load_events", "load_light_curve",
+    "load_observations", "load_response", "load_segments", "load_spectrum", "load_split",
+    "load_truth", "open_test_set", "read_file",
+]  # fmt: skip
 
 FOLDER = Path(__file__).resolve().parents[1] / "data"
 
@@ -111,9 +100,6 @@ def load_observations(name: str) -> "DataFrame":
         `qpo_det` true or false, all else float. `attrs["units"]` and `attrs["meaning"]` hold the
         unit and the meaning of each column.
 
-    Raises:
-        DataError: if there are no such observations, or a file is missing or damaged.
-
     Example:
         >>> table = load_observations("first")
         >>> len(table), table.attrs["units"]["rate"], table.attrs["meaning"]["kt_in"]
@@ -133,9 +119,6 @@ def load_truth() -> "DataFrame":
         One row per pointing of RXTE, then of NICER; `obs_id` ties it to the observations. Strings
         and floats, and `attrs`, as there. `filed_under`, `outlier` and `qpo_type` are "" where
         there is no such thing; numbers that do not exist are NaN.
-
-    Raises:
-        DataError: if a file is missing or damaged.
 
     Example:
         >>> truth = load_truth()
@@ -166,9 +149,6 @@ def load_segments() -> SimpleNamespace:
         - n_averaged: (n_frequencies,) how many frequencies were averaged in it.
         - bin_size: s, of `counts`. length: s, of a segment.
 
-    Raises:
-        DataError: if the file is missing or damaged.
-
     Example:
         >>> segments = load_segments()
         >>> segments.counts.shape, segments.bin_size
@@ -196,9 +176,6 @@ def load_spectrum(name: str) -> SimpleNamespace:
         - counts, counts_err: (n_channels,) and one standard deviation of them.
         - energy_lo, energy_hi: (n_channels,) edges of the channels, nominal keV.
 
-    Raises:
-        DataError: if there is no such spectrum, or its file is missing or damaged.
-
     Example:
         >>> spectrum = load_spectrum("nicer_maxi_j1820")
         >>> spectrum.source, round(spectrum.counts.sum() / spectrum.exposure)
@@ -221,9 +198,6 @@ def load_response(name: str) -> "Response":
 
     Channels and energies are grouped well below the resolution; data/README.md gives the price. It
     comes on the CPU, in float32; `response.to(device, dtype)` moves it.
-
-    Raises:
-        DataError: if there is no such response, or its file is missing or damaged.
 
     Example:
         >>> response = load_response("rxte_pca")
@@ -263,9 +237,6 @@ def load_events(name: str) -> "EventList":
     nominal table for epoch and PCU that stingray holds; they are good to a few per cent. Some RXTE
     events lie after the good time: `events.apply_gtis()` leaves them out.
 
-    Raises:
-        DataError: if there are no such events, or their file is missing or damaged.
-
     Example:
         >>> events = load_events("chandra_m82")
         >>> len(events.time), sorted(set(events.grade.tolist()))
@@ -277,9 +248,8 @@ def load_events(name: str) -> "EventList":
     from helpers.observations import read_events
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # they have no good times, or were changed after their DATASUM
+        # They have no good times, or were changed after their DATASUM was written.
+        warnings.simplefilter("ignore")
         return read_events(path)
 
 
@@ -301,9 +271,6 @@ def load_light_curve(name: str) -> "DataFrame":
 
     Returns:
         One row per bin; `attrs["units"]` holds the unit of each column.
-
-    Raises:
-        DataError: if there is no such light curve, or its file is missing or damaged.
 
     Example:
         >>> load_light_curve("sample").rate.mean().round(1)
@@ -327,16 +294,13 @@ def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]
     folds with any seed.)
 
     Args:
-        groups: the source of each row, (n,).
-        label: the kind of its source, (n,): one for each source.
+        groups: the source of each row, (n,), none missing.
+        label: the kind of its source, (n,), none missing, and the same in all rows of a source.
         k: the number of folds; each kind has at least as many sources.
         seed: of the shuffling.
 
     Returns:
         k pairs, the positions of the rows inside and outside; each row is outside once.
-
-    Raises:
-        ValueError: if the rows of a source have two labels, or something is missing.
 
     Example:
         >>> groups, label = np.array(["A", "B", "B", "C", "D"]), np.array([1, 1, 1, 0, 0])
@@ -366,9 +330,6 @@ def load_split() -> "tuple[DataFrame, DataFrame]":
     Returns:
         Train and validation, as `load_observations("rxte")` has their rows; `attrs` too.
 
-    Raises:
-        DataError: if the file of the archive is missing or damaged.
-
     Example:
         >>> train, validation = load_split()
         >>> len(train), len(validation), set(train.source_id) & set(validation.source_id)
@@ -389,14 +350,13 @@ def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
 
     Args:
         model: which model, in words; it is final.
-        metric: by which metric it will be judged.
-        expected: the value of it that you expect.
+        metric: by which metric it will be judged, in words.
+        expected: the value of it that you expect, a finite number.
 
     Returns:
         The rows of the test set, as `load_observations("rxte")` has them.
 
     Raises:
-        ValueError: if model or metric is empty, or the expectation is no finite number.
         AlreadyOpenedError: if it was opened before; the message repeats what was written down then.
 
     Example:
@@ -513,17 +473,16 @@ def _read_erosita(path):
     from astropy.io import fits
 
     names = ("TIME", "TIMEDEL", "COUNTS", "BACK_COUNTS", "BACKRATIO", "FRACEXP")
-    with fits.open(path) as hdus:
-        rows = hdus["RATE"].data
-        in_view = (rows["FRACEXP"] > 0).all(axis=1)  # elsewhere the other columns hold no numbers
-        time, width, counts, background, ratio, share = (_native(rows[k][in_view]) for k in names)
-    table, units = pd.DataFrame({"time": time, "width": width}), {"time": "s", "width": "s"}
+    rows = fits.getdata(path, "RATE")
+    rows = rows[(rows["FRACEXP"] > 0).all(axis=1)]  # elsewhere the other columns hold no numbers
+    time, width, counts, background, ratio, share = (_native(rows[name]) for name in names)
+    table = pd.DataFrame({"time": time, "width": width})
     for k in (1, 2, 3):
         table[f"counts_{k}"] = counts[:, k - 1]
         table[f"background_{k}"] = background[:, k - 1] * ratio
         table[f"exposure_{k}"] = share[:, k - 1] * width
-        units |= {f"counts_{k}": "counts", f"background_{k}": "counts", f"exposure_{k}": "s"}
-    table.attrs["units"] = units
+    counted = ("counts", "background")
+    table.attrs["units"] = {name: "counts" if name.startswith(counted) else "s" for name in table}
     return table
 
 

@@ -11,23 +11,14 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from helpers.arguments import refuse_arrays, whole
+from helpers.arguments import refuse_arrays, refuse_outliers, tensor, whole
 from helpers.networks import seeded
 from helpers.posteriors import Posterior
 
 __all__ = [
-    "Calibration",
-    "TooFewError",
-    "anomaly_p",
-    "calibration",
-    "coverage",
-    "credibility",
-    "importance_sample",
-    "misspecification_p",
-    "predictive_p",
-    "ranks",
-    "uniform_band",
-]
+    "Calibration", "TooFewError", "anomaly_p", "calibration", "coverage", "credibility",
+    "importance_sample", "misspecification_p", "predictive_p", "ranks", "uniform_band",
+]  # fmt: skip
 
 _ENOUGH = 100  # test sets, and draws for each of them
 
@@ -52,15 +43,15 @@ def _finite(**values):
             raise ValueError(f"{what}: find out why; what fails is seldom like the rest.")
 
 
-def _alike(draws, **others):
+def _alike(draws, dimensions=None, **others):
     """Refuse what is not finite, or of another shape than one of the draws (S, ...)."""
     _finite(draws=draws, **others)
+    wrong = not draws.numel() or draws.ndim != (dimensions or draws.ndim)
     for name, value in others.items():
-        if value.shape != draws.shape[1:] or not draws.numel():
+        if wrong or value.shape != draws.shape[1:]:
             shapes = f"{name} is {tuple(value.shape)} and draws {tuple(draws.shape)}"
-            raise ValueError(
-                f"{shapes}: they must be (n, ...) and (S, n, ...), with n and S above 0."
-            )
+            what = "P" if dimensions else "..."
+            raise ValueError(f"{shapes}, not (n, {what}) and (S, n, {what}) with n and S above 0.")
 
 
 def ranks(draws: Tensor, theta: Tensor) -> Tensor:
@@ -92,7 +83,7 @@ def coverage(draws: Tensor, theta: Tensor, references: Tensor) -> Tensor:
         >>> coverage(draws, torch.tensor([[0.5, 0.0]]), torch.zeros(1, 2))
         tensor([0.5000], dtype=torch.float64)
     """
-    _alike(draws, theta=theta, references=references)
+    _alike(draws, 3, theta=theta, references=references)
     nearer = (draws - references).norm(dim=-1) < (theta - references).norm(dim=-1)
     return nearer.double().mean(dim=0)
 
@@ -125,7 +116,7 @@ def uniform_band(n: int, levels: Tensor, probability: float = 0.99) -> tuple[Ten
         >>> low, high
         (tensor([0.3700], dtype=torch.float64), tensor([0.6300], dtype=torch.float64))
     """
-    n, share = whole("n", n, 1), levels.double().cpu().numpy()
+    n, share = whole("n", n, 1), tensor("levels", levels).double().cpu().numpy()
     if not (((share >= 0) & (share <= 1)).all() and 0 < probability < 1):
         raise ValueError("levels and probability must be shares, 0 to 1.")
     bounds = np.stack(stats.binom.interval(probability, n, share)) / n
@@ -172,8 +163,10 @@ def calibration(
         >>> bool(found.sbc_p > 0.01), bool(found.bias.abs() < 5 * found.bias_error)
         (True, True)
     """
-    _alike(draws, theta=theta)
-    refuse_arrays(low=low, high=high)
+    _alike(draws, 3, theta=theta)
+    _finite(low=low, high=high)
+    if {*low.shape, *high.shape} - {1, theta.shape[1]} or low.ndim > 1 or high.ndim > 1:
+        raise ValueError(f"low {tuple(low.shape)} and high {tuple(high.shape)} must be (P,).")
     outside, points = (theta < low) | (theta > high), draws.amin(dim=0) == draws.amax(dim=0)
     for wrong, what in (
         (outside, "truths are not between low and high: are they draws of this prior?"),
@@ -237,10 +230,15 @@ def predictive_p(
         tensor(True)
     """
     _finite(samples=samples)
-    replicas, seen = statistic(simulate(samples, generator)), statistic(observed[None])
+    data, n = simulate(samples, generator), len(samples)
+    if not n or data.shape[1:] != observed.shape:
+        shapes = f"{tuple(data.shape)} and {tuple(observed.shape)}, not (n, ...) and (...)"
+        raise ValueError(f"Of {n} samples, replicas and observed are {shapes}.")
+    replicas, seen = statistic(data), statistic(observed[None])
     _finite(statistic_of_replicas=replicas, statistic_of_the_observed=seen)
-    n = len(samples)  # a statistic that asks for theta has n of the observed, too
-    if len(replicas) != n or len(seen) not in (1, n) or replicas.shape[1:] != seen.shape[1:]:
+    # a statistic that asks for theta has n of the observed, too
+    usual = replicas.shape[:1] == (n,) and seen.shape[:1] in ((1,), (n,))
+    if not usual or replicas.shape[1:] != seen.shape[1:]:
         shapes = f"{tuple(replicas.shape)} and {tuple(seen.shape)}"
         raise ValueError(
             f"The statistic of {n} replicas and of observed[None] is {shapes}, not (n, ...)."
@@ -264,12 +262,13 @@ def anomaly_p(features: Tensor, known: Tensor) -> Tensor:
         >>> anomaly_p(torch.tensor([[0.0, 0.0], [9.0, 9.0]]), known) < 0.01
         tensor([False,  True])
     """
-    new, known = (t.cpu().numpy() for t in _scaled(features, known, _ENOUGH))
+    new, known, unlike = (t.cpu().numpy() for t in _scaled(features, known, _ENOUGH))
     neighbours = NearestNeighbors(n_neighbors=10).fit(known)
     # The nearest neighbour of a known one is itself; kneighbors() without data leaves it out.
     typical = np.sort(neighbours.kneighbors()[0][:, -1])
     distance = neighbours.kneighbors(new)[0][:, -1]
-    return torch.as_tensor(1 - np.searchsorted(typical, distance) / len(typical))
+    p = 1 - np.searchsorted(typical, distance) / len(typical)
+    return torch.as_tensor(np.where(unlike, 0.0, p))
 
 
 def misspecification_p(features: Tensor, known: Tensor, generator: torch.Generator) -> float:
@@ -286,7 +285,9 @@ def misspecification_p(features: Tensor, known: Tensor, generator: torch.Generat
         >>> misspecification_p(known[:50] + 1, known[50:], generator) < 0.01
         True
     """
-    features, known = _scaled(features, known, max(_ENOUGH, 2 * len(features)))
+    features, known, unlike = _scaled(features, known, max(_ENOUGH, 2 * len(features)))
+    if unlike.any():
+        return 0.0
     with seeded(generator):
         p, _ = calc_misspecification_mmd(features, known, n_shuffle=500)
     return float(p)
@@ -300,8 +301,13 @@ def _scaled(features, known, enough):
     if len(known) < enough or not len(features):
         few = f"{len(known)} known simulations cannot tell whether {len(features)} others are like them"
         raise TooFewError(f"{few}: simulate {max(enough, 1000)} or more.", None)
-    mean, scale = known.mean(dim=0), known.std(dim=0).clamp(min=1e-12)
-    return [(t - mean) / scale for t in (features, known)]
+    refuse_outliers("known", known)
+    low, high = known.aminmax(dim=0)
+    rounding = 4 * torch.finfo(known.dtype).eps * torch.maximum(low.abs(), high.abs())
+    constant = high - low <= rounding  # and who differs there is unlike all that is known
+    mean, scale = known.mean(dim=0), known.std(dim=0).where(~constant, math.inf)
+    unlike = (constant & ((features - low).abs() > 2 * rounding)).any(dim=1)
+    return (features - mean) / scale, (known - mean) / scale, unlike
 
 
 def importance_sample(
@@ -316,8 +322,7 @@ def importance_sample(
     w ∝ L(θ) p(θ)/q(θ|x). The weights sum to one; 1/Σ w² is the number of draws
     that they are worth. Lesson 16 refines the posterior of a power law with it.
 
-    Reference: Dax et al. 2023, arXiv:2210.05686; Barret & Dupourqué 2026, arXiv:2512.16709, for X-ray
-    spectra.
+    Reference: Dax et al. 2023, arXiv:2210.05686; for spectra Barret & Dupourqué 2026, arXiv:2512.16709.
 
     Args:
         posterior: of `train_posterior`.
@@ -333,7 +338,7 @@ def importance_sample(
     if tuple(x.shape) != posterior.shape:
         raise ValueError(f"x is {tuple(x.shape)}, but one data set is {posterior.shape}.")
     draws = posterior.sample(n, x, generator=generator)
-    log_l = log_likelihood(draws)
+    log_l = tensor("log_likelihood", log_likelihood(draws), missing=True)
     wrong = int((log_l.isnan() | (log_l == math.inf)).sum())
     if log_l.shape != (n,) or wrong:
         what = f"is {tuple(log_l.shape)}, with {wrong} NaN or +∞"

@@ -1,6 +1,7 @@
 """The hue of power colours, lags and coherence, and what light curves look like.
 
-A quantity that the data cannot give is NaN, never zero: zero would be a measurement.
+A quantity that the data cannot give is NaN, never zero: zero would be a measurement. What cannot be
+used is refused by name, with a ValueError.
 """
 
 from typing import NamedTuple
@@ -9,16 +10,7 @@ import numpy as np
 
 from helpers.arguments import numbers, refuse_empty_run, resolved, segments
 
-__all__ = [
-    "HUES",
-    "HUE_CENTRE",
-    "LIGHT_CURVE_FEATURES",
-    "Lags",
-    "hue",
-    "hue_states",
-    "lags",
-    "light_curve_features",
-]
+__all__ = ["HUES", "HUE_CENTRE", "Lags", "hue", "hue_states", "lags", "light_curve_features"]
 
 #: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
 #: Uttley & Klein-Wolt 2015, MNRAS 448, 3339. Neutron stars vary several times faster, which moves
@@ -40,13 +32,10 @@ def hue(pc1, pc2):
     Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339, Section 3.
 
     Args:
-        pc1, pc2: (...) the power colours, the ratios themselves and not their logarithms.
+        pc1, pc2: (...) the power colours, finite and above zero: the ratios, not their logarithms.
 
     Returns:
         (...) degrees in [0, 360); NaN where a colour is NaN.
-
-    Raises:
-        ValueError: if a colour is infinite, or zero or below.
 
     Example:
         >>> print(hue(4.51920 / 10, 0.453724 * 10), hue(4.51920 * 10, 0.453724 * 10))
@@ -86,9 +75,8 @@ def light_curve_features(time, rate, error):
     - stetson_j: mean of sgn(p) √|p|, p = δ² - 1, δ = √(n/(n-1)) (x - weighted mean) / σ
     - stetson_k: mean |δ| / √(mean δ²)
 
-    The paper has two more, QSO and non_QSO, fits of the damped random walk of an optical quasar
-    (Butler & Bloom 2011, AJ 141, 93). Neither its magnitude nor its time scale of years exists for
-    seconds of X-rays.
+    The paper's QSO and non_QSO are left out: a quasar's damped random walk takes years (Butler &
+    Bloom 2011, AJ 141, 93).
 
     Conventions are those of the `light-curve` package, percentiles too: they interpolate between
     (i - 1/2)/n (numpy's "hazen"). cesium gives other numbers: buffer range within 0.2 amplitude,
@@ -101,17 +89,13 @@ def light_curve_features(time, rate, error):
     851, for J and K; Joanes & Gill 1998, The Statistician 47, 183, for G₁ and G₂.
 
     Args:
-        time: (n,) s, rising, n >= 4, of the bins in good time alone: gaps are allowed.
+        time: (n,) s, rising, n >= 4, of the bins in good time alone: gaps are allowed, in the times
+            but not as zeros in the rate.
         rate: (..., n) counts/s.
         error: one standard deviation of the rate, above zero; broadcasts with the rate.
 
     Returns:
         dict from these names, in this order, to (...) values.
-
-    Raises:
-        ValueError: if a value is not finite, a time does not rise or is too coarse, an error is not
-            above zero, the rate has a gap of zeros, there are fewer than four points or the shapes
-            do not fit.
 
     Example:
         >>> features = light_curve_features(np.arange(5.0), [1.0, 3.0, 2.0, 4.0, 5.0], 1.0)
@@ -190,10 +174,6 @@ def light_curve_features(time, rate, error):
     }
 
 
-#: The names of what `light_curve_features` returns, in its order.
-LIGHT_CURVE_FEATURES = tuple(light_curve_features(range(4), range(4), 1.0))
-
-
 def hue_states(hue):
     """The state in whose sector of the power-colour wheel, of `HUES`, each hue lies.
 
@@ -244,13 +224,11 @@ def lags(soft, hard, bin_size, segment, bands, good=None):
     summed frequency by frequency, and so holds for steep spectra.
 
     Args:
-        soft, hard: (..., n_bins) counts per bin, background included, in the same bins; no rates.
+        soft, hard: (..., n_bins) counts per bin, background included, in the same bins; no rates, and
+            no gap unless `good` names it.
         bin_size, segment, good: as of `light_curves.averaged_periodogram`; two segments or more, with
             counts in each.
         bands: list of (lowest, highest) frequency, Hz.
-
-    Raises:
-        ValueError: if something does not fit, light curves are no counts, or one has a gap.
 
     Example:
         >>> rng = np.random.default_rng(1)
@@ -269,12 +247,8 @@ def lags(soft, hard, bin_size, segment, bands, good=None):
             refuse_empty_run(name, curve)
         cut = curve[..., starts[:, None] + np.arange(n_bins)]
         counts = cut.sum(-1, keepdims=True)
-        if (
-            len(starts) < 2
-            or not (counts > 0).all()
-            or (cut != np.round(cut)).any()
-            or (cut < 0).any()
-        ):
+        whole = (cut >= 0).all() and (cut == np.round(cut)).all()
+        if len(starts) < 2 or not whole or not (counts > 0).all():
             raise ValueError(
                 f"{name} must be counts per bin, some in each of two or more segments: the noise of "
                 "rates, or of net counts, is not known. Make segments shorter, or name the bins in "

@@ -15,13 +15,9 @@ from helpers.arguments import one_of, refuse_empty_run, seconds, segments, tenso
 from helpers.spectra import power_law
 
 __all__ = [
-    "averaged_cospectrum",
-    "averaged_periodogram",
-    "log_bin",
-    "lorentzian",
-    "power_law_noise",
+    "averaged_cospectrum", "averaged_periodogram", "log_bin", "lorentzian", "power_law_noise",
     "simulate_light_curves",
-]
+]  # fmt: skip
 
 
 def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
@@ -127,8 +123,7 @@ def simulate_light_curves(
         n_bins: number of bins of each light curve, at least 2.
         bin_size: width of a bin, s.
         generator: the source of randomness, on the device of the powers.
-        dtype: of the frequencies that the model gets, torch's default if not given.
-        device: where these frequencies live.
+        dtype, device: of the frequencies that the model gets, torch's defaults if not given.
 
     Returns:
         (..., n_bins) light curves: times a mean rate they are rates.
@@ -215,6 +210,7 @@ def averaged_periodogram(
         >>> print(f"{power[4] * 0.1:.4f} of {power.sum() * 0.1:.4f}")
         0.0050 of 0.0050
     """
+    light_curve = tensor("light_curve", light_curve, good is not None)
     return _periodogram(light_curve, bin_size, segment, normalisation, good)
 
 
@@ -244,7 +240,7 @@ def averaged_cospectrum(
         >>> bool(power.mean().abs() < 5 * 2**0.5 / (1000 * 49) ** 0.5)
         True
     """
-    first, second = tensor("first", first), tensor("second", second)
+    first, second = (tensor("light_curve", c, good is not None) for c in (first, second))
     if first.shape != second.shape:
         raise ValueError(
             f"Light curves of shapes {tuple(first.shape)} and {tuple(second.shape)}: both need the "
@@ -315,7 +311,7 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
 def _periodogram(light_curve, bin_size, segment, normalisation, good, other=None):
     """The mean periodogram, or cospectrum with another, of as many segments as there are."""
     one_of("normalisation", normalisation, ("leahy", "fractional"))
-    curves = [tensor("light_curve", c) for c in (light_curve, other) if c is not None]
+    curves = [c for c in (light_curve, other) if c is not None]
     n_bins, starts = segments(curves[0].shape[-1:].numel(), bin_size, segment, good)
     if good is None:
         for curve in curves:

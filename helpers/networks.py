@@ -1,6 +1,7 @@
 """Small neural networks for features and power spectra, and the loop that trains them.
 
-Lesson 09 writes both in the open; the lessons after it take them from here.
+Lesson 09 writes both in the open; the lessons after it take them from here. What cannot be used is
+refused with a ValueError.
 """
 
 from contextlib import contextmanager
@@ -10,22 +11,14 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor, nn
 
-__all__ = [
-    "NetworkClassifier",
-    "convolutional",
-    "feed_forward",
-    "probabilities",
-    "seeded",
-    "train",
-]
+__all__ = ["NetworkClassifier", "convolutional", "feed_forward", "probabilities", "seeded", "train"]
 
 
 def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32)) -> nn.Sequential:
     """Layers of perceptrons: linear, ReLU, linear, ReLU, ..., linear.
 
     Args:
-        n_features: how many numbers describe a sample.
-        n_classes: how many classes there are.
+        n_features, n_classes: how many numbers describe a sample, and how many classes there are.
         generator: torch generator of the initial weights, which are those that torch draws.
         hidden: perceptrons of each hidden layer; () makes it a logistic regression.
 
@@ -52,15 +45,11 @@ def convolutional(n_bins: int, n_classes: int, *, generator) -> nn.Sequential:
     the larger of two neighbours. What a filter has learned at one frequency it knows at all others.
 
     Args:
-        n_bins: bins of a spectrum.
-        n_classes: how many classes there are.
-        generator: torch generator of the initial weights.
+        n_bins: bins of a spectrum, four or more.
+        n_classes, generator: as of `feed_forward`.
 
     Returns:
         A network from (n, n_bins) to (n, n_classes) logarithms of odds, on the CPU.
-
-    Raises:
-        ValueError: if there are fewer than four bins.
 
     Example:
         >>> network = convolutional(71, 4, generator=torch.Generator().manual_seed(1))
@@ -101,7 +90,7 @@ def train(
 
     Args:
         network: from (n, ...) to (n, n_classes) logarithms of odds, on the device of x.
-        x: (n, ...) samples, scaled; on the device that shall do the work.
+        x: (n, ...) samples, scaled and finite; on the device that shall do the work.
         y: (n,) whole numbers from 0, the classes, each of them at least once.
         generator: torch generator, on the CPU, of the order of the samples.
         held_out: samples and classes that are watched and never learned from.
@@ -114,9 +103,6 @@ def train(
     Returns:
         "train" and, with `held_out`, "held_out": the loss after each epoch, a mean over samples,
         weighted as in the training. Whoever guesses has log(n_classes).
-
-    Raises:
-        ValueError: if x holds NaN or infinity, lengths differ, or a class has no sample.
 
     Example:
         >>> generator = torch.Generator().manual_seed(1)

@@ -89,10 +89,10 @@ def read_events(path) -> "EventList":
     table.need(len(time), "has no rows: there are no events.", "Select events anew.", "TIME")
     problem = f"{(~np.isfinite(time)).sum()} of {len(time)} events have no time."
     table.need(np.isfinite(time), problem, "Leave them out of the file.", "TIME")
-    step, mjdref = table.number("TIMEDEL", 0.0), table.mjdref()
-    zero = table.number("TIMEZERO", 0.0, table.unit_of_time)
-    zero += np.longdouble(0.5 - table.number("TIMEPIXR", 0.5)) * step
-    limits = [table.number(key, None, table.unit_of_time) for key in ("TSTART", "TSTOP")]
+    step, mjdref = table.number("TIMEDEL", 0.0, table.unit_of_time), table.mjdref()
+    zero = np.longdouble(table.split("TIMEZERO", 0.0, scale=table.unit_of_time))
+    zero += (0.5 - table.number("TIMEPIXR", 0.5)) * step
+    limits = [table.split(key, None, scale=table.unit_of_time) for key in ("TSTART", "TSTOP")]
     limits = [None if limit is None else float(limit + zero) for limit in limits]
     time = (time.astype(np.longdouble) + zero).astype(float)
     arrays = {name: table.optional(name) for name in ("PRIOR", "X", "Y", "GRADE", "PATTERN")}
@@ -241,9 +241,11 @@ def read_response(rmf, arf=None, *, channel=None, dtype=torch.float32) -> Respon
     matrix = _expand(table, numbers, len(energy_lo))
     matrix *= table.factor("MATRIX", _CM2)
     area, kind = matrix.sum(axis=1), table.word("HDUCLAS3").upper()
-    most, hint = area.max(), table.hdu.name.upper() == "SPECRESP MATRIX" or table.unit("MATRIX")
-    undecided = kind not in ("FULL", "REDIST", "DETECTOR")
-    has_area = kind == "FULL" or (undecided and (most > 1.5 or bool(hint)))
+    most, undecided = area.max(), kind not in ("FULL", "REDIST", "DETECTOR")
+    has_area = kind == "FULL" or (undecided and (most > 1.5 or bool(table.unit("MATRIX"))))
+    problem = f"rows add up to {most:.4g}: shares, or areas in cm^2? There is no keyword HDUCLAS3."
+    usual = has_area or not undecided or table.hdu.name.upper() != "SPECRESP MATRIX"
+    table.need(usual, problem, "Set it to FULL if the area is in it, else to REDIST.", "MATRIX")
     problem = f"with HDUCLAS3 = {kind!r} no row adds up to {most:.4g}."
     usual = most > 0 and (has_area or most < 1.5)
     table.need(usual, problem, "It is FULL if the area is in it, else REDIST.", "MATRIX")
@@ -251,10 +253,12 @@ def read_response(rmf, arf=None, *, channel=None, dtype=torch.float32) -> Respon
     table.need(arf is None or not has_area, problem, "Leave the ARF out: read_response(rsp).")
     problem, remedy = "it holds no area.", "Give the ARF too: read_response(rmf, arf)."
     table.need(arf is not None or has_area, problem, remedy)
-    where = slice(None) if channel is None else np.asarray(channel) - numbers[0]
-    usual = channel is None or ((where >= 0) & (where < len(numbers))).all()
-    problem = f"has {numbers[0]} to {numbers[-1]}, not all of {channel}."
-    bounds.need(usual, problem, "Is it the response of this spectrum?", "CHANNEL")
+    channel = numbers if channel is None else np.asarray(channel)
+    usual = channel.ndim == 1 and channel.size and channel.dtype.kind in "iu"
+    problem = f"has {numbers[0]} to {numbers[-1]}, not all of channel={channel}."
+    remedy = "Give whole numbers, such as spectrum.channel. Is it the response of this spectrum?"
+    bounds.need(usual and np.isin(channel, numbers).all(), problem, remedy, "CHANNEL")
+    where = channel.astype(np.int64) - numbers[0]
     if has_area:
         matrix /= np.where(area > 0, area, 1)[:, None]
     else:
@@ -319,11 +323,14 @@ class _Table:
         self.need(unit in _SECONDS, f"keyword TIMEUNIT is {unit!r}.", "It must be s or d.")
         return _SECONDS[unit]
 
+    def split(self, key, default=None, **options):
+        """A number that may be two keywords, its whole part and the rest: MJDREF is MJDREFI + MJDREFF."""
+        parts = [self.number(f"{key:.7}{part}", **options) for part in "IF"]
+        return self.number(key, default, **options) if None in parts else sum(parts)
+
     def mjdref(self, default=None):
         """The date that times count from, MJD."""
-        parts = [self.number(key, everywhere=True) for key in ("MJDREFI", "MJDREFF")]
-        value = None if None in parts else float(np.longdouble(parts[0]) + parts[1])
-        value = self.number("MJDREF", default, everywhere=True) if value is None else value
+        value = self.split("MJDREF", default, everywhere=True)
         self.need(value is not None, "has no keyword MJDREF (or MJDREFI and MJDREFF).", _SET)
         return value
 
@@ -376,7 +383,8 @@ class _Table:
         """Times [s], in the unit of the column or else of TIMEUNIT."""
         times, unit = self.quantity(name, _SECONDS), self.unit(name)
         grain = np.spacing(np.abs(times).max(initial=0).astype(np.float32))
-        usual = self.raw(name).dtype != np.dtype(">f4") or grain < (self.number("TIMEDEL") or 1e-3)
+        step = self.number("TIMEDEL", None, self.unit_of_time) or 1e-3
+        usual = self.raw(name).dtype != np.dtype(">f4") or grain < step
         problem = f"is in single precision: neighbouring numbers are {grain:.2g} s apart."
         self.need(usual, problem, "Make the file again, with times in double.", name)
         return times if unit else times * self.unit_of_time
@@ -391,7 +399,8 @@ class _Table:
         values = np.asarray(values, dtype=float)
         values = values[:, None] if 0 < values.ndim < len(shape) else values
         usual = (values >= least) & (values > above) & np.isfinite(values)
-        self.need(usual, f"has {key} that is not above {max(least, above)}.", _AGAIN, name)
+        problem = f"has {key} {'at or ' * (above > least)}below {max(least, above)}, or no number."
+        self.need(usual, problem, f"Correct it; in channels that are bad, write {default}.", name)
         return np.broadcast_to(values, shape).copy()
 
     def files(self, key, shape):
@@ -488,7 +497,7 @@ def _energies(table, arrays, mission, instr, epoch):
     if table.find("PI") and mission != "xte":
         with suppress(ValueError):  # a mission that stingray does not know
             return get_rough_conversion_function(mission, instr, epoch)(pi)
-    table.warn(f"no energies: no column ENERGY, and no scale of PI is known for {mission!r}.")
+    table.warn(f"no energies: no column ENERGY, and no PI of a scale that is known ({mission!r}).")
     return None
 
 
@@ -502,9 +511,11 @@ def _good_times(table, tables, names, ccd, limits, mjdref):
         table.warn("no good times: all from TSTART to TSTOP is taken for good, gaps too.")
         return np.array([limits])
     present = set() if ccd is None else set(ccd[np.isfinite(ccd)].astype(int).tolist())
-    numbered = tuple(f"{name}{number:02d}" for name in names for number in present)
+    names = [*names, *(f"{name}{number:02d}" for name in names for number in present)]
     label = {t: t.hdu.name.upper() for t in found}
-    chosen = [t for t in found if label[t] in names or label[t].startswith(numbered)] or found
+    # GTI00103 and the like are selections in XMM's lists, whose STDGTI may stay beside them.
+    usual = [t for t in found if label[t] in names or re.fullmatch(r"GTI0\d{4}", label[t])]
+    chosen = usual or found
     chosen = [t for t in chosen if t.number("CCD_ID", -1) in {-1, *present}] or chosen
     lists = []
     for gti in chosen:
@@ -513,7 +524,8 @@ def _good_times(table, tables, names, ccd, limits, mjdref):
         usual = np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()
         gti.need(usual, "is after STOP, or no number.", _AGAIN, "START")
         days = gti.mjdref(mjdref) - mjdref
-        times += gti.number("TIMEZERO", table.number("TIMEZERO", 0.0), gti.unit_of_time)
+        zero = gti.split("TIMEZERO", None, scale=gti.unit_of_time)
+        times += table.split("TIMEZERO", 0.0, scale=table.unit_of_time) if zero is None else zero
         lists.append(times + days * _DAY * (abs(days) > 1e-9))
     # not stingray's cross_gtis: it takes too much where one interval ends as another begins
     edges = np.unique(np.concatenate(lists))
@@ -544,9 +556,9 @@ def _channels(table, tables, n):
     table = next((t for t in (table, *tables) if t.find("CHANNEL")), table)
     channel = np.atleast_2d(table.column("CHANNEL", (1, 2)))
     usual = channel.shape[1] == n and (channel == channel[0]).all() and (np.diff(channel) > 0).all()
-    problem = f"does not hold {n} ascending numbers, the same for all spectra."
-    table.need(usual, problem, _AGAIN, "CHANNEL")
-    return channel[0]
+    problem = f"does not hold {n} ascending whole numbers, the same for all spectra."
+    table.need(usual and (channel % 1 == 0).all(), problem, _AGAIN, "CHANNEL")
+    return channel[0].astype(np.int64)
 
 
 def _errors(table, name, counts, scale):
@@ -554,11 +566,12 @@ def _errors(table, name, counts, scale):
     given, poisson = table.find("STAT_ERR"), table.keyword("POISSERR")
     if poisson is None and given is None:
         poisson = bool((counts == counts.round()).all())
-    if poisson in (True, "T"):
+    if str(poisson).upper() in ("TRUE", "T", "1"):
         remedy = "Set POISSERR to F, and give STAT_ERR."
         table.need(counts >= 0, "is negative, but POISSERR is T.", remedy, name)
         return np.sqrt(counts)
-    errors = table.column(given or "STAT_ERR", (1, 2)) * scale
+    table.need(given, "is missing.", "Give it, or set POISSERR to T for counts.", "STAT_ERR")
+    errors = table.column(given, (1, 2)) * scale
     usual = errors.shape == counts.shape and (errors >= 0).all() and np.isfinite(errors).all()
     table.need(usual, "holds no numbers, or negative ones.", _AGAIN, "STAT_ERR")
     return errors
@@ -567,8 +580,8 @@ def _errors(table, name, counts, scale):
 def _energy_bins(table):
     lo, hi = (table.quantity(name, _KEV) for name in ("ENERG_LO", "ENERG_HI"))
     usual = len(lo) and np.isfinite(hi).all() and (lo >= 0).all() and (lo < hi).all()
-    usual = usual and (np.diff(lo) > 0).all()
-    table.need(usual, "does not ascend, bin by bin, below ENERG_HI.", _AGAIN, "ENERG_LO")
+    usual = usual and (hi[:-1] - lo[1:] < 0.01 * np.diff(lo)).all()
+    table.need(usual, "and ENERG_HI are no ascending bins.", "Sort, or correct them.", "ENERG_LO")
     return lo, hi
 
 
@@ -619,7 +632,7 @@ def _expand(table, numbers, n_energies):
 def _read_area(arf, rmf, energy_lo, energy_hi):
     """(n_energies,) cm^2, on the energies of the matrix."""
     tables = _tables(arf)
-    table = _only(tables, "effective area (SPECRESP)", _with(tables, "SPECRESP"))
+    table = _only(tables, "table of an effective area (SPECRESP)", _with(tables, "SPECRESP"))
     lo, hi = _energy_bins(table)
     near = 0.01 * (energy_hi - energy_lo) + 1e-6 * energy_hi
     usual = len(lo) == len(energy_lo)

@@ -21,12 +21,7 @@ from helpers.arguments import numbers, rows_of, tensor
 from helpers.ccd import CCD, Events, grade_pixels, where_true
 from helpers.streams import chunks
 
-__all__ = [
-    "PileUpSimulator",
-    "absorbed_blackbody",
-    "absorbed_power_law",
-    "davis_spectrum",
-]
+__all__ = ["PileUpSimulator", "absorbed_blackbody", "absorbed_power_law", "davis_spectrum"]
 
 # Photons that are drawn together, so that their arrays stay in a processor's cache; a GPU needs more
 # to be busy. Whole frames: a frame with more photons is drawn alone.
@@ -133,17 +128,15 @@ def davis_spectrum(
         >>> edges = torch.arange(0.005, 40.0, 0.01)
         >>> photons = torch.zeros(len(edges) - 1)
         >>> photons[99] = 1.0  # at 1.0 keV
-        >>> N = davis_spectrum(
-        ...     photons, edges[:-1], edges[1:], alpha=1.0, psf_fraction=1.0, fracexpo=1.0
-        ... )
+        >>> ideal = {"alpha": 1.0, "psf_fraction": 1.0, "fracexpo": 1.0}
+        >>> N = davis_spectrum(photons, edges[:-1], edges[1:], **ideal)
         >>> print(f"{N.sum():.4f}, {N[99]:.4f} at 1 keV, {N[199]:.4f} at 2 keV")
         0.6321, 0.3679 at 1 keV, 0.1839 at 2 keV
     """
     width = (energy_hi - energy_lo).double()
     step = float(width.mean())
-    if photons.shape[-1:] != energy_lo.shape or not torch.allclose(
-        width, width.mean(), rtol=1e-3, atol=1e-5 * float(energy_hi[-1])
-    ):
+    equal = torch.allclose(width, width.mean(), rtol=1e-3, atol=1e-5 * float(energy_hi[-1]))
+    if photons.shape[-1:] != energy_lo.shape or not equal:
         raise ValueError(
             f"davis_spectrum needs photons (..., n_energies) in bins of equal width: photons have "
             f"shape {tuple(photons.shape)}, {len(energy_lo)} bins are {float(width.min()):.4g} to "
@@ -175,9 +168,8 @@ def davis_spectrum(
     length = 2 ** math.ceil(math.log2(length))
     omega = torch.arange(length // 2 + 1, dtype=torch.float64, device=photons.device)
     omega *= -2 * math.pi / length
-    shift = torch.polar(torch.ones_like(omega), omega * whole) * torch.complex(
-        1 - between + between * torch.cos(omega), between * torch.sin(omega)
-    )
+    shared = torch.complex(1 - between + between * torch.cos(omega), between * torch.sin(omega))
+    shift = torch.polar(torch.ones_like(omega), omega * whole) * shared
     phi = torch.fft.rfft(region, n=length)
     z = alpha * phi * shift
     # e^-L (exp(z) - 1)/z, whatever z: near zero by its series, for a difference would lose digits, and
@@ -316,8 +308,7 @@ class PileUpSimulator:
 
     def photons(self, theta: Tensor) -> Tensor:
         """(..., n_energies) expected photons per frame and energy bin, wherever they fall."""
-        grid = self.energy_lo, self.energy_hi, self.effective_area
-        lo, hi, area = (x.to(theta) for x in grid)
+        lo, hi, area = (x.to(theta) for x in (self.energy_lo, self.energy_hi, self.effective_area))
         return self.spectrum(lo, hi, theta) * (area * self.detector.frame_time)
 
     @cached_property
@@ -342,18 +333,16 @@ class PileUpSimulator:
             normal = torch.special.ndtri(uniform[:, 3:].clamp(1e-9, 1 - 1e-9))
             charge = self._charge(energy, normal[:, 0])
             thrown += torch.bincount(row, minlength=n_rows)
-            for photon, _, _, energy, _, _, valid in self._read(
-                *uniform[:, 1:3].T, charge, begins, images, normal[:, 1:].T
-            ):
+            readings = self._read(*uniform[:, 1:3].T, charge, begins, images, normal[:, 1:].T)
+            for photon, _, _, energy, _, _, valid in readings:
                 channel, inside = _bins(energy, self.channels, self._even)
                 hit = valid & inside
                 cell = row[photon[hit]] * n_channels + channel[hit]
                 seen += torch.bincount(cell, minlength=len(seen))
         matrix = seen.reshape(n_rows, n_channels) / thrown[:, None]
-        return spectra.Response(
-            self.energy_lo, self.energy_hi, self.effective_area, matrix,
-            self.channels[:-1], self.channels[1:],
-        ).to(dtype=torch.float32)  # fmt: skip
+        energies = self.energy_lo, self.energy_hi, self.effective_area
+        response = spectra.Response(*energies, matrix, self.channels[:-1], self.channels[1:])
+        return response.to(dtype=torch.float32)
 
     @cached_property
     def psf_fraction(self) -> Tensor:
@@ -499,10 +488,8 @@ class PileUpSimulator:
         frame, starts = begins.cumsum(0) - 1, where_true(begins)
         for a, b in pairwise([*starts[:: images.most].tolist(), len(x)]):
             here = slice(a, b)
-            frame_, row, column, *measured = self._events_in(
-                frame[here] - frame[a], corner[here], hit[here], charge[:, here], noise[:, here],
-                images,
-            )  # fmt: skip
+            hits = frame[here] - frame[a], corner[here], hit[here], charge[:, here], noise[:, here]
+            frame_, row, column, *measured = self._events_in(*hits, images)
             photon = starts.index_select(0, frame_ + frame[a])
             column, row = column + left.index_select(0, photon), row + low.index_select(0, photon)
             yield photon, column, row, *measured
@@ -636,7 +623,6 @@ def _ascending(name, edges, unit):
 def _area(area, energy):
     """(n_energies,) cm² at these energies, zero beyond those of `CCD.area`."""
     if isinstance(area, str):
-        # Only then: a notebook pays for reading data only if it uses them.
         from helpers.data import load_response
 
         area = load_response(area)

@@ -3,6 +3,7 @@
 Plot functions take first the axes that they draw on, and return them. Colours are safe for the
 colour-blind (Okabe & Ito 2008), and never colour alone tells two things apart. What is missing, or
 not above zero on a logarithmic axis, cannot be drawn: legends and notes tell how many points are.
+What does not fit, such as a table without a column, is refused by name, with a ValueError.
 """
 
 import base64
@@ -18,29 +19,14 @@ from IPython.display import display
 from matplotlib.lines import Line2D
 from PIL import Image  # matplotlib brings it along
 
-# seaborn, which brings pandas and scipy along, is imported by the functions that draw with it:
-# lessons that draw without it, such as the first one, start sooner.
+# Functions that draw with seaborn import it: lessons without it, such as the first, start sooner.
 
 __all__ = [
-    "Figure",
-    "corner",
-    "coverage",
-    "distributions",
-    "hardness_intensity",
-    "heat_map",
-    "line_style",
-    "mark_guess",
-    "pair_plot",
-    "power_colour_wheel",
-    "rank_histograms",
-    "show",
-    "sketch_outburst",
-    "steps",
-    "use_course_style",
-]
+    "Figure", "corner", "coverage", "distributions", "hardness_intensity", "heat_map", "line_style",
+    "mark_guess", "pair_plot", "power_colour_wheel", "rank_histograms", "show", "sketch_outburst",
+    "steps", "use_course_style",
+]  # fmt: skip
 
-_STYLE = Path(__file__).parent / "course.mplstyle"
-_LINE_STYLES = ("-", "--", "-.", ":")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 # What each label looks like, so that a state looks the same in all figures of the course
@@ -58,8 +44,7 @@ _MORE_LOOKS = (("C0", "v"), ("C1", "P"), ("C2", "<"), ("C3", "X"), ("C4", ">"), 
 class Figure:
     """A rendered figure that carries its alternative text wherever the notebook goes.
 
-    It is shown as HTML: neither JupyterLab nor nbconvert hands on the text of an image in any
-    other form.
+    It is shown as HTML: in no other form do JupyterLab and nbconvert hand on the text of an image.
     """
 
     def __init__(self, png, alt):
@@ -76,7 +61,7 @@ class Figure:
 
 def use_course_style():
     """Draw all further figures in the style of the course."""
-    plt.style.use(_STYLE)
+    plt.style.use(Path(__file__).parent / "course.mplstyle")
 
 
 def show(figure, alt, *, colours=None):
@@ -84,12 +69,9 @@ def show(figure, alt, *, colours=None):
 
     Args:
         figure: a matplotlib figure, axes of it, or a grid of seaborn.
-        alt: one sentence that tells what is to be seen, for readers who cannot see it.
+        alt: one sentence, never empty, that tells what is to be seen, for readers who cannot see it.
         colours: keep so many colours, 2 to 256, which makes a crowded figure three times smaller,
             or None for all.
-
-    Raises:
-        ValueError: if the text is missing.
     """
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError("show(figure, alt): say in one sentence what is to be seen in it.")
@@ -139,18 +121,12 @@ def mark_guess(ax, guess, axis="x"):
     else:
         text += (" ←" if x else " ↓") if share < 0 else (" →" if x else " ↑")
     share, early = min(max(share, 0.01), 0.99), share < 0.5
-    ax.annotate(
-        text,
-        (share, 0.03) if x else (0.02, share),
-        (3 if early or not x else -3, 3 if early or x else -3),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        ha="left" if early or not x else "right",
-        va="bottom" if early or x else "top",
-        fontsize="small",
-        zorder=6,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
-    )
+    left, bottom = early or not x, early or x  # where the text begins
+    place, offset = (share, 0.03) if x else (0.02, share), (3 if left else -3, 3 if bottom else -3)
+    units = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    side = {"ha": "left" if left else "right", "va": "bottom" if bottom else "top"}
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}
+    ax.annotate(text, place, offset, fontsize="small", zorder=6, bbox=box, **units, **side)
     return ax
 
 
@@ -168,7 +144,7 @@ def _one_number(guess):
 
 def line_style(number):
     """The style of the curve of this number, so that not colour alone tells neighbours apart."""
-    return _LINE_STYLES[number % len(_LINE_STYLES)]
+    return ("-", "--", "-.", ":")[number % 4]
 
 
 def steps(ax, edges, values, errors=None, **style):
@@ -199,16 +175,11 @@ def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
         colour: the column of the x-axis, in Crab units.
         outburst: an `outburst_id`, whose pointings are joined in order of time, or None.
 
-    Raises:
-        ValueError: if a column is missing, the table mixes telescopes, or it lacks the outburst.
-
     Example:
-        >>> import pandas as pd
-        >>> table = pd.DataFrame({"rate": [50.0, 80.0, 9.0], "n_det": [1, 2, 3]})
-        >>> table = table.assign(hr_soft=[1.1, 0.4, np.nan], state_label=["LHS", "HSS", "LHS"])
-        >>> ax = hardness_intensity(plt.Figure().add_subplot(), table)
-        >>> [text.get_text() for text in ax.get_legend().get_texts()]
-        ['LHS (1 of 2)', 'HSS (1)']
+        >>> from helpers.data import load_observations
+        >>> ax = hardness_intensity(plt.Figure().add_subplot(), load_observations("first"))
+        >>> ax.get_legend().get_texts()[0].get_text()
+        'LHS (146)'
     """
     _need(table, ["rate", "n_det", colour, "state_label"])
     telescopes = table.instrument.unique() if "instrument" in table else []
@@ -241,20 +212,16 @@ def distributions(ax, table, column, *, ranges=None, logarithmic=False):
     are seen beside the many. Grey boxes are published ranges.
 
     Args:
-        table: rows of observations, with `state_label` and `object_label`.
+        table: rows of observations, with `state_label`, and `object_label` of one or two kinds.
         column: the feature of the x-axis.
         ranges: {state: (from, to)} in the unit of the column, or None.
         logarithmic: whether the x-axis is.
 
-    Raises:
-        ValueError: if a column is missing, or there are more than two objects.
-
     Example:
-        >>> import pandas as pd
-        >>> table = pd.DataFrame({"gamma": [1.6, 1.7], "state_label": "LHS", "object_label": "BH"})
-        >>> ax = distributions(plt.Figure().add_subplot(), table, "gamma")
-        >>> [text.get_text() for text in ax.texts]
-        ['BH 2']
+        >>> from helpers.data import load_observations
+        >>> ax = distributions(plt.Figure().add_subplot(), load_observations("first"), "gamma")
+        >>> [text.get_text() for text in ax.texts][:2]
+        ['BH 59', 'NS 87']
     """
     import seaborn as sns
 
@@ -311,9 +278,6 @@ def heat_map(ax, matrix, groups=None, *, limits=(-1, 1), fontsize=8):
         limits: the numbers at the ends of the colours.
         fontsize: of the numbers and labels.
 
-    Raises:
-        ValueError: if the groups do not hold the rows of the matrix in their order.
-
     Example:
         >>> import pandas as pd
         >>> matrix = pd.DataFrame([[1.0, -0.5], [-0.5, 1.0]], ["a", "b"], ["a", "b"])
@@ -360,17 +324,12 @@ def pair_plot(table, columns, logarithmic=()):
     Returns:
         The grid of (n, n) axes; `show` takes it as a figure.
 
-    Raises:
-        ValueError: if a column is missing.
-
     Example:
-        >>> import pandas as pd
-        >>> table = pd.DataFrame({"gamma": [1.6, 1.7, 2.6, 2.7], "rms": [0.3, 0.2, 0.02, 0.03]})
-        >>> table = table.assign(state_label=["LHS", "LHS", "HSS", "HSS"], object_label="BH")
-        >>> axes = pair_plot(table, ["gamma", "rms"], logarithmic=["rms"]).axes
-        >>> axes[1, 0].get_ylabel(), axes[1, 0].get_yscale()
-        ('rms', 'log')
-        >>> plt.close(axes[0, 0].figure)
+        >>> from helpers.data import load_observations
+        >>> grid = pair_plot(load_observations("first"), ["gamma", "rate"], logarithmic=["rate"])
+        >>> grid.axes[1, 0].get_ylabel(), grid.axes[1, 0].get_yscale()
+        ('rate (1/s)', 'log')
+        >>> plt.close(grid.figure)
     """
     import seaborn as sns
 
@@ -421,9 +380,6 @@ def power_colour_wheel(ax, table, sectors, centre):
         sectors: {state: (from, to)} in degrees, such as `features.HUES`.
         centre: PC1 and PC2 about which the hue turns, such as `features.HUE_CENTRE`.
 
-    Raises:
-        ValueError: if a column is missing.
-
     Example:
         >>> import pandas as pd
         >>> table, ax = pd.DataFrame({"pc1": [], "pc2": [], "state_label": []}), plt.Figure().gca()
@@ -467,12 +423,9 @@ def corner(axes, samples, names, *, truth=None):
 
     Args:
         axes: (n, n) axes, as `plt.subplots(n, n)` makes them.
-        samples: {label: (n_samples, n)} arrays or tensors.
+        samples: {label: (n_samples, n)} arrays or tensors, finite, that vary in n dimensions.
         names: n names of the parameters, with their units.
         truth: (n,) what the parameters are, drawn as thin lines, or None.
-
-    Raises:
-        ValueError: if a shape does not fit, or samples are not finite or do not vary.
 
     Example:
         >>> samples = {"exact": np.random.default_rng(1).normal(size=(500, 2))}
@@ -547,9 +500,6 @@ def rank_histograms(ax, ranks, band):
         band: lowest and highest share of the ranks that a bin may hold, as
             `diagnostics.uniform_band(n, torch.tensor([0.1]))` gives them.
 
-    Raises:
-        ValueError: if ranks are not one-dimensional shares from 0 to 1.
-
     Example:
         >>> ranks = np.random.default_rng(1).integers(0, 100, 500) / 99
         >>> rank_histograms(plt.Figure().add_subplot(), ranks, (0.07, 0.13)).get_xlabel()
@@ -580,13 +530,9 @@ def coverage(ax, shares, band):
     the grey band with its probability at each credibility by itself.
 
     Args:
-        shares: {label: (n,)} from 0 to 1, as `diagnostics.credibility` or `diagnostics.coverage`
-            give.
+        shares: {label: (n,)} from 0 to 1, as of `diagnostics.credibility` or `diagnostics.coverage`.
         band: (m,) lower and (m,) upper bounds at credibilities from 0 to 1 in equal steps, as
             `diagnostics.uniform_band(n, torch.linspace(0, 1, m))` gives them.
-
-    Raises:
-        ValueError: if shares are not one-dimensional and from 0 to 1.
 
     Example:
         >>> shares, band = {"honest": np.linspace(0, 1, 500)}, ([0.0, 0.4, 1.0], [0.0, 0.6, 1.0])
@@ -688,10 +634,8 @@ def _track(ax, x, y, label):
 def _arrays(values):
     """{label: array} of {label: array or tensor}, or of a single one, which then has no name."""
     several = values if isinstance(values, dict) else {"": values}
-    return {
-        label: _filled(v.detach().cpu() if hasattr(v, "detach") else v)
-        for label, v in several.items()
-    }
+    plain = {k: v.detach().cpu() if hasattr(v, "detach") else v for k, v in several.items()}
+    return {label: _filled(v) for label, v in plain.items()}
 
 
 def _filled(values):

@@ -14,25 +14,19 @@ from torch import Tensor, nn
 from torch import distributions as ds
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from helpers.arguments import refuse_arrays, whole
+from helpers.arguments import refuse_arrays, refuse_outliers, whole
 from helpers.networks import seeded
 
 __all__ = [
-    "Posterior",
-    "PosteriorFileError",
-    "convolution",
-    "load_posterior",
-    "train_posterior",
+    "Posterior", "PosteriorFileError", "convolution", "load_posterior", "train_posterior",
     "weighted_sums",
-]
+]  # fmt: skip
 
 _FORMAT, _VERSION = "xray-timing posterior", 2
 # Draws that are made at a time: a few hundred MB.
 _DRAWS = 200_000
 # As near to a corner, as a share of the box, as logits go.
 _EDGE = 1e-6
-# Draws that tell how much of a density lies outside a support with holes: to 2 per cent, if it is half.
-_LEAK = 2500
 
 
 class PosteriorFileError(ValueError):
@@ -82,24 +76,20 @@ class Posterior:
     def sample(self, n: int, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """(n, ..., P) draws, n of 1 or more, for data x (..., *shape), each in the prior's support."""
         n, data = whole("n", n, 1), self._flat(x)
-        onto, holds = _support(self.prior)
+        numbers = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
+        parts = data.split(max(1, _DRAWS // n))
         with seeded(generator), torch.no_grad():
-            draws = onto(torch.cat(self._unbounded(n, data)))
-            # In a hole of the support, or rounded off its edge: others instead, from the same flow.
-            for _ in range(100):
-                if (good := holds(draws) & draws.isfinite().all(dim=-1)).all():
-                    break
-                draws = draws.where(good[..., None], onto(torch.cat(self._unbounded(n, data))))
-            else:
-                sets = f"{int((~good).any(dim=0).sum())} of {len(data)} posteriors"
-                raise ValueError(f"{sets} lie outside the support of the prior: simulate more.")
+            z = [
+                torch.cat([e.sample(m, part) for part in parts], dim=1)
+                for e, m in zip(self._estimators, numbers, strict=True)
+            ]
+            draws = _support(self.prior)(torch.cat(z))
         return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], draws.shape[-1])
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
         """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape).
 
-        -∞ outside the support. If that has holes, as of a mixture of boxes, what is lost in them is
-        estimated, to 2 per cent. On a simplex it is a density of all parameters but the last.
+        -∞ outside the support. On a simplex it is a density of all parameters but the last.
         """
         refuse_arrays(theta=theta)
         data = self._flat(x)
@@ -109,16 +99,10 @@ class Posterior:
                 f"theta {tuple(theta.shape)} does not fit {n} data sets of {p} parameters: it must "
                 f"be (..., {n if n > 1 else 'n'}, {p})."
             )
-        (onto, holds), theta = _support(self.prior), theta.to(self._first.z_mean)
-        z, inside = _unbounded(onto, holds, theta)
+        onto, theta = _support(self.prior), theta.to(self._first.z_mean)
+        z, inside = _unbounded(onto, theta)
         with torch.no_grad():
             of_each = torch.stack([e.log_prob(z, data) for e in self._estimators])
-            with seeded(torch.Generator().manual_seed(0)):
-                wide = 2 * torch.randn(_LEAK, z.shape[-1]).to(z) * self._first.z_scale
-                if not holds(onto(self._first.z_mean + wide)).all():
-                    parts = self._unbounded(_LEAK * len(of_each), data)
-                    kept = torch.stack([holds(onto(part)).to(z).mean(dim=0) for part in parts])
-                    of_each = of_each - kept.log().reshape(len(kept), *[1] * (z.ndim - 2), n)
         log_q = torch.logsumexp(of_each, dim=0) - math.log(len(of_each))
         return torch.where(inside, log_q - onto.log_abs_det_jacobian(z, theta), -math.inf)
 
@@ -131,11 +115,8 @@ class Posterior:
     def save(self, path) -> None:
         """Write the posterior into one file: numbers and words, no code. See `load_posterior`."""
         path, prior = Path(path), {"low": self.low, "high": self.high}
-        if self.low is None:  # it would be code: this tells whether the same one is given again
-            with seeded(torch.Generator().manual_seed(0)):
-                theta = self.prior.sample((9,))
-            log_prob = self.prior.log_prob(theta)
-            prior = {"theta": theta, "log_prob": log_prob, "prior": str(self.prior)}
+        if self.low is None:  # it would be code: words tell whether one of its kind is given again
+            prior = {"prior": str(self.prior)}
         content = prior | {
             "format": _FORMAT,
             "version": _VERSION,
@@ -152,15 +133,6 @@ class Posterior:
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
-
-    def _unbounded(self, n, data):
-        """(m, len(data), Z) draws of each flow, n in all, before they are put into the support."""
-        numbers = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
-        parts = data.split(max(1, _DRAWS // n))
-        return [
-            torch.cat([e.sample(m, part) for part in parts], dim=1)
-            for e, m in zip(self._estimators, numbers, strict=True)
-        ]
 
     def _flat(self, x):
         refuse_arrays(x=x)
@@ -201,7 +173,7 @@ def load_posterior(
         path: the file.
         device: where it shall work; by default the CPU.
         embedding: the function that was given to `train_posterior`, if it was not one of this module's.
-        prior: the one that was given to `train_posterior`, if it was not a box; on `device`.
+        prior: the one of `train_posterior`, if no box; on `device`. Its kind is compared, no number.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -234,7 +206,7 @@ def load_posterior(
     if "low" in content:
         corners = (content[name].to(device) for name in ("low", "high"))
         prior = ds.Independent(ds.Uniform(*corners), 1)
-    elif prior is None or not _is_that_of(content, prior):
+    elif str(prior).split(": ")[0] != content["prior"].split(": ")[0]:
         what = f"{path} has a prior of its own, {content['prior']}"
         raise PosteriorFileError(f"{what}: give the very same, load_posterior(path, prior=prior).")
     estimators, shape = [], tuple(settings["shape"])
@@ -250,13 +222,6 @@ def load_posterior(
             ) from error
         estimators.append(estimator.eval().to(device))
     return Posterior(estimators, prior, settings["summary"])
-
-
-def _is_that_of(content, prior):
-    some = prior.sample((1,))
-    theta, log_prob = (content[name].to(some) for name in ("theta", "log_prob"))
-    same = theta.shape[1:] == some.shape[1:]
-    return same and torch.allclose(prior.log_prob(theta), log_prob, atol=1e-4)
 
 
 def train_posterior(
@@ -293,8 +258,8 @@ def train_posterior(
         x: (n, ...) simulations, finite; of positive quantities that span decades, their logarithms.
         low, high: (P,) corners of a uniform prior.
         prior: instead of them, any continuous distribution of vectors (P,) that torch can write, on
-            theta's device: MultivariateNormal, Independent(LogNormal(...), 1), mixtures, transformed
-            ones. `theta` must be its draws: beside its support, only they say what it is.
+            theta's device: MultivariateNormal, Independent(LogNormal(...), 1), transformed ones,
+            mixtures but for those of boxes. `theta` must be its draws: beside its support, only they say what it is.
         generator: torch generator, on the CPU, of weights, order and split.
         n_flows: how many flows share the posterior.
         embedding: makes the network that comes before a flow, from the shape of one data set: from
@@ -335,25 +300,37 @@ def train_posterior(
         )
     if len(theta) < 20:
         raise ValueError(f"{len(theta)} simulations cannot train a network: simulate thousands.")
-    x = x.to(theta)
+    for name in ("n_flows", "batch_size", "patience", "max_epochs"):
+        whole(name, locals()[name], 1)
+    given, x = x, x.to(theta)
     if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
         rows = f"{wrong} of {len(x)} rows of x hold NaN or infinity"
         raise ValueError(f"{rows}: does a summary take the logarithm of zero?")
+    if given.dtype != x.dtype:
+        given, spread = given.double(), given.double().std(dim=0)
+        lost = (given - x).abs().amax(dim=0) > 0.01 * spread
+        if int((lost := lost & (spread > 1e-12 * given.abs().amax(dim=0))).sum()):
+            problem = (
+                f"As {x.dtype}, like theta, x loses what varies at {lost.nonzero()[0].tolist()}"
+            )
+            raise ValueError(f"{problem}: subtract a constant, or give theta.double().")
     if fixed := (theta == theta[0]).all(dim=0).nonzero().flatten().tolist():
         why = "a parameter that is fixed has no posterior. Leave it out, and let the simulator hold it"
         raise ValueError(f"Columns {fixed} of theta never vary: {why}.")
     if prior is None:
         low, high = low.to(theta), high.to(theta)
+        if not ((low < high) & (high - low).isfinite()).all():
+            raise ValueError(f"low {low.tolist()} is not below high {high.tolist()}, both finite.")
         prior, inside = ds.Independent(ds.Uniform(low, high), 1), (theta >= low) & (theta <= high)
         if outside := (~inside.all(dim=0)).nonzero().flatten().tolist():
             rows = f"{int((~inside.all(dim=1)).sum())} of {len(theta)}"
             raise ValueError(f"{rows} theta in columns {outside} are not between low and high.")
-    z, inside = _unbounded(*_support(prior), theta)
+    z, inside = _unbounded(_support(prior), theta)
     if wrong := int((~inside).sum()):
         rows = f"{wrong} of {len(theta)} theta"
         raise ValueError(f"{rows} lie outside the support of their prior: draw them from it.")
-    _refuse_outliers("x", x)
-    _refuse_outliers("theta, made unbounded,", z)
+    refuse_outliers("x", x)
+    refuse_outliers("theta, made unbounded,", z)
     estimators = []
     for _ in range(n_flows):
         with seeded(generator):
@@ -362,30 +339,6 @@ def train_posterior(
             _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs)
             estimators.append(estimator.eval())
     return Posterior(estimators, prior, summary)
-
-
-def _sorted(values):
-    """Rows of up to 20,000 samples, each column sorted: quantiles need no more."""
-    return values[:: max(1, len(values) // 10_000)].sort(dim=0).values
-
-
-def _refuse_outliers(name, values):
-    ordered = _sorted(values)
-    k = max(1, len(ordered) // 50)
-    bulk = ordered[k:-k]
-    width = bulk[-1] - bulk[0]
-    far = (values < bulk[0] - 10 * width) | (values > bulk[-1] + 10 * width)
-    # Measured: a scale ten times that of the bulk costs a tenth of what there is to be learned; at 1000
-    # times all is lost, and the posterior is the prior.
-    far &= (width > 0) & (values.std(dim=0) > 10 * bulk.std(dim=0))
-    if rows := int(far.flatten(1).any(dim=1).sum()):
-        row, *where = far.nonzero()[0].tolist()
-        value, low, high = (float(t[tuple(where)]) for t in (values[row], bulk[0], bulk[-1]))
-        raise ValueError(
-            f"{rows} of {len(values)} rows of {name} are so far from the others that these, scaled, look "
-            f"all alike: {value:.4g} in row {row} at {where}, most are {low:.4g} to {high:.4g}. Leave them "
-            "out, of theta and x, if the simulator failed there; else take logarithms, or clip."
-        )
 
 
 class _Shares(ds.transforms.Transform):
@@ -414,62 +367,45 @@ class _Shares(ds.transforms.Transform):
 
 
 def _support(prior):
-    """The bijection from unbounded z (..., Z) onto the support of a prior of θ (..., P), and its check."""
+    """The bijection from unbounded z (..., Z) onto the support of a prior of θ (..., P)."""
+    if not isinstance(prior, ds.Distribution):
+        raise TypeError(f"prior must be a distribution of torch, not {type(prior).__name__}.")
     if len(prior.event_shape) != 1 or prior.batch_shape:
         shapes = f"{tuple(prior.event_shape)} in batches of {tuple(prior.batch_shape)}"
         raise ValueError(f"A prior must be of vectors (P,), not {shapes}: Independent(prior, 1)?")
     try:
-        onto, holds = _parts(prior)
+        onto = _onto(prior)
     except NotImplementedError as error:
         why = f"{error}. If a parameter is discrete, train once for each of its values"
         raise ValueError(f"torch has no bijection onto the support of {prior}: {why}.") from error
     # A bijection of single numbers would give a derivative for each of them.
-    return ds.transforms.IndependentTransform(onto, 1 - onto.codomain.event_dim), holds
+    return ds.transforms.IndependentTransform(onto, 1 - onto.codomain.event_dim)
 
 
-def _parts(prior):
-    """From unbounded numbers onto a prior's support or its hull, and whether θ (..., *event) is in it."""
+def _onto(prior):
     if isinstance(prior, ds.Independent):
-        (onto, holds), n = _parts(prior.base_dist), prior.reinterpreted_batch_ndims
-        onto = ds.transforms.IndependentTransform(onto, n)
-        return onto, lambda theta: holds(theta).flatten(-n).all(dim=-1)
+        n = prior.reinterpreted_batch_ndims
+        return ds.transforms.IndependentTransform(_onto(prior.base_dist), n)
     if type(prior) is ds.TransformedDistribution and all(t.bijective for t in prior.transforms):
         # Its `support` is what the last step reaches from anywhere: all that is positive, for a LogUniform.
-        onto, holds = _parts(prior.base_dist)
-        steps = ds.transforms.ComposeTransform(prior.transforms)
-
-        def came_from(theta):
-            theta = steps.inv(theta)
-            # Rounding may put a draw beyond the edge from which it came: a little nearer to the middle.
-            nearer = torch.lerp(theta, onto(torch.zeros_like(onto.inv(theta))), 1e-5)
-            return holds(theta) | holds(nearer)
-
-        return ds.transforms.ComposeTransform([onto, steps]), came_from
-    if isinstance(prior, ds.MixtureSameFamily):
-        part = prior.component_distribution
-        (_, holds), dim = _parts(part), -1 - len(part.event_shape)
-        onto = ds.biject_to(_hull(part.support, dim))
-        # torch's own check of a mixture asks for all of its parts.
-        return onto, lambda theta: holds(theta.unsqueeze(dim)).any(dim=-1)
+        return ds.transforms.ComposeTransform([_onto(prior.base_dist), *prior.transforms])
     if isinstance(prior, ds.Uniform):
-        return _Shares(prior.low, prior.high), prior.support.check
-    return ds.biject_to(prior.support), prior.support.check
+        return _Shares(prior.low, prior.high)
+    support = prior.support
+    if isinstance(prior, ds.MixtureSameFamily):
+        support = base = prior.component_distribution.support
+        base = getattr(base, "base_constraint", base)
+        if any(map(torch.is_tensor, vars(base).values())):
+            raise NotImplementedError("Parts of a mixture end where the others do not")
+    return ds.biject_to(support)
 
 
-def _hull(support, dim):
-    """The interval that holds those of all parts of a mixture, which lie along dim."""
-    if isinstance(support, ds.constraints.independent):
-        base = _hull(support.base_constraint, dim)
-        return ds.constraints.independent(base, support.reinterpreted_batch_ndims)
-    ends = {name: end for name, end in vars(support).items() if torch.is_tensor(end)}
-    ends = {k: end.amin(dim) if k == "lower_bound" else end.amax(dim) for k, end in ends.items()}
-    return type(support)(**ends) if ends else support
-
-
-def _unbounded(onto, holds, theta):
+def _unbounded(onto, theta):
     """z of θ, and whether θ is in the support; 0 where it is not."""
     z = onto.inv(theta)
-    inside = holds(theta) & z.isfinite().all(dim=-1)
+    # Outside, z is not finite, or comes back as a place on the edge, from which a step leads nowhere.
+    off, step = (onto(z) - theta).abs(), (onto(z + 1) - onto(z - 1)).abs()
+    inside = (off <= step + 1e-6 * theta.abs()).all(dim=-1) & z.isfinite().all(dim=-1)
     return z.where(inside[..., None], 0.0), inside
 
 
@@ -509,7 +445,7 @@ class _Estimator(nn.Module):
             least, most = sample.aminmax(dim=0)
             varies = most - least > 4 * torch.finfo(sample.dtype).eps * least.abs()
             getattr(self, f"{name}_scale").copy_(sample.std(dim=0).where(varies, math.inf))
-        ordered, n = _sorted(x), len(x)
+        ordered, n = x[:: max(1, len(x) // 10_000)].sort(dim=0).values, len(x)
         tenth = len(ordered) // 10
         ends = torch.stack(x.aminmax(dim=0), dim=-1)
         tails = (ends - torch.stack([ordered[tenth], ordered[-1 - tenth]], dim=-1)) / math.log(

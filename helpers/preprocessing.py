@@ -40,14 +40,11 @@ def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
 
     Args:
         table: rows of observations.
-        columns: names of their columns that hold numbers.
+        columns: names of columns of this table, which hold numbers.
 
     Returns:
         (n_rows, n_features) with names that tell what was done; NaN where there was no value, or
         no logarithm.
-
-    Raises:
-        ValueError: if the table lacks one of the columns.
 
     Example:
         >>> table = pd.DataFrame({"hue": [90.0], "rms_2_16": [0.1], "gamma": [1.7]})

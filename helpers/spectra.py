@@ -9,6 +9,7 @@ energies' device, with gradients. What cannot be used is refused by name, with a
 nobody can look at it (torch.func.vmap), or a sampler or fit moves it (it has a gradient), it gives NaN.
 """
 
+import contextlib
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,14 +20,9 @@ from torch import Tensor
 from helpers.arguments import refuse_arrays, tensor
 
 __all__ = [
-    "Response",
-    "absorption",
-    "blackbody",
-    "cutoff_power_law",
-    "disc_blackbody",
-    "energy_flux",
+    "Response", "absorption", "blackbody", "cutoff_power_law", "disc_blackbody", "energy_flux",
     "power_law",
-]
+]  # fmt: skip
 
 # 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV would be 8.0329. XSPEC has 8.0525, and is
 # followed so that its norms can be used.
@@ -80,14 +76,9 @@ class Response:
     Example:
         A detector with two channels that sees half of the photons one channel too low:
 
-        >>> response = Response(
-        ...     energy_lo=torch.tensor([1.0, 2.0]),
-        ...     energy_hi=torch.tensor([2.0, 3.0]),
-        ...     effective_area=torch.tensor([100.0, 200.0]),
-        ...     redistribution=torch.tensor([[1.0, 0.0], [0.5, 0.5]]),
-        ...     channel_lo=torch.tensor([1.0, 2.0]),
-        ...     channel_hi=torch.tensor([2.0, 3.0]),
-        ... )
+        >>> lo, hi, area = torch.tensor([[1.0, 2.0], [2.0, 3.0], [100.0, 200.0]])
+        >>> matrix = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+        >>> response = Response(lo, hi, area, matrix, channel_lo=lo, channel_hi=hi)
         >>> response.fold(torch.tensor([0.0, 1.0]))
         tensor([100., 100.])
     """
@@ -122,18 +113,12 @@ class Response:
                 of its dtype.
         """
         refuse_arrays(flux=flux)
-        n_energies = len(self.effective_area)
         if flux.dtype != self.redistribution.dtype:
             raise ValueError(
                 f"The flux is {flux.dtype} and the response {self.redistribution.dtype}: make one like "
                 f"the other, response.to(dtype={flux.dtype}) or theta.to({self.redistribution.dtype})."
             )
-        if flux.ndim == 0 or flux.shape[-1] != n_energies:
-            raise ValueError(
-                f"The flux has shape {tuple(flux.shape)}; its last dimension must be the "
-                f"{n_energies} energy bins of the response. Evaluate the model on "
-                "response.energy_lo and response.energy_hi."
-            )
+        _refuse_other_bins(flux, len(self.effective_area))
         return (flux * self.effective_area) @ self.redistribution
 
     def to(self, device=None, dtype=None) -> "Response":
@@ -190,9 +175,8 @@ def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff,
         tensor([[0.0323, 0.0250],
                 [0.0912, 0.0781]])
     """
-    photon_index, cutoff, norm = _checked(
-        energy_lo, energy_hi, photon_index=photon_index, cutoff=cutoff, norm=norm
-    )
+    given = {"photon_index": photon_index, "cutoff": cutoff, "norm": norm}
+    photon_index, cutoff, norm = _checked(energy_lo, energy_hi, **given)
     return norm * _integrate(
         lambda energy: energy**-photon_index * torch.exp(-energy / cutoff), energy_lo, energy_hi
     )
@@ -265,9 +249,8 @@ def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> T
             q = q0 + step
             beyond = step * (3 * q0 * q + step * step)  # q^3 - x, again without the loss
             cube = q * q * q
-            total = total + weight * cube * cube * q * torch.exp(-beyond) / -torch.expm1(
-                -x - beyond
-            )
+            below = -torch.expm1(-x - beyond)
+            total = total + weight * cube * cube * q * torch.exp(-beyond) / below
         return 3 * energy**2 * q0**-8 * torch.exp(-x) * length * total
 
     return norm * _DISC * _integrate(density, energy_lo, energy_hi)
@@ -336,11 +319,7 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
         0.77
     """
     _checked(energy_lo, energy_hi)
-    if flux.ndim == 0 or flux.shape[-1] != len(energy_lo):
-        raise ValueError(
-            f"The flux has shape {tuple(flux.shape)}; its last dimension must be the "
-            f"{len(energy_lo)} energy bins."
-        )
+    _refuse_other_bins(flux, len(energy_lo))
     lo, hi = (x.clamp(low, high) for x in (energy_lo, energy_hi))
     covered = float(_log_width(lo, hi).sum()) if 0 < low < high else 0.0
     if not abs(covered - np.log(high / low if covered else np.e)) < 1e-4:
@@ -387,8 +366,8 @@ def _checked(energy_lo, energy_hi, **parameters):
         ) from error
 
     grid = (energy_lo > 0).all() & (energy_hi > energy_lo).all() & energy_hi.isfinite().all()
-    usable = [grid & (energy_lo[1:] > energy_lo[:-1]).all()]
-    usable += [_RULES[name][0](value).all() for name, value in parameters.items()]
+    grid = grid & (energy_lo[1:] > energy_lo[:-1]).all()
+    usable = [grid, *(_RULES[name][0](value).all() for name, value in parameters.items())]
     moves = any(value.requires_grad for value in parameters.values())
     # On a GPU every `if` on a tensor waits for all work before it: one wait, and details on failure.
     try:
@@ -396,7 +375,9 @@ def _checked(energy_lo, energy_hi, **parameters):
     except RuntimeError:  # vmap lets nobody look at what it maps over
         fine, moves = False, True
     if not fine:
-        if not usable[0]:
+        with contextlib.suppress(RuntimeError):
+            grid = bool(grid)
+        if grid is False:
             raise ValueError(
                 "Energies must be finite, above 0 keV, increasing, and energy_lo below energy_hi: "
                 "leave out the bin from 0, and sort the bins."
@@ -404,7 +385,7 @@ def _checked(energy_lo, energy_hi, **parameters):
         for name, value in parameters.items():
             rule, wanted = _RULES[name]
             if moves:
-                parameters[name] = value * torch.where(rule(value), 1.0, torch.nan)
+                parameters[name] = value * torch.where(rule(value) & grid, 1.0, torch.nan)
                 continue
             wrong = value[~rule(value)]
             if len(wrong):
@@ -414,6 +395,14 @@ def _checked(energy_lo, energy_hi, **parameters):
                     "missing."
                 )
     return [value[..., None] for value in parameters.values()]
+
+
+def _refuse_other_bins(flux, number):
+    if flux.shape[-1:] != (number,):
+        raise ValueError(
+            f"The flux has shape {tuple(flux.shape)}; its last dimension must be the {number} energy "
+            "bins. Evaluate the model on their energy_lo and energy_hi, those of the response to fold."
+        )
 
 
 def _log_width(energy_lo, energy_hi):

@@ -354,7 +354,7 @@ plotting.show(
     fig,
     alt=(
         "Share of truths inside over credibility for four flows trained on 500 simulations: all four lie "
-        "below the diagonal and its band, their ensemble lies inside the band."
+        "below the diagonal and its band, their ensemble in the band or at its lower edge."
     ),
 )
 

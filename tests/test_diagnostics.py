@@ -232,7 +232,7 @@ class TestWhatIsNotWhole:
                 self.run(draws, broken, references)[name]()
         for fewer in (theta[:1], theta[:9], theta[:, :1], theta[None], theta[:0]):
             if name != "credibility" or fewer.shape[:-1] != theta.shape[:-1]:
-                with pytest.raises(ValueError, match=r"must be \(n, \.\.\.\) and \(S, n"):
+                with pytest.raises(ValueError, match=r"not \(n, .+\) and \(S, n, .+\) with n"):
                     self.run(draws, fewer, references)[name]()
         with pytest.raises(ValueError, match="with n and S above 0"):
             self.run(draws[:0], theta, references)[name]()
@@ -312,3 +312,51 @@ class TestWhatIsNotWhole:
             diagnostics.importance_sample(
                 posterior, torch.tensor(x), log_likelihood, 200, seeded(seed=1)
             )
+
+
+class TestWhatWasTakenInSilence:
+    def test_a_constant_that_differs_is_unlike_all_that_is_known(self, generator):
+        """misspecification_p gave 1, for all distances were those in the constant."""
+        known = torch.randn(1000, 2, generator=generator)
+        known = torch.cat([known, torch.full((1000, 1), 0.1)], dim=1)
+        for value, usual in ((0.1, True), (0.1 + 1e-8, True), (5.0, False)):
+            new = torch.cat(
+                [torch.randn(20, 2, generator=generator), torch.full((20, 1), value)], 1
+            )
+            p = diagnostics.misspecification_p(new, known, generator)
+            assert (p > 1e-3) == usual
+            assert bool((diagnostics.anomaly_p(new, known) > 0).any()) == usual
+
+    def test_outliers_among_the_known_hide_all_others(self, generator):
+        known = torch.randn(1000, 2, generator=generator)
+        known[:5] = 1e8
+        for ask in (diagnostics.anomaly_p, diagnostics.misspecification_p):
+            with pytest.raises(ValueError, match="5 of 1000 rows of known are so far off"):
+                ask(
+                    torch.randn(20, 2) + 5, known, *[generator] * (ask is not diagnostics.anomaly_p)
+                )
+
+    def test_corners(self, generator):
+        draws, theta = torch.rand(120, 110, 2), torch.rand(110, 2)
+        for low, high, says in (
+            (torch.zeros(2), torch.full((2,), math.inf), "high holds NaN or infinity"),
+            (torch.full((2,), math.nan), torch.ones(2), "low holds NaN or infinity"),
+            (torch.zeros(3), torch.ones(3), r"low \(3,\) and high \(3,\) must be \(P,\)"),
+        ):
+            with pytest.raises(ValueError, match=says):
+                diagnostics.calibration(draws, theta, low, high, generator)
+
+    def test_a_distance_needs_parameters(self):
+        draws, theta = torch.rand(120, 110), torch.rand(110)
+        with pytest.raises(ValueError, match=r"not \(n, P\) and \(S, n, P\)"):
+            diagnostics.coverage(draws, theta, theta)
+
+    def test_an_observation_is_one_of_the_data(self, generator):
+        samples = torch.rand(300, 1)
+        simulate = lambda theta, generator: theta + torch.randn(len(theta), 7, generator=generator)  # noqa: E731
+        mean = lambda data: data.mean(dim=-1)  # noqa: E731
+        for observed, n in ((torch.zeros(9), 300), (torch.zeros(1, 7), 300), (torch.zeros(7), 0)):
+            with pytest.raises(ValueError, match=f"Of {n} samples, replicas and observed are"):
+                diagnostics.predictive_p(samples[:n], simulate, mean, observed, generator)
+        with pytest.raises(ValueError, match="statistic of 300 replicas"):
+            diagnostics.predictive_p(samples, simulate, torch.mean, torch.zeros(7), generator)

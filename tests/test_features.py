@@ -14,7 +14,6 @@ from test_measurements import right_errors, unbiased
 
 from helpers.features import (
     HUES,
-    LIGHT_CURVE_FEATURES,
     hue,
     hue_states,
     lags,
@@ -68,7 +67,6 @@ def random_light_curve(seed, n=200, constant_error=False, whole=False):
 def test_features_agree_with_the_light_curve_package(n, whole):
     time, rate, error = random_light_curve(n, n, constant_error=True, whole=whole)
     ours = light_curve_features(time, rate, error)
-    assert tuple(ours) == LIGHT_CURVE_FEATURES
     lc = light_curve
     theirs = {
         "amplitude": lc.Amplitude(),
@@ -133,7 +131,7 @@ def test_a_batch_of_light_curves_is_its_rows():
     batch = light_curve_features(time, rate, error)
     for index in np.ndindex(2, 3):
         row = light_curve_features(time, rate[index], error[index[1]])
-        for name in LIGHT_CURVE_FEATURES:
+        for name in row:
             assert batch[name].shape == (2, 3)
             assert batch[name][index] == pytest.approx(row[name]), name
 
@@ -141,7 +139,7 @@ def test_a_batch_of_light_curves_is_its_rows():
 def test_a_constant_or_negative_light_curve_has_nan_where_nothing_is_defined():
     constant = light_curve_features(np.arange(9.0), np.full(9, 0.1), 1.0)
     undefined = {n for n, value in constant.items() if np.isnan(value)}
-    ratios = {n for n in LIGHT_CURVE_FEATURES if "ratio" in n}
+    ratios = {n for n in constant if "ratio" in n}
     assert undefined == ratios | {"skew", "small_kurtosis", "stetson_k"}
     assert constant["beyond1std"] == 0
     below = light_curve_features(np.arange(9.0), -np.arange(9.0), 1.0)

@@ -375,3 +375,27 @@ def test_small_whole_numbers_do_not_overflow():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(np.arange(1.0, 11.0))
+
+
+def test_bad_time_may_hold_nothing():
+    """NaN and masks where good says so: numpy's were refused, with the advice to leave them out."""
+    counts = np.random.default_rng(1).poisson(20, 1000).astype(float)
+    good = np.arange(1000) % 500 < 300
+    holes = np.where(good, counts, np.nan), np.ma.masked_array(counts, ~good)
+    for function, curves in ((averaged_periodogram, 1), (averaged_cospectrum, 2)):
+        expected = function(*[counts] * curves, 1.0, 100.0, good=good)[1]
+        for hole in holes:
+            assert torch.equal(function(*[hole] * curves, 1.0, 100.0, good=good)[1], expected)
+            with pytest.raises(ValueError, match="is not finite in 400 places"):
+                function(*[hole] * curves, 1.0, 100.0)
+    bad = np.where(np.arange(1000) == 7, np.nan, counts)
+    with pytest.raises(ValueError, match="not positive or not finite"):
+        averaged_periodogram(bad, 1.0, 100.0, good=good)
+
+
+def test_gaps_of_a_faint_source_are_refused():
+    """60 counts are missing in each: the chance is e^-60, and powers at low frequency double."""
+    counts = np.random.default_rng(1).poisson(0.2, 40_000)
+    counts[np.arange(40_000) % 1000 >= 700] = 0
+    with pytest.raises(ValueError, match=r"light_curve is empty from bin .* a gap"):
+        averaged_periodogram(counts, 0.01, 10.0)

@@ -1142,3 +1142,80 @@ def test_every_block_of_the_page_runs(tmp_path, monkeypatch, capsys):
     kev = 1.62 + 0.04 * PI
     assert f"{(inside & (kev > 3) & (kev < 10)).sum()} photons of 3 to 10 keV" in said
     np.testing.assert_allclose(names["net"], COUNTS * 0.8)
+
+
+# --- what a second look found ----------------------------------------------------------------------
+
+
+def test_a_zero_of_time_may_be_two_keywords(tmp_path):
+    hdus = events_hdus(TIMEZERO=None, TIMEZERI=3, TIMEZERF=0.5)
+    events = read_events(written(tmp_path / "e.fits", *hdus))
+    np.testing.assert_allclose(events.time, TIMES + 3.5, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(events.gti, [[1003.5, 1043.5], [1053.5, 1103.5]])
+
+
+def test_the_width_of_bins_has_the_unit_of_times(tmp_path):
+    days = {"TIMEUNIT": "d", "TSTART": 1000 / 86400, "TSTOP": 1100 / 86400}
+    hdus = events_hdus(**days, TIMEDEL=2 / 86400, TIMEPIXR=0.0)
+    events = read_events(written(tmp_path / "e.fits", *hdus))  # TIME says s of itself
+    assert events.dt == pytest.approx(2)
+    np.testing.assert_allclose(events.time, TIMES + 1, rtol=0, atol=1e-9)
+
+
+def test_a_selection_of_xmm_is_good_time_beside_what_was_good_before(tmp_path):
+    held = columns() | {"CCDNR": ("B", np.full(200, 4), "")}
+    goods = gti([(1000, 1100)], "STDGTI04"), gti([(1010, 1020)], "GTI00306")
+    events = read_events(layout(tmp_path, "EVENTS", held, {"TELESCOP": "XMM"}, *goods))
+    np.testing.assert_array_equal(events.gti, [[1010, 1020]])
+
+
+@pytest.mark.parametrize("truth", [True, "T", "true", 1])
+def test_errors_of_poisson_however_it_is_written(tmp_path, truth):
+    path = written(tmp_path / "s.pha", *spectrum_hdus(POISSERR=truth))
+    np.testing.assert_array_equal(read_spectrum(path).counts_err, np.sqrt(COUNTS))
+
+
+def test_what_is_asked_of_a_spectrum_can_be_done(tmp_path):
+    scale = {"AREASCAL": ("E", np.arange(N_CHANNELS), "")}
+    for hdus, says in (
+        (spectrum_hdus(POISSERR=False), "STAT_ERR: is missing. Give it, or set POISSERR to T"),
+        (spectrum_hdus(scale, AREASCAL=None), "AREASCAL at or below 0, .* bad, write 1"),
+        (spectrum_hdus({"CHANNEL": ("E", np.arange(N_CHANNELS) / 2, "")}), "whole numbers"),
+    ):
+        with pytest.raises(DataError, match=says):
+            read_spectrum(written(tmp_path / "s.pha", *hdus))
+    floats = spectrum_hdus({"CHANNEL": ("E", np.arange(N_CHANNELS), "")})
+    assert read_spectrum(written(tmp_path / "s.pha", *floats)).channel.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [np.arange(N_CHANNELS) > 3, [True], [1.0], [], 3, [[1, 2]], [1, np.nan], [-1]],
+    ids=str,
+)
+def test_channels_are_numbers_and_no_mask(tmp_path, channel):
+    """A mask was read as the channels 0 and 1, many times."""
+    paths = written(tmp_path / "r.rmf", *response_hdus()), written(tmp_path / "a.arf", *area_hdus())
+    with pytest.raises(DataError, match=r"(?s)column CHANNEL: has 0 to 23, not all of channel="):
+        read_response(*paths, channel=channel)
+    few = read_response(*paths, channel=torch.tensor([3, 5])).redistribution
+    assert torch.equal(few, read_response(*paths).redistribution[:, [3, 5]])
+
+
+def test_a_small_area_and_shares_are_told_apart_by_the_file_or_not_at_all(tmp_path):
+    """0.9 of something was an area of 0.9 cm^2, and the area itself refused."""
+    arf = written(tmp_path / "a.arf", *area_hdus())
+    path = written(tmp_path / "r.rmf", *response_hdus(kind=None, name="SPECRESP MATRIX"))
+    for more in ((), (arf,)):
+        with pytest.raises(DataError, match=r"shares, or areas .* HDUCLAS3. Set it to FULL if"):
+            read_response(path, *more)
+    hdus = response_hdus(kind=None, name="SPECRESP MATRIX", unit="cm**2")
+    area = read_response(written(tmp_path / "r.rsp", *hdus)).effective_area
+    np.testing.assert_allclose(area, MATRIX.sum(axis=1), rtol=1e-6)
+
+
+def test_energies_that_overlap_would_count_photons_twice(tmp_path):
+    change = {"ENERG_HI": ("D", EDGES[1:] + 0.1, "keV")}
+    path = written(tmp_path / "r.rsp", *response_hdus(MATRIX * 100, kind="FULL", change=change))
+    with pytest.raises(DataError, match=r"ENERG_LO: and ENERG_HI are no ascending bins. Sort"):
+        read_response(path)

@@ -440,6 +440,51 @@ class TestWhatCannotBeKnown:
         with pytest.raises(ValueError, match="either low and high"):
             posteriors.train_posterior(theta, x, generator=seeded(seed=1))
 
+    @pytest.mark.parametrize("share", [0.05, 0.3])
+    def test_many_failures_are_refused_too(self, share):
+        # Before, more than 2 per cent were taken for a part of the bulk, and the posterior was the prior.
+        theta, x = self.simulations(2000)
+        x[: int(share * 2000)] = -999.0
+        with pytest.raises(ValueError, match=f"{int(share * 2000)} of 2000 rows of x .* row 0 at"):
+            self.train(theta, x)
+
+    def test_digits_that_theta_has_not_are_told(self):
+        # Before, all x were 1e9 in float32, and the posterior was the prior.
+        theta, x = self.simulations()
+        for wide in (x.double() + 1e9, (1000 * x).long() + 10**10):
+            with pytest.raises(
+                ValueError, match=r"As torch.float32, like theta, x loses .* at \[0\]"
+            ):
+                self.train(theta, wide)
+        self.train(
+            theta, torch.cat([x.double(), torch.full_like(x, 0.1).double()], 1), max_epochs=1
+        )
+
+    def test_settings_and_corners(self):
+        theta, x = self.simulations()
+        for name in ("n_flows", "batch_size", "patience", "max_epochs"):
+            with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1"):
+                self.train(theta, x, **{name: 0})
+        for low, high in ((0.0, math.inf), (1.0, 0.0), (math.nan, 1.0)):
+            with pytest.raises(ValueError, match="is not below high"):
+                posteriors.train_posterior(
+                    theta, x, torch.tensor([low]), torch.tensor([high]), generator=seeded(seed=1)
+                )
+        with pytest.raises(TypeError, match="prior must be a distribution of torch, not list"):
+            posteriors.train_posterior(theta, x, prior=[ds.Normal(0, 1)], generator=seeded(seed=1))
+
+    def test_a_prior_without_a_density_can_be_saved(self, tmp_path):
+        fold = ds.transforms.AbsTransform()
+        prior = ds.TransformedDistribution(vectors(ds.Normal, [0.0], [1.0]), [fold])
+        theta = torch.randn(600, 1, generator=seeded(seed=1)).abs()
+        made = posteriors.train_posterior(
+            theta, theta + 0.1, prior=prior, generator=seeded(seed=1), n_flows=1, max_epochs=1
+        )
+        made.save(tmp_path / "it")
+        loaded = posteriors.load_posterior(tmp_path / "it", prior=prior)
+        pair = [p.sample(5, theta[:2] + 0.1, generator=seeded(seed=1)) for p in (made, loaded)]
+        assert torch.equal(*pair)
+
 
 def vectors(kind, *parameters):
     return ds.Independent(kind(*map(torch.tensor, parameters)), 1)
@@ -463,7 +508,6 @@ PRIORS = {
     "box": (vectors(ds.Uniform, [-1.0], [2.0]), -2, 3),
     "log-uniform": (LOG_UNIFORM, -0.1, 8),
     "two normals": (mixture(ds.Normal(torch.tensor([[-3.0], [3.0]]), torch.ones(2, 1))), -12, 12),
-    "two boxes": (BOXES, -0.5, 3.5),
 }
 
 
@@ -497,9 +541,7 @@ def test_any_prior_has_a_posterior_in_its_support(with_a_prior):
     x = (theta[:3] + 0.2).asinh()
     log_q = made.log_prob(grid[:, None].expand(-1, 3, 1), x).double()
     q = log_q.exp() * float(grid[1] - grid[0])
-    # Two boxes lose what lies between them: how much is estimated.
-    error = 0.03 if name == "two boxes" else 5e-3
-    torch.testing.assert_close(q.sum(dim=0), torch.ones(3).double(), rtol=0, atol=error)
+    torch.testing.assert_close(q.sum(dim=0), torch.ones(3).double(), rtol=0, atol=5e-3)
     outside = log_prior(name, prior, grid) == -math.inf
     assert bool(outside.any()) == (name not in ("normal", "two normals"))
     # An edge itself may be in or out, with rounding.
@@ -539,7 +581,7 @@ def test_a_prior_must_be_given_again(with_a_prior, tmp_path):
         for wrong in (
             None,
             vectors(ds.Normal, [9.0], [1.0]),
-            vectors(ds.Normal, [0.0] * 2, [1.0] * 2),
+            lambda n: n,
         ):
             with pytest.raises(posteriors.PosteriorFileError, match="prior of its own"):
                 posteriors.load_posterior(tmp_path / "it", embedding=as_it_is, prior=wrong)
@@ -590,6 +632,7 @@ def test_correlated_parameters_and_a_simplex(generator):
         (ds.Normal(0.0, 1.0), "of vectors"),
         (ds.Wishart(torch.tensor(4.0), torch.eye(2)), "of vectors"),
         (vectors(ds.Poisson, [3.0, 3.0]), "no bijection .* discrete"),
+        (BOXES, "(?s)no bijection .* Parts of a mixture end where the others do not"),
         (vectors(ds.HalfNormal, [3.0, 30.0]), r"\d+ of 100 theta lie outside the support"),
     ],
 )

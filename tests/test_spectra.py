@@ -539,3 +539,17 @@ def test_numbers_of_other_kinds_are_refused_with_the_remedy(response):
         Response(**{**vars(response), "effective_area": np.ones(N_ENERGIES)})
     with pytest.raises(TypeError, match="energy_lo must be a torch tensor"):
         power_law(FINE[:-1].numpy(), FINE[1:].numpy(), 2.0, 1.0)
+
+
+def test_a_gain_may_be_mapped_over():
+    """A stretched scale of energies under vmap ended in torch's own words; a bad one gives NaN."""
+    edges = torch.logspace(-1, 1, 20, dtype=torch.float64)
+    stretch = torch.tensor([1.0, 1.1, -1.0], dtype=torch.float64)
+    for model, *parameters in (
+        (power_law, 2.0, 1.0), (cutoff_power_law, 2.0, 3.0, 1.0),
+        (blackbody, 1.0, 1.0), (disc_blackbody, 1.0, 1.0),
+    ):  # fmt: skip
+        one = lambda s, m=model, p=parameters: m(s * edges[:-1], s * edges[1:], *p)  # noqa: E731
+        found = torch.func.vmap(one)(stretch)
+        torch.testing.assert_close(found[:2], torch.stack([one(s) for s in stretch[:2]]))
+        assert bool(found[2].isnan().all())

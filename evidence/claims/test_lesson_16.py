@@ -105,8 +105,9 @@ def test_an_ensemble_holds_more_and_says_more(lesson, record_property):
     for density, held in found:
         assert held[:3].mean() < 0.64
         assert held[3] > held[:3].max()
-        assert 0.62 < held[3] < 0.8
         assert density[3] > density[:3].max()
+    # "Together they hold about what they promise": on the mean, for one set of 400 scatters by 6 %.
+    assert 0.62 < torch.stack([held[3] for _, held in found]).mean() < 0.76
     # "A flow promises 68 % and holds little more than half"
     assert torch.stack([held[:3] for _, held in found]).mean() < 0.6
 

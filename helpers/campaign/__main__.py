@@ -56,9 +56,8 @@ def _run(scheduler, **options):
 
 def _export(folder, out, **options):
     written, found = export(folder, out, **options), status(folder)
-    left = (
-        f"{found.failed:,} that failed, {found.simulations - found.done:,} that are not there yet"
-    )
+    missing = found.simulations - found.done
+    left = f"{found.failed:,} that failed, {missing:,} that are not there yet"
     return f"{written:,} simulations in {out}; left out: {left}"
 
 

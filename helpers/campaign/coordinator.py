@@ -39,20 +39,15 @@ _FEW = 5  # failed simulations, or shards, that are shown
 
 @dataclass(frozen=True)
 class Status:
-    """How far a campaign is.
-
-    Of `simulations` that are asked for, `done` are there, failed ones included. Of these, `failed`
-    raised or are not finite; `failures` are the first of them in words: shard, row, parameters,
-    reason. Shards that are `damaged` the next run makes anew. `at_work` is who runs it now, or "".
-    """
+    """How far a campaign is."""
 
     folder: Path
-    simulations: int
-    done: int
-    failed: int
-    failures: tuple[str, ...]
-    damaged: tuple[int, ...]
-    at_work: str
+    simulations: int  # that are asked for
+    done: int  # of these, failed ones included
+    failed: int  # of those that are done: they raised, or are not finite
+    failures: tuple[str, ...]  # the first of them in words: shard, row, parameters, reason
+    damaged: tuple[int, ...]  # shards that the next run makes anew
+    at_work: str  # who runs it now, or ""
 
     def __str__(self):
         lines = [f"{self.folder}: {self.done:,} of {self.simulations:,} simulations"]
@@ -155,9 +150,8 @@ def run(
         stack.enter_context(_lock(folder))
         if client is None:
             client = stack.enter_context(_local_cluster(device, workers))
-        ((_, found),) = _results(
-            client, done, [TRIAL], 1, trial, text, beside, str(folder), seed, device
-        )
+        question = trial, text, beside, str(folder), seed, device
+        ((_, found),) = _results(client, done, [TRIAL], 1, *question)
         if found is None:
             raise CampaignError("simulate ends the process of its worker on draws of the prior.")
         settings |= found

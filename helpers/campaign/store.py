@@ -29,12 +29,11 @@ class CampaignError(RuntimeError):
 def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield theta (n, P) and x (n, N) of a campaign, in order, without the failed simulations.
 
+    CampaignError says so if the folder holds no campaign, or a shard is damaged.
+
     Args:
         folder: of the campaign, which need not be complete.
-        size: n of all pieces but the last: memory is needed for one piece and one shard.
-
-    Raises:
-        CampaignError: if the folder holds no campaign, a shard is damaged, or size is below 1.
+        size: n of all pieces but the last, 1 or more: memory is needed for one piece and one shard.
     """
     if size < 1:
         raise CampaignError(f"size must be 1 or more, not {size}.")
