@@ -11,7 +11,9 @@ solved and executed, and notebooks/NN_name.ipynb, where each block between the t
     # end solution
 
 is replaced by the hint and by `name = ...` for every name that is needed later (or by `...`);
-a dictionary keeps its keys. Below the title of lessons 01 to 12 goes the strip of the twelve steps.
+a dictionary keeps its keys. Below the title of each lesson after 00 goes the strip of the twelve steps.
+A source without a number is no lesson but a template, such as lessons/my_observation.py: there is
+nothing to solve, and it becomes notebooks/my_observation.ipynb alone.
 """
 
 import argparse
@@ -53,8 +55,14 @@ STEPS = (
     "Interpreting outcomes",
     "Science!",
 )
-AFTERWARDS = ("Simulation-based inference", "Dead time", "Pile-up", "Trusting posteriors")
-TITLES = (*STEPS, *AFTERWARDS)
+AFTERWARDS = {
+    13: "Simulation-based inference",
+    14: "Dead time",
+    15: "Pile-up",
+    16: "Trusting posteriors",
+    22: "Your own observation",
+}
+TITLES = dict(enumerate(STEPS, 1)) | AFTERWARDS
 MARKER = r" *#.*\bsolutions?\b.*"  # any comment that speaks of a solution must be one of a pair
 BLOCK = re.compile(rf"^( *)# solution: (.+)\n((?:(?!{MARKER}).*\n)*)\1# end solution$", re.M)
 
@@ -63,9 +71,16 @@ class LessonError(Exception):
     """An error in a lesson's source, with the place where it stands."""
 
 
+def is_template(path):
+    """Whether a source has no number."""
+    return not path.stem[:2].isdigit()
+
+
 def step_strip(number):
     """One line for the head of a lesson: where we are on the twelve steps, or after them."""
-    done, here, then = ("none yet", *TITLES, "your own project")[number - 1 : number + 2]
+    number = list(TITLES).index(number) + 1  # of those that there are
+    titles = ("none yet", *TITLES.values(), "your own project")
+    done, here, then = titles[number - 1 : number + 2]
     before, where, of = "", f"Step {number}", len(STEPS)
     if number > len(STEPS):
         before, number, of = "●" * len(STEPS) + "  ", number - len(STEPS), len(AFTERWARDS)
@@ -83,9 +98,9 @@ def read_lesson(path):
     def place(index, line=1):
         return f"lessons/{path.name}, cell {index + 1}, line {starts[index] + line}"
 
-    if 1 <= (number := int(path.stem[:2])) <= len(TITLES):
+    if not is_template(path) and (number := int(path.stem[:2])) in TITLES:
         title, _, rest = lesson.cells[0].source.partition("\n")
-        if title != (wanted := f"# {number} · {TITLES[number - 1]}"):
+        if title != (wanted := f"# {number} · {TITLES[number]}"):
             raise LessonError(f"{place(0)}: the title must be {wanted!r}")
         lesson.cells[0].source = f"{title}\n\n{step_strip(number)}\n{rest}"
     copies = Counter()
@@ -244,10 +259,11 @@ def solved_as_before(path):
 def build(path, solve=solved_notebook):
     """Build both notebooks of a lesson; return the seconds that it took."""
     start = time.perf_counter()
-    exercises, solved = learners_notebook(path), solve(path)
-    target = ROOT / "solutions" / f"{path.stem}.ipynb"
-    if text(saved(target), less=varying) != text(solved, less=varying):
-        write(solved, target)
+    exercises, target = learners_notebook(path), ROOT / "solutions" / f"{path.stem}.ipynb"
+    if not is_template(path):
+        solved = solve(path)
+        if text(saved(target), less=varying) != text(solved, less=varying):
+            write(solved, target)
     write(exercises, ROOT / "notebooks" / target.name)
     return time.perf_counter() - start
 
@@ -257,7 +273,7 @@ def stale(paths):
     for path in paths:
         name, (lesson, _) = f"{path.stem}.ipynb", read_lesson(path)
         solved, exercises = (saved(ROOT / folder / name) for folder in ("solutions", "notebooks"))
-        if text(solved, less=lambda cell: True) != text(lesson):
+        if not is_template(path) and text(solved, less=lambda cell: True) != text(lesson):
             yield f"solutions/{name} is not what lessons/{path.name} says: `make notebooks`"
         if text(exercises) != text(learners_notebook(path)):
             yield (
@@ -291,7 +307,7 @@ def main():
     parser.add_argument("--prose", action="store_true", help="keep outputs, if no code changed")
     arguments = parser.parse_args()
     solve = solved_as_before if arguments.prose else solved_notebook
-    lessons = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
+    lessons = sorted((ROOT / "lessons").glob("[!_]*.py"))
     for name in arguments.names:
         if not any(path.stem.startswith(name) for path in lessons):
             known = ", ".join(path.stem for path in lessons)

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from astropy.io import fits
 
+from helpers.arguments import numbers
 from helpers.data import DataError
 from helpers.spectra import Response
 
 if TYPE_CHECKING:
     from stingray import EventList
 
-__all__ = ["read_events", "read_response", "read_spectrum"]
+__all__ = ["live_time", "read_events", "read_response", "read_spectrum"]
 
 _AGAIN = "Get the file again from its archive, or make it again."
 _SET = "Correct it: astropy.io.fits.setval(path, keyword, value=..., ext=...)."
@@ -115,6 +116,32 @@ def read_events(path) -> "EventList":
         if values is not None:
             setattr(events, name.lower(), values[order])
     return events
+
+
+def live_time(edges, times, prior) -> np.ndarray:
+    """Live seconds (n_bins,) between edges (n_bins + 1,): for prior (n,) s before each event at times (n,).
+
+    A detector is taken for live in [t - prior, t]. Vetoes in between, such as NuSTAR's, are in the sum
+    and not in their place, and nothing is known after the last event: it counts as dead. All events
+    must be there: choose bands and regions afterwards.
+
+    Example:
+        Events at 1 and 2 s, the first of which cost 0.4 s:
+
+        >>> live_time([0, 1, 1.5, 2, 3], times=[1.0, 2.0], prior=[1.0, 0.6]).round(3).tolist()
+        [1.0, 0.1, 0.5, 0.0]
+    """
+    edges, times, prior = numbers("edges", edges), numbers("times", times), numbers("prior", prior)
+    start, total = times - prior, np.cumsum(prior)
+    if not len(times) or (prior < 0).any() or (start[1:] < times[:-1] - 1e-5).any():
+        raise ValueError(
+            "prior must be 0 or more seconds, and reach back no further than the event before: give "
+            "one or more events, sorted by time, with the column PRIOR of the same events."
+        )
+    knots, live = (
+        np.stack(ends, axis=1).ravel() for ends in ((start, times), (total - prior, total))
+    )
+    return np.diff(np.interp(edges, np.maximum.accumulate(knots), live))
 
 
 def read_spectrum(path) -> SimpleNamespace:

@@ -201,16 +201,18 @@ STRIPS = {
     "**here: Figuring out what we want to learn, and why** · next: Exploring the data, part I",
     12: "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: Interpreting outcomes · "
     "**here: Science!** · next: Simulation-based inference",
-    13: "> ●●●●●●●●●●●●  ◉○○○  **After the twelve steps: 1 of 4** · done: Science! · "
+    13: "> ●●●●●●●●●●●●  ◉○○○○  **After the twelve steps: 1 of 5** · done: Science! · "
     "**here: Simulation-based inference** · next: Dead time",
-    16: "> ●●●●●●●●●●●●  ●●●◉  **After the twelve steps: 4 of 4** · done: Pile-up · "
-    "**here: Trusting posteriors** · next: your own project",
+    16: "> ●●●●●●●●●●●●  ●●●◉○  **After the twelve steps: 4 of 5** · done: Pile-up · "
+    "**here: Trusting posteriors** · next: Your own observation",
+    22: "> ●●●●●●●●●●●●  ●●●●◉  **After the twelve steps: 5 of 5** · done: Trusting posteriors · "
+    "**here: Your own observation** · next: your own project",
 }
 
 
 @pytest.mark.parametrize("number", STRIPS)
 def test_step_strip(course, number):
-    title = f"# {number} · {build.TITLES[number - 1]}"
+    title = f"# {number} · {build.TITLES[number]}"
     path = course(name=f"{number:02}_x", head=f"# %% [markdown]\n# {title}\n#\n# Why?\n")
     head = build.learners_notebook(path).cells[0].source
     assert head == f"{title}\n\n{STRIPS[number]}\n\nWhy?"
@@ -391,5 +393,16 @@ def test_an_unknown_lesson(course, run, capsys):
     assert "no lesson begins with '77'; there are 00_one" in capsys.readouterr().err
 
 
+def test_a_template_has_nothing_to_solve(course, run):
+    """A source without a number becomes a notebook to copy, and the drift gate knows it."""
+    course("1 + 1", name="my_own")
+    assert run() is None
+    assert list(files(course.root)) == ["notebooks/my_own.ipynb"]
+    assert run("--check") is None
+    course("1 + 2", name="my_own")
+    assert "notebooks/my_own.ipynb is not what lessons/my_own.py says" in run("--check")
+    assert "solutions" not in run("--check")
+
+
 def test_the_notebooks_of_the_course_are_what_the_lessons_say():
-    assert list(build.stale(sorted(build.ROOT.glob("lessons/[0-9]*.py")))) == []
+    assert list(build.stale(sorted(build.ROOT.glob("lessons/*.py")))) == []

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import re
 import warnings
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.data import DataError
-from helpers.observations import read_events, read_response, read_spectrum
+from helpers.observations import live_time, read_events, read_response, read_spectrum
 from helpers.spectra import power_law
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -1066,6 +1067,56 @@ def test_another_file_is_told_by_name(tmp_path, reader, name, message):
         reader(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
     assert "stingray" not in str(caught.value)
+
+
+# --- live time -------------------------------------------------------------------------------------
+
+
+def live_by_a_loop(edges, times, prior):
+    """What each live interval shares with each bin, added up one by one."""
+    live = np.zeros(len(edges) - 1)
+    for time, before in zip(times, prior, strict=True):
+        for k, (low, high) in enumerate(itertools.pairwise(edges)):
+            live[k] += max(0.0, min(high, time) - max(low, time - before))
+    return live
+
+
+@pytest.mark.parametrize("zero", [0.0, 8e8])  # NuSTAR's seconds, of which a double knows 0.12 µs
+@pytest.mark.parametrize("width", [0.003, 0.2])  # s, shorter and longer than a dead time
+def test_live_time_is_that_of_a_loop_over_events(zero, width):
+    generator = np.random.default_rng(22)
+    dead, waits = generator.uniform(1e-3, 4e-3, 500), generator.exponential(2e-3, 500)
+    times = zero + np.cumsum(waits + np.append(0, dead[:-1]))
+    edges = zero + np.arange(-0.1, 3.0, width)  # from before the first event to after the last
+    live = live_time(edges, times, waits)
+    np.testing.assert_allclose(live, live_by_a_loop(edges, times, waits), atol=1e-6)
+    assert live.sum() == pytest.approx(waits.sum(), abs=1e-6)
+    after = edges[:-1] > times[-1]
+    assert after.any()
+    assert (live[after] == 0).all()
+
+
+def test_live_time_is_clock_time_less_what_events_cost():
+    """A file of other people's simulator, with a dead time of 0.1 ms that its column PRIOR knows."""
+    events = quietly(read_events, of_others("stingray", "xmm_test.fits"))
+    edges = events.time[0] + np.arange(0.0, 1025.0)
+    cost = 1e-4 * np.histogram(events.time, edges)[0]
+    # One dead time lies across each edge; the two that the file gives to other CCDs cost as much.
+    np.testing.assert_allclose(live_time(edges, events.time, events.prior), 1 - cost, atol=1.01e-4)
+
+
+@pytest.mark.parametrize(
+    ("times", "prior"),
+    [
+        pytest.param([1.0, 2.0], [0.5, 1.5], id="reaches back"),
+        pytest.param([2.0, 1.0], [0.5, 0.5], id="unsorted"),
+        pytest.param([1.0, 2.0], [0.5, -0.1], id="negative"),
+        pytest.param([], [], id="no events"),
+    ],
+)
+def test_a_column_that_is_no_live_time_is_refused(times, prior):
+    with pytest.raises(ValueError, match="reach back no further than the event before: give"):
+        live_time([0.0, 3.0], times, prior)
 
 
 # --- the page --------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ PAGES = [
     "data/README.md",
     *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
 ]
-LESSONS = sorted(ROOT.glob("notebooks/*.ipynb"))
+LESSONS = sorted(ROOT.glob("notebooks/[0-9]*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OLDEST, BEYOND = map(
     int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups()

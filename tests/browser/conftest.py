@@ -38,7 +38,7 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "lesson" in metafunc.fixturenames:
         wanted = metafunc.config.getoption("--lessons").split()
-        names = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+        names = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
         if strange := set(wanted) - {name[:2] for name in names}:
             raise pytest.UsageError(f"--lessons: there is no lesson {', '.join(sorted(strange))}")
         metafunc.parametrize("lesson", [n for n in names if not wanted or n[:2] in wanted])
