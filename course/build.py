@@ -12,8 +12,8 @@ solved and executed, and notebooks/NN_name.ipynb, where each block between the t
 
 is replaced by the hint and by `name = ...` for every name that is needed later (or by `...`);
 a dictionary keeps its keys. Below the title of each lesson after 00 goes the strip of the twelve steps.
-A source without a number is no lesson but a template, such as lessons/my_observation.py: there is
-nothing to solve, and it becomes notebooks/my_observation.ipynb alone.
+A source without a number is no lesson: the exam, or, where there is nothing to solve, a template such
+as lessons/my_observation.py, which becomes notebooks/my_observation.ipynb alone.
 """
 
 import argparse
@@ -71,9 +71,14 @@ class LessonError(Exception):
     """An error in a lesson's source, with the place where it stands."""
 
 
+def is_lesson(path):
+    """Whether a source has a number."""
+    return path.stem[:2].isdigit()
+
+
 def is_template(path):
-    """Whether a source has no number."""
-    return not path.stem[:2].isdigit()
+    """Whether a source is no lesson, and has nothing to solve."""
+    return not is_lesson(path) and not BLOCK.search(path.read_text(encoding="utf-8"))
 
 
 def step_strip(number):
@@ -98,7 +103,7 @@ def read_lesson(path):
     def place(index, line=1):
         return f"lessons/{path.name}, cell {index + 1}, line {starts[index] + line}"
 
-    if not is_template(path) and (number := int(path.stem[:2])) in TITLES:
+    if is_lesson(path) and (number := int(path.stem[:2])) in TITLES:
         title, _, rest = lesson.cells[0].source.partition("\n")
         if title != (wanted := f"# {number} · {TITLES[number]}"):
             raise LessonError(f"{place(0)}: the title must be {wanted!r}")

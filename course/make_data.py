@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from course.archive import bands, tables
+from course.archive import another_sky, bands, tables
 from course.archive.simulate import simulate_archive
 from helpers.observations import read_response, read_spectrum
 
@@ -95,7 +95,8 @@ def main():
     build_real_data(parser.parse_args().wheel)
     write_sums()  # the archive is simulated through the new responses, and their loader verifies them
     archive = simulate_archive(SEED)
-    for name, content in tables.files(archive, SEED).items():
+    exam = another_sky.files(*another_sky.simulate_another_sky())
+    for name, content in (tables.files(archive, SEED) | exam).items():
         (save if isinstance(content, dict) else write)(DATA / name, content)
     write_sums()
     print("The simulated archive against the literature (data/README.md has the sources):")

@@ -225,7 +225,7 @@ def index(lessons):
 def build(root, chromium=None):
     """Write slides/ anew; return the errors in the lessons, and say which slides are too full."""
     lessons, errors = [], []
-    for path in sorted(root.glob("solutions/*.ipynb")):
+    for path in sorted(root.glob("solutions/[0-9]*.ipynb")):
         try:
             notebooks = (root / folder / path.name for folder in ("solutions", "notebooks"))
             lessons.append(

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOLUTIONS = sorted((ROOT / "solutions").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "solutions").glob("[0-9]*.ipynb"))
 TITLE = re.compile(
     r"^## Exercise (?P<number>\S+) · .+ · +(?:core|stretch) · (?P<minutes>\d+) min · [●○]{3}$", re.M
 )
