@@ -564,11 +564,9 @@ class _Detector:
         self.shortest = min([_shortest(dead_time), *own])
         self.longest = max([dead_time.values[-1] if self._varies else dead_time, *own])
         # Rate, share kept and dead time of each kind of events, NaN for the source's.
-        none = math.nan
-        kinds = [
-            (b.rate, b.kept, none if b.dead_time is None else b.dead_time) for b in self.background
-        ]
-        self._kinds = [(none, kept, none), *kinds]
+        self._kinds = [(math.nan, kept, math.nan)]
+        for b in self.background:
+            self._kinds.append((b.rate, b.kept, math.nan if b.dead_time is None else b.dead_time))
         self._others = sum(b.rate for b in self.background)
         self._marked = bool(own) or any(share < 1 for _, share, _ in self._kinds)
         walked = _steps(dt, self.shortest)
@@ -797,16 +795,7 @@ def _check_dead_time(dead_time):
     """A distribution as it is, and any real number as a float."""
     if isinstance(dead_time, DeadTimeDistribution):
         return dead_time
-    try:
-        number = float(dead_time)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise ValueError(
-            "dead_time must be a number of seconds, zero or more and finite, or a "
-            f"DeadTimeDistribution such as NUSTAR, not {dead_time!r}."
-        )
-    return number
+    return _within("dead_time (s), if no distribution such as NUSTAR,", dead_time, 0, math.inf)
 
 
 def walk_abreast(

@@ -254,10 +254,22 @@ def test_a_blinding_light_and_none(device, generator, dt):
         ((torch.tensor(1.0), 1e-3, TAU), "time as its last dimension"),
         ((torch.tensor([1]), 1e-3, TAU), "real numbers"),
         ((torch.ones(3), 0.0, TAU), "dt must be"),
-        ((torch.ones(3), 1e-3, -TAU), "dead_time must be"),
-        ((torch.ones(3), 1e-3, math.inf), "dead_time must be"),
-        ((torch.ones(3), 1e-3, "2.5 ms"), "dead_time must be"),
-        ((torch.ones(3), 1e-3, np.array([TAU, TAU])), "dead_time must be"),
+        (
+            (torch.ones(3), 1e-3, -TAU),
+            "dead_time .s., if no distribution such as NUSTAR, must be a number from 0",
+        ),
+        (
+            (torch.ones(3), 1e-3, math.inf),
+            "dead_time .s., if no distribution such as NUSTAR, must be a number from 0",
+        ),
+        (
+            (torch.ones(3), 1e-3, "2.5 ms"),
+            "dead_time .s., if no distribution such as NUSTAR, must be a number from 0",
+        ),
+        (
+            (torch.ones(3), 1e-3, np.array([TAU, TAU])),
+            "dead_time .s., if no distribution such as NUSTAR, must be a number from 0",
+        ),
         ((torch.full((3,), 1e12), 1.0, TAU), "shorter bins"),
     ],
 )
@@ -396,7 +408,10 @@ def test_a_light_curve_does_not_repeat(device, generator):
         ({"exposure": math.inf}, "exposure must be a positive number of seconds, not inf"),
         ({"bin_size": 0}, "bin_size must be a positive number of seconds, not 0"),
         ({"segment": 20.0}, "it needs at least 3 bins, and no more than"),
-        ({"dead_time": -1.0}, "dead_time must be"),
+        (
+            {"dead_time": -1.0},
+            "dead_time .s., if no distribution such as NUSTAR, must be a number from 0",
+        ),
         ({"n_detectors": 0}, "n_detectors must be a whole number of at least 1, not 0"),
         ({"n_detectors": 1.5}, "n_detectors must be a whole number of at least 1, not 1.5"),
         ({"n_detectors": 1, "summary": "cospectrum"}, "use n_detectors=2, not 1"),

@@ -270,7 +270,9 @@ def test_text_stands_out():
         assert ratio >= 4.5, colour
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("solutions/[0-9]*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("solutions/[0-9]*.ipynb")), ids=lambda path: path.stem
+)
 def test_the_lessons_of_the_course_and_all_their_mathematics(path):
     solved = nbformat.read(path, as_version=4)
     for number, cell in enumerate(solved.cells, 1):
