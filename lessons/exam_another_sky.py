@@ -174,6 +174,9 @@ answers["forest"] = answer(
     make_pipeline(preprocessor(of_state), forest), make_pipeline(preprocessor(of_object), forest)
 )
 gain = skies(answers["forest"]) - skies(answers["logistic"])
+wrong = (answers["forest"].BH > 0.5) != (known.object_label == "BH")
+worst = wrong.groupby(known.source_id).mean().max()
+print(f"the worst known source lies on the wrong side in {worst:.0%} of its pointings")
 gain.agg(["mean", "std"]).round(3)
 # end solution
 
@@ -229,7 +232,7 @@ for name, model, score in [
 
 # %%
 # solution: your work
-# No known source lies wholly on the wrong side, so that no resampling has seen what one would do.
+# No known source lies wholly on the wrong side, so no resampling has seen what one would do.
 # By Laplace's rule of succession one of the m sealed does with a chance of m / (n + m + 1).
 n, m = known.source_id.nunique(), sealed.source_id.nunique()
 chance = np.random.default_rng(2)
