@@ -6,10 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from course.archive.another_sky import LABELS
 from helpers import data
 from helpers.data import load_observations, load_segments, load_truth
 
-ROWS = {"rxte": 6000, "nicer": 1000, "first": 300, "truth": 7000}
+ROWS = {"rxte": 6000, "nicer": 1000, "first": 300, "truth": 7000} | {
+    "another_sky": 1691,
+    "another_sky_sealed": 709,
+}
 WORDS = {
     *("obs_id", "source_id", "outburst_id", "filed_under", "instrument", "label_trust", "outlier"),
     *("state", "state_label", "object", "object_label", "outburst_kind", "qpo_type"),
@@ -44,6 +48,8 @@ def test_tables_hold_every_cell_of_the_file_in_the_types_of_the_dictionary(name)
     kind = "truth" if name == "truth" else "observations"
     with (data.FOLDER / "columns.csv").open(newline="") as file:
         entries = [row for row in csv.DictReader(file) if row["table"] == kind]
+    if name == "another_sky_sealed":
+        entries = [entry for entry in entries if entry["column"] not in LABELS]
     with (data.FOLDER / f"observations_{name}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(table) == ROWS[name]
