@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Another sky: an exam
 #
-# An archive of another sky: other sources, as many black holes as neutron stars. Its readers were tried on known states: with the trust A, B and C they wrote down a neighbouring state for 3, 8 and 14 per cent. Of each *sealed* pointing hand in the state, the probabilities of all four states, and the probability that its source is a black hole.
+# `load_observations("another_sky")` holds pointings with labels, of 16 black holes and 16 neutron stars. `load_observations("another_sky_sealed")` holds pointings without labels, of 8 and 8 more. No lesson knows any of them. The readers were tested: of the pointings in each true state they write down a neighbouring state (either side alike) for 3, 8 and 14 per cent, where their trust is A, B and C. **Hand in:**
 #
-# Before the truth is opened, **promise** three scores, each by an interval that holds it with 95 per cent, at most 0.4 wide. Two are balanced accuracies of the state: against the readers' labels, and against the truth. The third is the area under the ROC curve (AUC) for black holes.
+# - A table with one row for each sealed pointing: `obs_id`; `state`, your answer; `LHS`, `HIMS`, `SIMS` and `HSS`, the probabilities of the *true* state (their Brier score is shown, too); `BH`, the probability that the source is a black hole.
+# - Three promises, `{"readers": (low, high), "truth": (low, high), "object": (low, high)}`. Each interval contains your score with a probability of 95 per cent. A narrow one says more; 0.4 is the most. The scores are the balanced accuracy of `state` against the labels of the readers, and against the truth; and the area under the ROC curve (AUC) of `BH`, over pointings, against the truth.
 #
-# The truth is opened once. Work as you would for a paper: one evening, all lessons open.
+# The truth is opened once, after you have promised. All lessons are open, and only these two tables. Take an evening.
 
 # %%
 import matplotlib.pyplot as plt
@@ -22,11 +23,11 @@ plotting.use_course_style()
 # ## 1 · Figuring out what we want to learn, and why
 
 # %%
-# solution: the question, and what an answer is worth
+# solution: your work
 STATES = ["LHS", "HIMS", "SIMS", "HSS"]
 questions = {
-    "state of a pointing": "balanced accuracy: the rare states count as much as the others",
-    "BH or NS": "AUC, and the errors come from the few sources that there are",
+    "state of a pointing": "balanced accuracy: the rare states count, too",
+    "BH or NS": "AUC, with errors from the few sources",
 }
 pd.Series(questions).to_frame("score")
 # end solution
@@ -35,7 +36,7 @@ pd.Series(questions).to_frame("score")
 # ## 2 · Exploring the data, part I
 
 # %%
-# solution: what is there, and of how many sources
+# solution: your work
 known, sealed = load_observations("another_sky"), load_observations("another_sky_sealed")
 print(f"{len(known)} known pointings, {len(sealed)} sealed")
 print("sources:", known.groupby("object_label").source_id.nunique().to_dict())
@@ -44,10 +45,10 @@ pd.crosstab(known.state_label, known.label_trust).loc[STATES]
 # end solution
 
 # %% [markdown]
-# ## 3 · Splitting the data
+# ## 3 · Train-validation-test splits
 
 # %%
-# solution: no source on both sides
+# solution: your work
 from sklearn.model_selection import StratifiedGroupKFold
 
 deal = StratifiedGroupKFold(5, shuffle=True, random_state=1)
@@ -58,7 +59,7 @@ folds = list(deal.split(known, known.object_label, known.source_id))
 # ## 4 · Exploring the data, part II
 
 # %%
-# solution: do the sealed pointings look like the known ones?
+# solution: your work
 import seaborn as sns
 
 both = pd.concat([known.assign(table="known"), sealed.assign(table="sealed")], ignore_index=True)
@@ -70,10 +71,10 @@ plotting.show(fig, alt="Hardness and rms of known and sealed pointings fill the 
 # end solution
 
 # %% [markdown]
-# ## 5 · Preprocessing
+# ## 5 · Pre-processing: dimensionality reduction, scaling
 
 # %%
-# solution: all that learns goes into one pipeline
+# solution: your work
 from sklearn.pipeline import make_pipeline
 
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
@@ -85,10 +86,10 @@ gaps.head(4).round(2).to_frame("share missing")
 # end solution
 
 # %% [markdown]
-# ## 6 · Evaluation metrics
+# ## 6 · Choosing an evaluation metric
 
 # %%
-# solution: a score of rows, so that it can be taken of other skies
+# solution: your work
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 
@@ -103,10 +104,10 @@ def scores(rows):
 # end solution
 
 # %% [markdown]
-# ## 7 · Getting started with models: logistic regression
+# ## 7 · Choosing a (simple) algorithm and fitting it
 
 # %%
-# solution: both questions, each source judged by models that have not seen it
+# solution: your work
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
@@ -127,24 +128,24 @@ scores(answers["logistic"]).round(3).to_frame("logistic")
 # end solution
 
 # %% [markdown]
-# ## 8 · Getting results and understanding them
+# ## 8 · Exploring the results
 
 # %%
-# solution: the error is that of as many sources as are sealed
+# solution: your work
 from helpers.resampling import resample_sources
-
-n_sealed = sealed.source_id.nunique()
 
 
 def skies(rows, score=scores, n=200):
-    """Scores of other skies with as many sources as are sealed, half of them of each kind."""
-    generator = np.random.default_rng(1)
-    found = []
+    """Scores of other skies with as many sources as are sealed: half of each known kind, resampled.
+
+    Taking half and drawing from it together scatter as known and sealed sources together do.
+    """
+    generator, kinds, found = np.random.default_rng(1), rows.groupby("object_label"), []
     for _ in range(n):
         sky = []
-        for _, own in rows.groupby("object_label"):
-            sources = generator.permutation(own.source_id.unique())[: n_sealed // 2]
-            sky.append(resample_sources(own[own.source_id.isin(sources)], generator))
+        for _, own in kinds:
+            half = generator.permutation(own.source_id.unique())[::2]
+            sky.append(resample_sources(own[own.source_id.isin(half)], generator))
         found.append(score(pd.concat(sky)))
     return pd.DataFrame(found)
 
@@ -152,11 +153,20 @@ def skies(rows, score=scores, n=200):
 skies(answers["logistic"]).agg(["mean", "std"]).round(3)
 # end solution
 
+# %%
+# solution: your work
+call = answers["logistic"].call
+shares = pd.crosstab(known.state_label, call, normalize="index").loc[STATES, STATES]
+ax = plotting.heat_map(plt.subplots(figsize=(4, 3))[1], shares)
+ax.set(xlabel="called", ylabel="reader")
+plotting.show(ax.figure, alt="Share of each reader's state that is called each state.")
+# end solution
+
 # %% [markdown]
-# ## 9 · More complex models
+# ## 9 · A (more complex?) algorithm
 
 # %%
-# solution: is a forest better, by more than its error?
+# solution: your work
 from sklearn.ensemble import RandomForestClassifier
 
 forest = RandomForestClassifier(200, min_samples_leaf=5, random_state=1)
@@ -171,7 +181,7 @@ gain.agg(["mean", "std"]).round(3)
 # ## 10 · Hyperparameter tuning
 
 # %%
-# solution: a few values, the same folds; and the best of many is too good
+# solution: your work
 from sklearn.model_selection import GridSearchCV
 
 search = GridSearchCV(
@@ -185,53 +195,66 @@ tried[["param_logisticregression__C", "mean_test_score", "std_test_score"]].roun
 # ## 11 · Interpreting outcomes
 
 # %%
-# solution: which states are taken for which, and by whom it is judged
-call = answers["logistic"].call
-shares = pd.crosstab(known.state_label, call, normalize="index").loc[STATES, STATES]
-ax = plotting.heat_map(plt.subplots(figsize=(4, 3))[1], shares)
-ax.set(xlabel="called", ylabel="reader")
-plotting.show(
-    ax.figure, alt="Share of each reader's state that is called each state: SIMS is the hardest."
-)
+# solution: your work
+# Readers err, in a known way: in the table of their states and ours, it can be undone.
+NEIGHBOURS = np.array([[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 1, 0]])
+
+
+def unfolded(rows):
+    """Balanced accuracy against the truth, of rows whose readers err as they were seen to."""
+    wrong = rows.label_trust.map({"A": 0.03, "B": 0.08, "C": 0.14}).mean()
+    reads = (1 - wrong) * np.eye(4) + wrong * NEIGHBOURS  # true state, label
+    seen = pd.crosstab(rows.state_label, rows.call).reindex(index=STATES, columns=STATES)
+    true = np.linalg.solve(reads.T, seen.fillna(0)).clip(min=0)
+    return pd.Series({"truth": (np.diag(true) / true.sum(1)).mean()})
+
+
+unfolded(answers["logistic"]).round(3).to_frame("logistic")
 # end solution
 
 # %% [markdown]
 # ## 12 · Science!
 
 # %%
-# solution: readers err, in a known way: undo it, in the table of their states and the model's
-NEIGHBOURS = [[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 1, 0]]
-
-
-def unfolded(rows):
-    """Balanced accuracy against the truth, of rows whose readers err as they were seen to."""
-    wrong = rows.label_trust.map({"A": 0.03, "B": 0.08, "C": 0.14}).mean()
-    reads = (1 - wrong) * np.eye(4) + wrong * np.array(NEIGHBOURS)  # true state, label
-    seen = pd.crosstab(rows.state_label, rows.call).reindex(index=STATES, columns=STATES)
-    true = np.linalg.solve(reads.T, seen.fillna(0)).clip(min=0)
-    return pd.Series({"truth": (np.diag(true) / true.sum(1)).mean()})
-
-
-found = {
-    "readers": (answers["logistic"], scores),
-    "truth": (answers["logistic"], unfolded),
-    "object": (answers["forest"], scores),
-}
+# solution: your work
 promise = {}
-for name, (rows, score) in found.items():
-    centre, error = score(rows)[name], skies(rows, score)[name].std()
+for name, model, score in [
+    ("readers", "logistic", scores),
+    ("truth", "logistic", unfolded),
+    ("object", "forest", scores),
+]:
+    centre, error = score(answers[model])[name], skies(answers[model], score)[name].std()
     promise[name] = (max(centre - 2 * error, 0), min(centre + 2 * error, 1))
+# end solution
+
+# %%
+# solution: your work
+# No known source lies wholly on the wrong side, so that no resampling has seen what one would do.
+# By Laplace's rule of succession one of the m sealed does with a chance of m / (n + m + 1).
+n, m = known.source_id.nunique(), sealed.source_id.nunique()
+chance = np.random.default_rng(2)
+
+
+def surprised(rows):
+    """The scores of a sky where one source, by chance, is taken for the other kind."""
+    one = rows.source_id == chance.choice(rows.source_id.unique())
+    wrong = one & (chance.random() < m / (n + m + 1))
+    return scores(rows.assign(BH=rows.BH.where(~wrong, 1 - rows.BH)))
+
+
+low = min(promise["object"][0], skies(answers["forest"], surprised).object.quantile(0.025))
+promise["object"] = (low, promise["object"][1])
 pd.DataFrame(promise, index=["low", "high"]).round(3)
 # end solution
 
 # %%
-# solution: one row for each sealed pointing: obs_id, state, LHS, HIMS, SIMS, HSS, BH
-state_model = logistic.fit(known, known.state_label)
-object_model = make_pipeline(preprocessor(of_object), forest).fit(known, known.object_label)
-predictions = pd.DataFrame(state_model.predict_proba(sealed), columns=state_model.classes_)
-predictions["state"] = state_model.predict(sealed)
-predictions["BH"] = object_model.predict_proba(sealed)[:, 0]
-predictions["obs_id"] = sealed.obs_id
+# solution: your work
+of_states = logistic.fit(known, known.state_label)
+of_kinds = make_pipeline(preprocessor(of_object), forest).fit(known, known.object_label)
+predictions = pd.DataFrame(of_states.predict_proba(sealed), columns=of_states.classes_)
+predictions = predictions.assign(obs_id=sealed.obs_id, state=of_states.predict(sealed))
+predictions["BH"] = of_kinds.predict_proba(sealed)[:, 0]  # classes are sorted: BH, NS
+predictions.head(3).round(3)
 # end solution
 
 # %% [markdown]

@@ -6,8 +6,9 @@ import pytest
 
 from course.archive import another_sky
 from course.archive.simulate import simulate_archive
+from course.build import ROOT, STEPS, learners_notebook
 from course.checks import exam_another_sky as exam
-from helpers.data import load_observations
+from helpers.data import FOLDER, load_observations
 
 PROMISE = {"readers": (0.65, 0.85), "truth": (0.75, 0.99), "object": (0.85, 1.0)}
 
@@ -76,6 +77,14 @@ def test_the_files_follow_from_the_archive_and_a_seed():
         assert columns not in made[0]["observations_another_sky_sealed.csv"]
 
 
+def test_the_notebook_has_the_twelve_steps_and_gives_none_away():
+    notebook = learners_notebook(ROOT / "lessons" / "exam_another_sky.py")
+    headings = [cell.source for cell in notebook.cells[2:] if cell.cell_type == "markdown"]
+    assert headings[:-1] == [f"## {number} · {step}" for number, step in enumerate(STEPS, 1)]
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert set(code[1:-1]) == {"# your work\n..."}
+
+
 # ---- what they hand in
 
 
@@ -84,7 +93,7 @@ def test_a_whole_hand_in_is_scored_against_the_truth(table, capsys):
     assert result.opening == 1
     assert result.kept == {"readers": True, "truth": True, "object": True}
     # By hand, from the file that no lesson loads.
-    truth = pd.read_csv("data/another_sky_truth.csv").set_index("obs_id").loc[table.obs_id]
+    truth = pd.read_csv(FOLDER / "another_sky_truth.csv").set_index("obs_id").loc[table.obs_id]
     right = (truth.state.to_numpy() == table.state).groupby(truth.state.to_numpy()).mean()
     assert result.scores.loc["yours", "truth"] == pytest.approx(right.mean())
     assert result.scores.loc["majority"].round(3).tolist()[:3] == [0.25, 0.25, 0.5]
@@ -126,12 +135,12 @@ def change(**columns):
 @pytest.mark.parametrize(
     ("hand_in", "says"),
     [
-        (lambda t: t.iloc[:-1], "1 of 709 pointings are missing, such as"),
-        (lambda t: pd.concat([t, t.iloc[:2]]), "2 rows repeat a pointing"),
+        (lambda t: t.iloc[:-1], "Pointings that are missing: 1 of 709, such as"),
+        (lambda t: pd.concat([t, t.iloc[:2]]), "Rows that repeat a pointing: 2, such as"),
         (lambda t: t.drop(columns="BH"), "Column 'BH' is missing"),
-        (change(obs_id=lambda t: "X" + t.obs_id.str[1:]), "709 rows are no sealed pointings"),
+        (change(obs_id=lambda t: "X" + t.obs_id.str[1:]), "Rows that are no sealed pointings: 709, such as"),
         (change(state=lambda t: t.state.str.lower()), "is no state: expected LHS"),
-        (change(LHS=lambda t: np.nan), "709 probabilities are NaN"),
+        (change(LHS=lambda t: np.nan), "Probabilities that are NaN or infinite: 709;"),
         (change(BH=lambda t: 100 * t.BH), "Probabilities lie between 0 and 1"),
         (change(LHS=lambda t: t.LHS / 2), "add up to 1 in each row"),
         (change(LHS=lambda t: t.HSS, HSS=lambda t: t.LHS), "in the order of the model's"),
@@ -153,17 +162,38 @@ def test_what_cannot_be_scored_leaves_the_truth_closed(table, capsys, hand_in, s
     [
         (..., "before the truth is opened: fill in all three"),
         ({**PROMISE, "truth": ...}, "fill in all three"),
+        ({**PROMISE, "truth": (..., 0.9)}, "fill in all three"),
         ({"readers": (0.6, 0.8)}, "truth"),
         ({**PROMISE, "truth": (0.9, 0.8)}, "first the low end, then the high one"),
         ({**PROMISE, "truth": (75, 99)}, "both scores lie between 0 and 1"),
         ({**PROMISE, "object": (0.0, 1.0)}, "nothing could surprise you"),
         ({**PROMISE, "object": 0.9}, "the low and the high end of promise 'object'"),
+        ({**PROMISE, "object": (np.nan, 0.9)}, "both scores lie between 0 and 1"),
     ],
 )
 def test_a_promise_is_made_before(table, capsys, promise, says):
     assert exam.open_truth(table, promise) is None
     assert says in capsys.readouterr().out
     assert exam._openings == []
+
+
+@pytest.mark.parametrize("form", [list, np.array, pd.Series], ids=lambda form: form.__name__)
+def test_an_interval_may_be_a_list_or_what_a_quantile_gives(table, form):
+    result = exam.open_truth(table, {name: form(ends) for name, ends in PROMISE.items()})
+    assert all(result.kept.values())
+
+
+def test_who_promises_the_readers_score_for_the_truth_is_told_so(table, capsys):
+    exam.open_truth(table, {**PROMISE, "truth": PROMISE["readers"]})
+    assert "you were measured by their errors" in capsys.readouterr().out
+
+
+def test_a_second_opening_names_the_scores_of_the_first(table, capsys):
+    first = exam.open_truth(table, PROMISE).scores.loc["yours", "object"]
+    exam.open_truth(table.assign(BH=0.5), PROMISE)
+    assert f"report the first opening (readers 0.768, truth 0.937, object {first:.3f})" in (
+        capsys.readouterr().out
+    )
 
 
 def test_nothing_handed_in_is_not_attempted(capsys):

@@ -75,7 +75,7 @@ def _refuse(state, message):
 
 def _promised(promise):
     """{name: (low, high)}, or None where one is not yet written."""
-    if promise is ... or (isinstance(promise, Mapping) and ... in list(promise.values())):
+    if promise is ... or (isinstance(promise, Mapping) and any(map(_open, promise.values()))):
         return None
     ends = {
         name: forms.tuple_of(f"the low and the high end of promise {name!r}", *2 * [forms.number()])
@@ -98,6 +98,13 @@ def _promised(promise):
     return promise
 
 
+def _open(interval):
+    """Whether it is not yet written, or one end of it is not. (Arrays have no ends to be compared with `...`.)"""
+    return interval is ... or (
+        isinstance(interval, tuple | list) and any(end is ... for end in interval)
+    )
+
+
 def _aligned(predictions):
     """{name: rows of `open_truth` in the order of the sealed table}, of the learner and of the two rivals."""
     sealed, rivals = load_observations("another_sky_sealed"), _rivals()
@@ -105,15 +112,17 @@ def _aligned(predictions):
     ids = pd.Index(table.obs_id)
     if ids.has_duplicates:
         raise Hint(
-            f"{ids.duplicated().sum()} rows repeat a pointing, such as {ids[ids.duplicated()][0]}."
+            f"Rows that repeat a pointing: {ids.duplicated().sum()}, such as {ids[ids.duplicated()][0]}."
         )
     if len(strange := ids.difference(sealed.obs_id)):
         raise Hint(
-            f"{len(strange)} rows are no sealed pointings, such as {strange[0]}: "
+            f"Rows that are no sealed pointings: {len(strange)}, such as {strange[0]}; "
             'predict those of load_observations("another_sky_sealed").'
         )
     if len(missing := pd.Index(sealed.obs_id).difference(ids)):
-        raise Hint(f"{len(missing)} of {len(sealed)} pointings are missing, such as {missing[0]}.")
+        raise Hint(
+            f"Pointings that are missing: {len(missing)} of {len(sealed)}, such as {missing[0]}."
+        )
     yours = table.set_index("obs_id").loc[sealed.obs_id].reset_index()
     _examine(yours, rivals["simple model"])
     own = {"yours": yours, **rivals}
@@ -147,7 +156,7 @@ def _examine(yours, simple):
     chance = yours[[*STATES, "BH"]]
     if bad := (~np.isfinite(chance)).sum().sum():
         raise Hint(
-            f"{bad} probabilities are NaN or infinite: every sealed pointing needs all five."
+            f"Probabilities that are NaN or infinite: {bad}; every sealed pointing needs all five."
         )
     if (chance < -1e-6).any(axis=None) or (chance > 1 + 1e-6).any(axis=None):
         raise Hint("Probabilities lie between 0 and 1: are yours in per cent, or logarithms?")
