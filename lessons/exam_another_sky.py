@@ -106,7 +106,7 @@ def scores(rows):
 # %% [markdown]
 # ## 7 · Choosing a (simple) algorithm and fitting it
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
@@ -130,7 +130,7 @@ scores(answers["logistic"]).round(3).to_frame("logistic")
 # %% [markdown]
 # ## 8 · Exploring the results
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 from helpers.resampling import resample_sources
 
@@ -153,7 +153,7 @@ def skies(rows, score=scores, n=200):
 skies(answers["logistic"]).agg(["mean", "std"]).round(3)
 # end solution
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 call = answers["logistic"].call
 shares = pd.crosstab(known.state_label, call, normalize="index").loc[STATES, STATES]
@@ -165,7 +165,7 @@ plotting.show(ax.figure, alt="Share of each reader's state that is called each s
 # %% [markdown]
 # ## 9 · A (more complex?) algorithm
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 from sklearn.ensemble import RandomForestClassifier
 
@@ -180,7 +180,7 @@ gain.agg(["mean", "std"]).round(3)
 # %% [markdown]
 # ## 10 · Hyperparameter tuning
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 from sklearn.model_selection import GridSearchCV
 
@@ -194,7 +194,7 @@ tried[["param_logisticregression__C", "mean_test_score", "std_test_score"]].roun
 # %% [markdown]
 # ## 11 · Interpreting outcomes
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 # Readers err, in a known way: in the table of their states and ours, it can be undone.
 NEIGHBOURS = np.array([[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0, 0, 1, 0]])
@@ -215,7 +215,7 @@ unfolded(answers["logistic"]).round(3).to_frame("logistic")
 # %% [markdown]
 # ## 12 · Science!
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 promise = {}
 for name, model, score in [
@@ -227,7 +227,7 @@ for name, model, score in [
     promise[name] = (max(centre - 2 * error, 0), min(centre + 2 * error, 1))
 # end solution
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 # No known source lies wholly on the wrong side, so that no resampling has seen what one would do.
 # By Laplace's rule of succession one of the m sealed does with a chance of m / (n + m + 1).
@@ -247,7 +247,7 @@ promise["object"] = (low, promise["object"][1])
 pd.DataFrame(promise, index=["low", "high"]).round(3)
 # end solution
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your work
 of_states = logistic.fit(known, known.state_label)
 of_kinds = make_pipeline(preprocessor(of_object), forest).fit(known, known.object_label)
@@ -260,7 +260,7 @@ predictions.head(3).round(3)
 # %% [markdown]
 # ## Hand in
 
-# %%
+# %% tags=["nbval-ignore-output"]
 # solution: your table, and {"readers": (low, high), "truth": (low, high), "object": (low, high)}
 hand_in, promised = predictions, promise
 # end solution
