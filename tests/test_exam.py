@@ -108,7 +108,7 @@ def test_no_opening_but_the_first_counts(table, capsys):
     assert not result.kept["truth"]
     said = capsys.readouterr().out
     assert "Opening number 2 in this kernel" in said
-    assert "promised 0.100 to 0.200: missed" in said
+    assert "promised 0.100 to 0.200, 0.100 wide: missed, the score lies above it" in said
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_what_cannot_be_scored_leaves_the_truth_closed(table, capsys, hand_in, s
         ({**PROMISE, "truth": (0.9, 0.8)}, "first the low end, then the high one"),
         ({**PROMISE, "truth": (75, 99)}, "both scores lie between 0 and 1"),
         ({**PROMISE, "object": (0.0, 1.0)}, "nothing could surprise you"),
-        ({**PROMISE, "object": 0.9}, "low and the high end"),
+        ({**PROMISE, "object": 0.9}, "the low and the high end of promise 'object'"),
         ({**PROMISE, "object": (np.nan, 0.9)}, "both scores lie between 0 and 1"),
     ],
 )

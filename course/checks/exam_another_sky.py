@@ -77,8 +77,11 @@ def _promised(promise):
     """{name: (low, high)}, or None where one is not yet written."""
     if promise is ... or (isinstance(promise, Mapping) and any(map(_open, promise.values()))):
         return None
-    interval = forms.tuple_of("the low and the high end of an interval", *2 * [forms.number()])
-    promise = forms.mapping(dict.fromkeys(_PROMISES, interval))(promise)
+    ends = {
+        name: forms.tuple_of(f"the low and the high end of promise {name!r}", *2 * [forms.number()])
+        for name in _PROMISES
+    }
+    promise = forms.mapping(ends)(promise)
     for name, (low, high) in promise.items():
         if not (np.isfinite([low, high]).all() and 0 <= min(low, high) <= max(low, high) <= 1):
             raise Hint(
@@ -279,9 +282,11 @@ def _tell(result, promise):
         )
     for name, what in _PROMISES.items():
         low, high = promise[name]
+        side = "above" if yours[name] > high else "below"
+        kept = "kept" if result.kept[name] else f"missed, the score lies {side} it"
         print(
-            f"{what}: {yours[name]:.3f} ± {result.errors[name]:.3f} (sources drawn), promised {low:.3f} to {high:.3f}: "
-            f"{'kept' if result.kept[name] else 'missed'}"
+            f"{what}: {yours[name]:.3f} ± {result.errors[name]:.3f} (over other draws of as many sources); "
+            f"promised {low:.3f} to {high:.3f}, {high - low:.3f} wide: {kept}"
         )
     low, high = promise["truth"]
     if not result.kept["truth"] and low <= yours["readers"] <= high:
