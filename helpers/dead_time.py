@@ -502,7 +502,8 @@ class DeadTimeSimulator:
         for first, n_bins, pieces in self._lots:
             each = rows.repeat_interleave(pieces, dim=0)
             n_steps = n_bins * self._per_bin + self._run_up
-            for here, cells in self._detector.in_chunks(each, n_steps, generator, self.memory):
+            sizes = n_steps, generator, self.memory, self._per_bin
+            for here, cells in self._detector.in_chunks(each, *sizes):
                 rate = rows.new_empty(n_steps + 1, here.stop - here.start)
                 for cell, stream in cells:
                     rate[:, cell] = self._rates(each[here][cell], n_steps, stream).T
@@ -574,14 +575,16 @@ class _Detector:
         self._by_photons = walked is None or (paralyzable and (self._varies or bool(own)))
         self._walked = walked or 1
 
-    def in_chunks(self, rows, n_steps, generator, memory=None):
-        """Chunks of rows, by the memory of the arrays that exist side by side in their counting."""
+    def in_chunks(self, rows, n_steps, generator, memory=None, per_bin=1):
+        """Chunks of rows, by the memory of what exists side by side, and of one cell's transform."""
         number = len(self.relative)
         piece = 4 * number * min(_PIECE, n_steps * self._walked)
+        each = n_steps + (number + 4) * n_steps // per_bin + piece
         cell = max(1, min(CELL, _OF_CELL // n_steps))
-        bytes_of_cell = cell * rows.element_size() * (n_steps * (5 + number) + piece)
+        of_cell = cell * rows.element_size()
         memory = memory or _MEMORY.get(rows.device.type, _MEMORY["cpu"])
-        return chunks(len(rows), bytes_of_cell, memory, generator, rows.device, cell)
+        left = memory - of_cell * 6 * n_steps
+        return chunks(len(rows), of_cell * each, left, generator, rows.device, cell)
 
     def count(self, begin, end, cells, live=False, per_bin=1):
         """Counts (n_bins, n_detectors, rows), and live time, s, of rates (n_bins * per_bin, rows).
