@@ -119,9 +119,10 @@ def test_no_opening_but_the_first_counts(table, capsys):
         lambda t: t.to_dict("list"),
         lambda t: {name: column.to_numpy() for name, column in t.items()},
         lambda t: t.assign(note="mine"),
+        lambda t: t.assign(note="mine").to_dict("list"),
         lambda t: t.convert_dtypes(),
     ],
-    ids=["shuffled", "index", "lists", "arrays", "more columns", "nullable"],
+    ids=["shuffled", "index", "lists", "arrays", "more columns", "more lists", "nullable"],
 )
 def test_other_forms_of_the_same_table_have_the_same_scores(table, form):
     expected = exam.open_truth(table, PROMISE).scores

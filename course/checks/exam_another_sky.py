@@ -134,8 +134,9 @@ def _table(predictions):
     if isinstance(predictions, Mapping):
         pandas = (pd.Series, pd.Index)
         predictions = {
-            name: value if isinstance(value, pandas) else forms.array(f"column {name}", _KINDS.get(name, float))(value)
+            name: value if isinstance(value, pandas) else forms.array(f"column {name}", _KINDS[name])(value)
             for name, value in predictions.items()
+            if name in _KINDS
         }  # fmt: skip
     table = forms.table("a table with a row for each sealed pointing")(predictions)
     if "obs_id" not in table and table.index.inferred_type == "string":
