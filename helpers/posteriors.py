@@ -334,8 +334,13 @@ def train_posterior(
     """
     if (low is None) == (prior is None):
         raise ValueError("Give either low and high, the corners of a box, or a prior.")
-    refuse_arrays(theta=theta, x=x, **({"low": low, "high": high} if prior is None else {}))
-    size = low.shape if prior is None else _support(prior) and prior.event_shape
+    if prior is None:
+        refuse_arrays(low=low, high=high)
+        size = low.shape
+    else:
+        _support(prior)  # refuses what it cannot map, before anything is trained
+        size = prior.event_shape
+    refuse_arrays(theta=theta, x=x)
     if theta.ndim != 2 or x.ndim < 2 or len(theta) != len(x) or theta.shape[1:] != size:
         raise ValueError(
             f"theta {tuple(theta.shape)}, x {tuple(x.shape)} and corners or draws {tuple(size)}: they "
@@ -343,8 +348,10 @@ def train_posterior(
         )
     if len(theta) < 20:
         raise ValueError(f"{len(theta)} simulations cannot train a network: simulate thousands.")
-    for name in ("n_flows", "batch_size", "patience", "max_epochs"):
-        whole(name, locals()[name], 1)
+    whole("n_flows", n_flows, 1)
+    whole("batch_size", batch_size, 1)
+    whole("patience", patience, 1)
+    whole("max_epochs", max_epochs, 1)
     given, x = x, x.to(theta)
     if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
         rows = f"{wrong} of {len(x)} rows of x hold NaN or infinity"
