@@ -10,6 +10,7 @@ import base64
 import html
 import io
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -26,6 +27,9 @@ __all__ = [
     "mark_guess", "pair_plot", "power_colour_wheel", "rank_histograms", "show", "sketch_outburst",
     "steps", "use_course_style",
 ]  # fmt: skip
+
+# The alternative texts of all lessons, which course/build.py collects here, so that a copied notebook has them too
+_TEXTS = Path(__file__).parent / "alternative_texts.json"
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
@@ -64,17 +68,25 @@ def use_course_style():
     plt.style.use(Path(__file__).parent / "course.mplstyle")
 
 
-def show(figure, alt, *, colours=None):
+def show(figure, alt, *, colours=None, **values):
     """Display a figure with its alternative text, and close it.
 
     Args:
         figure: a matplotlib figure, axes of it, or a grid of seaborn.
-        alt: one sentence, never empty, that tells what is to be seen, for readers who cannot see it.
+        alt: what is to be seen, for readers who cannot see it: a sentence; or, in the lessons, the name
+            of one in lessons/NN_name.toml, such as "14_gaps".
         colours: keep so many colours, 2 to 256, which makes a crowded figure three times smaller,
             or None for all.
+        values: what a text of the lessons says in braces, such as {rate:.0f}.
     """
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError("show(figure, alt): say in one sentence what is to be seen in it.")
+    if re.fullmatch(r"\w+", alt):
+        if alt not in (texts := json.loads(_TEXTS.read_text(encoding="utf-8"))):
+            raise ValueError(
+                f"No figure of the lessons is called {alt!r}: say what it shows in a sentence."
+            )
+        alt = texts[alt].format(**values)
     figure = getattr(figure, "figure", figure)
     png = io.BytesIO()
     figure.savefig(png, format="png")

@@ -1,5 +1,7 @@
 """The build, on small lessons of its own; and the drift gate, on the lessons of the course."""
 
+import contextlib
+import io
 import itertools
 import re
 import shutil
@@ -15,6 +17,7 @@ import pytest
 from nbformat.v4 import new_output
 
 from course import build
+from helpers import plotting
 
 BUILD = Path(build.__file__)
 
@@ -24,8 +27,9 @@ TITLE = "# %% [markdown]\n# # A lesson\n"
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     """An empty course: a function that writes a lesson into it and returns its path."""
-    for folder in ("lessons", "solutions", "notebooks"):
+    for folder in ("lessons", "solutions", "notebooks", "helpers"):
         (tmp_path / folder).mkdir()
+    (tmp_path / build.TEXTS).write_text("{}")
     monkeypatch.setattr(build, "ROOT", tmp_path)
 
     def write(*cells, name="00_lesson", head=TITLE):
@@ -366,6 +370,36 @@ def test_lessons_by_name_and_several_at_once(course, run, capsys):
     built = sorted(re.findall(r"^(\S+)  \d+\.\d s$", said.out, re.M))
     assert built == ["00_one", "93_two", "93_two"]
     assert "%|" not in said.err
+
+
+def test_figures_have_their_texts_beside_the_lesson(course, run, monkeypatch):
+    lesson = course(
+        "import matplotlib.pyplot as plt\nfrom helpers import plotting\n\n"
+        "plotting.show(plt.figure(), '00_cost')".replace("'", '"')
+    )
+    texts = lesson.with_suffix(".toml")
+    texts.write_text('cost = """\nA line\nthat falls.\n"""\n')
+    monkeypatch.setattr(plotting, "_TEXTS", course.root / build.TEXTS)
+    assert "helpers/alternative_texts.json is not what lessons/*.toml say" in run("--check")
+    monkeypatch.setattr(build, "solved_notebook", shown_here)
+    assert run() is None
+    assert run("--check") is None
+    texts.write_text('cost = "A line that rises."\n')
+    assert "solutions/00_lesson.ipynb has another text for 00_cost" in run("--check")
+    texts.write_text('cost = "A line that falls."\ngain = "One that nobody shows."\n')
+    assert "00_lesson.toml: 00_gain is only here, or only in 00_lesson.py" in run("--check")
+    texts.write_text("")
+    assert "00_cost is only here, or only in" in run()
+
+
+def shown_here(path):
+    """Solve a lesson without a kernel: its last cell shows what it shows in this process."""
+    lesson, _ = build.read_lesson(path)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(lesson.cells[-1].source, {})
+    data = {"text/plain": printed.getvalue().strip()}
+    lesson.cells[-1].outputs = [new_output("display_data", data=data)]
+    return lesson
 
 
 def test_prose_alone_keeps_the_outputs(course, counted, run):
