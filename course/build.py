@@ -87,16 +87,26 @@ def is_template(path):
 
 
 def step_strip(number):
-    """One line for the head of a lesson: where we are on the twelve steps, or after them."""
-    number = list(TITLES).index(number) + 1  # of those that there are
-    titles = ("none yet", *TITLES.values(), "your own project")
-    done, here, then = titles[number - 1 : number + 2]
-    before, where, of = "", f"Step {number}", len(STEPS)
-    if number > len(STEPS):
-        before, number, of = "●" * len(STEPS) + "  ", number - len(STEPS), len(AFTERWARDS)
-        where = f"After the twelve steps: {number}"
-    dots = before + "●" * (number - 1) + "◉" + "○" * (of - number)
-    return f"> {dots}  **{where} of {of}** · done: {done} · **here: {here}** · next: {then}"
+    """One line for the head of a lesson: where we are on the twelve steps or after them, and the way elsewhere."""
+    place = list(TITLES).index(number) + 1  # of those that there are
+    numbers = (0, *TITLES, None)
+    files = {int(path.stem[:2]): path.stem for path in (ROOT / "lessons").glob("[0-9]*.py")}
+    files[None] = "my_observation"
+
+    def link(number):
+        title = {0: "the introduction", None: "your own project"}.get(number) or TITLES[number]
+        return f"[{title}]({files[number]}.ipynb)" if number in files else title
+
+    before, where, of, index = "", f"Step {number}", len(STEPS), place
+    if place > len(STEPS):
+        before, index, of = "●" * len(STEPS) + "  ", place - len(STEPS), len(AFTERWARDS)
+        where = f"After the twelve steps: {index}"
+    dots = before + "●" * (index - 1) + "◉" + "○" * (of - index)
+    done, then = link(numbers[place - 1]), link(numbers[place + 1])
+    return (
+        f"> {dots}  **{where} of {of}** · done: {done} · **here: {TITLES[number]}** · next: {then}"
+        f" · [all lessons]({files.get(0, '00_start_here')}.ipynb#The-map)"
+    )
 
 
 def read_lesson(path):

@@ -25,7 +25,7 @@ plotting.use_course_style()
 # %% [markdown]
 # ## How this course works
 #
-# You read, you guess, you fill in, you run (**Shift + Enter**). Each exercise ends in a line with a **check**. A check never gives a mark; it says one of three things:
+# You read, you guess, you fill in, you run (**Shift + Enter**). The heading of an exercise says whether it is *core* or *stretch* (for those who have time left: nothing builds on it), how many minutes it takes, and how hard it is, from ●○○ to ●●●. Each exercise ends in a line with a **check**. A check never gives a mark; it says one of three things, and lists what you have solved so far:
 #
 # - ○ **not attempted**: the cell is still as you found it;
 # - ✘ **not yet**: with the one sentence that helps;
@@ -377,20 +377,20 @@ cautions = check.cautions(cautions)
 # - And **the machinery is useful by itself**: automatic differentiation, accelerators and neural density estimators serve *statistics*. Lessons 13 to 16 use them for Bayesian inference where a detector leaves no likelihood that one could compute.
 
 # %% [markdown]
-# ## The map: twelve steps, and a loop
+# ## The map
 #
 # A machine-learning project is twelve steps, and this course walks them in order. Some 90 % of the time goes into the data, looking and criticising (steps 1 to 6 and 11), and very little into fitting a model. And trust comes from shared rules on data sets, algorithms, metrics and reporting: publish code and data, compare with the simplest method, say where it fails.
 #
 # | no. | step | no. | step |
 # |---|---|---|---|
-# | 1 | Figuring out what we want to learn, and why | 7 | Choosing a (simple) algorithm and fitting it |
-# | 2 | Exploring the data, part I | 8 | Exploring the results |
-# | 3 | Train-validation-test splits | 9 | A (more complex?) algorithm |
-# | 4 | Exploring the data, part II | 10 | Hyperparameter tuning |
-# | 5 | Pre-processing: dimensionality reduction, scaling | 11 | Interpreting outcomes |
-# | 6 | Choosing an evaluation metric | 12 | Science! |
+# | 1 | [Figuring out what we want to learn, and why](01_the_question.ipynb) | 7 | [Choosing a (simple) algorithm and fitting it](07_logistic_regression.ipynb) |
+# | 2 | [Exploring the data, part I](02_exploring_1.ipynb) | 8 | [Exploring the results](08_results_and_cross_validation.ipynb) |
+# | 3 | [Train-validation-test splits](03_splits.ipynb) | 9 | [A (more complex?) algorithm](09_more_complex_models.ipynb) |
+# | 4 | [Exploring the data, part II](04_exploring_2.ipynb) | 10 | [Hyperparameter tuning](10_hyperparameters.ipynb) |
+# | 5 | [Pre-processing: dimensionality reduction, scaling](05_preprocessing.ipynb) | 11 | [Interpreting outcomes](11_interpretation.ipynb) |
+# | 6 | [Choosing an evaluation metric](06_metrics.ipynb) | 12 | [Science!](12_science.ipynb) |
 #
-# Then lessons 13 to 16: simulation-based inference, dead time, pile-up, and whether to trust a posterior.
+# Then [simulation-based inference](13_simulation_based_inference.ipynb), for [dead time](14_dead_time.ipynb) and [pile-up](15_pile_up.ipynb), and [whether to trust a posterior](16_trusting_posteriors.ipynb). At the end [an observation of your own](22_your_own_observation.ipynb).
 #
 # %% [markdown] tags=["slide"]
 # The steps look like a line. In practice they are a loop, which statisticians name after George Box: **build** a model, **infer** with it, **criticise** what came out, **revise**. You leave the loop when criticism finds nothing that matters for your question, not when the score is high.

@@ -201,25 +201,37 @@ def test_a_wrong_title_is_named(course, head):
 
 
 STRIPS = {
-    1: "> ◉○○○○○○○○○○○  **Step 1 of 12** · done: none yet · "
-    "**here: Figuring out what we want to learn, and why** · next: Exploring the data, part I",
-    12: "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: Interpreting outcomes · "
-    "**here: Science!** · next: Simulation-based inference",
-    13: "> ●●●●●●●●●●●●  ◉○○○○  **After the twelve steps: 1 of 5** · done: Science! · "
-    "**here: Simulation-based inference** · next: Dead time",
-    16: "> ●●●●●●●●●●●●  ●●●◉○  **After the twelve steps: 4 of 5** · done: Pile-up · "
-    "**here: Trusting posteriors** · next: Your own observation",
-    22: "> ●●●●●●●●●●●●  ●●●●◉  **After the twelve steps: 5 of 5** · done: Trusting posteriors · "
-    "**here: Your own observation** · next: your own project",
+    1: "> ◉○○○○○○○○○○○  **Step 1 of 12** · done: [the introduction](00_start_here.ipynb) · "
+    "**here: Figuring out what we want to learn, and why** · "
+    "next: [Exploring the data, part I](02_exploring_1.ipynb)",
+    12: "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: [Interpreting outcomes](11_interpretation.ipynb) · "
+    "**here: Science!** · next: [Simulation-based inference](13_simulation_based_inference.ipynb)",
+    13: "> ●●●●●●●●●●●●  ◉○○○○  **After the twelve steps: 1 of 5** · done: [Science!](12_science.ipynb) · "
+    "**here: Simulation-based inference** · next: [Dead time](14_dead_time.ipynb)",
+    16: "> ●●●●●●●●●●●●  ●●●◉○  **After the twelve steps: 4 of 5** · done: [Pile-up](15_pile_up.ipynb) · "
+    "**here: Trusting posteriors** · next: [Your own observation](22_your_own_observation.ipynb)",
+    22: "> ●●●●●●●●●●●●  ●●●●◉  **After the twelve steps: 5 of 5** · "
+    "done: [Trusting posteriors](16_trusting_posteriors.ipynb) · "
+    "**here: Your own observation** · next: [your own project](my_observation.ipynb)",
 }
+ALL = " · [all lessons](00_start_here.ipynb#The-map)"
 
 
 @pytest.mark.parametrize("number", STRIPS)
 def test_step_strip(course, number):
     title = f"# {number} · {build.TITLES[number]}"
+    for name in re.findall(r"(\w+)\.ipynb", STRIPS[number]):
+        course(name=name)
     path = course(name=f"{number:02}_x", head=f"# %% [markdown]\n# {title}\n#\n# Why?\n")
     head = build.learners_notebook(path).cells[0].source
-    assert head == f"{title}\n\n{STRIPS[number]}\n\nWhy?"
+    assert head == f"{title}\n\n{STRIPS[number]}{ALL}\n\nWhy?"
+
+
+def test_the_strip_links_only_to_lessons_that_are_there(course):
+    path = course(name="02_x", head=f"# %% [markdown]\n# # 2 · {build.TITLES[2]}\n")
+    strip = build.learners_notebook(path).cells[0].source
+    assert f"done: {build.TITLES[1]} · **here" in strip
+    assert f"next: {build.TITLES[3]} · [all" in strip
 
 
 def test_no_step_strip_before_the_steps(course):
