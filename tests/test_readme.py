@@ -126,7 +126,7 @@ def test_badges_are_true():
 
 
 def test_what_can_be_installed_where_is_told_as_it_is_tested():
-    section = README.partition("## Start\n")[2].partition("\n## ")[0]
+    section = README.partition("## Where it can be installed\n")[2].partition("\n## ")[0]
     libc = ".".join(map(str, wheels.GLIBC))
     for fact in (
         *(f"Python {PYTHONS}", f"PyTorch {wheels.TORCH} and", f"glibc {libc} or", "Intel"),
