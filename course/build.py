@@ -106,6 +106,7 @@ def step_strip(number):
     return (
         f"> {dots}  **{where} of {of}** · done: {done} · **here: {TITLES[number]}** · next: {then}"
         f" · [all lessons]({files.get(0, '00_start_here')}.ipynb#The-map)"
+        " · [glossary](../docs/glossary.md) · [resources](../docs/resources.md)"
     )
 
 

@@ -31,7 +31,7 @@ plotting.use_course_style()
 # - ✘ **not yet**: with the one sentence that helps;
 # - ✔ **right**: by whatever route you came, since a check tests what your answer *does*, not how it is written.
 #
-# Nothing later depends on your answer. Where it is missing or not right yet, the check hands the lesson ours. (Only a cell that stops with an error stops the lesson: mend it, or set it back to `...`.) So run on, come back, try again. The solved notebooks are in `solutions/`, and a peek is allowed *after* an honest try.
+# Nothing later depends on your answer. Where it is missing or not right yet, the check hands the lesson ours. (Only a cell that stops with an error stops the lesson: mend it, or set it back to `...`.) So run on, come back, try again. The solved notebooks are in `solutions/`, and a peek is allowed *after* an honest try. The [glossary](../docs/glossary.md) has the words of the course, and [resources](../docs/resources.md) says where to read on.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 0.1 · Meet a check  ·  core · 5 min · ●○○

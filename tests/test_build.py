@@ -214,7 +214,10 @@ STRIPS = {
     "done: [Trusting posteriors](16_trusting_posteriors.ipynb) · "
     "**here: Your own observation** · next: [your own project](my_observation.ipynb)",
 }
-ALL = " · [all lessons](00_start_here.ipynb#The-map)"
+ALL = (
+    " · [all lessons](00_start_here.ipynb#The-map)"
+    " · [glossary](../docs/glossary.md) · [resources](../docs/resources.md)"
+)
 
 
 @pytest.mark.parametrize("number", STRIPS)
