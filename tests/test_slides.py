@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 HEAD = """\
 # 3 · Splits
 
-> ●●◉○  **Step 3 of 4** · done: [Data](02_d.ipynb) · **here: Splits** · next: [Metrics](04_m.ipynb) · [all lessons](00.ipynb#The-map)
+> ●●◉○  **Step 3 of 4** · done: [Data](2.ipynb) · **here: Splits** · next: [Metrics](4.ipynb) · [all lessons](0.ipynb)
 
 | | |
 |---|---|
