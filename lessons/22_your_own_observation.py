@@ -230,7 +230,7 @@ print(f"incident rate of a constant source, by lesson 14: {rate:.1f}/s")
 # %% [markdown] tags=["slide"]
 # ## 6 · Simulate
 #
-# The simulator gets what the data have: the same bins, segments and stretch, one detector, 0.1 ms, the kept share. `summarise` makes the numbers of data and of simulations alike; if two pieces of code did that, they would differ. (Two detectors of unequal rates: `n_detectors=2, relative_rates=(1.0, 0.9)`. A background, or vetoes, that cost dead time too: `background=`.)
+# The simulator gets what the data have: the same bins, segments and stretch, one detector, 0.1 ms, the kept share. `summarise` makes the numbers of data and of simulations alike; if two pieces of code did that, they would differ. (Two detectors of unequal rates: `n_detectors=2, relative_rates=(1.0, 0.9)`, a ratio of incident rates. A background, or vetoes, that cost dead time too: `background=`.)
 
 # %%
 setup = dict(exposure=32.0, bin_size=bin_size, segment=segment, log_f=0.1)

@@ -16,6 +16,7 @@ from stingray.gti import cross_gtis
 
 from helpers import plotting
 from helpers.dead_time import DeadTimeSimulator
+from helpers.dead_time_theory import incident_rate
 from helpers.diagnostics import calibration, credibility, ranks, uniform_band
 from helpers.observations import live_time, read_events
 from helpers.posteriors import train_posterior
@@ -82,7 +83,8 @@ for events in lists:
 # ## 5 · Choose the summary
 
 # %%
-rates, kept = stretches.mean((0, 2)) / bin_size, float(np.mean(np.concatenate(bands)))
+kept, registered = float(np.mean(np.concatenate(bands))), stretches.mean((0, 2)) / bin_size
+rates = incident_rate(registered, dead_time, kept=kept)  # of NUSTAR: dead_time.mean
 simulate = DeadTimeSimulator(
     in_stretch * segment, bin_size, segment, dead_time, len(lists), log_f=0.1,
     kept=kept, relative_rates=(rates / rates[0]).tolist(),
