@@ -23,7 +23,7 @@ from helpers.spectra import Response
 if TYPE_CHECKING:
     from stingray import EventList
 
-__all__ = ["live_time", "read_events", "read_response", "read_spectrum"]
+__all__ = ["common_gti", "live_time", "read_events", "read_response", "read_spectrum"]
 
 _AGAIN = "Get the file again from its archive, or make it again."
 _SET = "Correct it: astropy.io.fits.setval(path, keyword, value=..., ext=...)."
@@ -110,6 +110,22 @@ def read_events(path) -> "EventList":
         if values is not None:
             setattr(events, name.lower(), values[order])
     return events
+
+
+def common_gti(*gtis) -> np.ndarray:
+    """Time (n, 2) that is good in all of several lists of intervals (n, 2), s.
+
+    stingray.gti.cross_gtis (2.3.2) takes too much where an interval of one ends as one of another begins.
+
+    Example:
+        >>> common_gti([[0, 10], [20, 30]], [[5, 20], [25, 40]]).tolist()
+        [[5, 10], [25, 30]]
+    """
+    edges, lists = np.unique(np.concatenate(gtis)), [np.asarray(gti) for gti in gtis]
+    middle = (edges[1:, None] + edges[:-1, None]) / 2
+    good = [((t[:, 0] < middle) & (middle < t[:, 1])).any(axis=1) for t in lists]
+    change = np.diff(np.all(good, axis=0), prepend=False, append=False)
+    return edges[np.flatnonzero(change)].reshape(-1, 2)
 
 
 def live_time(edges, times, prior) -> np.ndarray:
@@ -519,12 +535,7 @@ def _good_times(table, tables, names, ccd, limits, mjdref):
         zero = gti.split("TIMEZERO", None, scale=gti.unit_of_time)
         times += table.split("TIMEZERO", 0.0, scale=table.unit_of_time) if zero is None else zero
         lists.append(times + days * _DAY * (abs(days) > 1e-9))
-    # not stingray's cross_gtis: it takes too much where one interval ends as another begins
-    edges = np.unique(np.concatenate(lists))
-    middle = (edges[1:, None] + edges[:-1, None]) / 2
-    good = [((t[:, 0] < middle) & (middle < t[:, 1])).any(axis=1) for t in lists]
-    change = np.diff(np.all(good, axis=0), prepend=False, append=False)
-    common = edges[np.flatnonzero(change)].reshape(-1, 2)
+    common = common_gti(*lists)
     problem = f"no time is good in all of {', '.join(label[t] for t in chosen)}."
     table.need(len(common), problem, "Give a file that has good times.")
     return common
