@@ -297,7 +297,7 @@ def read_frames(frame, corner, hit, charge, noise, side, detector, memory=None):
         grades = None if detector.rule == "islands" else _asca_grades()
         accepted = np.isin(np.arange(8), detector.grades), detector.upper_limit
         n, *found = frames_compiled(*arrays, side, *levels, grades, *accepted)
-        found = (torch.from_numpy(x[:n]) for x in found)
+        found = (torch.tensor(x[:n]) for x in found)  # copies: the arrays are longer
     else:
         parts = frames_abreast(frame, corner, hit, charge, noise, side, detector, memory)
         found = map(torch.cat, zip(*parts, strict=True))
