@@ -118,13 +118,7 @@ ax.set(xscale="log", yscale="log", xlabel="true mean (counts per bin)")
 ax.set(ylabel="mean answer (counts per bin)")
 ax.legend()
 plotting.mark_guess(ax, my_guess, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Mean answer against true mean: the sample mean follows the truth everywhere; the "
-        "forest follows it inside the training range of 1 to 10 and is flat outside."
-    ),
-)
+plotting.show(fig, "00_answers")
 
 # %% [markdown]
 # **Your prediction:** for 20 counts per bin the forest answers a little less than 10.
@@ -288,13 +282,7 @@ def draw_catalogue(limit):
     r = np.corrcoef(x_rays, radio)[0, 1]
     ax.set(xlabel="log X-ray luminosity", ylabel="log radio luminosity")
     ax.set(title=f"{len(x_rays)} sources, r = {r:.2f}")
-    plotting.show(
-        fig,
-        alt=(
-            f"Radio against X-ray luminosity of the {len(x_rays)} sources above the flux limit "
-            f"{limit}, coloured by distance: correlation {r:.2f}."
-        ),
-    )
+    plotting.show(fig, "00_catalogue", n=len(x_rays), limit=limit, r=r)
 
 
 # %% [markdown] tags=["slide"]
@@ -407,13 +395,7 @@ for start, end in itertools.pairwise([*loop.values(), loop["build"]]):
 ax.annotate("", (1.5, -1), (0.5, -1), arrowprops={"arrowstyle": "-|>"})
 ax.set(xlim=(-1.6, 2.6), ylim=(-1.4, 1.4))
 ax.axis("off")
-plotting.show(
-    fig,
-    alt=(
-        "Box's loop: build, infer, criticise, revise and again build, around the data; only "
-        "criticise has an exit, to the paper."
-    ),
-)
+plotting.show(fig, "00_loop")
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
