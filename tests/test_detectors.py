@@ -48,9 +48,8 @@ def loop(draw, rate, dt, tau, background, kept, paralyzable):
     peak, end = rate.max(), (len(rate) - 1) * dt
     times = draw.uniform(0, end, draw.poisson(peak * end))
     there = np.interp(times, np.arange(len(rate)) * dt, rate) > draw.uniform(0, peak, len(times))
-    events = [
-        (t, 0) for t in times[there].tolist()
-    ]  # numbers of Python: numpy's are three times slower
+    # Numbers of Python: numpy's are three times slower.
+    events = [(t, 0) for t in times[there].tolist()]
     for number, one in enumerate(several(background), start=1):
         times = draw.uniform(0, end, draw.poisson(one.rate * end)).tolist()
         events += [(t, number) for t in times]
@@ -330,8 +329,8 @@ def test_the_compiled_walk_is_the_one_of_tensors(varies, walked, per_draw, full)
 # ---- long light curves
 
 
-def test_a_long_light_curve_fits_into_the_memory_that_is_given():
-    """8 ks at 0.5 ms: 16 million bins of each detector, which would take 2.4 GB, and one array of them 64 MB."""
+def test_twenty_kiloseconds_fit_into_the_memory_that_is_given():
+    """At 0.5 ms: 40 million bins of each detector, which would take 6 GB."""
     code = """
 import resource, torch
 from helpers.dead_time import DeadTimeSimulator
@@ -339,7 +338,7 @@ torch.set_num_threads(1)
 theta = torch.tensor([[0.3, 20.0, 10.0, 1000.0]])
 short = DeadTimeSimulator(exposure=70.0, bin_size=5e-4, memory=2**20)(theta)  # what starts once
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-long = DeadTimeSimulator(exposure=8e3, bin_size=5e-4, memory=2**25)(theta)
+long = DeadTimeSimulator(exposure=20e3, bin_size=5e-4, memory=2**25)(theta)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 2**25, *long.shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
