@@ -571,24 +571,18 @@ except data.DataError:
     print("Not here. Call load_asm() once, online (4.2 MB), and run on from this cell.")
 
 # %% tags=["nbval-ignore-output"]
+black_holes, neutron_stars = ["LMBH", "HMBH"], ["Pulsar", "Zsource", "Atoll", "Burster"]
 contents = {"BH systems": 10, "NS systems": 25, "rows of the smallest system": 3}  # ours
 contents |= {"rows of the largest system": 4888, "negative colours": 41}
-classes = {
-    "LMBH": "BH",
-    "HMBH": "BH",
-    "Pulsar": "NS",
-    "Zsource": "NS",
-    "Atoll": "NS",
-    "Burster": "NS",
-}
 if asm is not None:
-    labelled = asm.assign(kind=asm.type.map(classes)).dropna(subset="kind")
+    kind_of = dict.fromkeys(black_holes, "BH") | dict.fromkeys(neutron_stars, "NS")
+    labelled = asm.assign(kind=asm.type.map(kind_of)).dropna(subset="kind")
     capped = labelled.sample(frac=1, random_state=3).groupby("system").head(200)
-    n_rows, n_systems = labelled.groupby("system").size(), capped.groupby("kind").system.nunique()
+    n_systems = capped.groupby("kind").system.nunique()
+    n_rows = labelled.groupby("system").size()
     n_negative = (capped[["colour_1", "colour_2"]] < 0).sum().sum()
-    contents = dict(
-        zip(contents, [*n_systems, n_rows.min(), n_rows.max(), n_negative], strict=True)
-    )
+    here = [*n_systems, n_rows.min(), n_rows.max(), n_negative]
+    contents = dict(zip(contents, here, strict=True))
 pd.Series(contents, name="ASM data").to_frame()
 
 # %% [markdown]
@@ -597,19 +591,23 @@ pd.Series(contents, name="ASM data").to_frame()
 # Now the same experiment with the same functions: random rows against held-out systems, with true labels and with labels shuffled among systems. The last run leaves the intensity out. Do you expect the leak to be larger or smaller than in our simulation?
 
 # %% tags=["nbval-ignore-output"]
+if asm is not None:
+    measured = capped[["colour_1", "colour_2", "intensity"]]
+    system, kinds = capped.system.to_numpy(), [capped.kind.to_numpy()] * 8
+    mixed = [shuffle_labels(kinds[0], system, np.random.default_rng(seed)) for seed in range(8)]
+    asm_true = compare(measured, kinds, system)
+    asm_control = compare(measured, mixed, system)
+    alone = compare(measured[["colour_1", "colour_2"]], kinds, system)
+
+# %% tags=["nbval-ignore-output"]
 runs_of_asm = ["true labels", "shuffled labels", "colours alone", "gained by the intensity"]
 cases = pd.MultiIndex.from_product([runs_of_asm, ["random rows", "held-out groups"]])
 means = [0.894, 0.743, 0.730, 0.529, 0.848, 0.736, 0.047, 0.007]  # ours, of eight seeds
 stds = [0.010, 0.096, 0.039, 0.090, 0.010, 0.103, 0.007, 0.014]
 asm_scores = pd.DataFrame({"mean": means, "std": stds}, cases)
 if asm is not None:
-    measured, system = capped[["colour_1", "colour_2", "intensity"]], capped.system.to_numpy()
-    kinds = [capped.kind.to_numpy()] * 8
-    mixed = [shuffle_labels(kinds[0], system, np.random.default_rng(seed)) for seed in range(8)]
-    asm_true, asm_control = compare(measured, kinds, system), compare(measured, mixed, system)
-    alone = compare(measured[["colour_1", "colour_2"]], kinds, system)
-    asm_runs = zip(runs_of_asm, (asm_true, asm_control, alone, asm_true - alone), strict=True)
-    asm_scores = pd.concat(dict(asm_runs), axis=1).agg(["mean", "std"]).T.round(3)
+    scores_here = [asm_true, asm_control, alone, asm_true - alone]
+    asm_scores = pd.concat(scores_here, axis=1, keys=runs_of_asm).agg(["mean", "std"]).T.round(3)
 asm_scores
 
 # %% [markdown]
