@@ -110,7 +110,15 @@ def make_study(name, options, n_simulations):
     """Train on prior draws, test on others."""
     simulate, _, low, high = SET_UPS[name]
     return Study(
-        simulate, features, low, high, options, n_simulations, embedding=posteriors.convolution
+        simulate,
+        features,
+        low,
+        high,
+        options,
+        n_simulations,
+        embedding=posteriors.convolution,
+        learning_rate=5e-3,
+        patience=8,
     )
 
 
