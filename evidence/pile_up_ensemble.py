@@ -117,7 +117,7 @@ def make_study(name, options, n_simulations):
         options,
         n_simulations,
         embedding=posteriors.convolution,
-        learning_rate=5e-3,
+        learning_rate=3e-3,
         patience=8,
     )
 

@@ -307,7 +307,7 @@ def train_posterior(
         n_flows: how many flows share the posterior.
         embedding: makes the network that comes before a flow, from the shape of one data set: from
             (n, *shape) to (n, M), trained along.
-        batch_size, learning_rate: of the steps of Adam; 5e-3 for `convolution`, with a patience of 8.
+        batch_size, learning_rate: of the steps of Adam; 3e-3 for `convolution`, with a patience of 8.
         patience: epochs without a gain of 0.1 in ln q after which the steps become short, and then
             training ends.
         max_epochs: epochs after which it ends anyway.
