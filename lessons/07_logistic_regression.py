@@ -8,7 +8,7 @@
 # | **Data** | training and validation set of the simulated RXTE archive, see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
 #
-# "Which twin survives?" is marked *for home*, with Exercise 7.5: about 5 min of reading and 10 of exercises. No later section needs them.
+# "Which twin survives?" is marked *for home*, with Exercise 7.5: about 3 min of reading and 10 of exercises. No later section needs them.
 
 # %%
 import matplotlib.pyplot as plt
