@@ -39,7 +39,7 @@ plotting.use_course_style()
 
 # %%
 train, validation = data.load_split()
-states = list(features.HUES)  # LHS, HIMS, SIMS, HSS: neighbours here are neighbours in the sky
+states = list(features.HUES)  # low/hard, hard- and soft-intermediate, high/soft: in their order
 labels = train.state_label.to_numpy(str)
 sources = train.source_id.to_numpy(str)
 model = make_pipeline(preprocessor(), LogisticRegression(max_iter=2000))
@@ -267,7 +267,7 @@ for ax, task in zip(axes, wrong, strict=True):
 plotting.show(fig, "08_wrong_by_source", colours=64)
 
 # %% [markdown]
-# Two different pictures behind two respectable means. The *state* is missed a little everywhere. The *object* is missed in whole sources: for four of them the model is little better than a coin, or worse. So the error of its accuracy is some three times larger when sources are drawn. Who are the four? Look like an astronomer, not like a machine.
+# Two different pictures behind two respectable means. The *state* is missed a little everywhere. The *object* is missed in whole sources: for four of them the model is little better than a coin, or worse. So the error of its accuracy is some three times larger when sources are drawn. Who are the four? Look at them like an astronomer.
 
 # %%
 profile.sort_values(["object", "qpo_freq"]).round(2)  # medians in 1/s and Hz; soft: share of HSS
@@ -278,7 +278,7 @@ print(f"Spearman's ρ of unrelated columns scatters by {1 / np.sqrt(len(profile)
 correlations.loc[["per_pcu", "rows"], ["state_wrong", "object_wrong"]].round(2)
 
 # %% [markdown]
-# For the state, bright sources fare better. Photons? A good story; wait for the residuals. For the object, neither brightness nor numbers explain it. The two black holes that fail (S28, S24) are those with the *fastest* QPOs (quasi-periodic oscillations). The model has learned "fast means light", so it calls them neutron stars. They are odd members of a class of which we have seen seven. More pointings of the same sources would not help. We need more *sources*, or a better thought (lesson 09).
+# For the state, bright sources fare better. Photons? The residuals (for home) test that story. For the object, neither brightness nor numbers explain it. The two black holes that fail (S28, S24) are those with the *fastest* QPOs (quasi-periodic oscillations). The model has learned "fast means light", so it calls them neutron stars. They are odd members of a class of which we have seen seven. More pointings of the same sources would not help. We need more *sources*, or a better thought (lesson 09).
 #
 # And the two neutron stars (S48, S40)? One is soft nearly all the time, but so are others that do well. The other is among the slowest, but so are others that do well. We looked, and do not know. Write that down too: a story that fits after the fact is cheap.
 
