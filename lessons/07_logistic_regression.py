@@ -350,7 +350,7 @@ for name, (size, falling) in sizes.items():
 styles = ["C0o-", "C1s--", "C2^:", "C3D-."]
 ax = pd.DataFrame(excess).plot(logy=True, style=styles, figsize=(8, 4.2))
 ax.set(xlabel="epoch", ylabel="loss above its minimum", xticks=range(0, 21, 5))
-ax.yaxis.set_major_formatter("{x:g}")
+ax.yaxis.set_major_formatter("{x:.0e}")
 plotting.show(ax, "07_batches", colours=64)
 
 # %%
