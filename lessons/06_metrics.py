@@ -9,12 +9,15 @@
 # | **Run time** | below 30 s on two cores |
 
 # %%
+import itertools
+
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 from sklearn import metrics
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
@@ -30,10 +33,10 @@ plotting.use_course_style()
 # %% [markdown] tags=["slide"]
 # ## A job with a price
 #
-# Tonight's pointings come in. A source that is just crossing from hard to soft, in HIMS or SIMS, is worth a call to another telescope: in a few days it is over. A wrong call wastes 10 ks of somebody's time. No call, and the transition is gone, perhaps for years.
+# Tonight's pointings come in. A source crosses from hard to soft, in the hard- or soft-intermediate state (HIMS, SIMS). This is worth a call to another telescope: in a few days it is over. A wrong call wastes 10 ks of somebody's time. Without a call the transition is lost, perhaps for years.
 
 # %% [markdown]
-# Metrics come *before* models, because a metric says what "better" means. So the model is a black box today: lesson 7 opens it. It learns from 24 sources and gives four probabilities, one per state, for each pointing of 13 other sources.
+# Metrics come *before* models, because a metric says what "better" means. So the model is a black box today; lesson 7 opens it. It learns from 24 sources. For each pointing of 13 other sources it gives four probabilities, one per state: low/hard (LHS), HIMS, SIMS and high/soft (HSS).
 
 # %%
 STATES, TRANSITION = ["LHS", "HIMS", "SIMS", "HSS"], ["HIMS", "SIMS"]
@@ -50,21 +53,19 @@ model = make_pipeline(preprocessor(), LogisticRegression(max_iter=2000))
 model.fit(train, train.state_label)
 score = transition_score(model, validation)
 label = validation.state_label.isin(TRANSITION).to_numpy()
-print(
-    f"{len(label)} pointings of {validation.source_id.nunique()} sources, {label.mean():.1%} in transition"
-)
+print(f"{len(label)} pointings, {label.mean():.1%} of them labelled a transition")
 
 # %% [markdown]
 # ## Ten pointings by hand
 #
-# Ten of them, picked so that everything happens. The column `score` is the model's probability; we call a transition where it is 0.5 or more.
+# We picked ten of them so that everything happens. The column `score` is the model's probability. We call a transition where it is 0.5 or more.
 
 # %%
 picked = ["R00392", "R01249", "R01886", "R01939", "R01966"]
 picked += ["R02082", "R04319", "R04644", "R04792", "R04913"]
-rows = validation.obs_id.isin(picked).to_numpy()
-ten = validation.loc[rows, ["obs_id", "state_label"]].assign(score=score[rows].round(2))
-ten["label"] = np.where(label[rows], "transition", "quiet")
+of_ten = validation.obs_id.isin(picked).to_numpy()
+ten = validation.loc[of_ten, ["obs_id", "state_label"]].assign(score=score[of_ten].round(2))
+ten["label"] = np.where(label[of_ten], "transition", "quiet")
 ten["call"] = np.where(ten.score >= 0.5, "transition", "quiet")
 ten
 
@@ -76,11 +77,11 @@ ten
 # | **is a transition** | true positive, TP | false negative, FN: a miss |
 # | **is quiet** | false positive, FP: a false alarm | true negative, TN |
 #
-# From these four numbers, and two questions, come nearly all metrics. *Of what is there, how much did I find?*
+# Nearly all metrics come from these four numbers and two questions. *Of what is there, how much did I find?*
 #
 # $$\text{recall} = \text{sensitivity} = \frac{TP}{TP + FN},\qquad \text{specificity} = \frac{TN}{TN + FP}.$$
 #
-# *Of what I called, how much is real?* And one number $F$ for both, their harmonic mean, small if either is small:
+# *Of what I called, how much is real?* And one number $F$ for both: their harmonic mean, which is small if either is small:
 #
 # $$\text{precision} = P = \frac{TP}{TP + FP},\qquad F = \frac{2PR}{P + R} = \frac{2\,TP}{2\,TP + FP + FN},$$
 #
@@ -108,40 +109,43 @@ ten_pointings = {
 ten_pointings = check.ten_pointings(ten_pointings)
 
 # %% [markdown]
-# The same from scikit-learn. Look at the order of its matrix: rows are labels, columns are calls, and `False` comes first. There is no easier way to take TN for TP.
+# Now the same from scikit-learn. Look at the order of its matrix: rows are labels, columns are calls, and `False` comes first. It is easy to take TN for TP.
 
 # %%
-is_there, called = ten.label == "transition", ten.call == "transition"
+is_there, called = (ten[column].to_numpy() == "transition" for column in ("label", "call"))
 print(metrics.confusion_matrix(is_there, called))
-print(f"recall      {metrics.recall_score(is_there, called):.2f}")
-print(
-    f"specificity {metrics.recall_score(is_there, called, pos_label=False):.2f}  (recall of 'quiet')"
-)
-print(f"precision   {metrics.precision_score(is_there, called):.2f}")
-for beta in (0.5, 1, 2):
-    print(f"F, beta={beta:<3} {metrics.fbeta_score(is_there, called, beta=beta):.2f}")
+by_library = {
+    "recall": metrics.recall_score(is_there, called),
+    "specificity": metrics.recall_score(is_there, called, pos_label=False),  # recall of quiet
+    "precision": metrics.precision_score(is_there, called),
+}
+by_library |= {f"F, β = {b}": metrics.fbeta_score(is_there, called, beta=b) for b in (0.5, 1, 2)}
+pd.Series(by_library, name="ten pointings").round(2).to_frame()
 
 # %% [markdown]
 # ### How much do ten pointings know?
 #
-# A recall is a share of successes, so its error bar is binomial. (The exact interval of Clopper & Pearson 1934. It takes the pointings as independent, and at the end of this lesson we ask whether they are; and as drawn at random, which our ten are not: we picked them.)
+# A recall is a share of successes, so its error bar is binomial: the exact interval of Clopper & Pearson (1934). It assumes that the pointings are independent; at the end of this lesson we ask whether they are. It also assumes that they were drawn at random. Our ten were not: we picked them.
 
 
 # %%
 def with_error(hits, of):
-    """A share with its 95 per cent interval, in words."""
+    """A share of some cases, with its 95 per cent interval."""
     low, high = binomtest(int(hits), int(of)).proportion_ci(0.95, method="exact")
-    return f"{hits / of:.2f}, 95 % interval {low:.2f} to {high:.2f}  ({hits} of {of})"
+    return {"share": hits / of, "from": low, "to": high, "of": int(of)}
 
 
 call = score >= 0.5
-print("recall of ten:      ", with_error(2, 4))
-print("precision of ten:   ", with_error(2, 3))
-print("recall of all:      ", with_error((call & label).sum(), label.sum()))
-print("precision of all:   ", with_error((call & label).sum(), call.sum()))
+intervals = {
+    "recall of ten": with_error(2, 4),
+    "precision of ten": with_error(2, 3),
+    "recall of all": with_error((call & label).sum(), label.sum()),
+    "precision of all": with_error((call & label).sum(), call.sum()),
+}
+pd.DataFrame.from_dict(intervals, orient="index").round(2)
 
 # %% [markdown]
-# From ten pointings we know that the recall is neither 0 nor 1. Not more. And of a thousand pointings only the positives inform the recall: **what counts is the number in the denominator**, not the size of the table.
+# From ten pointings we know that the recall is neither 0 nor 1, and not more. And of a thousand pointings only the positives inform the recall: **the number in the denominator counts**, not the size of the table.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.2 · Write the four  ·  core · 12 min · ●●○
@@ -165,7 +169,7 @@ rates = check.rates(rates)
 # %% [markdown]
 # ## Accuracy flatters
 #
-# Now all of the validation set, and two rivals without any idea of physics: one never calls, one always does.
+# Now we use the whole validation set, and two rivals that know no physics: one never calls, one always does.
 
 # %%
 rivals = {"model, 0.5 or more": call, "never call": call & False, "always call": call | True}
@@ -176,52 +180,43 @@ table["balanced accuracy"] = (table.recall + table.specificity) / 2
 table.round(2)
 
 # %% [markdown]
-# "Never" is right more than eight times in ten: the **accuracy**, the share of right calls, mostly tells how rare transitions are. An accuracy means nothing without that of the best constant answer beside it. The **balanced accuracy**, here the mean of recall and specificity, gives one half to everybody who does not look. (And $F$ never asks for the TN.)
+# "Never" is right in more than eight of ten pointings. So the **accuracy**, the share of right calls, mostly tells how rare transitions are. An accuracy means nothing without that of the best constant answer beside it. The **balanced accuracy**, here the mean of recall and specificity, gives one half to everybody who does not look. ($F$ does not use the TN at all.)
 
 # %% [markdown]
 # ### Four states
 #
-# With four classes each has a recall: the share of its row that lies on the diagonal.
+# With four classes each class has a recall: the share of its row that lies on the diagonal.
 
 # %%
 state = model.predict(validation)
 counts = metrics.confusion_matrix(validation.state_label, state, labels=STATES)
-share = counts / counts.sum(axis=1, keepdims=True)
-
+share = pd.DataFrame(counts / counts.sum(axis=1, keepdims=True), STATES, STATES)
 fig, ax = plt.subplots(figsize=(5.6, 4.4))
-matrix = metrics.ConfusionMatrixDisplay(share, display_labels=STATES)
-matrix.plot(ax=ax, cmap="cividis", im_kw={"vmin": 0, "vmax": 1}, colorbar=False)
-for place, text in np.ndenumerate(matrix.text_):
-    text.set(text=f"{share[place]:.0%}\n{counts[place]}", color="wk"[int(share[place] > 0.5)])
-fig.colorbar(matrix.im_, label="share of the row")
-ax.tick_params(length=0)
-ax.set(xlabel="state called by the model", ylabel="state label")
-plotting.show(fig, "06_confusion")
+plotting.heat_map(ax, share, fontsize=12)
+ax.set(xlabel="state called by the model", ylabel="state label", title="share of the row")
+plotting.show(fig, "06_confusion", colours=64)
 
 # %%
 steps_off = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))  # LHS, HIMS, SIMS, HSS in order
-recall = metrics.recall_score(validation.state_label, state, labels=STATES, average=None)
-print("recall:", ", ".join(f"{s} {r:.2f}" for s, r in zip(STATES, recall, strict=True)))
-print(f"macro average, each class the same:    {recall.mean():.2f}  (the balanced accuracy)")
-print(
-    f"micro average, each pointing the same: {np.trace(counts) / counts.sum():.2f}  (the accuracy)"
-)
+recall_of_states = np.diag(share)
+print(f"macro average, each class the same:    {recall_of_states.mean():.2f}  (balanced accuracy)")
+print(f"micro average, each pointing the same: {np.trace(counts) / counts.sum():.2f}  (accuracy)")
 errors = counts[steps_off > 0].sum()
 print(f"errors: {errors}, of them between neighbours {counts[steps_off == 1].sum() / errors:.0%}")
 
 # %% [markdown]
-# Two averages, two stories. And the errors have an order: states are stations on one road, and hardly anybody takes LHS for HSS. A metric that counts all errors alike does not know that.
+# Two averages tell two stories. And the errors have an order: states are stations on one road, and hardly anybody takes LHS for HSS. A metric that counts all errors alike does not know that.
 #
-# A recall of 0.3 for SIMS looks bad. Remember it. Before the lesson is over you will doubt who is to blame.
+# A recall of 0.3 for SIMS looks bad. Remember it. Before the lesson is over you will ask who is to blame.
 
 # %% [markdown] tags=["slide"]
 # ## The threshold is yours
 #
-# The model gives a probability. That 0.5 turns it into a call is nobody's law; it is a default.
+# The model gives a probability. A threshold turns it into a call. 0.5 is a default, not a law.
 #
 # ### Predict first
 #
-# At a threshold of 0.5 the model finds about half of the labelled transitions. We become generous, and call from a probability of 0.2 on. What will the recall be? Write your guess as a share between 0 and 1.
+# At a threshold of 0.5 the model finds about half of the labelled transitions. Now we call from a probability of 0.2 on. What will the recall be? Write your guess as a share between 0 and 1.
 
 # %%
 my_guess = ...  # recall at a threshold of 0.2
@@ -230,23 +225,19 @@ my_guess = ...  # recall at a threshold of 0.2
 # %%
 def draw_threshold(threshold):
     """Scores of both kinds, with the threshold and the four boxes."""
-    bins, call = np.linspace(0, 1, 41), score >= threshold
-    fig, ax = plt.subplots()
+    fig, ax = plt.subplots(figsize=(8, 4.4))
+    bins, look = np.linspace(0, 1, 41), {"histtype": "step", "linewidth": 2}
     ax.hist(score[~label], bins, color="0.75", label="labelled quiet")
-    ax.hist(
-        score[label], bins, histtype="step", color="C1", linewidth=2, label="labelled transition"
-    )
+    ax.hist(score[label], bins, color="C1", label="labelled transition", **look)
     ax.axvline(threshold, color="black", linestyle="--", label="threshold")
-    ax.set(yscale="log", ylim=(0.7, 500), xlim=(0, 1), ylabel="pointings per bin of 0.025")
-    ax.set(xlabel="probability of a transition, says the model")
-    (tn, fp), (fn, tp) = metrics.confusion_matrix(label, call)
-    recall, specificity, precision, f = rates(label, call)
-    ax.set_title(
-        f"TP {tp}, FN {fn}, FP {fp}, TN {tn}:  recall {recall:.2f}, "
-        f"specificity {specificity:.2f}, precision {precision:.2f}, F {f:.2f}",
-        fontsize=10,
-    )
-    ax.legend(loc="upper center", frameon=True, framealpha=1, edgecolor="none")
+    ax.set(xlabel="probability of a transition, says the model", ylabel="pointings in 0.025")
+    (tn, fp), (fn, tp) = metrics.confusion_matrix(label, score >= threshold)
+    found = dict(zip(columns, np.round(rates(label, score >= threshold), 2), strict=True))
+    text = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+    ax.set_title(f"TP {tp}, FN {fn}, FP {fp}, TN {tn}:  {text}", fontsize=11)
+    ax.set(yscale="log", ylim=(0.7, 500), xlim=(0, 1))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.legend(loc="upper center", frameon=True, edgecolor="none")
     plotting.show(fig, "06_threshold", threshold=threshold)
 
 
@@ -258,25 +249,20 @@ ipywidgets.interactive(draw_threshold, threshold=slider)
 
 # %% tags=["slide"]
 thresholds = np.linspace(0.01, 0.99, 99)
-curves = np.array([rates(label, score >= t) for t in thresholds])
-fig, ax = plt.subplots()
-for k, line in zip((0, 2, 3), ("-", "--", ":"), strict=True):
-    ax.plot(thresholds, curves[:, k], line, label=columns[k])
-ax.plot(0.2, np.mean(score[label] >= 0.2), "ko", label="recall at 0.2")
+by_threshold = pd.DataFrame([rates(label, score >= t) for t in thresholds], thresholds, columns)
+ax = by_threshold[["recall", "precision", "F"]].plot(style=["-", "--", ":"], figsize=(8, 4.2))
 ax.set(xlabel="threshold on the probability", ylabel="share", xlim=(0, 1), ylim=(0, 1.02))
-ax.legend(ncols=2)
 plotting.mark_guess(ax, my_guess, axis="y")
-plotting.show(fig, "06_recall_and_precision")
-print(f"threshold 0.5: recall {rates(label, score >= 0.5)[0]:.2f}")
-print(f"threshold 0.2: recall {rates(label, score >= 0.2)[0]:.2f}")
+plotting.show(ax, "06_recall_and_precision", colours=64)
+by_threshold.iloc[[49, 19]].round(2).rename_axis("threshold")
 
 # %% [markdown]
-# **Your prediction:** 0.54. Did you guess higher? A third or more of the labelled transitions sit at the far left of the histogram, where the model sees a hard or a soft state like any other, and no sensible threshold brings them in. Either the model is blind, or … keep the thought.
+# **Your prediction:** 0.54. Did you guess higher? Many labelled transitions are at the far left of the histogram: for the model they are hard or soft states like any other. No sensible threshold finds them. Either the model is blind, or … keep the thought.
 
 # %% [markdown]
 # ## All thresholds at once
 #
-# A **ROC curve** draws recall against the rate of false alarms, 1 − specificity, for all thresholds. Its area, the **AUC**, has a meaning of its own: the probability that a random positive has a higher score than a random negative. That one can be counted.
+# A **ROC curve** draws recall against the rate of false alarms, 1 − specificity, for all thresholds. Its area, the **AUC**, has a meaning of its own: the probability that a random positive has a higher score than a random negative. We can count it.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.3 · The area, by counting  ·  core · 8 min · ●●○
@@ -296,46 +282,44 @@ def auc(label, score):
 auc = check.auc(auc)
 
 # %%
-is_there = is_there.to_numpy()
-pairs = is_there.sum() * (~is_there).sum()
-print(f"the ten pointings: {auc(is_there, ten.score.to_numpy()):.2f} of {pairs} pairs")
+n_pairs = is_there.sum() * (~is_there).sum()
+print(f"the ten pointings: {auc(is_there, ten.score.to_numpy()):.2f} of {n_pairs} pairs")
 one_colour = make_pipeline(preprocessor(["hr_soft"]), LogisticRegression(max_iter=2000))
 one_colour.fit(train, train.state_label)
 scores = {"all features": score, "one colour": transition_score(one_colour, validation)}
-for name, s in scores.items():
-    average_precision = metrics.average_precision_score(label, s)
-    print(f"{name:13s} AUC {auc(label, s):.2f}   average precision {average_precision:.2f}")
+areas = {
+    name: (auc(label, s), metrics.average_precision_score(label, s)) for name, s in scores.items()
+}
+pd.DataFrame(areas, ["AUC", "average precision"]).T.round(2)
 
 # %% [markdown]
-# A second model sees one colour, `hr_soft`, and nothing else. By the AUC it is nearly as good. The **average precision**, the area under the curve of precision against recall, disagrees loudly. Whom do we believe?
+# A second model sees only one colour, `hr_soft`. By the AUC it is nearly as good. The **average precision**, the area under the curve of precision against recall, disagrees strongly. Which one do we believe?
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.8))
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4))
 for (name, s), line in zip(scores.items(), ("-", "--"), strict=True):
-    false_alarms, recall, _ = metrics.roc_curve(label, s)
-    left.plot(false_alarms, recall, line, label=name)
-    precision, recall, _ = metrics.precision_recall_curve(label, s)
-    right.plot(recall[:-1], precision[:-1], line, label=name)
-left.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="a coin")
-right.axhline(label.mean(), color="0.5", linestyle=":", label="a coin")
+    false_alarms, found, _ = metrics.roc_curve(label, s)
+    left.plot(false_alarms, found, line, label=name)
+    real, found, _ = metrics.precision_recall_curve(label, s)
+    right.plot(found[:-1], real[:-1], line, label=name)
+left.axline((0, 0), slope=1, color="0.5", linestyle=":", label="a coin")
+right.axhline(label.mean(), color="0.5", linestyle=":")
 left.set(xlabel="false alarms: 1 − specificity", ylabel="recall", title="ROC")
-right.set(xlabel="recall", ylabel="precision", title="precision and recall")
-for ax in (left, right):
-    ax.set(xlim=(0, 1), ylim=(0, 1.02))
+right.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="precision and recall")
 left.legend(loc="lower right")
-plotting.show(fig, "06_roc_and_precision")
+plotting.show(fig, "06_roc_and_precision", colours=64)
 
 # %% [markdown]
-# Most of the ROC's area belongs to rates of false alarms that nobody would accept: 0.4 means that four of ten quiet pointings raise an alarm. There the two models are alike. Where we would work, at the left edge, they are worlds apart, and the right panel stretches that edge. Quiet pointings are many, so a *rate* of false alarms looks harmless when their *number* drowns the hits.
+# Most of the ROC's area belongs to rates of false alarms that nobody would accept: 0.4 means that four of ten quiet pointings raise an alarm. There the two models are alike. At the left edge, where we would work, they are very different, and the right panel enlarges this edge. Quiet pointings are many. So a *rate* of false alarms looks harmless even when there are more false alarms than hits.
 
 # %% [markdown] tags=["slide"]
 # ## Precision depends on how rare it is
 #
-# Recall and specificity each look inside one class. Precision mixes the classes, so it depends on their proportion, the **prevalence** π. With Bayes' theorem, $P(\text{transition}\,|\,\text{call})$:
+# Recall and specificity each use one class. Precision mixes the classes, so it depends on their proportion, the **prevalence** π. Bayes' theorem gives $P(\text{transition}\,|\,\text{call})$:
 #
 # $$\text{precision} = \frac{\text{recall}\cdot\pi}{\text{recall}\cdot\pi + (1 - \text{specificity})(1 - \pi)}.$$
 #
-# In the field, pointings follow outbursts, and transitions are common. In an all-sky monitor they may be one in a hundred. Same model, same threshold. **Predict**: of ten alarms there, how many are real?
+# In our archive, pointings follow outbursts, and transitions are common. In an all-sky monitor they may be one in a hundred. Take the same model and the same threshold. **Predict**: of ten alarms there, how many are real?
 
 # %%
 my_guess_alarms = ...  # real ones among ten alarms, a number
@@ -358,7 +342,7 @@ def precision_at(recall, specificity, prevalence):
 precision_at = check.precision_at(precision_at)
 
 # %% [markdown]
-# To see whether it is true, throw away labelled transitions of the validation set at random until as few are left as we wish, and count. A hundred times each, for the scatter.
+# Is it true? Throw away labelled transitions of the validation set at random until as few are left as we wish, and count. Do so a hundred times, for the scatter.
 
 
 # %%
@@ -376,30 +360,29 @@ counted = []
 for prevalence in prevalences:
     draws = [thinned(prevalence, generator) for _ in range(100)]
     counted.append([rates(label[d], call[d])[2] for d in draws])
-counted = np.array(counted)
 
 # %% tags=["slide"]
-grid = np.geomspace(0.003, 0.9, 100)
-fig, ax = plt.subplots()
+grid, counted = np.geomspace(0.003, 0.9, 100), np.array(counted)
+fig, ax = plt.subplots(figsize=(8, 4.4))
 ax.plot(grid, precision_at(recall, specificity, grid), label="Bayes")
 ax.errorbar(prevalences, counted.mean(1), counted.std(1), fmt="ko", capsize=3, label="counted")
 ax.axvline(label.mean(), color="0.5", linestyle=":", label="this archive")
 ax.set(xscale="log", ylim=(0, 1.02), xlabel="prevalence of transitions", ylabel="precision")
-ax.set_xticks([0.01, 0.1, 0.5], ["1 %", "10 %", "50 %"])
+ax.xaxis.set_major_formatter("{x:g}")
 ax.legend(loc="lower right")
-plotting.show(fig, "06_prevalence")
-at = {p: precision_at(recall, specificity, p) for p in (label.mean(), 0.01)}
-print(", ".join(f"precision {value:.2f} at a prevalence of {p:.0%}" for p, value in at.items()))
+plotting.show(fig, "06_prevalence", colours=64)
+for p in (label.mean(), 0.01):
+    print(f"precision {precision_at(recall, specificity, p):.2f} at a prevalence of {p:.0%}")
 
 # %% [markdown]
 # **Your prediction:** about three of ten alarms are real.
 #
-# Nothing happened to the model. Its recall and specificity stayed, and with them the ROC curve and its AUC. But at one per cent most alarms are false. A precision, an $F$, an average precision or an accuracy without its prevalence is half a number, and cannot be carried to another archive.
+# Nothing happened to the model. Its recall and specificity stayed, and so did the ROC curve and its AUC. But at one per cent most alarms are false. A precision, an $F$, an average precision or an accuracy is half a number without its prevalence. You cannot carry it to another archive.
 
 # %% [markdown]
 # ### The human reader is a classifier, too
 #
-# Our labels come from a person who errs in about 6 % of the pointings. It sounds harmless. But quiet pointings are many, and the formula knows what follows. In this simulation, *and only in a simulation*, we can look at the truth. Nobody has this cell for real data; we look once, at the validation set, and never train on it.
+# Our labels come from a person who errs in about 6 % of the pointings. This sounds harmless. But quiet pointings are many, and the formula knows what follows. In this simulation, *and only in a simulation*, we can look at the truth. Nobody has this cell for real data. We look once, at the validation set, and never train on it.
 
 # %%
 truth = data.load_truth().set_index("obs_id").state
@@ -419,27 +402,28 @@ against = {  # (what counts as right, what is called, its score)
     "model against truth": (true_state, state, score),
     "perfect model against labels": (human_label, true_state, 1.0 * truly),
 }
-found = {
-    name: {
-        "accuracy": metrics.accuracy_score(right, called),
-        "balanced accuracy": metrics.balanced_accuracy_score(right, called),
-        "AUC of transitions": auc(np.isin(right, TRANSITION), s),
+found_against = {}
+for name, (right, said, s) in against.items():
+    positive = np.isin(right, TRANSITION)
+    found_against[name] = {
+        "accuracy": metrics.accuracy_score(right, said),
+        "balanced accuracy": metrics.balanced_accuracy_score(right, said),
+        "recall of transitions": rates(positive, np.isin(said, TRANSITION))[0],
+        "AUC of transitions": auc(positive, s),
     }
-    for name, (right, called, s) in against.items()
-}
-pd.DataFrame(found).T.round(3)
+pd.DataFrame(found_against).T.round(3)
 
 # %% [markdown]
-# Read this twice. More than a third of the pointings that are *labelled* as transitions are none: a small share of the many quiet ones, but many beside the few real ones. No threshold could find these. Row by row, by accuracy, the model stands **closer to the truth than the labels it learned from**, and no score against the labels can show it. By balanced accuracy it does not: the reader misses one true transition in twenty or so, the model one in five, for it errs less where there is most. Again the metric decides who is better.
+# Read this twice. More than a third of the pointings that are *labelled* as transitions are none: they are a small share of the many quiet pointings, but many beside the few real transitions. No threshold could find these. By accuracy, row by row, the model is **closer to the truth than the labels it learned from**, and no score against the labels can show it. By balanced accuracy it is not. Compare the two in the column *recall of transitions*, first and third row: the model misses several times as many true transitions as the reader. It errs less where there is most. Again the metric decides who is better.
 #
-# And one thing we said too early. Recall and AUC keep their values in another archive *if the labels are right*. Where true transitions are rarer and the reader errs as often, the labelled ones fill up with mistakes, and recall, AUC and balanced accuracy all fall with them.
+# We said one thing too early. Recall and AUC keep their values in another archive *if the labels are right*. Where true transitions are rarer and the reader errs as often, more of the labelled ones are mistakes. Then recall, AUC and balanced accuracy all fall.
 #
-# So three rules for noisy labels. Know the ceiling, in this archive about 94 % in accuracy and far less in the recall of a rare class. Do not tune against the last per cent below it. And compare models with each other on the same labels, for noise pulls them all down.
+# So there are three rules for noisy labels. Know the ceiling: in this archive about 94 % in accuracy, and far less in the recall of a rare class. Do not tune against the last per cent below it. Compare models with each other on the same labels, for noise pulls them all down.
 
 # %% [markdown]
 # ## Does 0.7 mean seven of ten?
 #
-# A forecaster who says "70 % rain" should see rain on seven of ten such days. If so, the probabilities are **calibrated**. It is another virtue than ranking: square all scores, and the AUC stays, the calibration is gone. One looks at it in a **reliability diagram**: sort pointings into bins of the forecast, and draw what happened against what was said.
+# A forecaster who says "70 % rain" should see rain on seven of ten such days. If so, the probabilities are **calibrated**. This is another virtue than ranking: square all scores, and the AUC stays, but the calibration is gone. A **reliability diagram** shows it: sort pointings into bins of the forecast, and draw what happened against what was said.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.5 · What was said, and what happened  ·  core · 14 min · ●●●
@@ -463,51 +447,48 @@ def reliability(label, score, edges):
 reliability = check.reliability(reliability)
 
 # %% [markdown]
-# And an experiment. "The classes are imbalanced, so set `class_weight='balanced'`" is advice that you will read everywhere. Rare classes then count as much in training as frequent ones. (To repeat or to drop rows until the classes are equal, *resampling*, does the same.)
+# Now an experiment. "The classes are imbalanced, so set `class_weight='balanced'`" is advice that you will read everywhere. Rare classes then count as much in training as frequent ones. (To repeat or to drop rows until the classes are equal, *resampling*, does the same.)
 
 # %%
 balanced = make_pipeline(preprocessor(), LogisticRegression(max_iter=2000, class_weight="balanced"))
 balanced.fit(train, train.state_label)
-score_balanced = transition_score(balanced, validation)
-forecasts = {"plain": score, "balanced": score_balanced}
-for name, s in forecasts.items():
-    print(
-        f"{name:9s} AUC {auc(label, s):.2f}   Brier score {metrics.brier_score_loss(label, s):.3f}"
-        f"   log loss {metrics.log_loss(label, s):.3f}   mean forecast {s.mean():.2f}"
-    )
-print(f"the share that is labelled a transition: {label.mean():.2f}")
+forecasts = {"plain": score, "balanced": transition_score(balanced, validation)}
+quality = {
+    name: (auc(label, s), metrics.brier_score_loss(label, s), metrics.log_loss(label, s), s.mean())
+    for name, s in forecasts.items()
+}
+print(f"labelled a transition: {label.mean():.2f}")
+pd.DataFrame(quality, ["AUC", "Brier score", "log loss", "mean forecast"]).T.round(3)
 
 # %% tags=["slide"]
 edges = np.array([0, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
-fig, ax = plt.subplots(figsize=(5.6, 4.4))
-ax.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="calibrated")
+fig, ax = plt.subplots(figsize=(6, 5))
+ax.axline((0, 0), slope=1, color="0.5", linestyle=":", label="calibrated")
 for (name, s), look in zip(forecasts.items(), ("o-", "s--"), strict=True):
     forecast, observed, n = map(np.asarray, reliability(label, s, edges))
-    hits = np.round(observed * n).astype(int)
-    pairs = zip(hits, n.astype(int), strict=True)
-    errors = np.transpose([binomtest(*pair).proportion_ci(0.68) for pair in pairs])
-    ax.errorbar(forecast, observed, np.abs(errors - observed), fmt=look, capsize=3, label=name)
+    error = np.sqrt(observed * (1 - observed) / n)  # binomial
+    ax.errorbar(forecast, observed, error, fmt=look, capsize=3, label=name)
 ax.set(xlabel="mean forecast of the bin", ylabel="share labelled a transition")
-ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
 ax.legend(loc="upper left")
-plotting.show(fig, "06_reliability")
+plotting.show(fig, "06_reliability", colours=64)
 
 # %%
-for low, high in ((0.2, 0.4), (0.6, 0.8)):
-    for name, s in forecasts.items():
-        inside = (s >= low) & (s < high)
-        seen = with_error(label[inside].sum(), inside.sum())
-        print(f"{name:8s} said {s[inside].mean():.2f}, and it was {seen}")
+in_bins = {}
+for (name, s), (low, high) in itertools.product(forecasts.items(), ((0.2, 0.4), (0.6, 0.8))):
+    inside = (s >= low) & (s < high)
+    seen = with_error(label[inside].sum(), inside.sum())
+    in_bins[name, f"{low} to {high}"] = {"said": s[inside].mean()} | seen
+pd.DataFrame.from_dict(in_bins, orient="index").round(2)
 
 # %% [markdown]
-# Balancing left the ranking as it was and blew up the probabilities: where the balanced model says 60–80 %, a transition is the exception. It was trained for a world in which all states are equally common, and it describes that world well. The **Brier score**, the mean squared distance of forecast and outcome, and the **log loss**, the mean of $-\ln$ of the probability that was given to what happened, both notice; the AUC cannot. (Both are smallest for the true probabilities: *proper scores*.)
+# Balancing left the ranking as it was and made the probabilities far too large: where the balanced model says 60–80 %, a transition is the exception. It was trained for a world in which all states are equally common, and it describes that world. The **Brier score** is the mean squared distance of forecast and outcome. The **log loss** is the mean of $-\ln$ of the probability that was given to what happened. Both notice it; the AUC cannot. (Both are smallest for the true probabilities: *proper scores*.)
 #
-# The plain model is not perfect either: what it calls 20–40 % happens less often. Nobody could have known without looking.
+# The plain model is not perfect either: what it calls 20–40 % happens less often. Nobody could know that without looking.
 
 # %% [markdown]
 # ## What a mistake costs
 #
-# Now the prices, in kiloseconds of telescope time. A hit is worth its time, a quiet pointing left alone costs nothing.
+# Now the prices, in kiloseconds of telescope time. A hit is worth its time. A quiet pointing left alone costs nothing.
 #
 # | | called transition | called quiet |
 # |---|---|---|
@@ -518,7 +499,7 @@ for low, high in ((0.2, 0.4), (0.6, 0.8)):
 #
 # $$p \ge p^\ast = \frac{C_\mathrm{FP}}{C_\mathrm{FP} + C_\mathrm{FN}} = \frac{10}{10 + 40} = 0.2.$$
 #
-# No data needed, only prices. There is one condition: that $p$ is a probability, and not just a score.
+# This needs no data, only prices. There is one condition: $p$ must be a probability, and not just a score.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.6 · The bill  ·  core · 10 min · ●●○
@@ -541,77 +522,71 @@ def mean_cost(label, score, thresholds, false_alarm, miss):
 mean_cost = check.mean_cost(mean_cost)
 
 # %% [markdown]
-# And a third forecast: the plain model, **recalibrated**. On training sources that the model did not see (scikit-learn leaves out a fifth of them at a time: lesson 8), fit a rising staircase from score to what happened, an *isotonic regression*. The staircase is then applied to the validation scores.
+# We add a third forecast: the plain model, **recalibrated**. On training sources that the model did not see (scikit-learn leaves out a fifth of them at a time: lesson 8), we fit a rising staircase from score to what happened, an *isotonic regression*. Then we apply this staircase to the validation scores.
+
 
 # %%
-folds = {"cv": GroupKFold(5), "groups": train.source_id, "method": "predict_proba"}
-held_out = cross_val_predict(model, train, train.state_label, **folds)
-held_out = pd.DataFrame(held_out, columns=model.classes_)[TRANSITION].sum(axis=1)
-staircase = IsotonicRegression(out_of_bounds="clip")
-staircase.fit(held_out, train.state_label.isin(TRANSITION))
-forecasts["recalibrated"] = staircase.predict(score)
+def recalibrated(model):
+    """Scores of the validation set, through a staircase from training sources left out."""
+    folds = {"cv": GroupKFold(5), "groups": train.source_id, "method": "predict_proba"}
+    left_out = cross_val_predict(model, train, train.state_label, **folds)
+    left_out = pd.DataFrame(left_out, columns=model.classes_)[TRANSITION].sum(axis=1)
+    staircase = IsotonicRegression(out_of_bounds="clip")
+    staircase.fit(left_out, train.state_label.isin(TRANSITION))
+    return staircase.predict(transition_score(model, validation))
+
+
+three = forecasts | {"recalibrated": recalibrated(model)}
 
 # %%
-thresholds, prices = np.linspace(0, 1.01, 102), (10, 40)  # ks
-fig, ax = plt.subplots()
-for (name, s), line in zip(forecasts.items(), ("-", "--", "-."), strict=True):
-    costs = np.asarray(mean_cost(label, s, thresholds, *prices))
-    at_bayes = mean_cost(label, s, np.array([0.2]), *prices)[0]
-    ax.plot(thresholds, costs, line, label=name)
-    ax.plot(0.2, at_bayes, "ko", markersize=4)
-    print(
-        f"{name:12s} {at_bayes:.2f} ks at p*; the least is {costs.min():.2f} ks, "
-        f"at {thresholds[costs.argmin()]:.2f}"
-    )
-ax.axhline(40 * label.mean(), color="0.5", linewidth=1, linestyle=":", label="never call")
+cuts = np.linspace(0, 1.01, 102)
+costs = {name: np.asarray(mean_cost(label, s, cuts, 10, 40)) for name, s in three.items()}  # ks
+costs = pd.DataFrame(costs, cuts)
+ax = costs.plot(style=["-", "--", "-."], figsize=(8, 4.6))
+ax.axhline(40 * label.mean(), color="0.5", linestyle=":", label="never call")
 ax.axvline(0.2, color="black", linewidth=0.8, label="p* from the prices")
 ax.set(xlim=(0, 1), ylim=(0, 9), xlabel="threshold", ylabel="cost per pointing (ks)")
 ax.legend(ncols=2, loc="lower right")
-plotting.show(fig, "06_cost")
+plotting.show(ax, "06_cost", colours=64)
+pd.DataFrame({"at p*": costs.iloc[20], "least": costs.min(), "at": costs.idxmin()}).round(2)
 
 # %% [markdown]
-# Recalibrated, the threshold from the prices comes out next to the cheapest one, without a search. For the plain model 0.2 is a little low, just where its diagram sagged. For the balanced model the same threshold about doubles the bill. It would do nearly as well as the others at 0.7, but nothing in the prices says 0.7. **Calibrate, and the threshold follows from the prices.**
+# For the recalibrated model the threshold from the prices is nearly the cheapest one, without a search. For the plain model 0.2 is a little low, just where its diagram was below the diagonal. For the balanced model the same threshold about doubles the cost. At 0.7 it would do nearly as well as the others, but nothing in the prices says 0.7. **Calibrate, and the threshold follows from the prices.**
 #
-# (A threshold picked as the minimum of this very curve is picked on the validation set: the least cost is a little too good to be true.)
+# (A threshold at the minimum of this very curve is picked on the validation set: the least cost is a little too good to be true.)
 
 # %% [markdown]
 # ### Other prices, other winners
 #
-# Each strategy at its own $p^\ast$: a second, recalibrated model joins, a random forest.
+# Each strategy acts at its own $p^\ast$. We add a second recalibrated model, a random forest.
 
 # %%
-forest = make_pipeline(
-    preprocessor(), RandomForestClassifier(50, min_samples_leaf=5, random_state=0)
-)
-forest.fit(train, train.state_label)
-held_out = cross_val_predict(forest, train, train.state_label, **folds)
-held_out = pd.DataFrame(held_out, columns=forest.classes_)[TRANSITION].sum(axis=1)
-staircase = IsotonicRegression(out_of_bounds="clip")
-staircase.fit(held_out, train.state_label.isin(TRANSITION))
+forest = RandomForestClassifier(50, min_samples_leaf=5, random_state=0)
+forest = make_pipeline(preprocessor(), forest).fit(train, train.state_label)
 strategies = {
     "never call": np.zeros(len(label)),
     "always call": np.ones(len(label)),
-    "logistic": forecasts["recalibrated"],
-    "forest": staircase.predict(transition_score(forest, validation)),
+    "logistic": three["recalibrated"],
+    "forest": recalibrated(forest),
 }
 
 # %%
 bills = {}
 for false_alarm, miss in ((40, 10), (10, 40), (10, 300)):
-    threshold = np.array([false_alarm / (false_alarm + miss)])
+    p_star = np.array([false_alarm / (false_alarm + miss)])
     bills[f"{false_alarm} : {miss}"] = {
-        name: mean_cost(label, s, threshold, false_alarm, miss)[0] for name, s in strategies.items()
+        name: mean_cost(label, s, p_star, false_alarm, miss)[0] for name, s in strategies.items()
     }
-bills = pd.DataFrame(bills).rename_axis(columns="false alarm : miss (ks)")
-bills.round(2)
+bills = pd.DataFrame(bills)
+bills.round(2).rename_axis(columns="false alarm : miss (ks)")
 
 # %% [markdown]
-# With a miss at 300 ks no model has anything to add to "call always": the labels leave a doubt of some 6 % about every quiet pointing, and at these prices 3 % suffice. That is a bill against the *labels*, many of whose transitions are none; a probability that is calibrated on wrong labels is the probability of a label, and so is its threshold. In the other columns the models win, and between the two there is little to choose. Do they differ at all? For that we need error bars.
+# With a miss at 300 ks no model improves on "always call": the labels leave a doubt of some 6 % about every quiet pointing, and at these prices $p^\ast$ is 3 %. This result is about the *labels*, many of whose transitions are none. A probability that is calibrated on wrong labels is the probability of a label, and so is its threshold. In the other columns the models win, and the two are nearly equal. Do they differ at all? For that we need error bars.
 
 # %% [markdown]
 # ## The error bar of a metric
 #
-# Draw the validation set again, with replacement, and compute the metric anew: the **bootstrap**. But what do we draw, rows or, as in lesson 3, whole sources? Two questions, two answers. The second question of the course, black hole or neutron star, comes back here.
+# Draw the validation set again, with replacement, and compute the metric anew: the **bootstrap**. But what do we draw: rows or, as in lesson 3, whole sources? We ask it for both questions of the course: the state, and black hole or neutron star.
 
 # %%
 everything = [name for group in GROUPS.values() for name in group]
@@ -639,69 +614,53 @@ def redraw(what, generator):
     return np.concatenate([rows_of[k] for k in generator.integers(len(rows_of), size=len(rows_of))])
 
 
-generator, redrawn = np.random.default_rng(6), {}
-for question, (y, c) in answers.items():
-    for what in ("rows", "sources"):
-        draws = [redraw(what, generator) for _ in range(1000)]
-        redrawn[question, what] = np.array([balanced_accuracy(y[d], c[d]) for d in draws])
-    width = {what: redrawn[question, what].std() for what in ("rows", "sources")}
-    print(
-        f"{question:7s} {balanced_accuracy(y, c):.3f} ± {width['rows']:.3f} by rows, "
-        f"± {width['sources']:.3f} by sources: {width['sources'] / width['rows']:.1f} times"
-    )
+redrawn, dice = {}, np.random.default_rng(6)
+for (question, (y, c)), what in itertools.product(answers.items(), ("rows", "sources")):
+    draws = [redraw(what, dice) for _ in range(1000)]
+    redrawn[question, what] = np.array([balanced_accuracy(y[d], c[d]) for d in draws])
+widths = pd.DataFrame(redrawn).std().unstack().add_prefix("error by ")
+widths["ratio"] = widths["error by sources"] / widths["error by rows"]
+widths.assign(value={q: balanced_accuracy(y, c) for q, (y, c) in answers.items()}).round(3)
 
 # %% tags=["slide"]
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), width_ratios=(1.2, 1))
-for (question, (y, c)), look in zip(answers.items(), ("C0o", "C1^"), strict=True):
-    good = [np.mean(y[rows] == c[rows]) for rows in rows_of]
-    n = [len(rows) for rows in rows_of]
-    left.plot(n, good, look, markerfacecolor="none", label=question)
-left.set(xscale="log", ylim=(0.3, 1.03), xlabel="pointings of the source")
-left.set(ylabel="share of them called right", title="13 sources")
-left.legend(loc="lower right")
-for k, ((question, _), values) in enumerate(redrawn.items()):
-    low, middle, high = np.quantile(values, (0.025, 0.5, 0.975))
-    look = {"state": "C0o", "object": "C1^"}[question]
-    right.errorbar(middle, k, xerr=[[middle - low], [high - middle]], fmt=look, capsize=4)
-right.set(ylim=(3.6, -0.6), xlabel="balanced accuracy", title="95 % of 1000 draws")
-right.set_yticks(range(4), [f"{question}, by {what}" for question, what in redrawn])
-plotting.show(fig, "06_spread")
+good = pd.DataFrame({question: y == c for question, (y, c) in answers.items()})
+by_source = good.groupby(validation.source_id.to_numpy()).mean().sort_values("object")
+ax = by_source.plot(style=["C0o", "C1^"], figsize=(8, 4), ylim=(0.3, 1.03), xticks=range(13))
+ax.set(xlabel="source", ylabel="share of pointings called right")
+plotting.show(ax, "06_spread", colours=64)
 
 # %% [markdown]
-# For the *state*, both error bars are alike within a factor of two: a source walks through all states, and most errors are the reader's, which strike at random. For the *object*, each source has one label for life; some are called right nearly always, others hardly half of the time. There the thousand pointings are really **thirteen samples**, and the error bar by rows is several times too small. So we draw sources, always. (And thirteen of them give an error bar that is itself uncertain by a fifth or more.)
+# For the *state*, both error bars are alike within a factor of two: a source goes through all states, and most errors are the reader's, which strike at random. For the *object*, each source has one label for life. Some sources are called right nearly always, others hardly half of the time. There the thousand pointings are really **thirteen samples**, and the error bar by rows is several times too small. So we draw sources, always. (And an error bar from thirteen of them is itself uncertain.)
 #
 # ### Is the forest better?
 #
-# Compare two models on the *same* draws: what both find hard cancels. And since other sources could have been held out, split again, five times.
+# Compare two models on the *same* draws: what both find hard cancels. And since other sources could have been held out, we split again, five times.
 
 # %%
-y, state_forest, difference = human_label, forest.predict(validation), []
-for _ in range(1000):
-    d = redraw("sources", generator)
-    difference.append(balanced_accuracy(y[d], state_forest[d]) - balanced_accuracy(y[d], state[d]))
-print(f"forest              {balanced_accuracy(y, state_forest):.3f}")
-print(f"logistic regression {balanced_accuracy(y, state):.3f}")
-print(f"difference on the same draws: {np.mean(difference):+.3f} ± {np.std(difference):.3f}")
+by_forest, paired_dice = forest.predict(validation), np.random.default_rng(7)
+draws = [redraw("sources", paired_dice) for _ in range(1000)]
+pairs = [[balanced_accuracy(human_label[d], said[d]) for said in (by_forest, state)] for d in draws]
+pairs = pd.DataFrame(pairs, columns=["forest", "logistic"])
+pairs.assign(difference=pairs.forest - pairs.logistic).agg(["mean", "std"]).T.round(3)
 
 # %%
-rows = pd.concat([train, validation], ignore_index=True)
+everyone = pd.concat([train, validation], ignore_index=True)
 splits = GroupShuffleSplit(5, test_size=13, random_state=0)  # 13 sources
-for inside, outside in splits.split(rows, groups=rows.source_id):
-    y, found = rows.state_label[outside].to_numpy(), []
-    for either in (forest, model):
-        either.fit(rows.iloc[inside], rows.state_label[inside])
-        found.append(balanced_accuracy(y, either.predict(rows.iloc[outside])))
-    print(
-        f"forest {found[0]:.3f}   logistic {found[1]:.3f}   difference {found[0] - found[1]:+.3f}"
-    )
+on_splits = []
+for inside, outside in splits.split(everyone, groups=everyone.source_id):
+    learn, judge = everyone.iloc[inside], everyone.iloc[outside]
+    said_by = (clone(m).fit(learn, learn.state_label).predict(judge) for m in (forest, model))
+    on_splits.append([balanced_accuracy(judge.state_label.to_numpy(), said) for said in said_by])
+on_splits = pd.DataFrame(on_splits, columns=["forest", "logistic"])
+on_splits.assign(difference=on_splits.forest - on_splits.logistic).round(3)
 
 # %% [markdown]
-# The difference is smaller than the error bar of either model. On our thirteen sources it is larger than its own error, which might tempt us; but that error knows nothing of the training sources, and on other splits the sign turns. By this metric nobody can say that the forest is better. That *is* a result; a table with the larger number in bold is not.
+# The difference is smaller than the error bar of either model. On our thirteen sources it is larger than its own error, which might tempt us. But that error does not know that other sources could have been used for training, and on other splits the sign changes. By this metric nobody can say that the forest is better. This *is* a result; a table with the larger number in bold is not.
 
 # %% [markdown]
 # ## One metric
 #
-# Look at many, but *choose* by one, chosen before models compete (lesson 7 on). With ten metrics and ten models, somebody always wins.
+# Look at many metrics, but *choose* by one, and choose it before models compete (from lesson 7 on). With ten metrics and ten models, somebody always wins.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.7 · Which one?  ·  core · 8 min · ●●○
@@ -728,18 +687,18 @@ choice = check.choice(choice)
 # %% [markdown]
 # ### The choice of this course
 #
-# For lessons 7 to 12 we choose, on held-out sources and **with an error bar from redrawn sources**: for the four states the **balanced accuracy**; for black hole against neutron star the **ROC AUC**, since what an observer wants there is a ranking of candidates, and nobody has named a price.
+# For lessons 7 to 12 we choose, on held-out sources and **with an error bar from redrawn sources**: for the four states the **balanced accuracy**; for black hole against neutron star the **ROC AUC**. There an observer wants a ranking of candidates, and nobody has named a price.
 #
-# - *For the balanced accuracy:* our question values all states alike and names no price; it cannot be bought by ignoring SIMS; with labels that are right it does not move with prevalence, which differs between archives; anybody can take it apart into recalls.
-# - *Against it:* it sees no probabilities, so the log loss is watched beside it wherever somebody will set a threshold; it does not know that states are neighbours; and it leans hard on the rarest class, where the labels are worst: here even a perfect model would stay well below 1.
+# - *For the balanced accuracy:* our question values all states alike and names no price. Nobody can buy it by ignoring SIMS. With right labels it does not depend on prevalence, which differs between archives. Anybody can take it apart into recalls.
+# - *Against it:* it sees no probabilities, so we watch the log loss beside it wherever somebody will set a threshold. It does not know that states are neighbours. And it depends strongly on the rarest class, where the labels are worst: here even a perfect model would stay well below 1.
 #
-# So it was written down before lesson 7 fits anything. Whoever has prices uses the prices.
+# So we write it down before lesson 7 fits anything. Whoever has prices uses the prices.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - Four boxes, two questions: of what is there, how much is found (recall, specificity); of what is called, how much is real (precision).
-# - Beside every accuracy stands the best constant answer; beside every precision, its prevalence; beside every number, an error bar from whatever was held out: sources.
+# - Beside every accuracy write the best constant answer; beside every precision, its prevalence; beside every number, an error bar from what was held out: sources.
 # - A threshold is a decision. With calibrated probabilities it follows from prices; class weights ruin the calibration and leave the ranking.
 # - Labels that are wrong in a few per cent can be wrong in more than a third of a rare class. The ceiling of a metric belongs to the metric.
 # - Choose one metric before the first fit, and defend it.

@@ -14,7 +14,10 @@ from helpers.preprocessing import preprocessor
 from helpers.resampling import resample_sources
 
 SEEDS = range(5)
-DESCENT = ('rows = two.dropna(subset=["rms', "def descend")  # two features, and the way down
+DESCENT = ("complete =", "def descend")
+LOADED = {
+    "train, validation = data.load_split()": ""
+}  # other pointings instead  # two features, and the way down
 
 
 def resampled(table, seed):
@@ -27,15 +30,18 @@ def lesson():
     exercises = ("two_gaussians", "loss", "gradient", "one_epoch", "objective", "softmax")
     written = {name: getattr(check, name).reference() for name in exercises}
     given = lesson_names("07", "import", **written)
-    given.train.attrs = {}  # pandas copies them at each step
-    return lesson_names("07", "two =", given=given)
+    given = lesson_names("07", "train, validation =", given=given)
+    given.train.attrs = given.two.attrs = {}  # pandas copies them at each step
+    return given
 
 
 @pytest.fixture(scope="module", params=SEEDS)
 def sky(lesson, request):
     """The same with its sources drawn again."""
     train = resampled(lesson.train, request.param)
-    return lesson_names("07", "two =", *DESCENT, given=lesson, train=train)
+    return lesson_names(
+        "07", "train, validation =", *DESCENT, given=lesson, change=LOADED, train=train
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,25 +52,24 @@ def descent(lesson):
 def test_all_three_curves_decide_about_equally_well_but_the_line_leaves_the_range(
     sky, record_property
 ):
-    cells = lesson_names("07", "two =", "thresholds =", "outside =", given=sky)
-    x, curve = cells.x, expit(cells.b0 + cells.b1 * cells.x)
-    said = {"step": x < cells.step, "line": cells.line(x) > 0.5, "logistic": curve > 0.5}
-    right = {name: np.mean(soft == cells.y) for name, soft in said.items()}
-    for name, accuracy in right.items():
+    cells = lesson_names("07", "thresholds =", "at_x =", given=sky)
+    outside = np.mean((cells.at_x.line < 0) | (cells.at_x.line > 1))
+    for name, accuracy in cells.right.items():
         record_property(f"accuracy, {name}", accuracy)
-    record_property("share of the line outside 0 to 1", cells.outside)
-    assert np.ptp(list(right.values())) < 0.01
-    assert cells.outside > 0.1
+    record_property("share of the line outside 0 to 1", outside)
+    assert np.ptp(cells.right) < 0.01
+    assert outside > 0.1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_few_flares_flatten_the_slope(lesson, seed, record_property):
-    cells = ("thresholds =", "far =")
+    cells = ("thresholds =", "far =", "flare =")
     all_rows = lesson_names("07", *cells, given=lesson)
     assert all_rows.flare[all_rows.far.index].all()
     # Sources are resampled, but the four flares are there each time.
     rows = pd.concat([all_rows.far, resampled(all_rows.quiet, seed)], ignore_index=True)
-    found = lesson_names("07", "two =", *cells, given=lesson, train=rows)
+    cells = ("train, validation =", *cells)
+    found = lesson_names("07", *cells, given=lesson, change=LOADED, train=rows)
     ratio = found.calm.coef_.item() / found.b1
     record_property("slope without the flares / with them", ratio)
     assert 1.5 < ratio < 2.5  # "about half"
@@ -73,7 +78,7 @@ def test_a_few_flares_flatten_the_slope(lesson, seed, record_property):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_two_gaussians_are_fitted_by_their_posterior(lesson, seed, record_property):
     other = {"range(5)": f"[{100 + seed}]"}
-    cells = lesson_names("07", "thresholds =", "far =", "fits = []", given=lesson, change=other)
+    cells = lesson_names("07", "fits = []", given=lesson, change=other)
     found, X = cells.fits[0], np.column_stack([np.ones(len(cells.draw_x)), cells.draw_x])
     p = expit(X @ found)
     error = np.sqrt(np.diag(np.linalg.inv(X.T @ (X * (p * (1 - p))[:, None]))))
@@ -84,24 +89,23 @@ def test_two_gaussians_are_fitted_by_their_posterior(lesson, seed, record_proper
 
 
 def test_learning_rates_too_small_good_and_too_large(sky, record_property):
-    cells = lesson_names("07", "curvature =", given=sky)
-    losses, least = cells.losses, cells.mean_loss(cells.best)
-    for rate in (0.03, 3):
-        record_property(f"loss after 1000 steps / least, rate {rate}", losses[rate][-1] / least)
-    late = losses[1000][500::5].max() / least
+    cells = lesson_names("07", "steepest =", given=sky)
+    small, good, large = cells.losses.to_numpy().T
+    least = cells.mean_loss(cells.best)
+    for rate, values in ((0.03, small), (3, good)):
+        record_property(f"loss after 1000 steps / least, rate {rate}", values[-1] / least)
+    late = large[500::5].max() / least
     record_property("highest loss in steps 500 to 1000 / least, rate 1000", late)
-    assert losses[3][-1] < 1.03 * least
-    assert losses[0.03][-1] > 1.5 * least
-    assert losses[1000][1] > 3 * losses[3][1]  # thrown away by the first step
+    assert good[-1] < 1.03 * least
+    assert small[-1] > 1.5 * least
+    assert large[1] > 3 * good[1]  # thrown away by the first step
     assert late > 3  # not settled
 
 
 def test_unscaled_features_make_a_narrow_valley(sky, record_property):
     cells = lesson_names("07", "centred =", given=sky)
-    least, excess, ratio = cells.mean_loss(cells.best), [], []
-    for features, path in cells.walks.values():
-        excess.append(cells.mean_loss(path[-1], features) - least)
-        ratio.append(np.linalg.cond(features) ** 2)
+    ratio, losses = np.transpose(list(cells.walks.values()))
+    excess = losses - cells.mean_loss(cells.best)
     record_property("excess loss after 1000 steps, unscaled / scaled", excess[1] / excess[0])
     record_property("ratio of curvatures, unscaled / scaled", ratio[1] / ratio[0])
     assert excess[1] > 10 * excess[0]
@@ -135,7 +139,7 @@ def test_full_descent_agrees_with_scikit_learn(descent):
 
 
 def test_where_the_untaught_states_fall(sky, record_property):
-    everyone = lesson_names("07", "everyone =", given=sky).everyone
+    everyone = lesson_names("07", "def p_of_soft", given=sky).everyone
     p = everyone.groupby("state_label").p
     doubt = p.apply(lambda values: values.between(0.1, 0.9).mean())
     for state in ("HIMS", "SIMS"):
@@ -156,26 +160,29 @@ def test_separable_coefficients_run_away(sky, record_property):
         for tol in (1e-4, 1e-8)
     ]
     assert fits[0].Z.shape[1] in (27, 28)
-    growth = fits[1].size / fits[0].size
+    loose, tight = (fit.harder.iloc[0] for fit in fits)
+    growth = tight["length of b"] / loose["length of b"]
     record_property("length of the coefficients, tolerance 1e-8 / 1e-4", growth)
-    assert fits[1].right == 1
+    assert tight["right"] == 1
+    assert tight["loss"] < loose["loss"]
     assert growth > 1.5
-
-
-def penalised(ratio, C):
-    return LogisticRegression(
-        C=C, l1_ratio=ratio, solver="saga", tol=1e-3, max_iter=3000, random_state=0
-    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_l1_makes_zeros_and_chooses_a_twin_l2_shares(lesson, seed, record_property):
     shares, zeros = {0: [], 1: []}, {0: [], 1: []}
+    given = {
+        "given": lesson,
+        "change": {"np.logspace(-3.5, 1, 19)": "[]"},
+        "labels": None,
+        "Z": lesson.train,
+    }
+    penalised = lesson_names("07", "def penalised", **given).penalised
     for draw in range(8):
         some = resampled(lesson.two, 100 * seed + draw)
         Z, y = preprocessor().fit_transform(some), some.state_label == "HSS"
         for ratio, values in shares.items():
-            coefficients = penalised(ratio, 0.002).fit(Z, y).coef_[0]
+            coefficients = penalised(0.002, ratio).fit(Z, y).coef_[0]
             values.append(np.abs(coefficients[0]) / np.abs(coefficients[:2]).sum())
             zeros[ratio].append(np.sum(coefficients == 0))
     for ratio, name in ((0, "L2"), (1, "L1")):
@@ -193,7 +200,7 @@ def test_exact_twins_get_equal_shares_by_l2_alone(lesson, record_property):
     pairs = []
     for seed in SEEDS:
         cells = lesson_names("07", "pair = [", given=given, change={"range(5)": f"[{seed}]"})
-        pairs.append(cells.both)
+        pairs.append([cells.exact_twins[name, seed] for name in ("L1", "L2")])
     first, second = (given.Z[name] for name in cells.pair)
     assert (first == second).all()
     l1, l2 = np.abs(np.diff(pairs, axis=2))[:, :, 0].T
@@ -204,18 +211,17 @@ def test_exact_twins_get_equal_shares_by_l2_alone(lesson, record_property):
 
 
 def test_p_below_one_has_several_minima(sky, record_property):
-    starts, ends = ([0, -4, -0.5], [0, -0.5, -4]), {}
-    for p in (1.5, 0.5):
-        for start in starts:
-            change = {"(1.5, 0.5)": f"({p},)", f"({starts[0]}, {starts[1]})": f"({start},)"}
-            cells = lesson_names("07", "colours =", given=sky, change=change)
-            ends.setdefault(p, []).append(cells.b.detach().numpy())
+    given = lesson_names("07", "labels =", given=sky, change={TOLERANCES: "(1e-3,)"})
+    found = lesson_names("07", "def descend_objective", "colours =", given=given).ends
+    ends = {1.5: [], 0.5: []}
+    for (p, _), (b1, b2, _) in found.items():
+        ends[p].append(np.array([b1, b2]))
     apart = {p: np.abs(np.subtract(*pair)).max() for p, pair in ends.items()}
     for p, value in apart.items():
         record_property(f"distance of two ends of the descent, p = {p}", value)
     assert apart[1.5] < 0.05
     assert apart[0.5] > 1
-    assert all(np.abs(end[1:]).min() < 0.05 for end in ends[0.5])  # near an axis
+    assert all(np.abs(end).min() < 0.05 for end in ends[0.5])  # near an axis
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -228,13 +234,13 @@ def test_held_out_scores(lesson, seed, record_property):
         change |= {"random_state=7": f"random_state={seed}", "rng(73)": f"rng({seed})"}
         change['{"all pointings": folds, "100 pointings": few}'] = f"{{'scores': {pointings}}}"
         cells = lesson_names("07", "strengths = np.logspace(-3, 3", given=lesson, change=change)
-        return cells, *(scores.mean(axis=1) for scores in cells.curves["scores"])
+        return cells, *(scores.mean(axis=1) for scores in cells.scores["scores"])
 
     cells, _, held_out = curves("folds", [1e-3, 0.1, 1e3])
     _, few_seen, few = curves("few", [1, 1e3])
     judged = [
         lesson_names(
-            "07", "models =", given=cells, change={"range(100)": "range(2)"}, looks=states,
+            "07", "classifiers =", given=cells,
             train=train.iloc[inside], validation=train.iloc[outside],
         ).judged
         for inside, outside in cells.folds
@@ -282,11 +288,13 @@ SIGNS = {
 
 def test_signs_of_the_coefficients_that_are_read(lesson, record_property):
     change = {"default_rng(75)": "default_rng(50)", "range(20)": "range(10)"}
-    cell, states = "rng = np.random.default_rng(75)", ["LHS", "HIMS", "SIMS", "HSS"]
-    tables = lesson_names("07", cell, given=lesson, change=change, looks=states).tables
-    for table in tables:
+    cell = "rng = np.random.default_rng(75)"
+    tables = lesson_names("07", cell, given=lesson, change=change).tables
+    for table in tables.values():
         np.testing.assert_allclose(table.sum(axis=1), 0, atol=1e-6)
-    counts = {key: sum(t.loc[key] * sign > 0 for t in tables) for key, sign in SIGNS.items()}
+    counts = {
+        key: sum(t.loc[key] * sign > 0 for t in tables.values()) for key, sign in SIGNS.items()
+    }
     least = min(counts.values())
     record_property("skies of ten with the sign that is read, least of eight", least)
     assert least >= 9, counts
