@@ -50,6 +50,7 @@ for task, names in columns.items():
     models[task] = pipeline.fit(train, train[f"{task}_label"])
 
 
+# %%
 def state_score(table, model=models["state"]):
     """Balanced accuracy of the state."""
     return balanced_accuracy_score(table.state_label, model.predict(table))
@@ -174,8 +175,8 @@ pd.Series(ratio).unstack().round(2)  # scatter of the sum / of independent membe
 
 # %%
 def shuffled_singly(model, table, y, scoring):
-    """What a score loses when one column of a table is shuffled, mean and scatter of ten."""
-    options = {"scoring": scoring, "n_repeats": 10, "random_state": 0}
+    """What a score loses when one column of a table is shuffled, mean and scatter of five."""
+    options = {"scoring": scoring, "n_repeats": 5, "random_state": 0}
     found = permutation_importance(model, table, y, **options)
     return pd.DataFrame({"loss": found.importances_mean, "±": found.importances_std}, table.columns)
 
@@ -229,8 +230,9 @@ generator = np.random.default_rng(113)
 losses = []
 for _ in tqdm(range(25)):  # other validation sources, and another order each time
     sky = resample_sources(validation, generator)
+    here = state_score(sky)
     tables = {name: shuffled_together(sky, own, generator) for name, own in parts.items()}
-    losses.append({name: state_score(sky) - state_score(t) for name, t in tables.items()})
+    losses.append({name: here - state_score(table) for name, table in tables.items()})
 losses = pd.DataFrame(losses)
 
 # %% tags=["slide"]
