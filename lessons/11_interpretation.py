@@ -178,7 +178,8 @@ def shuffled_singly(model, table, y, scoring):
     """What a score loses when one column of a table is shuffled, mean and scatter of five."""
     options = {"scoring": scoring, "n_repeats": 5, "random_state": 0}
     found = permutation_importance(model, table, y, **options)
-    return pd.DataFrame({"loss": found.importances_mean, "±": found.importances_std}, table.columns)
+    losses = {"loss": found.importances_mean, "scatter of shuffles": found.importances_std}
+    return pd.DataFrame(losses, table.columns)
 
 
 # %%
@@ -190,9 +191,8 @@ twins.fit(noisy[0][wider], train.state_label)
 judged = (validation.state_label, "balanced_accuracy")
 alone = shuffled_singly(models["state"], validation[columns["state"]], *judged)
 double = shuffled_singly(twins, noisy[1][wider], *judged)
-pd.concat({"alone": alone, "with copy and noise": double}, axis=1).loc[
-    ["hr_soft", "hr_3_10", "noise"]
-].round(3)
+compared = pd.concat({"alone": alone, "with copy and noise": double}, axis=1)
+compared.loc[["hr_soft", "hr_3_10", "noise"]].round(3)
 
 # %% [markdown]
 # With a perfect copy beside it, `hr_soft` looks about half as important. The more copies a feature has, the less each seems to matter. So shuffle **groups**, whose columns all move together.
@@ -258,7 +258,7 @@ of_groups.agg(["mean", "std"]).T.assign(**{"is first, share of skies": first}).f
 # %% [markdown]
 # ## Partial dependence, and where nobody is
 #
-# How does the answer change with *one* feature? Change it in all pointings at once, keep the rest, ask the model, and average: this is the **partial dependence**. The curve of a single pointing is its *individual* curve. Beside it we draw what is simply observed: the mean answer for pointings that *have* this colour.
+# How does the answer change with *one* feature? Change it in all pointings at once, keep the rest, ask the model, and average: this is the **partial dependence**. The curve of a single pointing is its *individual* curve (grey). Beside it we draw what is simply observed: the mean answer for pointings that *have* this colour.
 
 # %%
 plane = train.dropna(subset=["hr_hard", "rms_0p1_64"]).query("0.2 < hr_hard < 1.4")
@@ -275,9 +275,8 @@ observed = pd.Series(answers).groupby(pd.cut(plane.hr_hard.to_numpy(), grid), ob
 fig, (ax_curve, ax_plane) = plt.subplots(1, 2, figsize=(9.6, 4.2))
 ax_curve.plot(grid, each[:40].T, color="0.8", linewidth=0.8)
 ax_curve.plot(grid, mean, "C0-", linewidth=3, label="partial dependence")
-ax_curve.plot(
-    pd.IntervalIndex(observed.index).mid, observed, "ks", label="pointings of this colour"
-)
+middles = pd.IntervalIndex(observed.index).mid
+ax_curve.plot(middles, observed, "ks", label="pointings of this colour")
 ax_curve.set(xlabel="hard colour (Crab)", ylabel="probability of LHS", ylim=(-0.02, 1.02))
 fig.legend(loc="outside upper left", ncols=2)
 ax_plane.plot(plane.hr_hard, plane.rms_0p1_64, ".", color="0.6", markersize=2)
