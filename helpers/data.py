@@ -335,7 +335,7 @@ def load_split() -> "tuple[DataFrame, DataFrame]":
 
 
 def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
-    """The test set: sources that no lesson has trained, tuned or drawn on. It is handed out once.
+    """The test set: sources by which no model or feature of the course was chosen; handed out once.
 
     A test set measures how well a *finished* choice does on sources that had no part in it. Whoever
     looks, changes something and looks again has turned it into a validation set: say first what you

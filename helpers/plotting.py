@@ -200,7 +200,7 @@ def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
         )
     x, y = table[colour].to_numpy(float), (table.rate / table.n_det).to_numpy(float)
     ax.set(xscale="log", yscale="log")
-    _points(ax, x, y, table.state_label, alpha=1.0 if outburst is None else 0.35)
+    _points(ax, x, y, table.state_label, alpha=1.0 if outburst is None else 0.8)
     if outburst is not None:
         _need(table, ["mjd", "outburst_id"])
         own = (table.outburst_id == outburst).to_numpy()
@@ -619,18 +619,18 @@ def _points(ax, x, y, labels, alpha=1.0):
 
 
 def _track(ax, x, y, label):
-    """A line through points of logarithmic axes, and nine arrows along its running mean.
+    """A line through points of logarithmic axes, and five arrows along its running mean.
 
     From one pointing to the next, noise turns the line in any direction; its mean keeps the way.
     """
-    ax.plot(x, y, "-", color="0.4", linewidth=0.7, label=label)
-    near = np.abs(np.subtract.outer(np.arange(len(x)), np.arange(len(x)))) <= 2
+    ax.plot(x, y, "-", color="0.6", linewidth=0.7, zorder=1, label=label)
+    near = np.abs(np.subtract.outer(np.arange(len(x)), np.arange(len(x)))) <= 5
     mean = (near / near.sum(1, keepdims=True)) @ np.log10(np.transpose([x, y]))
     length = np.cumsum(np.hypot(*np.diff(mean, axis=0).T))
     if not len(length) or length[-1] < 1e-9:
         return
-    for k in np.unique(np.searchsorted(length, (np.arange(9) + 0.5) / 9 * length[-1])):
-        arrow = {"arrowstyle": "-|>", "mutation_scale": 14, "shrinkA": 0, "shrinkB": 0}
+    for k in np.unique(np.searchsorted(length, (np.arange(5) + 0.5) / 5 * length[-1])):
+        arrow = {"arrowstyle": "-|>", "mutation_scale": 22, "shrinkA": 0, "shrinkB": 0}
         start, end = 10 ** mean[k], 10 ** mean[k + 1]
         ax.annotate("", end, start, arrowprops={**arrow, "color": "black", "linewidth": 1.2})
 

@@ -35,7 +35,7 @@ GUESSES = ("0.7", '"about 12"', "1e9", '"-0.2 or so"')
 
 def again(cell):
     """A cell a second time."""
-    return copy.deepcopy(cell) | {"id": uuid.uuid4().hex[:8]}
+    return nbformat.from_dict(copy.deepcopy(cell) | {"id": uuid.uuid4().hex[:8]})
 
 
 def changed(notebook, number):
