@@ -207,7 +207,7 @@ plotting.show(fig, "02_empty_cells")
 # %% [markdown]
 # Look at the left panel for a minute. In hard and intermediate states the QPO is *there*, and the number of photons decides whether the cell is filled. In the soft state more photons do not help: there is nothing. On the right, the hard state lacks a disc at any brightness, though every textbook draws one: it is too cold for a telescope that begins at 3 keV.
 #
-# So one empty cell has three meanings. Gaps that depend on nothing would be *missing completely at random*, and harmless. Ours depend on brightness, on the state, and on the very value that is missing: they are **missing not at random**. No fill-in rule can know that; you do. (There is a fourth meaning: `gamma` and `kt_in` are empty, too, where the fit ran into its limit. There *was* a number, but it was no measurement.)
+# So one empty cell has three meanings. Gaps that depend on nothing would be *missing completely at random*, and harmless. Ours depend on brightness, on the state, and on the very value that is missing: they are missing **not at random**. No fill-in rule can know that; you do. (There is a fourth meaning: `gamma` and `kt_in` are empty, too, where the fit ran into its limit. There *was* a number, but it was no measurement.)
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 2.3 · Three kinds of nothing  ·  core · 7 min · ●●○
