@@ -68,7 +68,7 @@ ratios = pd.DataFrame(ratios).map(np.log10).sub(table.log_flux_2_10, axis=0)
 ratios.std().to_frame("scatter of log10 (rate / flux), dex")
 
 # %% [markdown]
-# The scatter that is gone was the history of RXTE's detectors. (The rest is physics: spectra of different shape have different rates at the same flux.) A model would have tried to learn from it.
+# The scatter that is gone was the history of RXTE's detectors. (The rest is physics: spectra of different shape have different rates at the same flux.) A model would have tried to learn from that history.
 
 # %% [markdown]
 # ## How is a column distributed?
