@@ -17,6 +17,7 @@ from course.checks import lesson_02 as check
 from helpers import data, plotting
 
 plotting.use_course_style()
+plt.rcParams["axes.formatter.min_exponent"] = 6  # 1000 and 10000, not 10³ beside 100
 pd.set_option("display.max_colwidth", None, "display.precision", 2)
 table = data.load_observations("rxte")
 print(f"{len(table)} pointings, {table.source_id.nunique()} sources, {table.shape[1]} columns")
@@ -24,14 +25,14 @@ print(f"{len(table)} pointings, {table.source_id.nunique()} sources, {table.shap
 # %% [markdown]
 # ## Before any model
 #
-# A model will take whatever numbers you hand it: a rate of the wrong number of detectors, a fit that ran into its limit, a pointing at another star. It does not complain, it averages. So today there is no model. We look at the table until we know what each column is, where it is empty, and which rows are odd.
+# A model takes whatever numbers you give it: a rate of the wrong number of detectors, a fit that ran into its limit, a pointing at another star. It does not complain. It averages. So today there is no model. We look at the table until we know what each column is, where it is empty, and which rows are odd.
 #
-# **Are we allowed to see all 6000 rows?** From lesson 03 on, some rows are locked away, and whoever looks at them spoils the exam. Units, gaps and errors are properties of the whole table, and mending them is the same work for every row. What we do *not* look at is which feature tells which label: that is what models will be judged by. It waits for part II, with training rows only. Four times we cross that border, and say so.
+# **Are we allowed to see all 6000 rows?** From lesson 03 on some rows are locked away, and whoever looks at them spoils the test. Units, gaps and errors are properties of the whole table, and mending them is the same work for every row. We do *not* look at which feature tells which label: that is what models will be judged by. It waits for part II, with training rows only. Four times we cross this border, and say so.
 
 # %% [markdown]
 # ## What is a column?
 #
-# Every column has a type, a unit and a meaning. All three come with the table (and stand in `data/columns.csv`).
+# Every column has a type, a unit and a meaning. All three come with the table (they stand in `data/columns.csv`).
 
 # %%
 print(table.dtypes.astype(str).value_counts().to_dict())
@@ -40,9 +41,9 @@ dictionary = pd.DataFrame({"type": table.dtypes.astype(str), **table.attrs})
 dictionary.loc[columns]
 
 # %% [markdown]
-# Names, labels, one whole number, one truth value; everything else is a decimal number, but not everything is a *measurement in the same sense*: the flux is already a logarithm, colours are in units of the Crab nebula, and the rate is that of all detectors together. **A number without its unit is no feature.**
+# There are names, labels, one whole number and one truth value. Everything else is a decimal number, but not a *measurement in the same sense*: the flux is already a logarithm, colours are in units of the Crab nebula, and the rate is that of all detectors together. **A number without its unit is no feature.**
 #
-# The rate matters most. RXTE switched its five detectors on and off as their health allowed.
+# The rate matters most. RXTE's five detectors were switched on and off as their health allowed.
 
 # %% [markdown]
 # ## Exercise 2.1 · Per detector  ·  core · 6 min · ●○○
@@ -62,17 +63,17 @@ per_detector = check.per_detector(per_detector)
 
 # %%
 rate, rate_err = (pd.Series(column) for column in per_detector(table))
-for name, value in {"all detectors": table.rate, "one detector": rate}.items():
-    scatter = (np.log10(value) - table.log_flux_2_10).std()
-    print(f"{name}: log10 of the rate follows log10 of the flux to {scatter:.2f} dex")
+ratios = {"all detectors": table.rate, "one detector": rate}
+ratios = pd.DataFrame(ratios).map(np.log10).sub(table.log_flux_2_10, axis=0)
+ratios.std().to_frame("scatter of log10 (rate / flux), dex")
 
 # %% [markdown]
-# The scatter that is gone was the history of RXTE's detectors. (What stays is physics: spectra of different shape have different rates at the same flux.) Nobody can learn that a source is bright from the number of detectors that were healthy that day; but a model would have tried.
+# The scatter that is gone was the history of RXTE's detectors. (The rest is physics: spectra of different shape have different rates at the same flux.) A model would have tried to learn from that history.
 
 # %% [markdown]
 # ## How is a column distributed?
 #
-# Same numbers, two pictures.
+# Here are the same numbers in two pictures.
 
 # %%
 fig, (left, right) = plt.subplots(1, 2)
@@ -95,22 +96,25 @@ spread = features.quantile([0.01, 0.5, 0.99]).T.map("{:.1e}".format)
 spread.assign(unit=pd.Series(table.attrs["units"] | {"flux_2_10": "erg/cm^2/s"}))
 
 # %% [markdown]
-# Of a log-normal quantity the mean is a statement about its few largest values; the median, or the mean of the logarithm, is one about the typical row. And flux, lag and rate lie more than ten decades apart: to any method that measures *distances* between rows, there is only one column. Logarithms and scales are the business of lesson 05. (Note the lag: it can be negative. It has no logarithm.)
+# The mean of a log-normal quantity describes its few largest values. The median, or the mean of the logarithm, describes the typical row. And flux and rate lie more than ten decades apart: a method that measures *distances* between rows sees only one column. Lesson 05 treats logarithms and scales. (Note the lag: it can be negative, so it has no logarithm.)
 #
-# While we are at it: what *cannot* be?
+# Now, what *cannot* be?
 
 # %%
-print("rms above 1:      ", int((table.filter(regex="^rms") > 1).sum().sum()), "values")
-print("coherence above 1:", int((table.coherence > 1).sum()), "of", table.coherence.count())
-print("rows twice:       ", int(table.drop(columns="obs_id").duplicated().sum()))
-print("hr_3_10 = hr_soft:", bool((table.hr_3_10 == table.hr_soft).all()))
 early = (table.mjd.shift(-1) - table.mjd) * 86400 < table.exposure
-print("starts before the pointing before has ended:", int(early.sum()))
+impossible = {
+    "rms above 1": (table.filter(regex="^rms") > 1).sum().sum(),
+    f"coherence above 1 (of {table.coherence.count()})": (table.coherence > 1).sum(),
+    "rows twice": table.drop(columns="obs_id").duplicated().sum(),
+    "hr_3_10 other than hr_soft": (table.hr_3_10 != table.hr_soft).sum(),
+    "starts before the pointing before has ended": early.sum(),
+}
+pd.Series(impossible, name="how often").to_frame()
 
 # %% [markdown]
-# An rms above 1 would be noise, or a source that is mostly off and now and then very bright; the archive has none. A coherence above 1 is impossible too, and common: it is an *estimate*, with noise on both sides of the truth. Leave it; cutting at 1 would only hide the noise. Two columns are one and the same.
+# An rms above 1 would be noise, or a source that is mostly off and now and then very bright. The archive has none. A coherence above 1 is impossible, too, and common: it is an *estimate*, with noise on both sides of the truth. To cut at 1 would only hide the noise. Two columns, `hr_3_10` and `hr_soft`, are one and the same.
 #
-# The last line is odd. One telescope cannot look at two sources at once! Here it is a trace of how the archive was made: the dates of each outburst were drawn without asking the others. In a real archive such a line would be a find. *Questions that must have the answer zero are cheap. Ask many.*
+# The last line is odd: one telescope cannot look at two sources at once! Here it shows how the archive was made: the dates of each outburst were drawn without asking the others. *Questions that must have the answer zero are cheap. Ask many.*
 
 # %% [markdown]
 # ## Empty cells
@@ -122,7 +126,7 @@ columns = ["hr_low", "qpo_freq", "hue", "kt_in", "lag_1_10", "rms_hf", "gamma", 
 share[columns].map("{:.1%}".format).to_frame("empty").T
 
 # %% [markdown] tags=["slide"]
-# Before we ask why: many recipes begin with `table.dropna()`, "delete all rows with a gap". **Predict:** how many of our 6000 rows survive it? And if `hr_low`, the emptiest column, goes first?
+# Many recipes begin with `table.dropna()`, "delete all rows with a gap". **Predict:** how many of our 6000 rows survive it? And how many if we remove `hr_low`, the emptiest column, first?
 
 # %%
 my_guess_rows = ...  # rows that survive, a number
@@ -132,12 +136,12 @@ measured = table.drop(columns=["hr_low", "hr_low_err"])
 print("dropna:", len(table.dropna()), "rows; without hr_low:", len(measured.dropna()))
 
 # %% [markdown]
-# **Your prediction:** none survives. Without `hr_low` it is two rows in a hundred. To see who these are we need a tool first.
+# **Your prediction:** none survives. Without `hr_low` two rows in a hundred do. To see which these are we first need a tool.
 
 # %% [markdown]
 # ## A spread that counts sources
 #
-# 6000 rows look like 6000 pieces of evidence. They are not: pointings of one source resemble each other. A share of rows has a tiny error if rows are independent, and a large one if the sky had only 48 dice to throw. Ask what *other sources* would have given: draw sources with replacement, take all rows of each, measure again. That is the **bootstrap**, by source (a *cluster* bootstrap).
+# 6000 rows look like 6000 independent measurements. They are not: pointings of one source resemble each other. If rows were independent, a share of rows would have a tiny error. But how would it come out for *other sources*? Draw sources with replacement, take all rows of each, and measure again. This is the **bootstrap**, by source (a *cluster* bootstrap).
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 2.2 · Another sky  ·  core · 12 min · ●●○
@@ -161,21 +165,21 @@ resample_sources = check.resample_sources(resample_sources)
 small = table[["source_id", "object_label", "state_label"]]
 generator = np.random.default_rng(2)
 skies = [resample_sources(small, generator) for _ in range(100)]
+shares = {}
 for name, label in (("object_label", "BH"), ("state_label", "LHS"), ("state_label", "SIMS")):
     here = (small[name] == label).mean()
-    rows = np.sqrt(here * (1 - here) / len(small))
-    sources = np.std([(sky[name] == label).mean() for sky in skies], ddof=1)
-    print(
-        f"{label:4s} {here:6.1%} of rows   ± {rows:.1%} if rows counted   ± {sources:.1%} by source"
-    )
+    by_row = np.sqrt(here * (1 - here) / len(small))
+    by_source = np.std([(sky[name] == label).mean() for sky in skies], ddof=1)
+    shares[label] = {"share": here, "error by row": by_row, "error by source": by_source}
+pd.DataFrame(shares).T.map("{:.1%}".format)
 
 # %% [markdown]
-# The naive error is too small everywhere, and worst for the object: a row has its own state, but it shares its object with all rows of its source. With sixteen black holes, of which a few have most rows, their share is known to a tenth or so, whatever the number of rows. Keep this function: nearly every number of this course should carry the larger error.
+# (BH is a black hole. LHS and SIMS are the low/hard and the soft-intermediate state.) The error by row is too small everywhere, and worst for the object. A row has its own state, but it shares its object with all rows of its source. There are sixteen black holes, and a few of them have most rows. So their share is known to about a tenth, whatever the number of rows. Keep this function: nearly every number of this course should carry the larger error.
 
 # %% [markdown]
 # ## Why is a cell empty?
 #
-# Sort the pointings by brightness and ask, state by state, how often a column is empty. (*Border crossing, number one:* we use the state label. But we ask who is missing, not what the measured values say; and the answer decides whether rows may be deleted, which must be known before any split.)
+# Sort the pointings by brightness, and ask for each state how often a column is empty. (*Border crossing, number one:* we use the state label. But we ask who is missing, not what the measured values say. The answer decides whether rows may be deleted, and this must be known before any split.)
 
 # %%
 looks = {"LHS": "C0o-", "HIMS": "C2^--", "SIMS": "C3s-.", "HSS": "C1D:"}
@@ -183,26 +187,27 @@ bright = pd.qcut(rate, 5, labels=False)
 middle = rate.groupby(bright).median().to_numpy()
 names = ["source_id", "state_label"]
 gaps = table[["qpo_freq", "kt_in"]].isna().join(table[names]).assign(bright=bright)
+generator = np.random.default_rng(3)
 skies = [gaps, *(resample_sources(gaps, generator) for _ in range(60))]
 cells = ["state_label", "bright"]
 empty, *others = [sky.groupby(cells)[["qpo_freq", "kt_in"]].mean() for sky in skies]
-spread = pd.concat(others).groupby(level=[0, 1]).std()
+scatter = pd.concat(others).groupby(level=[0, 1]).std()  # over other sources
 
 # %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, sharey=True)
 for ax, column in zip(axes, ("qpo_freq", "kt_in"), strict=True):
     for number, (state, look) in enumerate(looks.items()):
         x = middle * 1.06 ** (number - 1.5)  # side by side, so that error bars can be seen
-        ax.errorbar(x, empty[column][state], spread[column][state], fmt=look, label=state)
+        ax.errorbar(x, empty[column][state], scatter[column][state], fmt=look, label=state)
     ax.set(xscale="log", title=column, xlabel="net rate of one detector (1/s)")
 axes[0].set(ylabel="share of empty cells", ylim=(-0.05, 1.1))
 axes[1].legend()
 plotting.show(fig, "02_empty_cells")
 
 # %% [markdown]
-# Look at the left panel for a minute. In hard and intermediate states the QPO is *there*; whether the cell is filled is a question of photons. In the soft state more photons do not help: there is nothing. And on the right, the hard state lacks a disc at any brightness, though every textbook draws one: it is too cold for a telescope that begins at 3 keV.
+# Look at the left panel for a minute. In hard and intermediate states the QPO is *there*, and the number of photons decides whether the cell is filled. In the soft state more photons do not help: there is nothing. On the right, the hard state lacks a disc at any brightness, though every textbook draws one: it is too cold for a telescope that begins at 3 keV.
 #
-# One empty cell, three meanings. Gaps that depend on nothing would be *missing completely at random*, and harmless. Ours depend on brightness, on the state, and on the very value that is missing: **not at random**. No fill-in rule can know that; you do. (There is a fourth meaning: `gamma` and `kt_in` are empty, too, where the fit ran into its limit. There *was* a number, but it was no measurement.)
+# So one empty cell has three meanings. Gaps that depend on nothing would be *missing completely at random*, and harmless. Ours depend on brightness, on the state, and on the very value that is missing: they are missing **not at random**. No fill-in rule can know that; you do. (There is a fourth meaning: `gamma` and `kt_in` are empty, too, where the fit ran into its limit. There *was* a number, but it was no measurement.)
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 2.3 · Three kinds of nothing  ·  core · 7 min · ●●○
@@ -226,7 +231,7 @@ reasons = check.reasons(reasons)
 # %% [markdown]
 # ## Who is left?
 #
-# Now `dropna`, the experiment: delete all rows with a gap (but not for `hr_low`), compare who is left with who was there, and let other skies say how sure that is.
+# Now we run the experiment with `dropna`: delete all rows with a gap (but not for `hr_low`), compare who is left with who was there, and let other skies say how sure that is.
 
 # %%
 whole = measured.notna().all(axis=1)
@@ -241,21 +246,22 @@ def portrait(rows):
     return pd.Series({**(100 * pd.Series(shares)), "median rate (1/s)": rows.rate.median()})
 
 
+generator = np.random.default_rng(1)
 skies = [resample_sources(few, generator) for _ in range(100)]
 before, after = portrait(few), portrait(few[few.whole])
 errors = [pd.DataFrame(map(portrait, rows)).std() for rows in (skies, [s[s.whole] for s in skies])]
-result = pd.DataFrame({"all": before, "±": errors[0], "no gap": after, "± ": errors[1]})
+result = pd.DataFrame({"all": before, "error": errors[0], "no gap": after, "error ": errors[1]})
 result.round(1)
 
 # %% [markdown]
-# What is left of the archive is a club: bright, intermediate, richer in black holes, and about half of it from three sources. Not a single soft state. Whatever you train on these rows will never have seen four pointings in ten. The paper would say "we removed incomplete observations", and nobody would ask.
+# The rows that are left are bright, mostly intermediate, richer in black holes, and about half of them are from three sources. Not a single soft state is among them. A model trained on these rows has never seen the soft states, four pointings in ten. The paper would say "we removed incomplete observations".
 #
 # The gap is a measurement: *this pointing has no QPO that we could see*. Lesson 05 keeps the row, fills the cell, and adds a column that says so.
 
 # %% [markdown]
 # ## The luckier half of the noise
 #
-# There is a quieter gap. A variance after noise subtraction may come out negative (lesson 01), and then there is no rms: the cell is empty. So where photons are few, an rms exists only if the noise happened to push *up*. Does it matter? Give every soft pointing of the archive the same true rms of 2 %, its own rate, background and exposure, and the noise of its photons. (A light curve in bins of $\Delta t$ = 1/128 s, source rate $S$, total rate $C$, exposure $T$: the error of the excess variance is $\sigma_F = (C/S^2)\sqrt{2/(T\,\Delta t)}$ where noise dominates; Vaughan et al. 2003.)
+# Another gap is easily missed. A variance after noise subtraction may be negative (lesson 01). Then there is no rms, and the cell is empty. So where photons are few, an rms exists only if the noise happened to be *positive*. Does it matter? Give every soft pointing of the archive the same true rms of 2 %, its own rate, background and exposure, and the noise of its photons. (For a light curve in bins of $\Delta t$ = 1/128 s, with source rate $S$, total rate $C$ and exposure $T$, the error of the excess variance is $\sigma_F = (C/S^2)\sqrt{2/(T\,\Delta t)}$ where noise dominates; Vaughan et al. 2003.)
 
 # %%
 soft = table[table.state_label == "HSS"]
@@ -280,12 +286,18 @@ left.legend()
 plotting.show(fig, "02_soft_state_rms")
 
 # %% [markdown]
-# A constant looks like a law. "Soft states vary more when they are faint" would be a fine abstract, and most of it is selection: only variances above zero have a root. (Most: the two curves are not the same. Lesson 04 parts black holes from neutron stars, and finds that for one of the two the fall is real.) *Border crossing, number two:* we have used rms and state together, to learn what an *existing* rms means. The moral for later: compare at equal brightness, or keep the variance with its sign.
+# A constant looks like a law. "Soft states vary more when they are faint" would be a fine abstract, and most of it is selection: only variances above zero have a root. (Most, but not all: the two curves differ. Lesson 04 looks at black holes and neutron stars separately, and finds that for one of the two the fall is real.) *Border crossing, number two:* we have used rms and state together, to learn what an *existing* rms means. For later: compare at equal brightness, or keep the variance with its sign.
 
 # %% [markdown]
 # ## Odd rows
 #
-# RXTE has three well-known accidents. In a **slew**, the telescope is still turning, and the source comes into view only after a while. An **X-ray burst**: a layer of nuclear fuel on the surface of a neutron star explodes, up within a second and gone within a minute. A **particle flare**: charged particles of the Earth's environment raise the background for some minutes, where nobody subtracts it. What would each do to a light curve? Sketch them. Before you run the cell, **predict**: which of the three has a negative *skew* (a longer tail towards low rates)?
+# RXTE has three well-known accidents:
+#
+# - In a **slew** the telescope is still turning, and the source comes into view only after a while.
+# - In an **X-ray burst** nuclear fuel on the surface of a neutron star explodes, up within a second and gone within a minute.
+# - In a **particle flare** charged particles raise the background for some minutes, and nobody subtracts them.
+#
+# What would each do to a light curve? Sketch them. Then **predict**: which of the three has a negative *skew* (a longer tail towards low rates)?
 
 # %%
 my_guess_skew = ...  # "slew", "burst" or "flare"
@@ -298,24 +310,24 @@ sketches = {
     "burst": 300 + 3000 * np.exp(-(time - 400) / 15) * (time >= 400),
     "particle flare": 300 + 300 * np.exp(-0.5 * ((time - 500) / 100) ** 2),
 }
-fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.4))
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.2))
 for ax, (name, expected) in zip(axes, sketches.items(), strict=True):
-    counts = generator.poisson(expected)
-    ax.plot(time, counts, linewidth=0.5)
-    ax.set(title=name, xlabel="time (s)", ylim=(0, None))
-    print(f"{name:15s} skew {pd.Series(counts).skew():5.1f}")
+    sketch = generator.poisson(expected)
+    ax.plot(time, sketch, linewidth=0.7)
+    title = f"{name}\nskew {pd.Series(sketch).skew():.1f}"
+    ax.set(title=title, xlabel="time (s)", ylim=(0, None))
 axes[0].set_ylabel("rate (1/s)")
 plotting.show(fig, "02_sketches")
 
 # %% [markdown]
 # **Your prediction:** the slew has the negative skew.
 #
-# The skew of a light curve is one of our columns. It should sort the three. So look for rows whose skew is far from that of the others. In units of what?
+# The skew of a light curve is one of our columns, and it should tell the three apart. So look for rows whose skew is far from that of the others. In which unit?
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 2.4 · A ruler that does not bend  ·  core · 10 min · ●●○
 #
-# The usual $z = (x - \bar x)/\sigma$ has a flaw: outliers stretch $\sigma$, and hide behind it. Use the median $m$, and the **median absolute deviation** $\mathrm{MAD} = \mathrm{median}\,|x - m|$, instead:
+# The usual $z = (x - \bar x)/\sigma$ has a flaw: outliers increase $\sigma$, and so hide themselves. Use the median $m$ and the **median absolute deviation** $\mathrm{MAD} = \mathrm{median}\,|x - m|$ instead:
 #
 # $$z = \frac{x - m}{1.4826\ \mathrm{MAD}}.$$
 #
@@ -336,11 +348,11 @@ robust_z = check.robust_z(robust_z)
 # %%
 skew = table["skew"]
 usual = (skew - skew.mean()) / skew.std()
-for name, z in {"usual": usual, "robust": robust_z(skew)}.items():
-    print(f"{name:7s} below -5: {np.sum(z < -5):3d}    above 5: {np.sum(z > 5):3d}")
+far_out = pd.DataFrame({"usual": usual, "robust": robust_z(skew)})
+pd.DataFrame({"below -5": (far_out < -5).sum(), "above 5": (far_out > 5).sum()})
 
 # %% [markdown]
-# The usual ruler sees nothing on the negative side: three dozen bursts have made its standard deviation several times larger than the ordinary scatter. Now look at *two* columns: the skew, and how badly the spectral model fits.
+# The usual $z$ sees nothing on the negative side: a few dozen rows with a large skew have made its standard deviation several times larger than the ordinary scatter. Now look at *two* columns: the skew, and how badly the spectral model fits.
 
 # %%
 fig, ax = plt.subplots(figsize=(7.2, 4.4))
@@ -353,22 +365,24 @@ for letter, x, y in (("A", -0.72, 3), ("B", 8, 45), ("C", 2.6, 900), ("D", -0.35
 plotting.show(fig, "02_goodness_and_skew")
 
 # %% [markdown]
-# Four things stand off. A, B and C are where the sketches would put slews, bursts and flares. And D? Large $\chi^2$, but a perfectly normal light curve. Who are they? (*Border crossing, number three:* we ask for the labels of rows that were chosen without.)
+# Four groups stand out. A, B and C are where the sketches would put slews, bursts and flares. D has a large $\chi^2$, but a perfectly normal light curve. Who are they? (*Border crossing, number three:* we ask for the labels of rows that were chosen without them.)
 
 # %%
 burst = skew > 2  # no row has a skew between 1.6 and 4
 flare = (table.red_chi2 > 50) & skew.between(0.6, 2)
 top = (table.red_chi2 > 50) & (skew.abs() < 0.3)
-counts = {n: table[rows].object_label.value_counts() for n, rows in (("B", burst), ("D", top))}
-print(pd.DataFrame(counts).fillna(0).astype(int).T.to_string())
-print("states in D:", table.state_label[top].value_counts().to_dict())
+groups = {"B": burst, "D": top}
+kinds = {name: table[marked].object_label.value_counts() for name, marked in groups.items()}
+states = {name: table[marked].state_label.value_counts() for name, marked in groups.items()}
+counted = pd.concat([pd.DataFrame(kinds), pd.DataFrame(states)])
+counted.fillna(0).astype(int).T[["BH", "NS", *looks]]  # rows
 
 # %% [markdown]
-# Every row in B is of a neutron star, as it must be: a black hole has no surface on which to burn. **A burst is the best evidence for a neutron star that there is.** A pipeline that cuts outliers at $5\sigma$ throws its best label away.
+# Every row in B is of a neutron star (NS), as it must be: a black hole has no surface on which to burn. **A burst is the best evidence for a neutron star that there is.** Whoever cuts outliers at $5\sigma$ throws away the best label.
 #
-# D is almost all neutron stars in soft states, and nothing went wrong in them. (Almost. Keep the rest in mind.) It is *our model* that is wrong: a disc and a power law, without the hot layer where matter settles on a surface. Bright pointings have the photons to tell. An outlier is a question; sometimes the question is to you.
+# D is almost all neutron stars in soft states, and nothing went wrong in them. (Almost. Remember the rest.) *Our model* is wrong: it has a disc and a power law, but not the hot layer where matter settles on a surface. Bright pointings have the photons to show it. An outlier is a question, and sometimes the question is about us.
 #
-# Slews still bother us: those of faint sources hide in the noise. A slew is a *trend*; and the column `linear_trend` has a unit.
+# Slews are still a problem: those of faint sources hide in the noise. A slew is a *trend*, and the column `linear_trend` has a unit.
 
 # %%
 print("linear_trend:", table.attrs["units"]["linear_trend"])
@@ -380,31 +394,34 @@ left.set(yscale="log", ylabel="pointings per bin", xlabel="linear trend (1/s²)"
 right.set(xlabel="linear trend × exposure / rate")
 plotting.show(fig, "02_cleaned_columns")
 slew = trend > 1
-print(f"{slew.sum()} rows beyond 1; of these, {np.sum(slew & (robust_z(skew) < -5))} also by skew")
+by_skew = slew & (robust_z(skew) < -5)
+print(f"{slew.sum()} rows beyond 1; of these, {by_skew.sum()} also by skew")
 
 # %% [markdown]
-# No algorithm was changed, only the unit. Divided by what it should be divided by, the column separates by itself. *A dimensionless number that physics suggests beats a threshold that statistics suggests.*
+# No algorithm was changed, only the unit. Divide the column by the rate of change that a full slew would give, and it separates by itself. *A dimensionless number that physics suggests is better than a threshold that statistics suggests.*
 #
-# Outside a simulation, this is where you stop. We may look at the truth: twice in this lesson, and to learn about our *method*, not to repair the rows.
+# Outside a simulation you would stop here. We may look at the truth: twice in this lesson, and to learn about our *method*, not to repair the rows.
 
 # %%
 truth = data.load_truth().set_index("obs_id").loc[table.obs_id].reset_index()
 marks = {"slew": slew, "burst": burst, "flare": flare}
+verdict = {}
 for name, marked in marks.items():
     real = truth.outlier == name
-    print(
-        f"{name:6s} {np.sum(marked & real)} of {real.sum()} found, {np.sum(marked & ~real)} false"
-    )
+    where = {"found": marked & real, "false": marked & ~real, "missed": real & ~marked}
+    where["missed, in group D"] = where["missed"] & top
+    verdict[name] = {"real": real.sum()} | {word: rows.sum() for word, rows in where.items()}
+pd.DataFrame(verdict).T
 
 # %% [markdown]
-# Not one false alarm, and some flares missed. Three of those sat in group D, in plain sight: the hard states, where our model is *not* wrong. That is what an honest method section says.
+# There is not one false alarm, but some flares are missed. Three of those were in group D, before our eyes: the three in the hard state, where our model is *not* wrong. An honest method section says so.
 #
-# **What to do with each?** A *burst*: cut its minute out of the light curve and measure again; keep the row, and note the burst. A *slew*: cut the ramp out; its rms is wrong (a ramp is slow variability), its colours are not. A *flare*: background, colours, fit and rms are all wrong; use the quiet part, or leave it out and write the criterion down. If you have the summaries only, as we have, you can flag. What you cannot do is to let a column `burst` into the features for black hole or neutron star and call what comes out *learning*.
+# **What do we do with each?** A *burst*: cut its minute out of the light curve and measure again; keep the row, and note the burst. A *slew*: cut the ramp out; its rms is wrong (a ramp is slow variability), its colours are not. A *flare*: background, colours, fit and rms are all wrong; use the quiet part, or leave it out and write down the criterion. If you have only the summaries, as we have, you can flag. But do not let a column `burst` into the features for black hole or neutron star and call the result *learning*.
 
 # %% [markdown]
 # ## Filed under the wrong name
 #
-# Somebody tells you that five pointings in this archive are filed under the wrong source. Their light curves are fine, their spectra too. No histogram of the whole table will show them: each is a normal row, of somebody else. Look at each source *by itself*. What should not be there: a flux, a colour, a date?
+# Somebody tells you that five pointings in this archive are filed under the wrong source. Their light curves and spectra are fine. No histogram of the whole table will show them: each is a normal row of another source. Look at each source *by itself*. What should not be there: a flux, a colour, a date?
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 2.5 · Alone in time  ·  core · 12 min · ●●●
@@ -443,27 +460,25 @@ for ax, source in zip(axes, ("S13", "S16"), strict=True):
 plotting.show(fig, "02_outbursts_of_two_sources")
 
 # %% [markdown]
-# By outburst, five rows stand out by a year and more, and then comes a gap. By source alone it is harder: one of the five lies within weeks of another outburst of the same source, and would pass. (We were lucky that somebody filed the *outburst* too. And S13's two strays are each other's nearest neighbours: a month apart, they would have vouched for each other.)
+# By outburst, five rows stand out by more than a year, and then comes a gap. By source alone it is harder: one of the five lies within weeks of another outburst of the same source, and would pass. (We were lucky that the *outburst* was filed, too. And S13's two strays are each other's nearest neighbours. If they were a month apart, neither would be alone.)
 #
-# What about flux and colour? Measure each row against its own source, and count.
+# Do flux and colour find them? Measure each row against its own source, and count.
 
 # %%
 misfiled = truth.filed_under != ""
 logs = {"rate": np.log10(rate), "hr_soft": np.log10(table.hr_soft)}
-scores = {
+alarms = {
     f"{name}, robust z > 3": np.abs(values.groupby(table.source_id).transform(robust_z)) > 3
     for name, values in logs.items()
 }
-scores |= {f"alone by {name} > 60 d": found[name] > 60 for name in found}
-for name, marked in scores.items():
-    print(
-        f"{name:31s} {np.sum(marked & misfiled)} of 5 found, {np.sum(marked & ~misfiled):4d} false"
-    )
+alarms |= {f"alone by {name} > 60 d": found[name] > 60 for name in found}
+alarms = pd.DataFrame(alarms)
+pd.DataFrame({"found, of 5": alarms[misfiled].sum(), "false": alarms[~misfiled].sum()})
 
 # %% [markdown]
-# Brightness and colour find nothing, and cry wolf hundreds of times: an outbursting source is its own outlier, over decades of flux and from hard to soft. The dates work since they do not depend on the state. (Their three false alarms are sparse outbursts with long gaps.) How many of the five would *you* have found, without the truth and without `outburst_id`?
+# Brightness and colour find none, and give a hundred false alarms and more. An outbursting source is its own outlier, over decades of flux and from hard to soft. The dates work since they do not depend on the state. (Their three false alarms are sparse outbursts with long gaps.)
 #
-# In a real archive, candidates are where it *starts*: go back to the pointing direction in the file header. Until somebody has, the rows get a flag.
+# In a real archive candidates are only the *start*: look up the pointing direction in the file header. Until somebody has, the rows get a flag.
 
 # %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write three sentences). Slews, bursts, flares, group D, five misfiled rows, pairs of pointings at the same time: which of these rows would you delete, at which point of the analysis, and what exactly would you write in the paper? Would a reader with your table and your sentence arrive at the same rows?
@@ -474,23 +489,28 @@ for name, marked in scores.items():
 # %%
 fig, axes = plt.subplots(1, 2, sharey=True, width_ratios=(1, 1.7))
 for ax, (kind, own) in zip(axes, table.groupby("object_label"), strict=True):
-    counts = pd.crosstab(own.source_id, own.state_label)[list(looks)]
-    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False).index]
-    bottom = np.zeros(len(counts))
+    per_source = pd.crosstab(own.source_id, own.state_label)[list(looks)]
+    per_source = per_source.loc[per_source.sum(axis=1).sort_values(ascending=False).index]
+    bottom = np.zeros(len(per_source))
     for (state, look), hatch in zip(looks.items(), ("", "//", "xx", ".."), strict=True):
         style = {"color": look[:2], "hatch": hatch, "edgecolor": "white", "linewidth": 0}
-        ax.bar(range(len(counts)), counts[state], bottom=bottom, label=state, **style)
-        bottom += counts[state].to_numpy()
-    largest = np.sum(np.sort(bottom)[-2:]) / bottom.sum()
-    effective = bottom.sum() ** 2 / np.sum(bottom**2)
-    print(f"{kind}: {len(own)} rows, {largest:.0%} of them of two sources; n_eff = {effective:.1f}")
-    ax.set(title=f"{len(counts)} {kind} sources", xlabel="source, by number of rows", xticks=[])
+        ax.bar(range(len(per_source)), per_source[state], bottom=bottom, label=state, **style)
+        bottom += per_source[state].to_numpy()
+    ax.set(title=f"{len(per_source)} {kind} sources", xlabel="source, by number of rows", xticks=[])
 axes[0].set_ylabel("pointings")
 axes[1].legend()
 plotting.show(fig, "02_pointings_per_source")
 
+# %%
+holders = {}
+for kind, own in table.groupby("object_label"):
+    n = own.source_id.value_counts()
+    of_two, n_eff = f"{n.iloc[:2].sum() / n.sum():.0%}", round(n.sum() ** 2 / np.sum(n**2), 1)
+    holders[kind] = {"sources": len(n), "rows of the largest two": of_two, "n_eff": n_eff}
+pd.DataFrame(holders).T
+
 # %% [markdown]
-# $n_\mathrm{eff} = (\sum n_i)^2/\sum n_i^2$, with $n_i$ rows of source $i$, is the number of *equal* sources that would be as uneven. Sixteen black holes count like a handful. "Accuracy on black holes" is, row by row, the accuracy on two of them.
+# $n_\mathrm{eff} = (\sum n_i)^2/\sum n_i^2$, with $n_i$ rows of source $i$, is the **effective number** of sources: so many *equal* sources would be as uneven. Sixteen black holes count like five. Row by row, "accuracy on black holes" is mostly the accuracy on two of them.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 2.6 · The score of doing nothing  ·  core · 9 min · ●●○
@@ -512,27 +532,31 @@ baseline = check.baseline(baseline)
 # %%
 generator = np.random.default_rng(6)
 skies = [resample_sources(small, generator).reset_index(drop=True) for _ in range(100)]
+zero = {}
 for name in ("state_label", "object_label"):
-    here = baseline(table[name], table.source_id)
-    spread = np.std([baseline(sky[name], sky.source_id)[0] for sky in skies], ddof=1)
-    print(f"{name}: {here[0]:.1%} of rows (± {spread:.1%}), {here[1]:.1%} mean of the sources")
+    of_rows, of_sources = baseline(table[name], table.source_id)
+    sd = np.std([baseline(sky[name], sky.source_id)[0] for sky in skies], ddof=1)
+    zero[name] = {"over rows": of_rows, "error by source": sd, "mean of the sources": of_sources}
 most = [sky.state_label.value_counts().index[0] for sky in skies]
 print("most frequent state on other skies:", pd.Series(most).value_counts().to_dict())
-print("trust in the label of the state:", table.label_trust.value_counts().to_dict())
+pd.DataFrame(zero).T.map("{:.1%}".format)
+
+# %%
+table.label_trust.value_counts(normalize=True).map("{:.0%}".format).to_frame("share of rows").T
 
 # %% [markdown]
-# These numbers are the zero of every scale to come. A paper that reports 65 % for black hole or neutron star has learned next to nothing. A classifier that *never* names a SIMS loses hardly any accuracy: lesson 06 finds better metrics. Even which state is the most frequent depends on whom the sky put into the archive.
+# These numbers are the zero of every scale to come. A paper that reports 65 % for black hole or neutron star has learned next to nothing. A classifier that *never* names a SIMS loses hardly any accuracy; lesson 06 finds better metrics. Even the most frequent state depends on which sources are in the archive.
 #
-# `label_trust` says how sure the human reader was. Four rows in ten have less than an A. Keep the column; lesson 08 will hold the errors of a model against it.
+# `label_trust` says how sure the human reader was. Four rows in ten have less than an A. Keep the column; lesson 08 compares the errors of a model with it.
 
 # %% [markdown] tags=["slide"]
 # ## A first diagram
 #
-# After so much bookkeeping, one look at physics. (*Border crossing, number four:* one outburst of one source, which will be a training source.) In lesson 01 we sketched how an outburst turns soft at one luminosity and hard again at another.
+# After so much bookkeeping, take one look at physics. (*Border crossing, number four:* one outburst of one source, which will be a training source.) In lesson 01 we sketched how an outburst turns soft at one luminosity and hard again at another.
 
 # %%
-own = table[table.source_id == "S02"].assign(rate_1=rate)
-outburst = own[own.outburst_id == "R008"]
+of_s02 = table[table.source_id == "S02"].assign(rate_1=rate)
+outburst = of_s02[of_s02.outburst_id == "R008"]
 first = outburst[outburst.state_label == "HSS"].rate_1.iloc[:3].median()
 print(f"R008 turned soft at {first:.0f} counts/s per detector")
 
@@ -546,7 +570,7 @@ my_guess = ...  # counts/s in one detector, a number
 
 # %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(7.6, 4.6))
-plotting.hardness_intensity(ax, own, outburst="R008")
+plotting.hardness_intensity(ax, of_s02, outburst="R008")
 ax.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="net rate per PCU, 3–25 keV (1/s)")
 plotting.mark_guess(ax, my_guess, axis="y")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -557,12 +581,12 @@ print(f"it left the soft state at {last:.0f} counts/s per detector: a factor of 
 # %% [markdown]
 # **Your prediction:** it left the soft state at 60 counts/s, 14 times fainter than it had entered it.
 #
-# This is **hysteresis**, seen through a whole chain of mended columns: per detector, in Crab units, logarithmic, by outburst, in order of time. Leave one of them out, and the loop is blurred or torn. Exploring is not what you do before the science starts. It is the start.
+# This is **hysteresis**. To see it, all mended columns were needed: per detector, in Crab units, logarithmic, by outburst, in order of time. Leave one of them out, and the loop is blurred or torn. Exploring is not what you do before the science starts. It is the start.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 2.7 · Whose business is it?  ·  core · 8 min · ●●○
 #
-# Close with a list. Eight findings: in which step of the course is each dealt with first? `"now"`: mend, flag or ask today. `"split"` (lesson 03): what may be on both sides. `"pre-processing"` (05): what happens to every column before a model sees it. `"metric"` (06): how the result is judged.
+# Close with a list of eight findings. In which step of the course is each dealt with first? `"now"`: mend, flag or ask today. `"split"` (lesson 03): what may be on both sides. `"pre-processing"` (05): what happens to every column before a model sees it. `"metric"` (06): how the result is judged.
 
 # %%
 # solution: does it concern the meaning of a cell, the kinship of rows, the form of a column, or the score?
@@ -586,14 +610,14 @@ steps = ["now", "split", "pre-processing", "metric"]
 checklist.sort_values("dealt with", key=lambda column: column.map(steps.index), kind="stable")
 
 # %% [markdown]
-# Copy it into your own project and fill it with your own table. It is the best first page a data paper can have.
+# Fill this list with your own table. It is the best first page of a data paper.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - A column is a type, a unit and a meaning. In the right unit, some problems solve themselves.
 # - An empty cell has a reason: nothing there, too faint, wrong telescope. Deleting rows with gaps left a few bright transitions of a few sources.
-# - What exists only where noise was kind (an rms, a colour, a QPO) follows the brightness.
+# - What exists only where the noise was positive (an rms, a QPO) depends on the brightness.
 # - An outlier is a question: slew, burst, flare, a wrong name, or a wrong model of ours.
 # - Count sources, not rows: for the error of a share, for a baseline, and from the next lesson on for every score.
 

@@ -4,7 +4,7 @@
 # | **The question** | What may we conclude about the stars from a model that works? |
 # |---|---|
 # | **Afterwards you can** | put an honest error on a coefficient, an importance and a saliency map, and a control beside each; find out how little would change a model's mind, and when it should have been silent; tell association, prediction and cause apart in a sentence of a paper |
-# | **Time** | 40 min of reading or teaching, 56 min of exercises |
+# | **Time** | 35 min of reading or teaching, 56 min of exercises |
 # | **Data** | training and validation set of the simulated RXTE archive, its light curves, and the NICER pointings, see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
 
@@ -12,7 +12,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import torch
+from sklearn.base import clone
+from sklearn.covariance import EmpiricalCovariance
 from sklearn.ensemble import IsolationForest
 from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression
@@ -21,10 +24,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from tqdm.auto import tqdm
 
+# %%
 from course.checks import lesson_11 as check
-from helpers import data, plotting
-from helpers.networks import feed_forward, probabilities
-from helpers.networks import train as train_network
+from helpers import data, networks, plotting
 from helpers.preprocessing import GROUPS, STATE_FEATURES, preprocessor
 from helpers.resampling import resample_sources
 
@@ -36,18 +38,19 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # %% [markdown] tags=["slide"]
 # ## A model has an opinion about everything
 #
-# Ask it which feature matters, and it will answer. It also answers if it was trained on nonsense. So for each way to look into a model, today has three questions: what is its **error**, what is its **control**, and what does the answer **not** say? Our two models, on sources that they have not seen:
+# Ask a model which feature matters, and it will answer. It also answers if it was trained on nonsense. So today we ask three questions about each way to look into a model. What is its **error**? What is its **control**? What does the answer **not** say?
+#
+# Here are our two models, and their scores on sources that they have not seen. One names the state: low/hard (LHS), hard-intermediate (HIMS), soft-intermediate (SIMS) or high/soft (HSS). The other names the object: black hole (BH) or neutron star (NS).
 
 # %%
 columns = {"state": list(STATE_FEATURES), "object": [*STATE_FEATURES, *GROUPS["lags"]]}
-models = {
-    task: make_pipeline(preprocessor(names), LogisticRegression(max_iter=2000))
-    for task, names in columns.items()
-}
-for task, model in models.items():
-    model.fit(train, train[f"{task}_label"])
+models = {}
+for task, names in columns.items():
+    pipeline = make_pipeline(preprocessor(names), LogisticRegression(max_iter=2000))
+    models[task] = pipeline.fit(train, train[f"{task}_label"])
 
 
+# %%
 def state_score(table, model=models["state"]):
     """Balanced accuracy of the state."""
     return balanced_accuracy_score(table.state_label, model.predict(table))
@@ -58,22 +61,26 @@ def object_score(table, model=models["object"]):
     return roc_auc_score(table.object_label == "NS", model.predict_proba(table)[:, 1])
 
 
+# %%
 print(f"state  {state_score(validation):.3f} (balanced accuracy)")
 print(f"object {object_score(validation):.3f} (ROC AUC)")
+print(f"trained on {len(train)} rows of {train.source_id.nunique()} sources")
 
 # %% [markdown]
 # ## A coefficient is a measurement
 #
-# Lesson 07 gave coefficients: log odds per standard deviation of a feature. Software prints an error beside each. It comes from the curvature of the loss at its minimum, the **Fisher information**
+# Lesson 07 gave coefficients: log odds per standard deviation of a feature. Software prints an error beside each. The error comes from the curvature of the loss at its minimum, the **Fisher information**
 #
-# $$H = X^T W X,\qquad W_{ii} = p_i(1-p_i),$$
+# $$H = X^T W X,\qquad W_{ii} = p_i(1-p_i).$$
 #
-# whose inverse is the covariance. That is correct if the rows are independent.
+# If the rows are independent, the inverse of $H$ is the covariance of the coefficients.
+#
+# A ridge penalty adds its strength to the diagonal of $H$. The inverse is then the covariance of a *posterior*, whose prior is the penalty. Its root is a **posterior width**. It is no sampling error: even for independent rows, the coefficients scatter less than that from sample to sample.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.1 · The error that software prints  ·  core · 10 min · ●●○
 #
-# Write it, for `X` whose first column is all ones. A ridge penalty adds its strength (1 for scikit-learn's $C=1$) to the diagonal of $H$, except for the intercept.
+# Write it, for `X` whose first column is all ones. The ridge penalty adds its strength (1 for scikit-learn's $C=1$) to the diagonal of $H$, except for the intercept.
 
 
 # %%
@@ -89,108 +96,106 @@ def curvature_errors(X, p, penalty):
 curvature_errors = check.curvature_errors(curvature_errors)
 
 # %% [markdown]
-# Against it we hold the scatter of the coefficients when whole sources are drawn anew (lesson 02), for two questions: *neutron star?* and *hard state?*
+# We compare it with the scatter of the coefficients when whole sources are drawn anew (the bootstrap of lesson 02). We ask two questions: *neutron star?* and *hard state?*
+
 
 # %%
-questions = {
-    "neutron star?": ("object", train.object_label == "NS"),
-    "hard state?": ("state", train.state_label == "LHS"),
-}
+def in_other_skies(rows, y):
+    """Coefficients (30, k) of a logistic regression when the sources are drawn anew."""
+    generator, labelled = np.random.default_rng(11), rows.assign(y=y, source_id=train.source_id)
+    drawn = [resample_sources(labelled, generator) for _ in range(30)]
+    fits = [LogisticRegression(max_iter=2000).fit(sky[rows.columns], sky.y) for sky in drawn]
+    return pd.DataFrame([fit.coef_[0] for fit in fits], columns=rows.columns)
+
+
+# %%
+questions = {"neutron star?": ("object", "NS"), "hard state?": ("state", "LHS")}
 coefficients, skies = {}, {}
-for name, (task, y) in questions.items():
-    X = models[task][:-1].transform(train)
-    model = LogisticRegression(max_iter=2000).fit(X, y)
-    X1, p = np.column_stack([np.ones(len(X)), X]), model.predict_proba(X)[:, 1]
-    found = {"b": model.coef_[0], "printed": curvature_errors(X1, p, 1.0)[1:]}
-    generator, draws = np.random.default_rng(11), []
-    rows = X.assign(y=y, source_id=train.source_id)
-    for _ in range(30):
-        sky = resample_sources(rows, generator)
-        draws.append(LogisticRegression(max_iter=2000).fit(sky[X.columns], sky.y).coef_[0])
-    skies[name] = pd.DataFrame(draws, columns=X.columns)
-    found["sources"] = np.std(draws, axis=0, ddof=1)
-    positive = (skies[name] > 0).mean().to_numpy()
-    found["one sign"] = np.maximum(positive, 1 - positive)
-    table = pd.DataFrame(found, index=X.columns)
-    coefficients[name] = table[~table.index.str.startswith("missing")]
+for name, (task, label) in questions.items():
+    X, y = models[task][:-1].transform(train), train[f"{task}_label"] == label
+    fit = LogisticRegression(max_iter=2000).fit(X, y)
+    p = fit.predict_proba(X)[:, 1]
+    printed = curvature_errors(np.column_stack([np.ones(len(X)), X]), p, 1.0)[1:]
+    draws = in_other_skies(X, y)
+    both = pd.DataFrame({"b": fit.coef_[0], "printed": printed, "sources": draws.std()})
+    both["sure by printed"] = both.b.abs() > 1.64 * both.printed  # of its sign, 95 %
+    both["sure by sources"] = np.abs((draws > 0).mean() - 0.5) >= 0.45
+    coefficients[name], skies[name] = both[~both.index.str.startswith("missing")], draws
 
 # %%
-for name, table in coefficients.items():
-    ratio = table.sources / table.printed
-    print(f"{name:14s} error by sources / printed error: median {ratio.median():.1f}, ", end="")
-    print(f"from {ratio.min():.1f} to {ratio.max():.1f}")
-    printed, honest = table.b.abs() > 1.64 * table.printed, table["one sign"] >= 0.95
-    print(
-        f"   sure of their sign (95 %), by printed errors {printed.sum()} of {len(table)}, "
-        f"by sources {honest.sum()}, by both {np.sum(printed & honest)}"
-    )
+ratios = {name: both.sources / both.printed for name, both in coefficients.items()}
+pd.DataFrame(ratios).agg(["min", "median", "max"]).round(1)  # error by sources / printed error
+
+# %%
+sure_of = pd.concat(coefficients, names=["question", "feature"]).iloc[:, -2:]
+sure_of.groupby("question").value_counts().to_frame("coefficients")
 
 # %% tags=["slide"]
-fig, axes = plt.subplots(1, 2, figsize=(8.4, 4.6))
-for ax, (name, table) in zip(axes, coefficients.items(), strict=True):
-    place = np.arange(len(table))
-    ax.errorbar(table.b, place, xerr=table.sources, fmt="none", color="C0", label="by sources")
-    ax.errorbar(table.b, place, xerr=table.printed, fmt="none", color="C1", linewidth=4, alpha=0.7,
-                label="printed")  # fmt: skip
-    sure = table["one sign"] >= 0.95
-    ax.plot(table.b[sure], place[sure], "ko", markersize=4, label="sure of its sign")
-    ax.plot(table.b[~sure], place[~sure], "ko", markersize=4, markerfacecolor="white")
+fig, axes = plt.subplots(1, 2, figsize=(10, 5.4))
+for ax, (name, both) in zip(axes, coefficients.items(), strict=True):
+    ax.errorbar(both.b, both.index, xerr=both.printed, fmt="C1,", linewidth=6, label="printed")
+    ax.errorbar(both.b, both.index, xerr=both.sources, fmt="ko", label="by sources")
+    unsure = both[~both["sure by sources"]]
+    ax.plot(unsure.b, unsure.index, "wD", markeredgecolor="k", zorder=5, label="sign not sure")
     ax.axvline(0, color="0.5", linewidth=0.8)
-    ax.set(
-        yticks=place, yticklabels=table.index, title=name, xlabel="log odds per σ of the feature"
-    )
-    ax.invert_yaxis()
-    ax.tick_params(axis="y", labelsize=8)
+    ax.set(title=name, xlabel="log odds per σ of the feature", ylim=(len(both) - 0.5, -0.5))
 axes[0].legend(loc="lower right")
-plotting.show(fig, "11_two_errors")
+plotting.show(fig, "11_two_errors", colours=64)
 
 # %% [markdown]
-# For the *object*, the printed errors are several times too small for the coefficients that one would write about: all rows of a source have one label, so that 3875 rows are 24 samples. For the *state* they are, by and large, not too small: some are, others are too large. States change within a source, each outburst is new evidence; and the penalty holds the coefficients tighter than the curvature says. Open symbols have no sure sign by sources. For the object, that is several of those whose printed error promises one. **Ask on which level the label varies.** That decides whose errors you need.
+# For the **object** the printed errors are several times too small for the coefficients that one would write about. All rows of a source have one label, so thousands of rows are only 24 samples. White diamonds have no sure sign by sources. Several of them have a printed error that promises one.
+#
+# For the **state** the printed errors are about right: some are too small, others too large. States change within a source, and each outburst is new evidence. And a posterior width is larger than the sampling error.
+#
+# **Ask on which level the label varies.** That decides which errors you need.
 
 # %% [markdown]
 # ## Twins share
 #
-# What does a *single* coefficient mean, if the model has another column that says nearly the same? Look at the scatter of one, and of the sum over its group.
+# What does a *single* coefficient mean if another column says nearly the same? Look at the scatter of the sum over a group, divided by the scatter that the sum would have if its members scattered independently.
 
 # %%
-groups = {"two colours": ["hr_soft", "hr_hard"]}
-groups["six rms"] = [f"log_{name}" for name in GROUPS["rms"]]
+ratio = {}
 for name, draws in skies.items():
-    for group, members in groups.items():
-        own = draws[members]
-        apart = np.sqrt(np.sum(own.var()))
-        print(
-            f"{name:14s} sum of {group:12s} {coefficients[name].b[members].sum():+.2f} ± "
-            f"{own.sum(axis=1).std():.2f}; if they scattered independently ± {apart:.2f}"
-        )
+    for group, start in {"two colours": "^hr_", "six rms": "^log_rms"}.items():
+        own = draws.filter(regex=start)
+        ratio[name, group] = own.sum(axis=1).std() / np.sqrt(own.var().sum())
+pd.Series(ratio).unstack().round(2)  # scatter of the sum / of independent members
 
 # %% [markdown]
-# The two colours trade weight: when one gains, the other loses, and the sum is better known than its parts would allow. For the six rms of the hard state it is the same. But look at the six rms of the object: there the sum is no better than its parts, for their *differences* are what the model uses (how far the noise reaches up in frequency). Group what is interchangeable *for the question*, and check.
+# The two colours trade weight: when one gains, the other loses. Their sum is better known than its parts would allow. The six rms of the hard state do the same.
+#
+# But look at the six rms of the *object*. There the ratio is near 1. This model uses the *differences* of the rms: how far the noise reaches up in frequency. So group what is interchangeable *for the question*, and check.
 
 # %% [markdown]
 # ## Permutation importance
 #
-# Another question, for any model: how much of the score is lost if a column is shuffled among the rows? On **held-out** sources, or you measure what the model learned by heart. The control is a column of pure noise, trained in. `sklearn.inspection` does it, column by column; and we add `hr_3_10`, which for RXTE is `hr_soft` once more.
+# The next question works for any model: how much of the score is lost if we shuffle a column among the rows? Shuffle **held-out** sources, or you measure what the model has learned by heart. The control is a column of pure noise, which the model is trained with. `sklearn.inspection` shuffles column by column. We add `hr_3_10`, which for RXTE is `hr_soft` once more.
+
+
+# %%
+def shuffled_singly(model, table, y, scoring):
+    """What a score loses when one column of a table is shuffled, mean and scatter of five."""
+    options = {"scoring": scoring, "n_repeats": 5, "random_state": 0}
+    found = permutation_importance(model, table, y, **options)
+    losses = {"loss": found.importances_mean, "scatter of shuffles": found.importances_std}
+    return pd.DataFrame(losses, table.columns)
+
 
 # %%
 generator = np.random.default_rng(112)
 wider = [*STATE_FEATURES, "noise", "hr_3_10"]
-learn, judge = (t.assign(noise=generator.normal(size=len(t))) for t in (train, validation))
+noisy = [t.assign(noise=generator.normal(size=len(t))) for t in (train, validation)]
 twins = make_pipeline(preprocessor(wider), LogisticRegression(max_iter=2000))
-twins.fit(learn[wider], learn.state_label)
-options = {"scoring": "balanced_accuracy", "n_repeats": 10, "random_state": 0}
-single = permutation_importance(models["state"], validation[columns["state"]],
-                                validation.state_label, **options)  # fmt: skip
-double = permutation_importance(twins, judge[wider], judge.state_label, **options)
-single, double = (
-    pd.DataFrame({"loss": r.importances_mean, "scatter": r.importances_std}, index=names)
-    for r, names in ((single, columns["state"]), (double, wider))
-)
-print(f"hr_soft without its twin: {single.loss['hr_soft']:.3f}")
-print(double.loc[["hr_soft", "hr_3_10", "noise"]].round(3))
+twins.fit(noisy[0][wider], train.state_label)
+judged = (validation.state_label, "balanced_accuracy")
+alone = shuffled_singly(models["state"], validation[columns["state"]], *judged)
+double = shuffled_singly(twins, noisy[1][wider], *judged)
+compared = pd.concat({"alone": alone, "with copy and noise": double}, axis=1)
+compared.loc[["hr_soft", "hr_3_10", "noise"]].round(3)
 
 # %% [markdown]
-# A perfect copy, and each of the two looks about half as important. With ten copies, the best feature of the table would look like noise. So shuffle **groups**, all of whose columns move together.
+# With a perfect copy beside it, `hr_soft` looks about half as important. The more copies a feature has, the less each seems to matter. So shuffle **groups**, whose columns all move together.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.2 · Shuffle a group  ·  core · 8 min · ●●○
@@ -213,94 +218,87 @@ shuffled_together = check.shuffled_together(shuffled_together)
 # %% [markdown] tags=["slide"]
 # ### Predict first
 #
-# Four groups: the two colours, the six rms, the spectral fit ($\Gamma$, disc temperature and fraction), the power spectrum (break, QPO, hue). Rank them by what the model of the *state* loses. Then write down how much of its balanced accuracy it loses with your first.
+# There are four groups: the two colours, the six rms, the spectral fit ($\Gamma$, disc temperature and disc share), and the power spectrum (break, QPO, and hue, the angle in the power-colour wheel). Rank them by what the model of the *state* loses. How much of its balanced accuracy does it lose with your first?
 
 # %%
 my_guess = ...  # loss of balanced accuracy
 
-# %%
-whole = {group: list(names) for group, names in GROUPS.items() if group != "lags"}
+# %% tags=["nbval-ignore-output"]
+parts = {f"GROUP: {group}": names for group, names in GROUPS.items() if group != "lags"}
+parts |= {name: [name] for name in STATE_FEATURES}
 generator = np.random.default_rng(113)
-losses = {group: [] for group in whole}
-for _ in range(25):  # other validation sources, and another order each time
+losses = []
+for _ in tqdm(range(25)):  # other validation sources, and another order each time
     sky = resample_sources(validation, generator)
     here = state_score(sky)
-    for group, names in whole.items():
-        losses[group].append(here - state_score(shuffled_together(sky, names, generator)))
+    tables = {name: shuffled_together(sky, own, generator) for name, own in parts.items()}
+    losses.append({name: here - state_score(table) for name, table in tables.items()})
 losses = pd.DataFrame(losses)
 
 # %% tags=["slide"]
-fig, axes = plt.subplots(1, 2, figsize=(8.2, 3.6), sharex=True)
-ranked = pd.concat([single, double.loc[["noise"]]]).sort_values("loss")
-axes[0].errorbar(ranked.loss, ranked.index, xerr=ranked.scatter, fmt="ko", markersize=4)
-axes[0].set(title="one column shuffled")
-order = losses.mean().sort_values().index
-axes[1].errorbar(losses.mean()[order], order, xerr=losses.std()[order], fmt="C0s")
-axes[1].set(title="whole groups, error by sources")
-for ax in axes:
-    ax.axvline(0, color="0.5", linewidth=0.8)
-    ax.set_xlabel("loss of balanced accuracy")
-plotting.mark_guess(axes[1], my_guess)
-plotting.show(fig, "11_permutation")
-print(f"the rms come first on {np.mean(losses.idxmax(axis=1) == 'rms'):.0%} of the skies")
+order = losses.mean().sort_values(ascending=False).index
+fig, ax = plt.subplots(figsize=(8, 5.6))
+sns.pointplot(losses[order], orient="h", errorbar="sd", linestyle="none", ax=ax)
+ax.set(xlabel="loss of balanced accuracy, error by sources", ylabel="shuffled")
+plotting.mark_guess(ax, my_guess)
+plotting.show(fig, "11_permutation", colours=64)
+
+# %%
+of_groups = losses.filter(like="GROUP")
+first = of_groups.idxmax(axis=1).value_counts(normalize=True)
+of_groups.agg(["mean", "std"]).T.assign(**{"is first, share of skies": first}).fillna(0).round(2)
 
 # %% [markdown]
-# **Your prediction:** the rms lose most, nearly 0.2.
+# **Your prediction:** the rms lose most, between 0.1 and 0.2.
 #
-# Column by column, one would write about the QPO frequency, with one rms band beside it. As groups, the rms win clearly on most skies: six columns that vouch for each other. The other three cannot be ranked with 13 sources. And neither number says what a telescope *without* timing could reach: for that, train again without the group. Importance belongs to this model, these companions, this metric and these sources.
+# From the single columns one would write about the QPO frequency and one rms band. As groups, the rms win on most skies: these six columns stand in for each other. The error bars of the other three overlap: 13 sources cannot rank them.
+#
+# Neither number says what a telescope *without* timing could reach. For that, train again without the group. An importance belongs to this model, these other columns, this metric and these sources.
 
 # %% [markdown]
 # ## Partial dependence, and where nobody is
 #
-# How does the answer change with *one* feature? Move it in all pointings at once, keep the rest, ask the model, average: **partial dependence**. The curve of a single pointing is its *individual* curve. Beside it we draw what is simply observed: the mean answer for pointings that *have* this colour.
+# How does the answer change with *one* feature? Change it in all pointings at once, keep the rest, ask the model, and average: this is the **partial dependence**. The curve of a single pointing is its *individual* curve (grey). Beside it we draw what is simply observed: the mean answer for pointings that *have* this colour.
 
 # %%
-rows = train.dropna(subset=["hr_hard", "rms_0p1_64"]).query("0.2 < hr_hard < 1.4")
-some = rows.sample(300, random_state=0)
+plane = train.dropna(subset=["hr_hard", "rms_0p1_64"]).query("0.2 < hr_hard < 1.4")
+asked = plane.sample(300, random_state=0)
 grid = np.linspace(0.25, 1.35, 23)  # Crab
-curves = partial_dependence(
-    models["state"], some[columns["state"]], ["hr_hard"], custom_values={"hr_hard": grid},
-    kind="both", response_method="predict_proba",
-)  # fmt: skip
+options = {"custom_values": {"hr_hard": grid}, "kind": "both", "response_method": "predict_proba"}
+curves = partial_dependence(models["state"], asked[columns["state"]], ["hr_hard"], **options)
 hard = list(models["state"].classes_).index("LHS")
 mean, each = curves["average"][hard], curves["individual"][hard]
-answers = models["state"].predict_proba(rows)[:, hard]
-observed = pd.Series(answers).groupby(np.digitize(rows.hr_hard, grid)).mean()
-
-plane = np.log10(rows[["hr_hard", "rms_0p1_64"]].to_numpy())
-near = NearestNeighbors(n_neighbors=5).fit(plane)
-limit = np.quantile(near.kneighbors()[0][:, -1], 0.99)  # 99 % of the pointings are closer to theirs
-log_rms = np.log10(some.rms_0p1_64.to_numpy())
-asked = [np.column_stack([np.full(300, np.log10(value)), log_rms]) for value in grid]
-empty = np.array([np.mean(near.kneighbors(points)[0][:, -1] > limit) for points in asked])
+answers = models["state"].predict_proba(plane)[:, hard]
+observed = pd.Series(answers).groupby(pd.cut(plane.hr_hard.to_numpy(), grid), observed=True).mean()
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6))
-left.plot(grid, each[:40].T, color="0.8", linewidth=0.6)
-left.plot(grid, mean, "C0-", linewidth=2.2, label="partial dependence")
-style = {"markersize": 4, "label": "pointings of this colour"}
-left.plot(grid[observed.index[1:-1] - 1] + 0.025, observed[1:-1], "ks", **style)
-left.plot(grid, empty, "C1:", linewidth=2, label="share of empty places")
-left.hist(rows.hr_hard, grid, weights=0 * rows.hr_hard + 1 / len(rows), color="0.6", alpha=0.6)
-left.set(xlabel="hard colour (Crab)", ylabel="probability of LHS, or share", ylim=(0, 1.35))
-left.set_yticks(np.linspace(0, 1, 6))
-left.legend(loc="upper left", fontsize=8.5)
-right.plot(rows.hr_hard, rows.rms_0p1_64, ".", color="0.6", markersize=2)
-for number, marker in zip((0, 1, 5), "o^s", strict=True):
-    right.plot(grid, np.full(len(grid), some.rms_0p1_64.iloc[number]), "C0-", linewidth=1)
-    right.plot(*some[["hr_hard", "rms_0p1_64"]].iloc[number], "C0" + marker, markersize=7)
-right.set(yscale="log", ylim=(0.003, 1))
-right.set(xlabel="hard colour (Crab)", ylabel="fractional rms, 0.1–64 Hz")
-plotting.show(fig, "11_partial_dependence")
-print(f"curve: {mean[0]:.2f} to {mean[-1]:.2f}; empty places: {empty[0]:.0%} at {grid[0]:.2f} Crab")
+fig, (ax_curve, ax_plane) = plt.subplots(1, 2, figsize=(9.6, 4.2))
+ax_curve.plot(grid, each[:40].T, color="0.8", linewidth=0.8)
+ax_curve.plot(grid, mean, "C0-", linewidth=3, label="partial dependence")
+middles = pd.IntervalIndex(observed.index).mid
+ax_curve.plot(middles, observed, "ks", label="pointings of this colour")
+ax_curve.set(xlabel="hard colour (Crab)", ylabel="probability of LHS", ylim=(-0.02, 1.02))
+fig.legend(loc="outside upper left", ncols=2)
+ax_plane.plot(plane.hr_hard, plane.rms_0p1_64, ".", color="0.6", markersize=2)
+three = asked.iloc[[0, 1, 5]]
+ax_plane.hlines(three.rms_0p1_64, grid[0], grid[-1], linewidth=2)
+ax_plane.plot(three.hr_hard, three.rms_0p1_64, "C0o", markersize=9)
+ax_plane.set(xlabel="hard colour (Crab)", ylabel="fractional rms, 0.1–64 Hz")
+ax_plane.set(yscale="log", ylim=(0.003, 1))
+plotting.show(fig, "11_partial_dependence", colours=64)
+
+# %%
+soft = plane[plane.hr_hard < 0.5]
+print(f"partial dependence, first and last colour: {mean[0]:.2f} and {mean[-1]:.2f}")
+print(f"{len(soft)} pointings below 0.5 Crab; rms above 25 %: {sum(soft.rms_0p1_64 > 0.25)}")
 
 # %% [markdown]
-# "The colour hardly matters", says the curve. "The colour tells nearly everything", say the squares. Both are right, to different questions: with rms and spectrum held still, the colour alone moves the answer little. But hold them still, and you ask about soft pointings with an rms of 30 %, of which there are hardly any. Wherever the dotted line is high, the curve is **extrapolation**: it tells about the model, and nothing about stars. Show the density of the data under every such curve.
+# "The colour hardly matters", says the curve. "The colour tells nearly everything", say the squares. Both are right, but they answer different questions. With rms and spectrum held still, the colour alone moves the answer little. But then you ask about soft pointings with a large rms, and there are hardly any. On the right you see three such paths: they leave the cloud of data. There the curve is **extrapolation**: it tells about the model, and nothing about stars. Show the data beside every such curve.
 
 # %% [markdown]
 # ## What would change its mind?
 #
-# A referee asks: "what would have had to be different for you to call it a neutron star?" A **counterfactual**. For a linear model it has a closed form: the log odds are $z = b_0 + \sum_j b_jx_j$, and one feature can bring them to zero.
+# A referee asks: "What should have been different, for you to call it a neutron star?" The answer is a **counterfactual**. For a linear model it has a closed form: the log odds are $z = b_0 + \sum_j b_jx_j$, and one feature can bring them to zero.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.3 · The turning point  ·  core · 10 min · ●●○
@@ -327,29 +325,30 @@ turning_points = check.turning_points(turning_points)
 # %%
 ready = models["object"][:-1].transform(validation)
 b, z = models["object"][-1].coef_[0], models["object"].decision_function(validation)
-measured = [not name.startswith("missing") for name in ready]
-ranges = ready.groupby(validation.source_id).agg(["min", "max"])
-turns = np.full(ready.shape, np.nan)
-for row, source in enumerate(validation.source_id):
-    low, high = ranges.loc[source].to_numpy().reshape(-1, 2).T
-    turns[row] = turning_points(ready.iloc[row].to_numpy(), z[row], b, low, high)
-possible = np.isfinite(turns[:, measured])
+of_one = ready.groupby(validation.source_id)
+low, high = (of_one.transform(extreme).to_numpy() for extreme in ("min", "max"))
+rows = zip(ready.to_numpy(), z, low, high, strict=True)
+turns = pd.DataFrame(
+    [turning_points(x, z_row, b, *limits) for x, z_row, *limits in rows], columns=ready.columns
+)
+turns = turns.loc[:, ~turns.columns.str.startswith("missing")]
+possible = turns.notna()
 right = (models["object"].predict(validation) == validation.object_label).to_numpy()
-for name, chosen in {"right calls": right, "wrong calls": ~right}.items():
-    share = possible[chosen].any(axis=1).mean()
-    print(f"{name}: {share:.0%} could be turned by one feature within the range of their source")
-one = np.flatnonzero(right & (np.abs(z) > 2) & possible.any(axis=1))[0]  # a right call, fairly sure
-story = pd.DataFrame({"is": ready.iloc[one], "turns at": turns[one]}).loc[ready.columns[measured]]
-print(f"{validation.obs_id[one]}, a {validation.object_label[one]}, log odds {z[one]:+.2f}; in σ:")
-print(story.dropna().round(2))
+calls = pd.Series(np.where(right, "right calls", "wrong calls"), name="one feature can turn")
+possible.any(axis=1).groupby(calls).mean().map("{:.0%}".format).to_frame("share")
+
+# %%
+example = np.flatnonzero(right & (np.abs(z) > 2) & possible.any(axis=1))[0]  # right, fairly sure
+print(f"a {validation.object_label[example]}, log odds {z[example]:+.2f}; features in σ:")
+pd.DataFrame({"is": ready.iloc[example], "turns at": turns.iloc[example]}).dropna().round(2)
 
 # %% [markdown]
-# The wrong calls are the easier ones to turn, which is good. That so many *right* ones can be turned, by a change that the same star shows from week to week, says how much this model leans on the state when it speaks about the star. (And "all others stayed" is again a place where no pointing is: a star cannot change its colour alone.)
+# The wrong calls are easier to turn, which is good. But many *right* ones can be turned, too, by a change that the same star shows from week to week. So this model depends much on the state when it speaks about the star. (And "all others stayed" asks again about places where no pointing is: a star cannot change its colour alone.)
 
 # %% [markdown]
 # ## How little is enough?
 #
-# A counterfactual for cynics: an **adversarial** change is the smallest that turns the call. In images it may be invisible. In our table we know what is invisible: the measurement errors. Move both colours, each by at most $t$ of its own errors, in the worst direction: the log odds change by $t\sum_j|b_j\sigma_j|$. (For a network, follow the sign of the gradient.) Beside it, changes by *random* errors of that size.
+# An **adversarial** change is the smallest one that turns the call. In images it may be invisible. In our table we know what is invisible: the measurement errors. Move both colours, each by at most $t$ of its own errors, in the worst direction. The log odds change by $t\sum_j|b_j\sigma_j|$. (For a network, follow the sign of the gradient.) Compare with *random* errors of that size.
 
 # %%
 colours = ["hr_soft", "hr_hard"]
@@ -359,20 +358,24 @@ errors = validation[[f"{name}_err" for name in colours]].fillna(0).to_numpy() / 
 pull = errors * b[[ready.columns.get_loc(name) for name in colours]]  # change of z by one error
 needed = np.abs(z) / np.maximum(np.abs(pull).sum(axis=1), 1e-12)
 chance = np.random.default_rng(115).normal(size=(50, *pull.shape))
+turned = {}
 for t in (1, 2, 5):
-    tossed = np.sign(z + t * (pull * chance).sum(axis=2)) != np.sign(z)
-    worst = np.mean(needed <= t)
-    print(f"t = {t}: turns {worst:5.1%} in the worst direction, {tossed.mean():.1%} at random")
-wrong = np.mean(~right[needed <= 1]), np.mean(~right)
-print(f"wrong calls among the first (t = 1, worst): {wrong[0]:.0%}, among all: {wrong[1]:.0%}")
+    moved_z = z + t * (pull * chance).sum(axis=2)
+    turned[t] = {"worst direction": np.mean(needed <= t), "random": np.mean(moved_z * z < 0)}
+pd.DataFrame(turned).T.rename_axis("t").map("{:.1%}".format)
+
+# %%
+print(
+    f"wrong: {np.mean(~right[needed <= 1]):.0%} of those with t = 1; of all, {np.mean(~right):.0%}"
+)
 
 # %% [markdown]
-# A few per cent of the calls hang on one error of two colours: these pointings have no call, whatever the probability says, and about half of them are wrong anyway. It is a lower limit, since most columns come without an error. Chance turns fewer than malice does. But a calibration that is off by one σ, in the same direction for all pointings, *is* such a direction.
+# A few per cent of the calls depend on one error of two colours. These pointings have no call, whatever the probability says, and about half of them are wrong anyway. The true share is larger, since most columns come without an error. Random errors turn fewer calls than the worst direction does. But a calibration that is off by one σ, in the same direction for all pointings, *is* such a direction.
 
 # %% [markdown]
 # ## Which frequencies matter?
 #
-# Now a network on power spectra. Its **saliency map** is the gradient of a logit with respect to each bin of the input: if the power there were a little higher, would the network be more convinced?
+# Now we take a network on power spectra. Its **saliency map** is the gradient of a logit with respect to each bin of the input: if the power there were a little higher, would the network be more convinced?
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.4 · A map by autograd  ·  core · 10 min · ●●○
@@ -397,82 +400,78 @@ light = data.load_segments()
 learn = np.flatnonzero(np.isin(light.source_id, train.source_id))
 judge = np.flatnonzero(np.isin(light.source_id, validation.source_id))
 states = list(models["state"].classes_)
+sims = states.index("SIMS")
 truth = np.searchsorted(states, light.state_label)
-spectra = np.log10(light.power / light.noise[:, None])
-spectra = (spectra - spectra[learn].mean(axis=0)) / spectra[learn].std(axis=0)
-spectra = torch.tensor(spectra, dtype=torch.float32)
+log_power = np.log10(light.power / light.noise[:, None])
+scaled = (log_power - log_power[learn].mean(axis=0)) / log_power[learn].std(axis=0)
+spectra = torch.tensor(scaled, dtype=torch.float32)
+learnable = pd.DataFrame({"source_id": light.source_id[learn], "row": learn})
 
 
+# %%
 def map_of(rows, y, seed):
-    """Validation score of a network trained on these rows, and its mean map of each state."""
+    """Validation score of a network trained on these rows, and its mean map of SIMS (n_bins,)."""
     generator = torch.Generator().manual_seed(seed)
-    network = feed_forward(spectra.shape[1], 4, generator=generator).to(device)
+    network = networks.feed_forward(spectra.shape[1], 4, generator=generator).to(device)
     x, y = spectra[rows].to(device), torch.tensor(y[rows]).to(device)
-    train_network(network, x, y, generator=generator, n_epochs=10)
+    networks.train(network, x, y, generator=generator, n_epochs=10)
     network = network.cpu()
-    said = probabilities(network, spectra[judge]).argmax(dim=1).numpy()
-    own = [judge[truth[judge] == k] for k in range(4)]
-    maps = [saliency(network, spectra[own[k]], k).detach().mean(dim=0).numpy() for k in range(4)]
-    return balanced_accuracy_score(truth[judge], said), maps
+    said = networks.probabilities(network, spectra[judge]).argmax(dim=1).numpy()
+    gradients = saliency(network, spectra[judge[truth[judge] == sims]], sims)
+    return balanced_accuracy_score(truth[judge], said), gradients.detach().mean(dim=0).numpy()
 
 
 # %% [markdown]
-# Four sets of five networks. First, five **seeds** of one network on one training set: what most papers show. Second, the **control**: each source gets the labels of another source, so that nothing is left to learn; five seeds again. Third, true labels, but the **sources** drawn anew for each network. Fourth, labels stolen anew for each.
+# We train four sets of five networks, and look at the map of SIMS. Two maps agree if their correlation is near 1. The sets are:
+#
+# 1. five **seeds** of one network on one training set. Most papers show this.
+# 2. the **control**, five seeds again: each source gets the labels of another source, so that nothing is left to learn.
+# 3. true labels, but the **sources** drawn anew for each network.
+# 4. labels stolen anew for each network.
 
 
 # %%
 def stolen_labels(generator):
     """Labels for all segments: those of each training source come from another training source."""
-    y, names = truth.copy(), np.unique(light.source_id[learn])
+    y, names = truth.copy(), learnable.source_id.unique()
     for name, victim in zip(names, np.roll(generator.permutation(names), 1), strict=True):
         own = np.flatnonzero(light.source_id == name)
         y[own] = np.resize(generator.permutation(truth[light.source_id == victim]), len(own))
     return y
 
 
-def drawn_sources(generator):
-    """Rows of as many training sources as there are, drawn with replacement."""
-    names = pd.DataFrame({"source_id": light.source_id[learn], "row": learn})
-    return resample_sources(names, generator).row.to_numpy(copy=True)
-
+# %% tags=["nbval-ignore-output"]
+stolen = stolen_labels(np.random.default_rng(0))
+runs = []
+for seed in tqdm(range(5)):
+    other = resample_sources(learnable, np.random.default_rng(seed)).row.to_numpy(copy=True)
+    again = stolen_labels(np.random.default_rng(100 + seed))
+    kinds = {"five seeds": (learn, truth), "five seeds, stolen labels": (learn, stolen)}
+    kinds |= {"other sources": (other, truth), "stolen in five ways": (learn, again)}
+    runs.append({name: map_of(*rows, seed) for name, rows in kinds.items()})
+runs = pd.DataFrame(runs)
 
 # %% tags=["nbval-ignore-output"]
-found = {}
-stolen = stolen_labels(np.random.default_rng(0))
-for seed in tqdm(range(5)):
-    generator = np.random.default_rng(seed)
-    found.setdefault("five seeds", []).append(map_of(learn, truth, seed))
-    found.setdefault("five seeds, stolen labels", []).append(map_of(learn, stolen, seed))
-    found.setdefault("other sources", []).append(map_of(drawn_sources(generator), truth, seed))
-    other = map_of(learn, stolen_labels(np.random.default_rng(100 + seed)), seed)
-    found.setdefault("stolen in five ways", []).append(other)
-maps = {name: np.array([maps for _, maps in runs]) for name, runs in found.items()}
-pairs = np.triu_indices(5, 1)
-table = pd.DataFrame(
-    {name: [np.corrcoef(m[:, k])[pairs].mean() for k in range(4)] for name, m in maps.items()},
-    index=[f"agreement of maps, {state}" for state in states],
-)
-table.loc["score on validation sources"] = [
-    np.mean([s for s, _ in runs]) for runs in found.values()
-]
-table.T.round(2)
+maps = {name: np.array([of_sims for _, of_sims in column]) for name, column in runs.items()}
+agreement = {n: np.corrcoef(m)[np.triu_indices(5, 1)].mean() for n, m in maps.items()}
+scores = runs.map(lambda run: run[0]).mean()
+pd.DataFrame({"score on validation sources": scores, "agreement of maps": agreement}).round(2)
 
 # %% tags=["nbval-ignore-output", "slide"]
-fig, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharey=True)
 for ax, (name, values) in zip(axes, list(maps.items())[:3], strict=True):
-    own = values[:, states.index("SIMS")]
-    own = own / np.abs(own).mean()
-    ax.semilogx(light.frequency, own.T, color="0.7", linewidth=0.7)
-    ax.semilogx(light.frequency, own.mean(axis=0), "C0-", linewidth=1.8)
-    sure = np.abs(np.sign(own).sum(axis=0)) == 5
-    ax.plot(light.frequency[sure], np.full(sure.sum(), -4.6), "k|", markersize=6)
+    ax.plot(light.frequency, values.T / np.abs(values).mean(), color="0.7", linewidth=0.8)
+    ax.plot(light.frequency, values.mean(axis=0) / np.abs(values).mean(), "C0-", linewidth=2)
     ax.axhline(0, color="0.4", linewidth=0.8)
-    ax.set(title=name, xlabel="frequency (Hz)", ylim=(-5, 5))
+    ax.set(title=name, xlabel="frequency (Hz)", ylim=(-5, 5), xscale="log")
+    ax.xaxis.set_major_formatter("{x:g}")
 axes[0].set_ylabel("gradient of the SIMS logit (scaled)")
-plotting.show(fig, "11_saliency")
+plotting.show(fig, "11_saliency", colours=64)
 
 # %% [markdown]
-# Left: five seeds agree splendidly. Convincing? So do five seeds that learned *nothing but stolen labels* (middle), and they predict no better than chance. Agreement between seeds says that the *training set* fixes the map, not that the map is about stars. What does tell: with labels stolen in another way the control becomes another map (last row of the table, no agreement), while maps from other sources (right) still resemble each other. So there is something in it, but the honest error of a map is the scatter over **sources**. Many single bins have no sure sign (no tick below).
+# On the left, five seeds agree well. Is that convincing? Five seeds that learned *nothing but stolen labels* (middle) agree well, too, and they predict no better than chance (0.25). So the agreement of seeds says that the *training set* fixes the map. It does not say that the map is about stars.
+#
+# Two things do tell. With labels stolen in another way the control becomes another map (last row of the table). Maps from other sources (right) still resemble each other. So there is something in the map, but its honest error is the scatter over **sources**.
 
 # %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): which control would have unmasked the last heat map that you saw in a talk?
@@ -486,164 +485,135 @@ plotting.show(fig, "11_saliency")
 quick = ["hr_soft", "hr_hard", "rms_0p1_64"]
 moving, moving_there = (t.state_label.isin(["HIMS", "SIMS"]) for t in (train, validation))
 looks = {}
-for names in (quick, [*quick, "exposure"]):
-    model = make_pipeline(preprocessor(names), LogisticRegression(max_iter=2000))
-    looks[len(names)] = model.fit(train, moving)
+for key, names in {"without": quick, "with": [*quick, "exposure"]}.items():
+    pipeline = make_pipeline(preprocessor(names), LogisticRegression(max_iter=2000))
+    looks[key] = pipeline.fit(train, moving)
 
 
-def finds(table, model):
+def finds(table, model=looks["with"]):
     """ROC AUC of transitions among validation rows."""
     return roc_auc_score(moving_there, model.predict_proba(table)[:, 1])
 
 
-generator = np.random.default_rng(116)
-before, after = (finds(validation, model) for model in looks.values())
-print(f"three features {before:.2f}, and with exposure {after:.2f}; shuffled one at a time:")
-for name in [*quick, "exposure"]:
-    drop = [
-        after - finds(shuffled_together(validation, [name], generator), looks[4]) for _ in range(9)
-    ]
-    print(f"   {name:11s} {np.mean(drop):+.3f} ± {np.std(drop):.3f}")
+# %%
+drops = shuffled_singly(looks["with"], validation[[*quick, "exposure"]], moving_there, "roc_auc")
+print({f"AUC {key} exposure": f"{finds(validation, model):.2f}" for key, model in looks.items()})
+drops.round(3)  # AUC lost by shuffling
 
 # %% [markdown] tags=["slide"]
-# The best feature of all! It has passed every test of this lesson: held-out sources, permutation, a clear margin. Now do not *observe*, but **do**: next year, all pointings get the same exposure. Nothing changes in the sky.
+# It is the best feature of all! It has passed every test of this lesson: held-out sources, permutation, a clear margin. Now do not *observe*, but **do**: next year, all pointings get the same exposure. Nothing changes in the sky.
 
 # %% tags=["slide-next"]
-exposures = np.array([500, 1000, 1500, 2000, 3000, 4000])  # s
-do = [validation.assign(exposure=float(value)) for value in exposures]
-called = np.array([looks[4].predict(table).mean() for table in do])
-print(f"ROC AUC with equal exposures: {finds(do[2], looks[4]):.2f}")
-for value, share in zip(exposures, called, strict=True):
-    print(f"   every exposure {value:4d} s: {share:5.1%} called transitions")
-print(f"   in truth (as labelled):  {moving_there.mean():5.1%}")
+do = {t: validation.assign(exposure=float(t)) for t in (500, 1000, 1500, 2000, 3000, 4000)}  # s
+called = pd.Series({t: looks["with"].predict(table).mean() for t, table in do.items()})
+print(f"AUC with equal exposures: {finds(do[1500]):.2f}")
+print(f"in truth (as labelled), {moving_there.mean():.1%} are in transition")
+called.rename_axis("every exposure (s)").map("{:.1%}".format).to_frame("called transitions")
 
 # %% [markdown]
-# The exposure did not make the transition. *People* heard that a source was in transition, and then looked longer: the arrow runs from label to feature (lesson 04's fake, from the inside). The model has learned the observers. Order long exposures, and nearly everything is in transition. Prediction within this archive: true. Cause: none. And no score could tell; only the knowledge of how the data came about.
+# The exposure did not make the transition. *People* heard that a source was in transition, and then looked longer. The arrow leads from label to feature (lesson 04's fake, from the inside). The model has learned the observers. Order long exposures, and nearly everything is in transition. It predicts within this archive, and it causes nothing. No score could tell the difference. Only the knowledge of how the data came about can.
 #
-# Nor does a table help against a cause that is not in it. Lesson 00 took a correlation away by looking at sources of equal distance. *You can adjust for what you have measured, and for nothing else.*
+# No table helps against a cause that is not in it. Lesson 00 took a correlation away by looking at sources of equal distance. *You can adjust for what you have measured, and for nothing else.*
 
 # %% [markdown]
 # ## Sure, and wrong
 #
-# Give the models what they were never made for: pointings of another telescope; neutron stars, with their boundary layer, for a model that learned its states from black holes alone; and one row with each feature at +8σ.
+# We give the models what they were never made for: pointings of another telescope; neutron stars, with their boundary layer, for a model that learned its states from black holes alone; and one row with each feature at +8σ.
 
 # %%
 nicer = data.load_observations("nicer")
 holes = train[train.object_label == "BH"]
-of_holes = make_pipeline(preprocessor(), LogisticRegression(max_iter=2000))
-of_holes.fit(holes, holes.state_label)
-kinds = {f"validation, {kind}": own for kind, own in validation.groupby("object_label")}
-places = {"validation": validation, "NICER": nicer}
-asked = [(task, models[task], places) for task in models] + [("state", of_holes, kinds)]
-rows = {}
-for task, model, tables in asked:
-    for name, table in tables.items():
-        sure = model.predict_proba(table).max(axis=1)
-        hit = (model.predict(table) == table[f"{task}_label"]).to_numpy()
-        who = f"{task} from BH alone" if model is of_holes else task
-        rows[who, name] = sure.mean(), hit.mean(), np.mean(sure > 0.95), hit[sure > 0.95].mean()
+of_holes = clone(models["state"]).fit(holes, holes.state_label)
+sky_of = {"validation": validation, "NICER": nicer}
+asked_of = {(task, name): (models[task], t) for task in models for name, t in sky_of.items()}
+for kind, own in validation.groupby("object_label"):
+    asked_of["state", f"from BH alone; {kind} of validation"] = of_holes, own
+sure_and_right = {}
+for (task, name), (model, table) in asked_of.items():
+    sure = model.predict_proba(table).max(axis=1).mean()
+    hit = model.score(table, table[f"{task}_label"])  # share of right calls
+    sure_and_right[task, name] = {"mean probability of the call": sure, "right": hit}
+pd.DataFrame(sure_and_right).T.round(2)
+
+# %%
 generator = np.random.default_rng(118)
-for name, table in places.items():
+for name, table in sky_of.items():
     other = [object_score(resample_sources(table, generator)) for _ in range(25)]
     print(f"object, ROC AUC: {name:10s} {object_score(table):.2f} ± {np.std(other):.2f} by sources")
-for model in models.values():
-    odd = pd.DataFrame(8.0, index=[0], columns=model[:-1].get_feature_names_out())
-    print(f"+8σ: {model[-1].predict(odd)[0]}, probability {model[-1].predict_proba(odd).max():.4f}")
-
-
-# %%
-names = ["mean probability", "right", "above 0.95", "of these right"]
-pd.DataFrame(rows, names).T.round(2)
+odd = pd.DataFrame(8.0, index=[0], columns=models["state"][:-1].get_feature_names_out())
+print(f"state at +8σ: probability {models['state'][-1].predict_proba(odd).max():.4f}")
 
 # %% [markdown]
-# For the object, NICER is a catastrophe: within its (large) error like tossing a coin, with *undiminished* confidence. The model that knows only black holes loses some twenty points of accuracy on neutron stars, and fewer of confidence. A linear model is surer the farther it goes out. So build an alarm that looks at $x$ alone: is this row like the training rows? Three of them, each set such that it rings for 1 % of the training rows. One more test: validation rows whose columns were all shuffled separately, each value normal, no row possible.
+# For the object, NICER is a catastrophe. The AUC agrees with tossing a coin (0.5) within its large error, and the confidence does *not* fall. The model that knows only black holes loses some twenty points of accuracy on neutron stars, and far fewer of confidence. And a linear model becomes surer the farther out it is asked.
+#
+# So build an alarm that looks at $x$ alone: is this row like the training rows? We build three. Each is set such that it rings for 1 % of the training rows. One more test are validation rows whose columns were all shuffled separately: each value is normal, no row is possible.
 
 # %%
-n_measured = sum(
-    not name.startswith("missing") for name in models["state"][:-1].get_feature_names_out()
-)
 generator = np.random.default_rng(117)
-given = {
-    name: models["state"][:-1].transform(table).to_numpy()[:, :n_measured]
-    for name, table in {"training": train, "validation": validation, "NICER": nicer}.items()
-}
+given = {}
+for name, table in {"training": train, **sky_of}.items():
+    features = models["state"][:-1].transform(table)
+    given[name] = features.loc[:, ~features.columns.str.startswith("missing")].to_numpy()
 given["shuffled"] = np.column_stack([generator.permutation(x) for x in given["validation"].T])
-given["+8σ"] = np.full((1, n_measured), 8.0)
-inverse = np.linalg.inv(np.cov(given["training"].T))
+given["+8σ"] = np.full((1, given["training"].shape[1]), 8.0)
+
+# %%
+covariance = EmpiricalCovariance().fit(given["training"])
 neighbours = NearestNeighbors(n_neighbors=10).fit(given["training"])
 forest = IsolationForest(random_state=0).fit(given["training"])
 alarms = {
-    "Mahalanobis": lambda x: np.sqrt(np.einsum("ij,jk,ik->i", x, inverse, x)),
+    "Mahalanobis": lambda x: np.sqrt(covariance.mahalanobis(x)),
     "10th neighbour": lambda x: neighbours.kneighbors(x)[0][:, -1],
     "isolation forest": lambda x: -forest.score_samples(x),
 }
-strange = {name: {rows: f(x) for rows, x in given.items()} for name, f in alarms.items()}
-rings = {
-    name: {rows: np.mean(v > np.quantile(found["training"], 0.99)) for rows, v in found.items()}
-    for name, found in strange.items()
-}
-pd.DataFrame(rings).T.round(3)
+rung = {}
+for name, strange in alarms.items():
+    threshold = np.quantile(strange(given["training"]), 0.99)
+    rung[name] = {rows: strange(x) > threshold for rows, x in given.items()}
+rings = pd.DataFrame(rung).map(np.mean)
+rings.T.map("{:.1%}".format)
 
 # %%
-fig, ax = plt.subplots(figsize=(6.4, 3.2))
-found, edges = strange["Mahalanobis"], np.linspace(0, 16, 49)
-for (rows, values), style in zip(list(found.items())[:4], ("0.5", "C0", "C1", "C2"), strict=True):
-    line = {"training": "-", "validation": "--", "NICER": "-.", "shuffled": ":"}[rows]
-    weights = np.full(len(values), 1 / len(values))
-    ax.hist(values.clip(0, 15.9), edges, weights=weights, histtype="step", color=style,
-            linestyle=line, linewidth=1.6, label=rows)  # fmt: skip
-ax.axvline(np.quantile(found["training"], 0.99), color="black", linewidth=1, label="alarm")
-ax.set(xlabel="Mahalanobis distance from the training rows", ylabel="share of rows")
-ax.legend()
-plotting.show(fig, "11_distance")
-ring = strange["Mahalanobis"]["NICER"] > np.quantile(found["training"], 0.99)
-for task in models:
-    wrong = (models[task].predict(nicer) != nicer[f"{task}_label"]).to_numpy()
-    print(
-        f"{task}: alarm in {ring[wrong].mean():.0%} of wrong and {ring[~wrong].mean():.0%} of right calls"
-    )
+ring, alarmed = rung["Mahalanobis"]["NICER"], {}
+for task, model in models.items():
+    is_right = (model.predict(nicer) == nicer[f"{task}_label"]).to_numpy()
+    alarmed[task] = {"wrong calls": ring[~is_right].mean(), "right calls": ring[is_right].mean()}
+pd.DataFrame(alarmed).T.map("{:.0%}".format)  # NICER's calls with an alarm, Mahalanobis
 
 # %% [markdown]
-# All see the +8σ. On *new* sources the false alarms are more than the promised 1 %: a threshold wants held-out sources, too. And most NICER rows pass, for one colour of one telescope looks like a possible colour of the other. The isolation forest, which cuts one column at a time, misses nearly all the rows that were shuffled to pieces. Nor does an alarm know who is *wrong*. It says "I have not seen this", no more; silence is no certificate. The best alarm costs nothing: read the header. Which telescope was it?
+# All three see the +8σ. On *new* sources of the same telescope the false alarms are more than the promised 1 %: a threshold needs held-out sources, too. Most NICER rows pass, since one colour of one telescope looks like a possible colour of the other. The isolation forest, which cuts one column at a time, misses nearly all the shuffled rows.
+#
+# An alarm does not know who is *wrong* either. It says "I have not seen this", no more. Silence is no certificate. The best alarm costs nothing: read the header. Which telescope was it?
 
 # %% [markdown]
 # ## We check what surprises us
 #
-# A model called 2000 pointings; the literature has its opinion on each. Natural idea: look again where they disagree, and correct what is wrong. Both err in 10 % of the cases, of two classes. What remains depends on one number: how many of the model's errors are *shared* by the literature that it was trained on.
-
+# A model has called all pointings, and the literature has its opinion on each. A natural idea: look again where they disagree, and correct what is wrong. Let each err in $e = 10$ % of the cases, with two classes. What remains depends on one number: the share $s$ of the model's errors that it has *taken over* from the literature that it was trained on. In the rest they err independently. So both are wrong, and agree, in $e\,(s + (1-s)\,e)$ of the cases.
 
 # %%
-def campaign(shared, generator, n=2000, error=0.1):
-    """Error found by checking disagreements, error left after it, and estimate from 100 random checks."""
-    model = generator.random(n) < error  # where the model errs
-    paper = np.where(generator.random(n) < shared, model, generator.random(n) < error)
-    found = np.mean(model & ~paper)  # they disagree, we look, we see that the model was wrong
-    random_checks = generator.choice(model, 100, replace=False)
-    return found, np.mean(model & paper), random_checks.mean()
-
-
-for shared in (0.0, 0.5, 0.9):
-    runs = np.array([campaign(shared, np.random.default_rng(seed)) for seed in range(20)])
-    middle, spread = 100 * runs.mean(axis=0), 100 * runs.std(axis=0)
-    words = ("found", "left unseen", "by 100 random checks")
-    parts = zip(words, middle, spread, strict=True)
-    print(f"shared {shared:.0%}: ", "; ".join(f"{w} {m:.1f} ± {s:.1f} %" for w, m, s in parts))
+shared, error = np.array([0.0, 0.5, 0.9]), 0.1
+unseen = error * (shared + (1 - shared) * error)
+print(f"100 random checks: errors of {error:.0%} ± {np.sqrt(error * (1 - error) / 100):.0%}")
+pd.DataFrame({"taken over": shared, "found": error - unseen, "left": unseen}).map("{:.1%}".format)
 
 # %% [markdown]
-# After the campaign, model and literature agree in **100 %** of all pointings, whatever is left. The more the model has taken over the habits of its teachers, the better the check looks and the less it does. That is **confirmation bias**, without any bad intent. And in our archive? We plant a habit: a reader who does not believe in HIMS, and calls them LHS. The truth is opened for the reveal alone; outside a simulation nobody has it.
+# After the campaign, model and literature agree on **all** pointings, whatever is left. The more habits the model has taken over from its teachers, the better the check looks and the less it does. That is **confirmation bias**, without any bad intent.
+#
+# How is it in our archive? We plant a habit: a reader who does not believe in HIMS, and calls them LHS. (We open the truth for the reveal alone. Outside a simulation nobody has it.)
 
 # %%
 real = data.load_truth().set_index("obs_id").state.loc[validation.obs_id].to_numpy()
+checks = {}
 for name, swap in {"labels as they are": {}, "a reader's habit": {"HIMS": "LHS"}}.items():
     learned, expected = (t.state_label.replace(swap) for t in (train, validation))
-    model = make_pipeline(preprocessor(), LogisticRegression(max_iter=2000)).fit(train, learned)
-    said = model.predict(validation)
-    again = said != expected  # these we look at, and correct
-    left = np.mean(~again & (said != real))
-    print(f"{name}: {again.mean():.1%} looked at again; wrong and never looked at: {left:.1%}")
+    said = clone(models["state"]).fit(train, learned).predict(validation)
+    disagree = (said != expected).to_numpy()  # these we look at, and correct
+    never = ~disagree & (said != real)
+    checks[name] = {"looked at again": disagree.mean(), "wrong, never looked at": never.mean()}
+pd.DataFrame(checks).T.map("{:.1%}".format)
 
 # %% [markdown]
-# Random slips of the reader are no danger: the model does not repeat them. A *habit* is: the errors that are left are exactly those that everybody shares. The cure has two parts. **Blind**: whoever looks again must not know what model or literature said. And **random**: check some of the cases that nobody doubts.
+# Random slips of the reader are no danger: the model does not repeat them. A *habit* is one: what is left are the errors that everybody shares. The cure has two parts. **Blind**: whoever looks again must not know what model or literature said. And **random**: check some of the cases that nobody doubts.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.5 · How many random checks?  ·  core · 8 min · ●●○
@@ -662,17 +632,16 @@ def checks_needed(limit, confidence):
 checks_needed = check.checks_needed(checks_needed)
 
 # %%
-for limit in (0.1, 0.05, 0.01):
-    n = checks_needed(limit, 0.95)
-    print(f"to exclude errors of {limit:.0%}: {n} checks; rule of three, 3/r: {3 / limit:.0f}")
+rates = pd.DataFrame({"error rate r to exclude": [0.1, 0.05, 0.01]})
+rates.assign(checks=rates.map(lambda r: checks_needed(r, 0.95)), rule_of_three=3 / rates)
 
 # %% [markdown]
-# The **rule of three**: no error in $n$ checks bounds the rate at $3/n$, with 95 %. (The checks must be independent: sixty pointings of *one* source are one check.) It is an afternoon's work, and the most convincing paragraph in a paper.
+# This is the **rule of three**: no error in $n$ checks bounds the rate at $3/n$, with 95 %. (The checks must be independent: sixty pointings of *one* source are one check.) It takes an afternoon, and it is the most convincing paragraph of a paper.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.6 · What may be written?  ·  core · 10 min · ●●○
 #
-# Six sentences from drafts. What does each *claim*: `"association"` (what occurs together in these data), `"prediction"` (how the model does on new samples), or `"cause"` (what would change if something else were changed)? The first two, our data can support. Any sentence that lands under "cause" leaves the paper, or gets a physical model.
+# Here are six sentences from drafts. What does each *claim*: `"association"` (what occurs together in these data), `"prediction"` (how the model does on new samples), or `"cause"` (what would change if something else were changed)? Our data can support the first two. A sentence about a cause leaves the paper, or gets a physical model.
 
 # %%
 # solution: ignore whether it is true; ask which experiment would prove it wrong
@@ -689,16 +658,17 @@ claims = {
 claims = check.claims(claims)
 
 # %% [markdown]
-# Read the third once more: "exposure matters for the state" needs a few more words to become true, "*exposure matters for the model's call of the state*". Whoever leaves them out has not lied, and has misled every reader.
+# Read the third once more. "Exposure matters for the state" needs a few more words to become true: "*exposure matters for the model's call of the state*". Whoever leaves them out has not lied, but has misled every reader.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
 #
-# - Errors on the level on which the label varies: whole sources. The printed error is several times too small for the object, and about right for the state.
-# - Twins hide each other: shuffle groups, keep a noise column, show the data under each curve.
+# - Take errors on the level on which the label varies: whole sources. The printed error is a posterior width. It is several times too small for the object, and about right for the state.
+# - Twins hide each other: shuffle groups, keep a noise column, show the data beside each curve.
 # - A map that five seeds agree on may be the map of nothing. Steal the labels; draw other sources.
 # - A feature can pass every test and be made by the observer. What happens if you *change* it?
-# - Outside its data a model is sure, and an alarm catches a part of it, without knowing which calls are wrong. Disagreements show you the errors that are *not* shared: check at random, and blind.
+# - Outside its data a model stays sure. An alarm rings for a part of these rows, and does not know which calls are wrong.
+# - Disagreements show you the errors that are *not* shared: check at random, and blind.
 
 # %% [markdown]
 # **Further reading.** C. Rudin, *Stop explaining black box machine learning models for high stakes decisions* (Nature Machine Intelligence 1, 206, 2019, [arXiv:1811.10154](https://arxiv.org/abs/1811.10154)): why simple models first · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): importances and their limits · D. Huppenkothen, M. Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)): what to report about interpretation · S. Fotopoulou ([arXiv:2406.17316](https://arxiv.org/abs/2406.17316)): methods across astronomy, with cautions · scikit-learn user guide, [Permutation feature importance](https://scikit-learn.org/stable/modules/permutation_importance.html): misleading values with collinear features

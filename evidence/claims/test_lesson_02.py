@@ -84,9 +84,8 @@ def test_errors_that_count_rows_are_too_small_most_of_all_for_the_object(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_is_empty_depends_on_brightness_and_state(lesson, seed, record_property):
-    generator = np.random.default_rng(seed)
-    one = {"range(60)": "range(1)"}
-    (empty,) = lesson_names("02", "looks =", given=lesson, generator=generator, change=one).others
+    one = {"range(60)": "range(1)", "default_rng(3)": f"default_rng({seed})"}
+    (empty,) = lesson_names("02", "looks =", given=lesson, change=one).others
     for name, fifth in (("faintest", 0), ("brightest", 4)):
         record_property(f"no QPO, {name} fifth of the LHS", empty.qpo_freq["LHS", fifth])
     record_property("no kT of the disc, HIMS", empty.kt_in["HIMS"].mean())

@@ -21,8 +21,8 @@ SEEDS = range(5)
 def lesson():
     """The lesson's tables, models and answers."""
     starts = (
-        "import matplotlib", "columns = ", "def curvature_errors", "def shuffled_together",
-        "def turning_points", "def saliency",
+        "import matplotlib", "from course.checks", "columns = ", "def state_score", "def curvature_errors",
+        "def shuffled_singly", "def shuffled_together", "def turning_points", "def saliency",
     )  # fmt: skip
     return run_cells("11", starts)
 
@@ -57,7 +57,7 @@ def nicer():
 @pytest.mark.parametrize("seed", SEEDS)
 def test_printed_errors_are_too_small_for_the_object_and_not_for_the_state(seed, record_property):
     change = {"default_rng(11)": f"default_rng(200 + {seed})", "range(30)": "range(12)"}
-    scope = again("questions = ", change)
+    scope = again(("def in_other_skies", "questions = "), change)
     ratios, twins, six = {}, [], {}
     for name, task in (("neutron star?", "object"), ("hard state?", "state")):
         table, draws = scope["coefficients"][name], scope["skies"][name]
@@ -81,8 +81,9 @@ def test_printed_errors_are_too_small_for_the_object_and_not_for_the_state(seed,
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_copy_halves_the_importance_and_noise_has_none(seed, record_property):
     learn, judge = next(deals(seed))
-    change = {"rng(112)": f"rng({seed})", '"n_repeats": 10': '"n_repeats": 1'}
-    scope = again("generator = np.random.default_rng(112)", change, train=learn, validation=judge)
+    change = {"rng(112)": f"rng({seed})", '"n_repeats": 5': '"n_repeats": 1'}
+    cells = "def shuffled_singly", "generator = np.random.default_rng(112)"
+    scope = again(cells, change, train=learn, validation=judge)
     model, losses = scope["twins"], scope["double"].loss
     coefficients = pd.DataFrame(model[-1].coef_, columns=model[:-1].get_feature_names_out())
     name = "difference of the coefficients of hr_soft and its copy"
@@ -121,8 +122,8 @@ def test_no_pointing_is_soft_and_varies_like_a_hard_one(record_property):
     rises = []
     for seed in SEEDS:
         sky = resample_sources(lesson()["train"], np.random.default_rng(seed))
-        scope = again("rows = train.dropna", train=sky, models={"state": fitted("state", sky)})
-        answers, colour = scope["answers"], scope["rows"].hr_hard
+        scope = again("plane = train.dropna", train=sky, models={"state": fitted("state", sky)})
+        answers, colour = scope["answers"], scope["plane"].hr_hard
         seen = [answers[colour.between(*edges)].mean() for edges in ((0.2, 0.5), (1.1, 1.4))]
         rises.append((scope["mean"][-1] - scope["mean"][0], seen[1] - seen[0]))
     of_curve, of_rows = np.transpose(rises)
@@ -168,23 +169,25 @@ def test_of_the_calls_that_hang_on_the_errors_of_two_colours_about_half_are_wron
 
 
 def test_maps_of_seeds_agree_even_on_stolen_labels(record_property):
-    scope = again(("light = ", "def stolen_labels"))
-    learn, truth, sims = scope["learn"], scope["truth"], scope["states"].index("SIMS")
+    scope = again(("light = ", "def map_of", "def stolen_labels"))
+    learn, truth = scope["learn"], scope["truth"]
 
     def maps(draw, shift=0):
         """Scores, and maps of SIMS, of networks on five draws of rows and labels."""
         draws = [draw(seed) for seed in SEEDS]
         runs = [scope["map_of"](*draws[k], shift + k) for k in SEEDS]
-        return np.array([score for score, _ in runs]), [each[sims] for _, each in runs]
+        return np.array([score for score, _ in runs]), [of_sims for _, of_sims in runs]
+
+    def other_sources(seed):
+        generator = np.random.default_rng(seed)
+        return resample_sources(scope["learnable"], generator).row.to_numpy(copy=True), truth
 
     def steal(seed):
         return learn, scope["stolen_labels"](np.random.default_rng(50 + seed))
 
     runs = {
         "seeds": maps(lambda seed: (learn, truth)),
-        "draws of sources": maps(
-            lambda seed: (scope["drawn_sources"](np.random.default_rng(seed)), truth)
-        ),
+        "draws of sources": maps(other_sources),
         "thefts": maps(steal),
     }
     _, others = maps(steal, shift=10)  # other seeds, same thefts
@@ -206,17 +209,16 @@ def test_maps_of_seeds_agree_even_on_stolen_labels(record_property):
 
 @pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.quick), *SEEDS[1:]])
 def test_the_exposure_predicts_and_does_not_cause(seed, record_property):
-    change = {"range(9)": "range(1)", "    drop = ": "    drop = drops[name] = "}
-    change["rng(116)"] = f"rng({seed})"
-    found = []
+    change = {'"n_repeats": 5, "random_state": 0': f'"n_repeats": 1, "random_state": {seed}'}
+    found, names = [], []
     for learn, judge in deals(seed):
-        drops = {}
-        cells = "quick = ", "exposures = "
-        scope = again(cells, change, train=learn, validation=judge, drops=drops)
-        same, before = scope["finds"](scope["do"][2], scope["looks"][4]), scope["before"]
-        lost = {name: values[0] for name, values in drops.items()}
-        gain = {"gain": scope["after"] - before, "left": same - before}
-        found.append({**lost, **gain, "few": scope["called"][1], "all": scope["called"][5]})
+        cells = "def shuffled_singly", "quick = ", "drops = ", "do = "
+        scope = again(cells, change, train=learn, validation=judge)
+        finds, lost = scope["finds"], scope["drops"].loss
+        before, after = finds(judge, scope["looks"]["without"]), finds(judge)
+        gain = {"gain": after - before, "left": finds(scope["do"][1500]) - before}
+        called, names = scope["called"], list(lost.index)
+        found.append({**lost, **gain, "few": called[1000], "all": called[4000]})
     mean = pd.DataFrame(found).mean()
     record_property("AUC gained by the exposure", float(mean["gain"]))
     record_property("AUC gained if all had one exposure", float(mean["left"]))
@@ -224,7 +226,7 @@ def test_the_exposure_predicts_and_does_not_cause(seed, record_property):
     record_property("share called moving at 4000 s", float(mean["all"]))
     assert mean["gain"] > 0.015
     assert abs(mean["left"]) < 0.01, "nothing is left of it"
-    assert mean[list(drops)].idxmax() == "exposure"
+    assert mean[names].idxmax() == "exposure"
     assert mean["few"] < 0.03
     assert mean["all"] > 0.85
 
@@ -283,9 +285,10 @@ def test_alarms_ring_for_new_sources_too_and_miss_a_lot(record_property):
         learn, judge = next(deals(seed))
         change = {"rng(117)": f"rng({seed})", "random_state=0": f"random_state={seed}"}
         models = {"state": fitted("state", learn)}
-        tables = {"train": learn, "validation": judge, "nicer": nicer(), "models": models}
-        found = again("n_measured = ", change, **tables)["rings"]
-        assert min(shares["+8σ"] for shares in found.values()) == 1
+        skies = {"validation": judge, "NICER": nicer()}
+        cells = "generator = np.random.default_rng(117)", "covariance = "
+        found = again(cells, change, train=learn, sky_of=skies, models=models)["rings"]
+        assert found.loc["+8σ"].min() == 1
         for name, shares in rings.items():
             shares.append(found[name])
     rings = {name: pd.DataFrame(shares) for name, shares in rings.items()}
@@ -306,11 +309,11 @@ def test_a_habit_hides_its_errors_and_random_slips_do_not(record_property):
     left = {"labels as they are": [], "a reader's habit": []}
     for seed in SEEDS:
         sources = np.random.default_rng(seed).permutation(both.source_id.unique())
-        inside, found = both.source_id.isin(sources[:24]), {}
-        change = {"    left = ": "    left = found[name] = "}
-        again("real = ", change, train=both[inside], validation=both[~inside], found=found)
+        inside = both.source_id.isin(sources[:24])
+        again_on = {"train": both[inside], "validation": both[~inside]}
+        found = again("real = ", **again_on)["checks"]
         for name, shares in left.items():
-            shares.append(float(found[name]))
+            shares.append(float(found[name]["wrong, never looked at"]))
     slips, habit = left.values()
     record_property("wrong labels that the model repeats, slips", slips)
     record_property("wrong labels that the model repeats, habit", habit)
