@@ -22,7 +22,7 @@ def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32))
         hidden: perceptrons of each hidden layer; () makes it a logistic regression.
 
     Returns:
-        A network from (n, n_features) to (n, n_classes) logarithms of odds, on the CPU.
+        A network from (n, n_features) to (n, n_classes) logits, on the CPU.
 
     Example:
         >>> network = feed_forward(5, 2, generator=torch.Generator().manual_seed(1), hidden=(8,))
@@ -48,7 +48,7 @@ def convolutional(n_bins: int, n_classes: int, *, generator) -> nn.Sequential:
         n_classes, generator: as of `feed_forward`.
 
     Returns:
-        A network from (n, n_bins) to (n, n_classes) logarithms of odds, on the CPU.
+        A network from (n, n_bins) to (n, n_classes) logits, on the CPU.
 
     Example:
         >>> network = convolutional(71, 4, generator=torch.Generator().manual_seed(1))
@@ -87,7 +87,7 @@ def train(
     Reference: Loshchilov & Hutter 2019, arXiv:1711.05101, for the steps.
 
     Args:
-        network: from (n, ...) to (n, n_classes) logarithms of odds, on the device of x.
+        network: from (n, ...) to (n, n_classes) logits, on the device of x.
         x: (n, ...) samples, scaled and finite; on the device that shall do the work.
         y: (n,) whole numbers from 0, the classes, each of them at least once.
         generator: torch generator, on the CPU, of the order of the samples.

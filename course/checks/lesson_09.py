@@ -106,7 +106,7 @@ symptoms = sorting(
             "leak",
             "the model is the same; who sat on both sides in the first number?",
         ),
-        "the held-out loss rises since epoch 6, the training loss falls on": (
+        "the held-out loss rises from epoch 6 on, the training loss continues to fall": (
             "overfitting",
             "what it still learns helps on the training rows only.",
         ),
@@ -255,7 +255,7 @@ forward = by_example(
         "Without the ReLU, all layers together are one matrix, and the network is a straight line.": (
             lambda x, layers: _forward(x, layers, activation=lambda z: z)
         ),
-        "No ReLU after the last layer: logarithms of odds may be negative.": lambda *given: _relu(
+        "No ReLU after the last layer: logits may be negative.": lambda *given: _relu(
             _forward(*given)
         ),
         "The samples go into the first layer as they are: the ReLU follows each layer but the last.": (
