@@ -8,7 +8,7 @@
 # | **Data** | none but what you simulate here |
 # | **Run time** | below 30 s on two cores |
 #
-# This is the lesson before the first of twelve steps. It teaches you how the course works, and tries to talk you out of taking it.
+# This is the lesson before the first of twelve steps. It shows you how the course works, and advises you against taking it.
 
 # %%
 import itertools
@@ -16,6 +16,10 @@ import itertools
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+from tqdm.auto import tqdm
 
 from course.checks import lesson_00 as check
 from helpers import plotting
@@ -25,13 +29,13 @@ plotting.use_course_style()
 # %% [markdown]
 # ## How this course works
 #
-# You read, you guess, you fill in, you run (**Shift + Enter**). The heading of an exercise says whether it is *core* or *stretch* (for those who have time left: nothing builds on it), how many minutes it takes, and how hard it is, from ●○○ to ●●●. Each exercise ends in a line with a **check**. A check never gives a mark; it says one of three things, and lists what you have solved so far:
+# You read, you guess, you fill in, you run (**Shift + Enter**). The heading of an exercise says whether it is *core* or *stretch* (for those who have time left: nothing builds on it), how many minutes it takes, and how hard it is, from ●○○ to ●●●. Each exercise ends in a line with a **check**. A check never gives a mark. It says one of three things, and lists what you have solved so far:
 #
 # - ○ **not attempted**: the cell is still as you found it;
 # - ✘ **not yet**: with the one sentence that helps;
-# - ✔ **right**: by whatever route you came, since a check tests what your answer *does*, not how it is written.
+# - ✔ **right**: a check tests what your answer *does*, not how it is written.
 #
-# Nothing later depends on your answer. Where it is missing or not right yet, the check hands the lesson ours. (Only a cell that stops with an error stops the lesson: mend it, or set it back to `...`.) So run on, come back, try again. The solved notebooks are in `solutions/`, and a peek is allowed *after* an honest try. The [glossary](../docs/glossary.md) has the words of the course, and [resources](../docs/resources.md) says where to read on.
+# Nothing later depends on your answer. Where it is missing or not right yet, the lesson uses ours. (Only a cell that stops with an error stops the lesson: mend it, or set it back to `...`.) So run on, come back, try again. The solved notebooks are in `solutions/`. Look at them *after* an honest try. The [glossary](../docs/glossary.md) has the words of the course, and [resources](../docs/resources.md) says where to read on.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 0.1 · Meet a check  ·  core · 5 min · ●○○
@@ -54,14 +58,14 @@ print(f"({rate:.2f} ± {rate_err:.2f}) counts per second")
 # %% [markdown]
 # ## Don't do machine learning!
 #
-# We mean it. **If statistics can answer your question, use statistics: it comes with guarantees.** An estimator from a model that you wrote down has an error that you can derive, works at values that nobody has ever seen, and can be tested against the data. A learned estimator has seen examples. That is all it has.
+# We mean it. **If statistics can answer your question, use statistics: it comes with guarantees.** Take an estimator from a model that you wrote down. You can derive its error, it works at values that nobody has ever seen, and you can test it against the data. A learned estimator has seen examples. It has nothing else.
 #
-# Let us hold a competition. The task could not be simpler: 50 bins of a constant source, each a Poisson count; estimate the mean. In the one corner, the sample mean. In the other, a *random forest* (a respectable algorithm, step 9) that has seen 2000 simulated light curves with known means between 1 and 10 counts per bin.
+# Let us hold a competition. The task is as simple as possible: 50 bins of a constant source, each a Poisson count; estimate the mean. The first competitor is the sample mean. The second is a *random forest* (a respectable algorithm, step 9). It has seen 2000 simulated light curves with known means between 1 and 10 counts per bin.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 0.2 · The contender from statistics  ·  core · 8 min · ●○○
 #
-# Write the function that estimates the mean count per bin $\mu$ from one light curve of $n$ bins, and the standard error of that estimate; return both, in this order. For Poisson counts the variance in a bin is $\mu$. No unbiased estimator can do better than $\sqrt{\mu/n}$ (the Cramér–Rao bound).
+# Write the function that estimates the mean count per bin $\mu$ from one light curve of $n$ bins, and the standard error of that estimate. Return both, in this order. For Poisson counts the variance in a bin is $\mu$. No unbiased estimator can have a smaller error than $\sqrt{\mu/n}$ (the Cramér–Rao bound).
 
 
 # %%
@@ -84,9 +88,6 @@ estimate = check.estimate(estimate)
 my_guess = ...  # counts per bin, a number
 
 # %%
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression
-
 n_bins, test_rates = 50, np.geomspace(0.3, 60, 16)  # counts per bin
 
 
@@ -95,18 +96,19 @@ def compete(seed):
     generator = np.random.default_rng(seed)
     known = generator.uniform(1, 10, 2000)
     examples = generator.poisson(known[:, None], (2000, n_bins))
-    forest = RandomForestRegressor(min_samples_leaf=2, random_state=seed, n_jobs=2)
-    forest.fit(examples, known)
-    linear = LinearRegression().fit(examples, known)
     new = generator.poisson(test_rates[:, None, None], (test_rates.size, 300, n_bins))
     flat = new.reshape(-1, n_bins)
-    answers = [forest.predict(flat), linear.predict(flat), [estimate(curve)[0] for curve in flat]]
+    forest = RandomForestRegressor(min_samples_leaf=2, random_state=seed, n_jobs=2)
+    answers = [forest.fit(examples, known).predict(flat)]
+    answers.append(LinearRegression().fit(examples, known).predict(flat))
+    answers.append([estimate(curve)[0] for curve in flat])
     forest.fit(examples.mean(axis=1, keepdims=True), known)  # again, with a feature of ours
     answers.append(forest.predict(flat.mean(axis=1, keepdims=True)))
     return np.array(answers).reshape(4, test_rates.size, 300)
 
 
-answers = np.array([compete(seed) for seed in range(5)])  # five seeds: one run proves nothing
+# %% tags=["nbval-ignore-output"]
+answers = np.array([compete(seed) for seed in tqdm(range(5))])  # five seeds: one run proves nothing
 
 # %% tags=["slide"]
 fig, ax = plt.subplots()
@@ -123,37 +125,35 @@ plotting.show(fig, "00_answers")
 # %% [markdown]
 # **Your prediction:** for 20 counts per bin the forest answers a little less than 10.
 #
-# In the middle of the grey range the forest looks fine; at its edges it already bends. Outside, it repeats the nearest thing it has seen: a forest averages training labels, so no answer can lie above the largest of them. Nothing warned us. But surely in the middle it is as good? Here is the root-mean-square error divided by the Cramér–Rao bound; 1 is the best that an unbiased estimator can do.
+# In the middle of the grey range the forest looks fine. At its edges it already bends. Outside, it repeats the nearest answer that it has seen: a forest averages training labels, so no answer can lie above the largest of them. Nothing warned us.
+#
+# But is it as good as the mean inside the range? Here is the root-mean-square error divided by the Cramér–Rao bound, with its standard deviation over five seeds. The best value for an unbiased estimator is 1.
 
 # %% tags=["slide"]
 error = np.sqrt(np.mean((answers - test_rates[:, None]) ** 2, axis=-1))  # (seed, method, test rate)
 ratio = error / np.sqrt(test_rates / n_bins)
-ranges = {"1-2": (1, 2), "2-9": (2, 9), "above 15": (15, 99)}
-print("error / Cramér-Rao bound, mean ± spread over five seeds")
-print("true counts per bin:           ", *(f"{name:>13s}" for name in ranges))
-for method, name in enumerate(
-    ("random forest", "linear regression", "sample mean", "forest, given the mean")
-):
-    row = []
-    for low, high in ranges.values():
-        by_seed = ratio[:, method, (test_rates > low) & (test_rates < high)].mean(axis=1)
-        row.append(f"{by_seed.mean():6.2f} ± {by_seed.std(ddof=1):.2f}")
-    print(f"{name:31s}", *(f"{entry:>13s}" for entry in row))
+methods = ["random forest", "linear regression", "sample mean", "forest, given the mean"]
+ranges = {"1–2": (1, 2), "2–9": (2, 9), "above 15": (15, 99)}
+table = {}
+for name, (low, high) in ranges.items():
+    by_seed = ratio[:, :, (test_rates > low) & (test_rates < high)].mean(axis=2)
+    both = zip(by_seed.mean(axis=0), by_seed.std(axis=0, ddof=1), strict=True)
+    table[f"{name} counts per bin"] = [f"{mean:.2f} ± {spread:.2f}" for mean, spread in both]
 
 near_20 = np.argmin(np.abs(test_rates - 20))
-print(
-    f"at {test_rates[near_20]:.0f} counts per bin the forest answers {answers[:, 0, near_20].mean():.1f}"
-)
+there = answers[:, 0, near_20].mean()
+print(f"at {test_rates[near_20]:.0f} counts per bin the forest answers {there:.1f}")
+pd.DataFrame(table, methods)
 
 # %% [markdown]
 # Read the rows. (A few hundredths below 1 are chance.)
 #
-# - **The sample mean** sits at the bound, everywhere. It needed no training.
-# - **The forest** pays some tens of per cent in the middle of its range, twice the bound near the lower edge, and is useless above.
-# - **Linear regression** is machine learning too, saw the same examples, and does well even outside: the right answer *is* linear in the bins, and it found that. The newest algorithm is not always the best one. *Start with the simplest* will come back in steps 7 and 9.
-# - **The forest that is given the mean** of each light curve, one number instead of 50, nearly reaches the bound in the middle of its range. Knowing what to compute, a *feature*, was worth more than the algorithm. Outside, it is as lost as before.
+# - **The sample mean** is at the bound, everywhere. It needed no training.
+# - **The forest** loses some tens of per cent in the middle of its range and about a factor of two near the lower edge. Above its range it is useless.
+# - **Linear regression** is machine learning too. It saw the same examples, and does well even outside: the right answer *is* linear in the bins, and it found that. The newest algorithm is not always the best one. *Start with the simplest* will come back in steps 7 and 9.
+# - **The forest that is given the mean** of each light curve, one number instead of 50, comes near the bound inside its range. To know what to compute, a *feature*, was worth more than the algorithm. Above its range it is as useless as before.
 #
-# So when *is* machine learning right? Before we come to that, some words.
+# So when *is* machine learning right? First we need some words.
 
 # %% [markdown]
 # ## The kinds of machine learning
@@ -170,7 +170,7 @@ print(
 # | **reinforcement** | no samples: a world to act in, and rewards | what to do next | a telescope scheduler that learns from its yield |
 
 # %% [markdown]
-# And which algorithm for which problem? There is no rule that spares you the thinking, but there is an order of trying. (In brackets: where in this course.)
+# And which algorithm for which problem? No rule decides for you, but there is an order in which to try them. (In brackets: where in this course.)
 #
 # | you have | try first | then |
 # |---|---|---|
@@ -202,14 +202,14 @@ kinds = check.kinds(kinds)
 # %% [markdown]
 # ## Linear or not?
 #
-# A model is called **linear** if it is linear *in its parameters*; how it depends on the data is another matter. $y = a + bx + cx^2$ is linear: the parameters $a, b, c$ stand in front of fixed functions of $x$. A power law $y = K E^{-\Gamma}$ is linear in $K$ and not in $\Gamma$. With Gaussian errors, a linear model has one best fit, found by algebra; for the others one has to search.
+# A model is called **linear** if it is linear *in its parameters*. How it depends on the data does not matter. $y = a + bx + cx^2$ is linear: the parameters $a, b, c$ multiply fixed functions of $x$. A power law $y = K E^{-\Gamma}$ is linear in $K$ and not in $\Gamma$. With Gaussian errors, a linear model has one best fit, which algebra finds. For other models you have to search.
 #
 # Linear means superposition: for any parameters $p, q$ and numbers $\alpha, \beta$, $\;f(\alpha p + \beta q) = \alpha f(p) + \beta f(q)$.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 0.4 · A test for linearity  ·  core · 10 min · ●●○
 #
-# Write a function that tries this out: draw two parameter vectors `p`, `q` and two numbers at random and compare both sides. It gets a model, a function from one vector of `n` parameters to an array, and a random generator; it returns `True` or `False`.
+# Write a function that tests this: draw two parameter vectors `p`, `q` and two numbers at random, and compare both sides. It gets a model (a function from one vector of `n` parameters to an array) and a random generator. It returns `True` or `False`.
 
 
 # %%
@@ -226,27 +226,24 @@ is_linear = check.is_linear(is_linear)
 
 # %%
 x = np.linspace(0.5, 10, 40)
-models = {
-    "parabola               a + b x + c x²": lambda p: p[0] + p[1] * x + p[2] * x**2,
-    "power law              K E^-Γ": lambda p: p[0] * x ** -p[1],
-    "sine, known frequency  A cos 3t + B sin 3t": lambda p: (
-        p[0] * np.cos(3 * x) + p[1] * np.sin(3 * x)
-    ),
-    "sine, unknown phase    A cos(3t + φ)": lambda p: p[0] * np.cos(3 * x + p[1]),
-    "logistic curve         1 / (1 + exp(-a - b x))": lambda p: 1 / (1 + np.exp(-p[0] - p[1] * x)),
+models = {  # each with its number of parameters
+    "a + b x + c x²": (lambda p: p[0] + p[1] * x + p[2] * x**2, 3),
+    "K E^-Γ": (lambda p: p[0] * x ** -p[1], 2),
+    "A cos 3t + B sin 3t": (lambda p: p[0] * np.cos(3 * x) + p[1] * np.sin(3 * x), 2),
+    "A cos(3t + φ)": (lambda p: p[0] * np.cos(3 * x + p[1]), 2),
+    "1 / (1 + exp(-a - b x))": (lambda p: 1 / (1 + np.exp(-p[0] - p[1] * x)), 2),
 }
 generator = np.random.default_rng(4)
-for name, model in models.items():
-    n = 3 if name.startswith("parabola") else 2
-    print(f"{name:48s} {'linear' if is_linear(model, n, generator) else 'not linear'}")
+found = {name: is_linear(model, n, generator) for name, (model, n) in models.items()}
+pd.Series(found, name="linear in its parameters").to_frame()
 
 # %% [markdown]
-# The logistic curve is not linear, but $\ln[p/(1-p)] = a + bx$ is: hence *generalised linear*, and lesson 7. Now look at the two sines: the same curves, written once with two amplitudes and once with an amplitude and a phase. Linear or not is a property of how you write the model. Choosing good coordinates for a problem is half of the art, and you will see it again as *feature engineering*.
+# The logistic curve in the last row is not linear, but $\ln[p/(1-p)] = a + bx$ is. Such a model is called *generalised linear* (lesson 7). Now look at the two rows with $3t$. They are the same sine waves, written once with two amplitudes and once with an amplitude and a phase. So it depends on how you write the model whether it is linear. The choice of good coordinates is half of the art, and you will see it again as *feature engineering*.
 
 # %% [markdown]
 # ## Algorithms learn correlations, not causes
 #
-# A learned rule knows that two things go together. It does not know why. Here is a survey of X-ray binaries in which **radio and X-ray luminosity have nothing to do with each other**: we draw them independently, and we place the sources evenly in a disc around us, from 1 to 10 kpc. Then we look at them as one looks at the sky: with a flux limit. Only what is brighter than the limit in *both* bands enters the catalogue.
+# A learned rule knows that two things occur together. It does not know why. Here is a survey of X-ray binaries in which **radio and X-ray luminosity have nothing to do with each other**: we draw them independently. We place the sources evenly in a disc around us, from 1 to 10 kpc. Then we observe them as we observe the sky: with a flux limit. Only sources brighter than the limit in *both* bands enter the catalogue.
 #
 # **Predict:** does the catalogue show a correlation between the two luminosities? What happens to it when the limit rises, so that fewer sources enter?
 
@@ -273,7 +270,7 @@ sources = draw_sources(20_000, np.random.default_rng(8))
 
 # %%
 def draw_catalogue(limit):
-    """The luminosities of the sources that enter the catalogue, on top of all there are."""
+    """The luminosities of the sources that enter the catalogue, over those of all sources."""
     distance, x_rays, radio = catalogue(sources, limit)
     fig, ax = plt.subplots(figsize=(6, 4.2))
     ax.plot(sources[1][:4000], sources[2][:4000], ".", color="0.88", markersize=2)
@@ -297,7 +294,7 @@ flux_limit = ipywidgets.FloatSlider(
 ipywidgets.interactive(draw_catalogue, limit=flux_limit)
 
 # %% [markdown]
-# **Your prediction:** there is a correlation, and it grows as the limit rises, until so few sources are left that it jumps from survey to survey. Where does it come from? A far source must be luminous in *both* bands to be seen at all. Distance changes no luminosity; the **selection** makes the correlation, because distance sets both thresholds. So hold it still: at one distance each band is cut at a luminosity of its own, whatever the other does. (A **confounder** is something else, a common *cause*: distance is one for the two *fluxes*.)
+# **Your prediction:** there is a correlation, and it grows as the limit rises, until so few sources are left that it is mostly chance. Where does it come from? A far source must be luminous in *both* bands to be seen at all. Distance changes no luminosity. The **selection** makes the correlation, because distance sets both thresholds. So keep the distance fixed: then each band has a threshold of its own, whatever the other does. (A **confounder** is something else, a common *cause*: distance is one for the two *fluxes*.)
 #
 # Write the function that returns the correlation of the two luminosities *at fixed distance*: sort the sources by distance, cut them into 20 shells of equal numbers (`np.array_split`), and average the correlation coefficients of the shells.
 
@@ -314,27 +311,26 @@ def correlation_at_fixed_distance(distance, x_rays, radio):
 correlation_at_fixed_distance = check.correlation_at_fixed_distance(correlation_at_fixed_distance)
 
 # %% tags=["slide"]
-found = []
+correlations = {}
 for seed in range(5):
-    survey = catalogue(draw_sources(20_000, np.random.default_rng(seed)), limit=-1.0)
-    found.append((np.corrcoef(survey[1], survey[2])[0, 1], correlation_at_fixed_distance(*survey)))
-for name, values in zip(("as catalogued", "at fixed distance"), np.transpose(found), strict=True):
-    print(
-        f"correlation {name:18s} {values.mean():5.2f} ± {values.std(ddof=1):.2f} (spread over five surveys)"
-    )
+    distance, x_rays, radio = catalogue(draw_sources(20_000, np.random.default_rng(seed)), -1.0)
+    pooled = np.corrcoef(x_rays, radio)[0, 1]
+    correlations[seed] = pooled, correlation_at_fixed_distance(distance, x_rays, radio)
+correlations = pd.DataFrame(correlations, ["as catalogued", "at fixed distance"]).T
+correlations.agg(["mean", "std"]).rename_axis("correlation in five surveys").round(2)
 
 # %% [markdown]
-# An algorithm trained on this catalogue would *predict* radio from X-rays better than chance, for sources found in the same way. It would be useless for understanding jets, and wrong for a deeper survey. Whether that matters depends on what you want to know, which is why step 1 of 12 is to find that out.
+# An algorithm trained on this catalogue would *predict* radio from X-rays better than chance, for sources found in the same way. It would explain nothing about jets, and it would be wrong for a deeper survey. Whether that matters depends on what you want to know. Therefore step 1 of 12 is to find that out.
 #
-# And here you *knew* how the sources were selected. The selections that hurt are those that nobody wrote down.
+# Here you *knew* how the sources were selected. The selections that hurt are those that nobody wrote down.
 
 # %% [markdown]
 # ## Four cautions before you begin
 #
-# 1. **Is it ethical?** Who is helped or harmed by the result, what does the computing cost, whose work made the labels? A misclassified X-ray binary hurts nobody. The same algorithm, sold to sort people, does. What you learn here can be turned to either.
+# 1. **Is it ethical?** Whom does the result help or harm, what does the computing cost, whose work made the labels? A misclassified X-ray binary hurts nobody. The same algorithm, sold to sort people, does. What you learn here serves both.
 # 2. **Is it really a statistics problem?** If you can write a likelihood, write it.
 # 3. **Do you have enough training data, and do they look like the target data?** Same telescope, same selection, same noise. The forest above had seen nothing like its target.
-# 4. **Would a bias that you have not recognised change the science?** The survey above had one. A wrong recommendation in a shop costs little; a wrong result in a paper is built upon.
+# 4. **Would a bias that you have not recognised change the science?** The survey above had one. A wrong recommendation in a shop costs little. Other people build on a wrong result in a paper.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 0.6 · Which caution bites?  ·  core · 5 min · ●●○
@@ -354,20 +350,20 @@ cautions = {
 cautions = check.cautions(cautions)
 
 # %% [markdown] tags=["slide"]
-# Several cautions bite each plan, and you may well argue with us about the order. **Discuss with your neighbour** (5 min; alone, write two sentences): which of the four is the worst for *your own* project?
+# Each plan needs several cautions, and you may disagree with our choice. **Discuss with your neighbour** (5 min; alone, write two sentences): which of the four is the worst for *your own* project?
 
 # %% [markdown]
 # ## Where machine learning is right
 #
 # - **Associations suffice.** You want to *find* the interesting pointings among 10 000, not to explain them.
 # - **You trust your ground truth.** The labels are true, or you know how often they are not.
-# - Best of all: **you made the ground truth.** A slow simulation can be replaced by an *emulator* that learned from many of its runs, at a price in accuracy that you can measure, since you can always run the simulation again. It is one of the few places in astronomy where training data are true (to the model), and as many as you can pay for.
-# - And **the machinery is useful by itself**: automatic differentiation, accelerators and neural density estimators serve *statistics*. Lessons 13 to 16 use them for Bayesian inference where a detector leaves no likelihood that one could compute.
+# - Best of all: **you made the ground truth.** An *emulator* that learned from many runs can replace a slow simulation. It costs accuracy, and you can measure how much, because you can always run the simulation again. Here the training data are true (to the model), and you get as many as you can pay for. Few places in astronomy offer that.
+# - **The tools are useful by themselves**: automatic differentiation, accelerators and neural density estimators serve *statistics*. Lessons 13 to 16 use them for Bayesian inference where a detector leaves no likelihood that can be computed.
 
 # %% [markdown]
 # ## The map
 #
-# A machine-learning project is twelve steps, and this course walks them in order. Some 90 % of the time goes into the data, looking and criticising (steps 1 to 6 and 11), and very little into fitting a model. And trust comes from shared rules on data sets, algorithms, metrics and reporting: publish code and data, compare with the simplest method, say where it fails.
+# A machine-learning project has twelve steps, and this course takes them in order. Most of the time is for the data, for looking and for criticism (steps 1 to 6 and 11). Very little is for fitting a model. Trust comes from shared rules on data sets, algorithms, metrics and reporting: publish code and data, compare with the simplest method, say where your method fails.
 #
 # | no. | step | no. | step |
 # |---|---|---|---|
@@ -378,10 +374,10 @@ cautions = check.cautions(cautions)
 # | 5 | [Pre-processing: dimensionality reduction, scaling](05_preprocessing.ipynb) | 11 | [Interpreting outcomes](11_interpretation.ipynb) |
 # | 6 | [Choosing an evaluation metric](06_metrics.ipynb) | 12 | [Science!](12_science.ipynb) |
 #
-# Then [simulation-based inference](13_simulation_based_inference.ipynb), for [dead time](14_dead_time.ipynb) and [pile-up](15_pile_up.ipynb), and [whether to trust a posterior](16_trusting_posteriors.ipynb). At the end [an observation of your own](22_your_own_observation.ipynb).
-#
+# Then come [simulation-based inference](13_simulation_based_inference.ipynb), for [dead time](14_dead_time.ipynb) and [pile-up](15_pile_up.ipynb), and [whether to trust a posterior](16_trusting_posteriors.ipynb). At the end comes [an observation of your own](22_your_own_observation.ipynb).
+
 # %% [markdown] tags=["slide"]
-# The steps look like a line. In practice they are a loop, which statisticians name after George Box: **build** a model, **infer** with it, **criticise** what came out, **revise**. You leave the loop when criticism finds nothing that matters for your question, not when the score is high.
+# The steps look like a line. In practice they are a loop, which statisticians name after George Box: **build** a model, **infer** with it, **criticise** the result, **revise**. You leave the loop when criticism finds nothing that matters for your question, not when the score is high.
 
 # %% tags=["slide-next"]
 fig, ax = plt.subplots(figsize=(5.2, 3.2))
@@ -401,11 +397,11 @@ plotting.show(fig, "00_loop")
 # ## What we learned
 #
 # - If statistics can do it, use statistics. On a problem with a known best answer, the forest was worse inside its training range and useless outside.
-# - What an algorithm is given makes its kind: labels or none, numbers or classes, samples or rewards.
-# - Linear means linear in the parameters; it depends on how you write the model.
+# - What an algorithm is given decides its kind: labels or none, numbers or classes, samples or rewards.
+# - Linear means linear in the parameters. It depends on how you write the model.
 # - A selection can make a correlation between things that have nothing to do with each other. An algorithm will learn it.
 # - Four cautions: ethics, statistics, training data, bias.
-# - Twelve steps, walked as a loop.
+# - Twelve steps, taken as a loop.
 
 # %% [markdown]
 # **Further reading.** V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton 2023), chapter 1 · J. Buchner & S. Fotopoulou, *How to set up your first machine learning project in astronomy* ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222)) · D. Huppenkothen, M. Ntampaka et al., *Constructing impactful machine learning research for astronomy* ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)) · D. Baron, *Machine learning in astronomy: a practical overview* ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248)) · D. Blei, *Build, compute, critique, repeat* (Annu. Rev. Stat. Appl. 1, 203, 2014), on Box's loop.

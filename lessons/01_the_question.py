@@ -12,9 +12,10 @@
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from course.checks import lesson_01 as check
-from helpers import data, plotting
+from helpers import data, features, plotting
 from helpers.spectra import power_law
 
 plotting.use_course_style()
@@ -22,14 +23,14 @@ plotting.use_course_style()
 # %% [markdown]
 # ## Meet the problem
 #
-# A star and a compact object, a black hole or a neutron star, circle each other. Gas flows over, forms a disc, heats up as it falls, and shines in X-rays: a *disc* of a few million kelvin that glows softly, and a hotter cloud of electrons, the *corona*, that lifts photons to high energies. Within weeks such a source can change its spectrum and its variability together. These patterns are the **accretion states**.
+# A star and a compact object, a black hole or a neutron star, orbit each other. Gas flows from the star, forms a disc, heats up as it falls, and shines in X-rays. The *disc* of a few million kelvin emits soft photons. The *corona*, a hotter cloud of electrons, scatters photons to high energies. Within weeks such a source can change its spectrum and its variability together. These patterns are the **accretion states**.
 #
-# We cannot see any of this. The telescope delivers a list: when did a photon arrive, with what energy. Everything else is made from that list, and three things above all: a light curve, a power spectrum, a spectrum. Let us make them, from real data.
+# We cannot see any of this. The telescope delivers a list: when did a photon arrive, and with what energy. From that list we make three things above all: a light curve, a power spectrum and a spectrum. Let us make them, from real data.
 
 # %% [markdown] tags=["slide"]
 # ## The light curve
 #
-# This one comes with the timing library *stingray* as a test file. It holds 46 minutes of an X-ray source in bins of 0.125 s. The file names no source. Remember that.
+# This one is a test file of the timing library *stingray*. It holds 46 minutes of an X-ray source in bins of 0.125 s. The file names no source. Remember that.
 
 # %% tags=["slide-next"]
 light_curve = data.load_light_curve("sample")
@@ -45,16 +46,16 @@ bottom.set(title="... and the first 400 seconds")
 plotting.show(fig, "01_light_curve")
 
 # %% [markdown]
-# Nobody needs machine learning to see that *something* happens here. But "it varies a lot" is no feature. A **feature** is an informative summary, and for this one the field has a name: the fractional rms amplitude.
+# Nobody needs machine learning to see that *something* happens here. But "it varies a lot" is no feature. A **feature** is an informative summary. This one has a name: the fractional rms amplitude.
 
 # %% [markdown]
 # ## Exercise 1.1 · How much does it vary?  ·  core · 10 min · ●●○
 #
-# The variance of a light curve has two parts: the source's own, and the Poisson noise of counting. Counts per bin with mean $\bar x$ have a noise variance of $\bar x$. What is left, in units of the mean, is the **normalised excess variance** (Vaughan et al. 2003)
+# The variance of a light curve has two parts: the variance of the source, and the Poisson noise of counting. Counts per bin with mean $\bar x$ have a noise variance of $\bar x$. Subtract it, and divide by the squared mean. This is the **normalised excess variance** (Vaughan et al. 2003):
 #
 # $$F = \frac{S^2 - \bar x}{\bar x^2},$$
 #
-# with $S^2$ the variance of the *counts* (not of the rate: its noise is another; whether you divide by $n$ or $n - 1$ does not matter). $\sqrt F$ is the fractional rms. Write $F$. It may come out negative when there is nothing but noise, and should.
+# Here $S^2$ is the variance of the *counts*, not of the rate, whose noise is different. (Divide by $n$ or by $n - 1$, as you like.) $\sqrt F$ is the fractional rms. Write $F$. If there is only noise, $F$ can be negative, and should be.
 
 
 # %%
@@ -69,46 +70,47 @@ def excess_variance(counts):
 excess_variance = check.excess_variance(excess_variance)
 
 # %% [markdown]
-# The rate in the file is a mean over five detectors. That is why we multiply by 5 to get back to counts, and it can be seen in the file alone: `rate * 0.125 * 5` is a whole number in every bin.
+# The rate in the file is a mean over five detectors, so we multiply by 5 to get counts. The file itself shows this: `rate * 0.125 * 5` is a whole number in every bin.
 
 # %%
 counts = np.round(rate * 0.125 * 5).astype(int)
 print(f"largest distance from a whole number: {np.abs(rate * 0.125 * 5 - counts).max():.5f} counts")
-print(f"fractional rms: {100 * np.sqrt(excess_variance(counts)):.1f} %")
-print(
-    f"within 10 % of the mean: {np.mean(np.abs(counts / counts.mean() - 1) < 0.1):.0%} of the time"
-)
+print(f"fractional rms: {np.sqrt(excess_variance(counts)):.1%}")
+near_mean = np.abs(counts / counts.mean() - 1) < 0.1
+print(f"within 10 % of the mean: {near_mean.mean():.0%} of the time")
 
 # %% [markdown]
-# The "mean" of this source is where it hardly ever is. Now a control, as with every new tool: three light curves from events of other real observations.
+# This source is hardly ever at its "mean". Now a control, as with every new tool: three light curves from the events of other real observations.
 
 # %%
 events = {name: data.load_events(name) for name in ("chandra_m82", "rxte_4u1636", "rxte_m82")}
 for photons in events.values():
     photons.apply_gtis()  # keep the good time intervals: on target, and all well
 
+controls = {}
 for name, photons in events.items():
     start, stop = photons.gti[0, 0], photons.gti[-1, 1]
     binned, _ = np.histogram(photons.time, np.arange(start, stop, 4.0))  # bins of 4 s
-    found, noise = excess_variance(binned), np.sqrt(2 / len(binned)) / binned.mean()
-    print(f"{name:12s} {binned.mean():6.1f} counts per bin   F = {found:+.4f} ± {noise:.4f}")
+    error = np.sqrt(2 / len(binned)) / binned.mean()
+    controls[name] = {"counts per 4 s": binned.mean(), "F": excess_variance(binned), "error": error}
+pd.DataFrame(controls).T.round(4)
 
 # %% [markdown]
-# The error is the scatter of $F$ under pure noise, $\sqrt{2/n}\,/\,\bar x$ for $n$ bins (Vaughan et al. 2003). All three lie within two standard errors of zero: so few photons show no variability on this time scale. Without the error, the numbers would look like features.
+# The error is the standard deviation of $F$ for pure noise, $\sqrt{2/n}\,/\,\bar x$ with $n$ bins (Vaughan et al. 2003). All three values lie within two standard errors of zero: so few photons show no variability on this time scale. Without the error, the numbers would look like features.
 
 # %% [markdown]
 # ## The power spectrum
 #
-# The rms says how much, not how fast. A **power spectrum** splits the variance by frequency: the squared modulus of the Fourier transform. In the **Leahy** normalisation (Leahy et al. 1983)
+# The rms says how much the source varies, not how fast. A **power spectrum** divides the variance by frequency: it is the squared modulus of the Fourier transform. In the **Leahy** normalisation (Leahy et al. 1983)
 #
 # $$P_j = \frac{2}{N_\mathrm{ph}}\left|\sum_k x_k\, e^{2\pi i jk/n}\right|^2,\qquad f_j = \frac{j}{n\,\Delta t},$$
 #
-# pure Poisson noise has a mean power of exactly 2, however bright the source (as long as the detector has no dead time: lesson 14). ($x_k$ are the counts in bin $k$ of $n$, $\Delta t$ the bin width, $N_\mathrm{ph}$ all counts.)
+# pure Poisson noise has a mean power of exactly 2, however bright the source, if the detector has no dead time (lesson 14). ($x_k$ are the counts in bin $k$ of $n$, $\Delta t$ is the bin width, $N_\mathrm{ph}$ the sum of all counts.)
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 1.2 · A periodogram by hand  ·  core · 12 min · ●●○
 #
-# Write it with `np.fft.rfft` and `np.fft.rfftfreq`. Leave out $f = 0$, which only knows the mean. For an even number of bins the last frequency is the highest there is, $1/(2\Delta t)$, the Nyquist frequency: you may keep it or leave it out. The check draws yours over stingray's.
+# Write it with `np.fft.rfft` and `np.fft.rfftfreq`. Leave out $f = 0$, which only knows the mean. For an even number of bins the last frequency is the Nyquist frequency $1/(2\Delta t)$: you may keep it or leave it out. The check draws your periodogram over that of stingray.
 
 
 # %%
@@ -146,15 +148,20 @@ fig, ax = plt.subplots()
 ax.loglog(frequency, powers[0], color="0.8", linewidth=0.6, label="one segment of 256 s")
 ax.loglog(frequency, power, linewidth=0.9, label=f"mean of {len(segments)} segments")
 ax.axhline(2, color="0.3", linewidth=1, linestyle=":", label="Poisson noise")
-ax.set(xlabel="frequency (Hz)", ylabel="Leahy power", ylim=(0.05, 1e6))
+ax.set(xlabel="frequency (Hz)", ylabel="Leahy power", ylim=(0.05, 5e5))
+ax.yaxis.set_major_formatter("{x:,g}")
 ax.legend()
 plotting.mark_guess(ax, my_guess)
 plotting.show(fig, "01_power_spectrum")
 
 # %% [markdown]
-# **Your prediction:** near 0.01 Hz. One picture, three lessons. Most of the power sits below 0.04 Hz, in waves of 25 s and longer: the highest bin near 0.01 Hz is a whole group of flares, the next peak near 0.025 Hz a single one. One periodogram (grey) scatters by 100 % at every frequency, however long it is; only *averaging* helps. And the curve falls by four decades: features of such data want **logarithms**.
+# **Your prediction:** near 0.01 Hz. This one picture teaches three things.
 #
-# (A narrow peak on such a curve is called a quasi-periodic oscillation, **QPO**. Its frequency, width and strength are among the best features there are, where a telescope can see it at all. You will meet them from lesson 2 on.)
+# - Most of the power lies below 0.04 Hz, in waves of 25 s and longer. The highest bin near 0.01 Hz is a whole group of flares, the next peak near 0.025 Hz a single flare.
+# - One periodogram (grey) scatters by 100 % at every frequency, however long it is. Only *averaging* helps.
+# - The curve falls by four decades: such features need **logarithms**.
+#
+# (A narrow peak on such a curve is a quasi-periodic oscillation, **QPO**. Its frequency, width and strength are among the best features, where a telescope can see it at all. You will meet them from lesson 2 on.)
 
 # %% [markdown] tags=["slide"]
 # ## The spectrum
@@ -171,15 +178,16 @@ fig, ax = plt.subplots()
 plotting.steps(ax, edges, nicer.counts / nicer.exposure / width)
 ax.set(xscale="log", yscale="log", xlim=(0.25, 12), ylim=(0.1, 3e4), xlabel="energy (keV)")
 ax.set(ylabel="counts/s/keV")
+ax.yaxis.set_major_formatter("{x:,g}")
 plotting.show(fig, "01_count_spectrum")
 print(f"{nicer.counts.sum() / 1e6:.1f} million photons in {nicer.exposure:.0f} s")
 
 # %% [markdown]
-# This is **not** the spectrum of the source. It is what a detector with its own sensitivity and its own blur made of it: the step at 2.2 keV is an absorption edge of gold, and the gold is in NICER's mirrors. If $s(E)$ is the photon spectrum that arrives, the expected counts in channel $i$ are
+# This is **not** the spectrum of the source. It is what a detector made of it, with its own sensitivity and its own energy resolution. The step at 2.2 keV is an absorption edge of gold, and the gold is in NICER's mirrors. If $s(E)$ is the photon spectrum that arrives, the expected counts in channel $i$ are
 #
 # $$m_i = T\int R(i, E)\, A(E)\, s(E)\, dE,$$
 #
-# with the effective area $A$, the redistribution $R$ and the exposure $T$. We **fold** a model and compare counts; we never unfold the data. The simplest model is a **power law**, $s(E) = K E^{-\Gamma}$, with the **photon index** $\Gamma$: steep (soft) if large, hard if small. It describes what leaves a corona.
+# with the effective area $A$, the redistribution $R$ and the exposure $T$. We **fold** a model with the response and compare counts; we never unfold the data. The simplest model is a **power law**, $s(E) = K E^{-\Gamma}$, with the **photon index** $\Gamma$: large for a steep (soft) spectrum, small for a hard one. It describes the photons that leave a corona.
 
 # %%
 in_band = (nicer.energy_lo >= 3) & (nicer.energy_hi <= 10)  # keV: above the disc
@@ -207,7 +215,7 @@ def draw_power_law(photon_index):
 
 
 # %% [markdown]
-# Move the slider until the ratio is as flat as it gets between 3 and 10 keV. Then look at what refuses to become flat.
+# Move the slider until the ratio is as flat as possible between 3 and 10 keV. Then look at what does not become flat.
 
 # %% tags=["nbval-ignore-output"]
 index = ipywidgets.FloatSlider(
@@ -218,9 +226,9 @@ ipywidgets.interactive(draw_power_law, photon_index=index)
 # %% [markdown]
 # ## Exercise 1.3 · The photon index is a choice  ·  core · 12 min · ●●○
 #
-# Write the fit: for each index on a grid, fold the power law, scale it to the sum of the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$ (fair with so many counts). Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, neither its position nor a number in between.
+# Write the fit. For each index on a grid, fold the power law, scale it to the sum of the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$, which is fair with so many counts. Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, not its position, and no number in between.
 #
-# You are given `fold(index)`, the model counts in all channels for a power law of some norm, the counts, and a mask that chooses the channels of the band.
+# You get the counts, `fold(index)`, which gives the model counts in all channels for a power law of some norm, and a mask that chooses the channels of the band.
 
 # %%
 grid = np.arange(1.0, 3.0, 0.01)
@@ -240,71 +248,92 @@ def photon_index(counts, fold, chosen):
 
 photon_index = check.photon_index(photon_index)
 
+
 # %%
+def channels(low, high):
+    """The channels between two energies in keV."""
+    return (nicer.energy_lo >= low) & (nicer.energy_hi <= high)
+
+
+fits = {}
 for low, high in ((1, 10), (2, 10), (3, 10), (3, 5), (7, 10)):
-    band = (nicer.energy_lo >= low) & (nicer.energy_hi <= high)
-    print(
-        f"{low:2d}-{high:2d} keV: photon index {photon_index(nicer.counts, folded_power_law, band):.2f}"
-    )
+    best = photon_index(nicer.counts, folded_power_law, channels(low, high))
+    fits[f"{low}–{high} keV"] = best
+pd.Series(fits, name="photon index").to_frame().round(2)
 
 # %%
 generator = np.random.default_rng(1)
+redrawn = {}
 for low, high in ((3, 10), (7, 10)):
-    band = (nicer.energy_lo >= low) & (nicer.energy_hi <= high)
-    redrawn = [
-        photon_index(generator.poisson(nicer.counts), folded_power_law, band) for _ in range(10)
-    ]
-    print(f"{low}-{high} keV: spread of ten redrawn spectra {np.std(redrawn, ddof=1):.3f}")
+    spectra = generator.poisson(nicer.counts, (10, len(nicer.counts)))
+    band = channels(low, high)
+    redrawn[f"{low}–{high} keV"] = [photon_index(c, folded_power_law, band) for c in spectra]
+spread = pd.DataFrame(redrawn).std()
+spread.to_frame("standard deviation of the index in ten redrawn spectra").round(3)
 
 # %% [markdown]
-# The photons are so many that the statistical error is a few hundredths at most. And yet the answer moves by tenths with the band, because the power law is not the whole truth: below 2 keV the disc shines through, below 0.5 keV interstellar gas absorbs, and around 6.5 keV iron in the disc glows in a broad line, whose bump makes 3–10 keV flatter than either of its ends. (Nor is the calibration perfect.) *A feature is the answer to a question that you chose.* An archive in which one author fitted 3–10 keV and another 2–20 keV holds two different features in one column.
+# With so many photons the statistical error is a few hundredths at most. But the answer changes by tenths with the band, because the power law is not the whole truth. Below 2 keV we see the disc. Below 0.5 keV interstellar gas absorbs. Around 6.5 keV iron in the disc emits a broad line, and its bump makes 3–10 keV flatter than either end of that band.
+#
+# *A feature is the answer to a question that you chose.* If one author fitted 3–10 keV and another 2–20 keV, then their archive holds two different features in one column.
 
 # %% [markdown]
 # ## Accretion states
 #
-# Put the three together. Black holes in outburst are found in a few states, and they are *defined* by numbers like those you just measured (Remillard & McClintock 2006, Table 2; $f$ is the disc's share of the flux at 2–20 keV, $r$ the fractional rms at 0.1–10 Hz):
+# Put the three together. Black holes in outburst are found in a few states, which are *defined* by numbers like those that you just measured (Remillard & McClintock 2006, Table 2). Here $f$ is the share of the disc in the flux at 2–20 keV, and $r$ the fractional rms at 0.1–10 Hz:
 #
-# | state | spectrum | variability |
-# |---|---|---|
-# | hard | power law with $\Gamma$ = 1.4–2.1, little disc: $f$ < 20 % | strong, $r$ > 10 % |
-# | thermal (soft) | disc dominates: $f$ > 75 % | weak, $r$ < 7.5 %, no strong QPO |
-# | steep power law | $\Gamma$ > 2.4, disc and power law mixed | $r$ < 15 %, often a QPO |
-# | intermediate | all the rest | |
+# | state | in this course | spectrum | variability |
+# |---|---|---|---|
+# | hard | **LHS**, low/hard state | power law with $\Gamma$ = 1.4–2.1, little disc: $f$ < 20 % | strong, $r$ > 10 % |
+# | intermediate | **HIMS**, hard-intermediate state | all the rest | all the rest |
+# | steep power law | **SIMS**, soft-intermediate state | $\Gamma$ > 2.4, disc and power law mixed | $r$ < 15 %, often a QPO |
+# | thermal (soft) | **HSS**, high/soft state | disc dominates: $f$ > 75 % | weak, $r$ < 7.5 %, no strong QPO |
 #
-# Mind the band: the table's $r$ leaves out the slow waves that make most of our 43 %.
+# The names of the second column are newer (Belloni 2010). They agree with those of the first only roughly in the middle two rows. Mind the band, too: the table's $r$ leaves out the slow waves that make most of our 43 %.
 #
-# Over an outburst of months, a source walks through them along a track that does not go back the way it came: it turns soft at high luminosity, and hard again at a much lower one (**hysteresis**). Below some 30 % of the Eddington luminosity, neutron stars do the same (Muñoz-Darias et al. 2014), which makes the second half of our question the harder one.
+# Over an outburst of months, a source passes through these states along a track that does not return the way it came. It becomes soft at high luminosity, and hard again at a much lower one (**hysteresis**). Below some 30 % of the Eddington luminosity, neutron stars do the same (Muñoz-Darias et al. 2014). That makes the second half of our question the harder one.
 
 # %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(5.6, 3.8))
 plotting.sketch_outburst(ax)
 plotting.show(fig, "01_outburst")
 
+# %% [markdown]
+# One more feature needs a name. A power colour is the variance in one band of frequency divided by that in another. The **hue** is the angle of a pointing on the wheel of two power colours, clockwise from the upper left: it says how the variance is spread over frequency, not how large it is (Heil, Uttley & Klein-Wolt 2015). The sectors show where black holes are found in each state.
+
+# %% tags=["slide-next"]
+pointing = pd.DataFrame({"pc1": [15], "pc2": [0.15], "state_label": ["HIMS"]})
+fig, ax = plt.subplots(figsize=(7.6, 5))
+plotting.power_colour_wheel(ax, pointing, features.HUES, features.HUE_CENTRE)
+for x, y, line in ((0.3, 6.8, "k--"), (15, 0.15, "ko-")):  # from the centre to hue 0 and to ours
+    ax.plot([features.HUE_CENTRE[0], x], [features.HUE_CENTRE[1], y], line)
+ax.set_title(f"a pointing of hue {features.hue(15, 0.15):.0f}°, and hue 0° (dashed)")
+plotting.show(fig, "01_hue")
+
 # %% [markdown] tags=["slide"]
 # ## Samples, features, labels
 #
-# Three words, and we are talking machine learning:
+# Machine learning begins with three words:
 #
 # - a **sample** is one row: here, one pointing at one source;
-# - **features** are its informative summaries: rate, hardness (counts at high energies over counts at low ones), $\Gamma$, rms, QPO frequency;
+# - **features** are its informative summaries: rate, hardness (counts at high energies divided by counts at low ones), $\Gamma$, rms, hue, QPO frequency;
 # - a **label** is the known true output: a class (*hard*, *soft*; *black hole*, *neutron star*) or a number (a mass).
-#
+
 # %% [markdown]
 # ### Where do labels come from?
 #
 # **Supervised classification** learns a rule from features to label, from samples whose labels are *known*. It needs a **ground truth that you trust**.
 #
-# - *The state* comes from an expert who looked at the same colours and the same power spectrum that we would use as features. Such a label is an opinion about the features. A machine learns the expert's habits with the rest, and against such labels nobody can tell whether it does better. And experts disagree.
-# - *The object* is better off. A neutron star can give itself away by bursts or pulsations, a black hole by a measured mass. But only *some* sources do: the bright, the near, the well-studied. You know that effect from lesson 00.
+# - *The state* comes from an expert who looked at the same colours and the same power spectrum that we would use as features. Such a label is an opinion about the features. A machine also learns the habits of the expert, and such labels cannot show whether it does better. And experts disagree.
+# - *The object* is a better label. Bursts or pulsations prove a neutron star, a measured mass can prove a black hole. But only *some* sources show them: the bright, the near, the well-studied. You know that effect from lesson 00.
 #
-# Therefore this course **simulates** its archive (from lesson 2 on): sources whose state and nature we know since we made them, seen through the real responses of real telescopes, with human labels that are sometimes wrong. And it ends, in lesson 12, with observations that nobody simulated. Keep asking until then: *does it look like them?*
+# Therefore this course **simulates** its archive (from lesson 2 on). We made these sources, so we know their state and their nature. They are seen through the real responses of real telescopes, and their human labels are sometimes wrong. The course ends, in lesson 12, with observations that nobody simulated. Keep asking until then: *does it look like them?*
 
 # %% [markdown]
 # ## Four questions before you start
 #
 # ### First: prediction, or parameters?
 #
-# What do you want to do with the answer? Data science has three tasks, and each has its own eligibility, features and tools (after Hernán, Hsu & Healy 2019, whose third task is causal inference; we count the measuring of parameters in):
+# What do you want to do with the answer? Data science has three tasks. Each has its own samples, features and tools (after Hernán, Hsu & Healy 2019; their third task is causal inference, and we add the measurement of parameters):
 #
 # | task | it asks | who is eligible | features | tools |
 # |---|---|---|---|---|
@@ -312,7 +341,7 @@ plotting.show(fig, "01_outburst")
 # | **prediction** | what is the label of the *next* sample? | samples like the target | anything known beforehand | any rule that passes on held-out data |
 # | **inference** | what *is* the parameter, or the cause? | samples whose selection you can model | what the model needs | likelihood, simulation, posterior |
 #
-# Will somebody have to act on a single answer, a referee or an observer on duty? They will ask why: **interpretability** is part of the question.
+# Will somebody act on a single answer, such as a referee or an observer on duty? They will ask why. Then **interpretability** is part of the question.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 1.4 · Three tasks  ·  core · 5 min · ●○○
@@ -335,7 +364,7 @@ tasks = check.tasks(tasks)
 # %% [markdown] tags=["slide"]
 # ### Second: do the training data look like the target?
 #
-# Same telescope, same selection, same noise. How much can it matter? Take *one* source with a power-law spectrum and look at it with five telescopes. A hardness is the simplest feature of all: counts at 5–10 keV over counts at 3–5 keV.
+# Same telescope, same selection, same noise. How much can it matter? Take *one* source with a power-law spectrum and look at it with five telescopes. A hardness is the simplest feature of all: counts at 5–10 keV divided by counts at 3–5 keV.
 #
 # **Predict:** will the five telescopes agree on it within 10 %? Within a factor of 2?
 
@@ -345,7 +374,7 @@ my_guess_telescopes = ...  # "within 10 %", "within a factor of 2" or "neither"
 # %% [markdown] tags=["slide"]
 # ## Exercise 1.5 · One source, five telescopes  ·  core · 10 min · ●●○
 #
-# Write the hardness of a power law as a given telescope sees it. `power_law(response.energy_lo, response.energy_hi, index, norm=1.0)` gives photons/cm²/s in each energy bin, and `response.fold(...)` counts/s in each channel, as a torch tensor, of which `np.asarray` makes an array. Channels have energies `response.channel_lo`, `response.channel_hi` (keV); a channel belongs to a band if its middle does.
+# Write the hardness of a power law as a given telescope sees it. `power_law(response.energy_lo, response.energy_hi, index, norm=1.0)` gives photons/cm²/s in each energy bin. `response.fold(...)` gives counts/s in each channel, as a torch tensor; `np.asarray` makes an array of it. Channels have energies `response.channel_lo`, `response.channel_hi` (keV). A channel belongs to a band if its middle does.
 
 
 # %%
@@ -378,20 +407,21 @@ ax.legend(ncols=3)
 plotting.show(fig, "01_hardness_by_telescope")
 
 # %%
-for name, values in seen.items():
-    value = np.interp(2.0, indices, values)
-    same_as = np.interp(-value, -np.array(seen["rxte_pca"]), indices)  # interp wants rising values
-    print(f"{name:11s} hardness at Γ = 2: {value:.2f}   on RXTE that looks like Γ = {same_as:.1f}")
+at_two = {name: np.interp(2.0, indices, values) for name, values in seen.items()}
+at_two = pd.Series(at_two, name="hardness at Γ = 2").to_frame()
+falling = -np.array(seen["rxte_pca"])  # np.interp wants values that rise
+at_two["on RXTE that looks like Γ ="] = np.interp(-at_two.iloc[:, 0], falling, indices)
+at_two.round(2)
 
 # %% [markdown]
-# **Your prediction:** neither. From NICER to NuSTAR the hardness of the same source differs by a factor of six.
+# **Your prediction:** neither. Between NICER and NuSTAR the hardness of the same source differs by a factor of six.
 #
-# A rule learned on RXTE, "hardness above such-and-such is the hard state", reads every NICER pointing as a much softer source. The rule will not complain. It has no idea that telescopes exist. Lesson 12 meets this again, with its cure: features that mean the same everywhere, such as $\Gamma$, fitted with the same model in the same band.
+# A rule learned on RXTE, "a hardness above this value is the hard state", takes every NICER pointing for a much softer source. The rule will not complain, because it does not know that telescopes exist. Lesson 12 meets this again, and the remedy: features that mean the same everywhere, such as $\Gamma$, fitted with the same model in the same band.
 
 # %% [markdown]
 # ### Third: known biases, and corners where no data are
 #
-# An observation without gaps, of length $T$ in bins of $\Delta t$, resolves frequencies from $1/T$ to $1/(2\Delta t)$, the Nyquist frequency. Slower waves look like a trend; faster ones are smoothed and folded back to lower frequencies (*aliasing*). Here are our real observations. Type-C QPOs, the kind that is usually strongest in black holes, lie at roughly 0.1–15 Hz; power colours, ratios of the power in four bands of frequency and a standard feature for states, need 1/256 to 16 Hz (Heil, Uttley & Klein-Wolt 2015).
+# An observation without gaps, of length $T$ in bins of $\Delta t$, resolves frequencies from $1/T$ to $1/(2\Delta t)$, the Nyquist frequency. Slower waves look like a trend. Faster ones are smoothed, and appear at lower frequencies (*aliasing*). Here are our real observations. Type-C QPOs, usually the strongest kind in black holes, lie at roughly 0.1–15 Hz. Power colours need 1/256 to 16 Hz.
 
 # %%
 erosita = data.load_light_curve("erosita")
@@ -404,42 +434,44 @@ observations = {  # name: (seconds from first to last, time resolution in s)
     "erosita": (np.ptp(usable["time"]), 100.0),
 }
 
-fig, ax = plt.subplots(figsize=(7.2, 2.9))
+fig, ax = plt.subplots(figsize=(7.2, 3.4))
 for name, (length, step) in observations.items():
     ax.plot([1 / length, 1 / (2 * step)], [name, name], "C0", linewidth=6, solid_capstyle="butt")
 for name, band, line in (("power colours", [1 / 256, 16], "--"), ("type-C QPOs", [0.1, 15], "-")):
     ax.plot(band, [name, name], color="black", linestyle=line, marker="|", markersize=9)
     ax.vlines(band, -0.6, 6.4, colors="black", linestyles=line, linewidth=0.5)
 ax.set(xscale="log", xlabel="frequency (Hz)", ylim=(-0.6, 6.4))
+ax.set_xticks([1e-4, 1e-2, 1, 1e2, 1e4, 1e6])
+ax.xaxis.set_major_formatter("{x:.0e}")
 plotting.show(fig, "01_frequency_coverage")
 
 # %% [markdown]
-# "No QPO detected" can mean that there is none, or that nobody could have seen it. In a table both become an empty cell, and a model that fills empty cells with the mean invents physics. Being *inside* the range is not enough either: with 0.8 photons per second there is nothing to see at 5 Hz. And the bar of eROSITA flatters it: its bins come in twos and threes, half an hour or more apart.
+# "No QPO detected" can mean that there is none, or that nobody could have seen it. In a table both become an empty cell, and a model that fills empty cells with the mean invents physics. To lie *inside* the range is not enough either: `rxte_4u1636` has 3.3 photons in 4 s (see above), so there is nothing to see at 5 Hz. And the bar of eROSITA is too good, because its few bins have long gaps between them.
 #
-# Nor are pointings drawn at random: telescopes look at what is bright or in outburst, and the transitions, which interest us most, last only days. Classes will be imbalanced, and faint sources missing.
+# Pointings are not drawn at random either. Telescopes look at what is bright or in outburst, and the transitions, which interest us most, last only days. So classes will be imbalanced, and faint sources missing.
 
 # %% [markdown]
 # ## Exercise 1.6 · Would you train on this?  ·  core · 8 min · ●●○
 #
-# Five real observations. Not one of them should enter a training set for accretion states as it is, each for a reason of its own. Here are the facts. Which verdict fits which best? Use each once.
+# None of our five real observations should enter a training set for accretion states as it is, each for another reason. Here are the facts. Which verdict fits which best? Use each once.
 #
 # - `"no label"`: nobody can say what it is
 # - `"a crowd"`: the photons come from several sources, and one can see it
 # - `"thinned"`: somebody threw most of the photons away
-# - `"mostly background"`: the rate is about what the detector counts when it looks at nothing, which is some tens per second for one of RXTE's five detectors
+# - `"mostly background"`: the rate is about what the detector counts without a source, which is some tens per second for one of RXTE's five detectors
 # - `"too few points"`: what is left after cleaning is no light curve
 
 # %%
 rms, hours = np.sqrt(excess_variance(counts)), np.ptp(usable["time"]) / 3600
-print(f"sample       {len(rate)} bins, rms {rms:.0%}, source: not in the file")
-print(f"erosita      {len(usable)} usable bins of 100 s, spread over {hours:.1f} hours")
+print(f"sample: {len(rate)} bins, rms {rms:.0%}, source: not in the file")
+print(f"erosita: {len(usable)} usable bins of 100 s, spread over {hours:.1f} hours")
+facts = {}
 for name, photons in events.items():
-    exposure = np.sum(photons.gti[:, 1] - photons.gti[:, 0])
-    in_file = data.load_events(name).ncounts
-    print(
-        f"{name:12s} {in_file} events in the file, {photons.ncounts / exposure:.1f} per second of good time"
-    )
+    good_time = np.ptp(photons.gti, axis=1).sum()  # s
+    facts[name] = data.load_events(name).ncounts, photons.ncounts / good_time
+pd.DataFrame(facts, ["events in the file", "events per second of good time"]).T.round(1)
 
+# %%
 fig, ax = plt.subplots(figsize=(4.2, 3.8))
 image = events["chandra_m82"]
 x, y = (0.492 * (position - np.median(position)) for position in (image.x, image.y))  # arcsec
@@ -463,12 +495,18 @@ verdicts = {
 verdicts = check.verdicts(verdicts)
 
 # %% [markdown]
-# About the first one: its time stamps, read as seconds since 1994 as RXTE counts them, are of 1997 July 7; five detectors and bins of 0.125 s are RXTE's habit; and many in the field will recognise the pattern and name a source. *That is not a label.* It is a guess with good reasons. If you wrote it into the table, no later step could tell it from the truth. **Discuss with your neighbour** (5 min; alone, write two sentences): what would you need to see before you did?
+# A word about the first one. Read its time stamps as RXTE counts them, in seconds since 1994:
+
+# %%
+pd.Timestamp("1994-01-01") + pd.Timedelta(seconds=light_curve["time"].iloc[0])
+
+# %% [markdown]
+# Five detectors and bins of 0.125 s are typical of RXTE. Many in the field will recognise the pattern and name a source. *That is not a label.* It is a guess with good reasons. If you wrote it into the table, no later step could tell it from the truth. **Discuss with your neighbour** (5 min; alone, write two sentences): what would you need to see before you wrote it there?
 
 # %% [markdown]
 # ### Fourth: what does physics already know?
 #
-# Poisson noise told us what to subtract, the response why hardness is not hardness, and the disc where to fit. Physics chooses features, algorithms and metrics better than any search. Try it on one question: which features know how *far away* a source is? The state does not depend on distance. A classifier should not learn it.
+# Poisson noise told us what to subtract. The response told us why the same source has several hardnesses, and the disc told us where to fit. Physics chooses features, algorithms and metrics better than any search. Try it on one question: which features know how *far away* a source is? The state does not depend on distance, so a classifier should not learn it.
 #
 # **Predict:** at twice the distance a quarter of the photons arrive. Which of these stays the same: the mean rate, the variance, the fractional rms, the Leahy power?
 
@@ -493,27 +531,25 @@ twice_as_far = check.twice_as_far(twice_as_far)
 
 # %%
 generator = np.random.default_rng(3)
-print("                 near      far, five times")
-far = [counts] + [twice_as_far(counts, generator) for _ in range(5)]
-for name, measure in {
+light_curves = {"near": counts}
+light_curves |= {f"far, {k}": twice_as_far(counts, generator) for k in range(1, 6)}
+measures = {
     "mean": np.mean,
     "variance": np.var,
     "fractional rms": lambda x: np.sqrt(excess_variance(x)),
-    "Leahy, 0-0.04 Hz": lambda x: leahy_periodogram(x, 0.125)[1][:110].mean(),
-}.items():
-    print(
-        f"{name:16s}",
-        *(f"{measure(x):9.3f}" if measure(x) < 1 else f"{measure(x):9.0f}" for x in far),
-    )
+    "Leahy power, 0–0.04 Hz": lambda x: leahy_periodogram(x, 0.125)[1][:110].mean(),
+}
+compared = {k: {name: f(x) for name, f in measures.items()} for k, x in light_curves.items()}
+pd.DataFrame(compared).T.map("{:,.6g}".format)
 
 # %% [markdown]
-# **Your prediction:** only the *fractional* rms stays. The variance of the source itself falls by 16, its noise by 4; the Leahy power above its noise level of 2 falls by 4, since it compares the signal with the noise. Subtract the noise, divide by the mean rate, and a power spectrum becomes comparable between sources: this is the *fractional rms* normalisation. One line of physics, and a bias is gone that no amount of training data would have revealed.
+# **Your prediction:** only the *fractional* rms stays. The variance of the source itself falls by a factor of 16, and that of the noise by 4. The Leahy power above its noise level of 2 falls by 4, because it compares the signal with the noise. Subtract the noise and divide by the mean rate, and power spectra of different sources can be compared: this is the *fractional rms* normalisation. One line of physics removes a bias that no amount of training data would have shown.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
 #
-# - The question comes first: state and nature of a source, from one pointing. One sample is a pointing; its features are measured; its label is somebody's word.
-# - rms, power spectrum and photon index are summaries with choices inside: band, time scale, normalisation, noise.
+# - The question comes first: state and nature of a source, from one pointing. One sample is a pointing. Its features are measured. Its label is somebody's word.
+# - rms, power spectrum and photon index contain choices: band, time scale, normalisation, noise.
 # - The same source has another hardness in every telescope.
 # - What an observation cannot see is missing, and missing is not zero.
 # - Look at the data. Every one of our five observations had a flaw that no classifier would have reported.

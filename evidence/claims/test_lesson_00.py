@@ -10,7 +10,8 @@ from course.lesson_cells import lesson_names
 @pytest.mark.quick
 def test_a_forest_is_worse_than_the_mean_inside_its_range_and_useless_outside(record_property):
     fewer = {"Regressor(min": "Regressor(15, min", "n_jobs=2": "n_jobs=1", "range(5)": "(100, 101)"}
-    estimate, cells = check.estimate.reference(), ("import", "from sklearn.ensemble", "error =")
+    estimate = check.estimate.reference()
+    cells = "import", "n_bins, test_rates", "answers =", "error ="
     lesson = lesson_names("00", *cells, change=fewer, estimate=estimate)
     forest, mean = lesson.ratio[:, 0], lesson.ratio[:, 2]  # (seed, true rate)
     inside = (lesson.test_rates > 2) & (lesson.test_rates < 9)

@@ -18,10 +18,11 @@ QUICK = [pytest.param(0, marks=pytest.mark.quick), *SEEDS[1:]]
 def lesson():
     """The lesson's problem, its exact posteriors on a grid, and its answers."""
     starts = (
-        "import tempfile", "from helpers", "pca = ", "\n\ndef expected", "def draw_prior", "def log_likelihood",
-        "n_grid = ", "def distance", "def mdn_loss", "def features", "def train_flow", "\n\ndef c2st", "classifier = ",
+        "import tempfile", "from torch.utils", "pca = ", "\n\ndef expected", "def seeded", "truth = ",
+        "def log_likelihood", "n_grid = ", "exact = ", "def distance", "def mdn_loss", "def features", "def minimise",
+        "def train_flow", "\n\ndef c2st", "classifier = ",
     )  # fmt: skip
-    return run_cells("13", starts, {"kept": {}}, {"30_000": "10"})
+    return run_cells("13", starts, {"nearest": {}}, {"30_000": "10"})
 
 
 def again(starts, change=None, **names):
@@ -66,9 +67,9 @@ def test_the_grid_covers_the_truth_as_often_as_it_says(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_more_well_measured_parameters_the_fewer_are_accepted(seed, record_property):
-    change = {"200_000": "60_000", "np.geomspace(0.5, 4, 15)": "[1.0]"}
-    found = again("n_draws, tolerances", change, generator=seeded(seed))["acceptance"]
-    shares = [share.item() for (share,), _ in found.values()]
+    change = {"200_000": "60_000", "np.geomspace(0.5, 4, 16)": "np.ones(1)"}
+    change["seeded(3)"] = f"seeded({seed})"
+    shares = again("n_draws, tolerances", change)["accepted"].iloc[0].tolist()
     for pointings, share in enumerate(shares, 1):
         record_property(f"share accepted by ABC, {2 * pointings} parameters", share)
     assert 0.005 < shares[0] < 0.06  # "one in fifty" or so
@@ -106,8 +107,13 @@ def test_nothing_is_lost_by_making_counts_continuous(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_mixture_density_network_finds_the_marginal_posterior(seed, record_property):
-    change = {"30_000": "4000", "manual_seed(0)": f"manual_seed({seed})", "size = 12": "size = 20"}
-    scope = again(("def features", "epochs, size"), change, generator=seeded(seed))
+    change = {
+        "30_000": "4000",
+        "seeded(5)": f"seeded({seed})",
+        "mdn, len(x), 12": "mdn, len(x), 20",
+    }
+    change["manual_seed(0)"] = f"manual_seed({seed})"
+    scope = again(("def features", "torch.manual_seed(0)"), change)
     generator, mean = scope["generator"], scope["grid_mean"]
     truth = draw_prior(300, generator)
     counts = simulate(truth, generator)
@@ -132,9 +138,9 @@ def test_ranks_are_flat_for_the_prior_too_and_a_u_where_posteriors_are_too_narro
     generator = seeded(seed)
     theta = draw_prior(1500, generator)
     x = features(simulate(theta, generator), generator)
-    change = {"epochs=25, seed=1": f"epochs=20, seed={seed}"}
-    cells = "start = time.perf_counter()\ndraw_flow", "n_tests, "
-    found = again(cells, change, theta=theta, x=x, generator=seeded(100 + seed))["ranks"]
+    change = {"epochs=25, seed=1": f"epochs=20, seed={seed}", "seed(11)": f"seed({100 + seed})"}
+    change["seeded(11)"] = f"seeded({100 + seed})"
+    found = again(("draw_flow = ", "n_tests, "), change, theta=theta, x=x)["ranks"]
     ends = {}
     for (_, ranks), name in zip(found.items(), ("flow", "narrow", "prior"), strict=True):
         ends[name] = ((ranks < 10) | (ranks >= 90)).double().mean().item()
@@ -148,14 +154,14 @@ def test_ranks_are_flat_for_the_prior_too_and_a_u_where_posteriors_are_too_narro
 def test_rounds_need_fewer_simulations_for_one_bright_spectrum(record_property):
     results = []
     for seed in SEEDS:
-        generator, scores = seeded(50 + seed), {}
+        generator = seeded(50 + seed)
         theta = draw_prior(1200, generator)
         x = features(simulate(theta, generator), generator)
         change = {"seed=2": f"seed={seed}", "seed=number": f"seed={seed}"}
-        change["    score = "] = "    score = scores[name] = "
-        names = {"theta": theta, "x": x, "generator": generator, "scores": scores}
-        share = again("bright = ", change, **names)["share"]
-        at_once, *_, in_rounds = scores.values()
+        change |= {old: old[:-1] + f" + {60 + seed})" for old in ("seeded(9)", "seeded(10)")}
+        found = again(("generator = seeded(9)", "near = "), change, theta=theta, x=x)["report"]
+        at_once, *_, in_rounds = (row["C2ST"] for row in found.values())
+        *_, share = (row["share of the prior"] for row in found.values())
         results.append((at_once, in_rounds, share))
     results = np.array(results)
     gain = results[:, 0] - results[:, 1]
@@ -172,10 +178,8 @@ def test_methods_differ_from_seed_to_seed_as_much_as_from_each_other(record_prop
     theta = draw_prior(1000, generator)
     x = features(simulate(theta, generator), generator)
     observed = simulate(lesson()["truth"], generator)
-    names = {"theta": theta, "x": x, "observed": observed, "generator": generator, "found": {}}
-    change = {"range(2)": "range(5)", "    scores = ": "    scores = found[name, seed] = "}
-    cells = "log = ", "generator = torch.Generator().manual_seed(131)"
-    found = again(cells, change, **names)["found"]
+    cells, change = ("tracker = ", "generator = seeded(131)"), {"range(2)": "range(5)"}
+    found = again(cells, change, theta=theta, x=x, observed=observed)["scores"]
     methods = "NPE", "NLE", "NRE"
     mean = np.array([[np.mean(found[name, seed]) for seed in SEEDS] for name in methods])
     for name, values in zip(methods, mean, strict=True):
