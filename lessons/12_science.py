@@ -136,6 +136,8 @@ my_guess_test = ...  # balanced accuracy of the state on the test set
 # %%
 finalists["state"].fit(known, known.state_label)
 finalists["object"].fit(known, known.object_label)
+
+# %%
 test = data.open_test_set(**{name: written[name] for name in ("model", "metric", "expected")})
 test["call"] = finalists["state"].predict(test)
 test["p_hole"] = finalists["object"].predict_proba(test)[:, 0]
