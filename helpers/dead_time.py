@@ -39,7 +39,7 @@ from helpers.light_curves import (
     lorentzian,
     simulate_light_curves,
 )
-from helpers.streams import CELL, chunks
+from helpers.streams import CELL, chunks, exponential, uniform
 
 __all__ = [
     "NUSTAR", "Background", "DeadTimeDistribution", "DeadTimeSimulator", "count_detected",
@@ -121,8 +121,12 @@ class DeadTimeDistribution:
 
     def sample(self, shape, generator=None, dtype=None, device=None) -> Tensor:
         """Independent dead times of this shape, s."""
-        position = torch.rand(shape, generator=generator, dtype=dtype, device=device).mul_(1000)
-        grid = torch.as_tensor(self.quantiles, dtype=position.dtype, device=device)
+        return self.quantile(torch.rand(shape, generator=generator, dtype=dtype, device=device))
+
+    def quantile(self, probability: Tensor) -> Tensor:
+        """What a dead time is below with these probabilities (...), s."""
+        position = probability * 1000
+        grid = torch.as_tensor(self.quantiles, dtype=position.dtype, device=position.device)
         # float32 can round up to the very end.
         index = position.to(torch.int32).clamp_(max=999)
         return torch.lerp(grid[index], grid[index + 1], position.sub_(index))
@@ -291,7 +295,7 @@ def count_detected(
     results = [torch.empty_like(rows) for _ in range(1 + live)]
     for here, cells in detector.in_chunks(rows, rate.shape[-1], generator):
         columns = rows[here].T.contiguous()
-        measured = detector.count(columns, columns, cells, live)
+        measured = detector.count(columns, cells, live)
         for result, value in zip(results, measured, strict=False):
             result[here] = value[:, 0].T.to(rate.dtype)
     counts, *seconds_live = (result.reshape(rate.shape) for result in results)
@@ -418,9 +422,12 @@ class DeadTimeSimulator:
                 f"relative_rates must be {n_detectors} positive numbers, one for each of the "
                 f"n_detectors, not {relative_rates}."
             )
-        self._detector = _Detector(self.step, dead_time, paralyzable, kept, background, relative)
-        run_up = math.ceil(_RUN_UP * self._detector.longest / self.bin_size)
-        self._run_up = run_up * self._per_bin
+        # Of six steps a bin every other node is simulated, which holds what the bins can show.
+        self._detector = _Detector(
+            self.step, dead_time, paralyzable, kept, background, relative,
+            self._per_bin, 1 + (self._per_bin == 6),
+        )  # fmt: skip
+        self._run_up = math.ceil(_RUN_UP * self._detector.longest / self.bin_size)
 
         in_segment, starts = segments(self.n_bins, self.bin_size, self.segment)
         self._in_segment, self._n_segments = in_segment, len(starts)
@@ -501,33 +508,36 @@ class DeadTimeSimulator:
             )
         for first, n_bins, pieces in self._lots:
             each = rows.repeat_interleave(pieces, dim=0)
-            n_steps = n_bins * self._per_bin + self._run_up
-            sizes = n_steps, generator, self.memory, self._per_bin
-            for here, cells in self._detector.in_chunks(each, *sizes):
-                rate = rows.new_empty(n_steps + 1, here.stop - here.start)
+            n_nodes = self._detector.n_nodes(n_bins + self._run_up)
+            for here, cells in self._detector.in_chunks(each, n_nodes, generator, self.memory):
+                nodes = rows.new_empty(n_nodes, here.stop - here.start)
                 for cell, stream in cells:
-                    rate[:, cell] = self._rates(each[here][cell], n_steps, stream).T
-                measured = self._detector.count(rate[:-1], rate[1:], cells, live, self._per_bin)
+                    nodes[:, cell] = self._rates(each[here][cell], n_nodes, stream).T
+                measured = self._detector.count(nodes, cells, live)
                 index = torch.arange(here.start, here.stop, device=rows.device)
                 which = torch.div(index, pieces, rounding_mode="floor")
                 yield which, first + n_bins * (index % pieces), *(x[-n_bins:] for x in measured)
 
-    def _rates(self, theta, n_steps, generator):
-        """(n, n_steps + 1) incident rates at the steps' edges, 1/s, where the relative rate is 1."""
+    def _rates(self, theta, n_nodes, generator):
+        """(n, n_nodes) incident rates at the nodes, 1/s, where the relative rate is 1."""
+        spacing = self.step * self._detector.finer
 
         def at_nodes(frequency):
-            phase = frequency * self.step
+            phase = math.pi * spacing * frequency
             # What straight lines between the nodes leave of a sine in bins, which ends at their Nyquist.
-            left = torch.cos(math.pi * phase) / torch.sinc(phase)
+            left = torch.cos(phase)
+            if self._detector.finer == 2:
+                left = left / 2 + (9 * left - torch.cos(3 * phase)) / 16
+            left /= torch.sinc(phase / math.pi)
             return self.power_spectrum(frequency, theta) / left.square().clamp(min=0.25)
 
         # A length that the Fourier transform likes, best a multiple of 64.
-        n_simulated = 64 * next_fast_len(math.ceil(_LONGER * n_steps / 64), real=True)
+        n_simulated = 64 * next_fast_len(math.ceil(_LONGER * n_nodes / 64), real=True)
         relative = simulate_light_curves(
-            at_nodes, n_simulated, self.step, generator=generator,
+            at_nodes, n_simulated, spacing, generator=generator,
             dtype=theta.dtype, device=theta.device,
-        )[..., : n_steps + 1]  # fmt: skip
-        return relative.clamp_(min=0).mul_(theta[:, -1:])
+        )[..., :n_nodes]  # fmt: skip
+        return relative.mul_(theta[:, -1:])
 
     def _square(self, sums):
         """What the fractional power is relative to, of counts (..., n_detectors)."""
@@ -553,9 +563,11 @@ class DeadTimeSimulator:
 class _Detector:
     """What all detectors share: rates in steps of `dt`, dead time, and what is kept of the events."""
 
-    def __init__(self, dt, dead_time, paralyzable, kept=1.0, background=(), relative=(1.0,)):
+    def __init__(
+        self, dt, dead_time, paralyzable, kept=1.0, background=(), relative=(1.0,), per_bin=1, finer=0
+    ):
         self.dt, self.dead_time, self.paralyzable = dt, dead_time, paralyzable
-        self.relative = relative
+        self.relative, self.per_bin, self.finer = relative, per_bin, finer
         self.background = backgrounds(background)
         self.kept = kept = _within("kept", kept, 0, 1)
         if kept == 0:
@@ -575,57 +587,77 @@ class _Detector:
         self._by_photons = walked is None or (paralyzable and (self._varies or bool(own)))
         self._walked = walked or 1
 
-    def in_chunks(self, rows, n_steps, generator, memory=None, per_bin=1):
+    def n_nodes(self, n_bins):
+        """How many rates `lines` needs."""
+        return n_bins * self.per_bin // max(1, self.finer) + 2 * self.finer - (self.finer > 0)
+
+    def lines(self, nodes, steps):
+        """Rates, 1/s, where these steps begin and end, of those (n_nodes, rows) at the nodes.
+
+        `finer` is 0 where rates are constant in each step, 1 where they are straight lines between
+        nodes, and 2 where they go by way of the middle between two nodes, on a cubic through four.
+        """
+        if self.finer == 0:
+            return nodes[steps], nodes[steps]
+        nodes = nodes[steps.start // self.finer : steps.stop // self.finer + 2 * self.finer - 1]
+        if self.finer == 2:
+            inner = nodes[1:-1]
+            nodes, outer = nodes.new_empty(2 * len(inner) - 1, nodes.shape[1]), nodes
+            nodes[::2] = inner
+            torch.lerp(inner[1:] + inner[:-1], outer[3:] + outer[:-3], -0.125, out=nodes[1::2])
+            nodes[1::2] /= 2
+        nodes = nodes.clamp_(min=0)
+        return nodes[:-1], nodes[1:]
+
+    def in_chunks(self, rows, n_nodes, generator, memory=None):
         """Chunks of rows, by the memory of what exists side by side, and of one cell's transform."""
-        number = len(self.relative)
+        number, n_steps = len(self.relative), n_nodes * max(1, self.finer)
         piece = 4 * number * min(_PIECE, n_steps * self._walked)
-        each = n_steps + (number + 4) * n_steps // per_bin + piece
+        each = n_nodes + (number + 4) * n_steps // self.per_bin + piece
         cell = max(1, min(CELL, _OF_CELL // n_steps))
         of_cell = cell * rows.element_size()
         memory = memory or _MEMORY.get(rows.device.type, _MEMORY["cpu"])
-        left = memory - of_cell * 6 * n_steps
+        left = memory - of_cell * 6 * n_nodes
         return chunks(len(rows), of_cell * each, left, generator, rows.device, cell)
 
-    def count(self, begin, end, cells, live=False, per_bin=1):
-        """Counts (n_bins, n_detectors, rows), and live time, s, of rates (n_bins * per_bin, rows).
-
-        In each step the rate goes straight from where it begins to where it ends.
-        """
+    def count(self, nodes, cells, live=False):
+        """Counts (n_bins, n_detectors, rows), and live time, s, of rates (n_nodes, rows)."""
+        n_bins = (len(nodes) - self.n_nodes(0)) * max(1, self.finer) // self.per_bin
         if self._by_photons:
+            lines = self.lines(nodes, slice(0, n_bins * self.per_bin))
             parts = [
-                self._photons(begin[:, cell], end[:, cell], g, per_bin, live) for cell, g in cells
+                self._photons(*(x[:, cell] for x in lines), stream, live) for cell, stream in cells
             ]
-            return [torch.cat(part, dim=-1).to(begin.dtype) for part in zip(*parts, strict=True)]
-        shape = len(self.relative), begin.shape[1]
-        n_bins = len(begin) // per_bin
-        results = [begin.new_zeros(n_bins, *shape) for _ in range(1 + live)]
+            return [torch.cat(part, dim=-1).to(nodes.dtype) for part in zip(*parts, strict=True)]
+        shape = len(self.relative), nodes.shape[1]
+        results = [nodes.new_zeros(n_bins, *shape) for _ in range(1 + live)]
         walk = self._walk_paralyzable if self.paralyzable else self._walk
-        blind_until = begin.new_zeros(shape)
+        blind_until, draw = nodes.new_zeros(shape), uniform(cells, shape, nodes)
         # In short pieces, which the processor's cache can hold.
-        in_piece = max(1, _PIECE // (per_bin * self._walked))
+        in_piece = max(1, _PIECE // (self.per_bin * self._walked))
         for i in range(0, n_bins, in_piece):
             here = slice(i, min(i + in_piece, n_bins))
-            steps = slice(i * per_bin, here.stop * per_bin)
+            steps = slice(i * self.per_bin, here.stop * self.per_bin)
             counts, *alive = (result[here] for result in results)
-            walk(counts, alive[0] if live else None, begin[steps], end[steps], cells, blind_until)
+            lines = self.lines(nodes, steps)
+            walk(counts, alive[0] if live else None, *lines, draw, blind_until)
             blind_until -= (steps.stop - steps.start) * self.dt
         if live:  # float32 rounds the edges of steps
-            results[1].clamp_(max=per_bin * self.dt)
+            results[1].clamp_(max=self.per_bin * self.dt)
         return results
 
-    def _walk(self, counts, alive, begin, end, cells, blind_until):
+    def _walk(self, counts, alive, begin, end, draw, blind_until):
         """Add a piece of time to its counts and live time, and carry `blind_until` along."""
         n_steps, step = len(begin) * self._walked, self.dt / self._walked
         # As many steps as one dead time covers hold one event at most, and need one random number.
         per_draw = max(1, int(self.shortest / step * (1 + 1e-9)))
-        shape = (math.ceil(n_steps / per_draw), *blind_until.shape)
-        # Faster than exponential_() on a CPU, which resolves more than the 1/2^24 of rand.
-        wait = _per_cell(shape, cells, begin, torch.rand).log_().neg_()
+        n_draws = math.ceil(n_steps / per_draw)
+        wait = exponential(draw(n_draws))
         if self._varies:
-            tau = _per_cell(shape, cells, begin, self.dead_time.sample)
+            tau = self.dead_time.quantile(draw(n_draws))
         else:
             tau = begin.new_full((1, *blind_until.shape), self.dead_time)
-        which = _per_cell(shape, cells, begin, torch.rand) if self._marked else None
+        which = draw(n_draws) if self._marked else None
         edges = (torch.arange(n_steps + 1, dtype=torch.float64) * step).to(begin)
         relative, kinds = (
             torch.tensor(x, dtype=torch.float64).to(begin) for x in (self.relative, self._kinds)
@@ -636,22 +668,23 @@ class _Detector:
         else:
             walk_abreast(*arrays, per_draw)
 
-    def _walk_paralyzable(self, counts, alive, begin, end, cells, blind_until):
+    def _walk_paralyzable(self, counts, alive, begin, end, draw, blind_until):
         step = self.dt / self._walked
         shape = (len(begin), self._walked, *blind_until.shape)
         part = torch.arange(self._walked + 1, dtype=torch.float64).to(begin)[:, None] / self._walked
         nodes = torch.lerp(begin[:, None], end[:, None], part)[:, :, None]
         nodes = nodes * begin.new_tensor(self.relative)[:, None] + self._others
         start, stop = nodes[:, :-1], nodes[:, 1:]
-        first = _waiting_times(shape, cells, start, stop, step)
+        first = _waiting_times(draw(math.prod(shape[:2])).view(shape), start, stop, step)
         # Backwards from the end of the step it is a straight line too.
-        last = torch.maximum(first, step - _waiting_times(shape, cells, stop, start, step))
+        last = _waiting_times(draw(math.prod(shape[:2])).view(shape), stop, start, step)
+        last = torch.maximum(first, step - last)
         none = first >= step
         ends = last.add_(self.dead_time).masked_fill_(none, -math.inf).flatten(0, 1)
         events = first.masked_fill(none, -math.inf)
         if self._marked:
             total = start + (stop - start) * (first / step).clamp(max=1)
-            which = _per_cell(shape, cells, begin, torch.rand) * total
+            which = draw(math.prod(shape[:2])).view(shape) * total
             counted, _ = _marks(which, total - self._others, self._kinds, None)
         begins = None if alive is None else torch.empty_like(ends)
         for j, (event, end_) in enumerate(zip(events.flatten(0, 1), ends, strict=True)):
@@ -666,7 +699,7 @@ class _Detector:
             lasted = first.clamp_(max=step).flatten(0, 1).sub_(begins.clamp_(min=0)).clamp_(min=0)
             torch.sum(lasted.view(len(counts), -1, *blind_until.shape), dim=1, out=alive)
 
-    def _photons(self, begin, end, generator, per_bin, live):
+    def _photons(self, begin, end, generator, live):
         n_bins, rows = begin.shape
         relative = begin.new_tensor(self.relative)[:, None]
         start, stop = (x.T[:, None] * relative for x in (begin, end))
@@ -676,7 +709,8 @@ class _Detector:
             mean = self.kept * source + sum(b.kept * b.rate for b in self.background)
             photons = torch.poisson(mean * self.dt, generator=generator)
             return [
-                _binned(x, per_bin) for x in (photons, torch.full_like(mean, self.dt))[: 1 + live]
+                _binned(x, self.per_bin)
+                for x in (photons, torch.full_like(mean, self.dt))[: 1 + live]
             ]
         expected = float(mean.sum(dtype=torch.float64))
         if expected > _MOST_PHOTONS:
@@ -716,7 +750,7 @@ class _Detector:
             before = torch.searchsorted(time, edges)
             lasted = lasted[before] + (edges - blind_until[before]).clamp_(min=0)
             results.append(lasted.diff(dim=-1).view(mean.shape))
-        return [_binned(x, per_bin) for x in results]
+        return [_binned(x, self.per_bin) for x in results]
 
 
 def _binned(values, per_bin):
@@ -744,21 +778,10 @@ def _first(expected, start, stop):
     return 2 * expected / (start + (start.square() + 2 * (stop - start) * expected).sqrt())
 
 
-def _waiting_times(shape, cells, start, stop, step):
-    """Times (..., rows) to the first event, s, from each cell's generator; two steps if in none."""
-    expected = _per_cell(shape, cells, start, torch.rand).clamp_(min=2**-25).log_().neg_()
-    times = _first(expected.div_(step), start, stop).mul_(step)
+def _waiting_times(numbers, start, stop, step):
+    """Times (..., rows) to the first event, s, from uniform numbers; two steps if in none."""
+    times = _first(exponential(numbers).div_(step), start, stop).mul_(step)
     return times.nan_to_num_(2 * step).clamp_(max=2 * step)
-
-
-def _per_cell(shape, cells, like, draw):
-    numbers = torch.empty(shape, dtype=like.dtype, device=like.device)
-    for cell, generator in cells:
-        numbers[..., cell] = draw(
-            (*shape[:-1], cell.stop - cell.start),
-            generator=generator, dtype=like.dtype, device=like.device,
-        )  # fmt: skip
-    return numbers
 
 
 def _steps(width, shortest):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from helpers.arguments import one_of, refuse_empty_run, seconds, segments, tensor, whole
 from helpers.spectra import power_law
+from helpers.streams import complex_normal
 
 __all__ = [
     "averaged_cospectrum", "averaged_periodogram", "log_bin", "lorentzian", "power_law_noise",
@@ -146,21 +147,19 @@ def simulate_light_curves(
             f"The power spectrum has shape {tuple(power.shape)}; its last dimension must be the "
             f"{len(frequency)} frequencies that the model is given."
         )
-    if not bool(((power >= 0) & (power < math.inf)).all()):
-        raise ValueError(
-            "The power spectrum must be finite and not negative; it goes from "
-            f"{power.min():g} to {power.max():g}. Check the parameters of the model."
-        )
-    draw = dict(generator=generator, dtype=power.dtype.to_complex(), device=power.device)
-    amplitudes = torch.randn((*power.shape[:-1], n // 2 + 1), **draw)
+    if power.numel():
+        lowest, highest = torch.aminmax(power)
+        if not (bool(lowest >= 0) and bool(highest < math.inf)):
+            raise ValueError(
+                f"The power spectrum must be finite and not negative; it goes from {lowest:g} to "
+                f"{highest:g}. Check the parameters of the model."
+            )
+    variance = torch.nn.functional.pad(power * (0.5 / (n * bin_size)), (1, 0))
+    amplitudes = complex_normal(variance, generator)
+    amplitudes[..., 0] = 1
     if n % 2 == 0:
         # A complex normal number has variance 1/2 in its real part.
         amplitudes[..., -1] = amplitudes[..., -1].real * math.sqrt(2)
-    spacing = 1 / (n * bin_size)
-    scale = (power * (spacing / 2)).sqrt()
-    # As real numbers: a complex product would first copy the scale into a complex tensor.
-    torch.view_as_real(amplitudes)[..., 1:, :].mul_(scale[..., None])
-    amplitudes[..., 0] = 1
     if not amplitudes.numel():  # of which a Fourier transform may not be asked for
         return power.new_zeros(*power.shape[:-1], n)
     return torch.fft.irfft(amplitudes, n, norm="forward")

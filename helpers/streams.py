@@ -1,14 +1,19 @@
 """Streams of random numbers that make results independent of how much memory the work may take."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import numba
+import numpy as np
 import torch
+from torch import Tensor
 
-__all__ = ["CELL", "chunks"]
+__all__ = ["CELL", "chunks", "complex_normal", "exponential", "uniform"]
 
 # Simulations that draw their random numbers together, from a seed that the generator gives: never
 # more, so that memory may cut anywhere between two of these cells and change nothing.
 CELL = 32
+# Numbers that are made side by side, and together in what a cache holds.
+_LANES, _BLOCK = 128, 2**15
 
 
 def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[tuple[slice, list]]:
@@ -43,3 +48,90 @@ def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[t
             for k, seed in own
         ]
         yield slice(first, first + number), cells
+
+
+def uniform(cells, shape, like: Tensor) -> Callable[[int], Tensor]:
+    """A function of n that returns the next (n, *shape) numbers, multiples of 2^-24 from 0 to below 1.
+
+    On a CPU float32 come from SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, 453), each place in `shape`
+    a stream of its own that begins at 64 bits from the generator: some ten times as fast as torch.rand,
+    which makes all others.
+
+    Args:
+        cells: of the last dimension of `shape`, as `chunks` yields them.
+        like: has the dtype and device of the numbers.
+    """
+    kind = dict(dtype=like.dtype, device=like.device)
+    fast = _fast(like)
+    state = torch.empty(shape, dtype=torch.int64)
+    for cell, generator in cells if fast else ():
+        part = state[..., cell]
+        part.copy_(torch.randint(-(2**63), 2**63 - 1, part.shape, generator=generator))
+
+    def draw(n):
+        numbers = torch.empty(n, *shape, **kind)
+        if fast:
+            split_mix(state.view(-1).numpy().view(np.uint64), numbers.view(n, -1).numpy())
+        else:
+            for cell, generator in cells:
+                part = numbers[..., cell]
+                part.copy_(torch.rand(part.shape, generator=generator, **kind))
+        return numbers
+
+    return draw
+
+
+def exponential(numbers: Tensor) -> Tensor:
+    """-ln(1 - u) in place of `uniform` numbers u: exponential ones, of mean 1 and up to 17."""
+    if numbers.device.type == "cpu":  # where numpy is three times as fast
+        array = numbers.numpy()
+        np.log(np.subtract(1, array, out=array), out=array)
+        return numbers.neg_()
+    return numbers.neg_().log1p_().neg_()
+
+
+def complex_normal(variance: Tensor, generator) -> Tensor:
+    """Independent complex normal numbers z with E|z|² = variance; of Box & Muller where that is faster."""
+    fast = _fast(variance)
+    if not fast or variance.requires_grad:
+        if fast:
+            numbers = complex_normal(torch.ones_like(variance, requires_grad=False), generator)
+        else:
+            kind = dict(dtype=variance.dtype.to_complex(), device=variance.device)
+            numbers = torch.randn(variance.shape, generator=generator, **kind)
+        # As real numbers: a complex product would first copy the scale into a complex tensor.
+        torch.view_as_real(numbers).mul_(variance.sqrt()[..., None])
+        return numbers
+    numbers = torch.empty(variance.shape, dtype=torch.complex64)
+    flat, of = numbers.view(-1).numpy(), variance.contiguous().view(-1).numpy()
+    draw = uniform([(slice(None), generator)], (_LANES,), variance)
+    for first in range(0, len(of), _BLOCK):
+        here = slice(first, first + _BLOCK)
+        n = -(-len(of[here]) // _LANES)
+        square, angle = draw(2 * n).view(2, -1)[:, : len(of[here])]
+        radius, angle = exponential(square).numpy(), angle.numpy()
+        np.sqrt(np.multiply(radius, of[here], out=radius), out=radius)
+        angle *= np.float32(2 * np.pi)
+        np.multiply(radius, np.cos(angle), out=flat.real[here])
+        np.multiply(radius, np.sin(angle, out=angle), out=flat.imag[here])
+    return numbers
+
+
+def _fast(like):
+    return like.dtype == torch.float32 and like.device.type == "cpu"
+
+
+@numba.njit
+def split_mix(state, numbers):
+    """Fill numbers (n, places), two rows from each step of the state (places,), which goes on."""
+    unit, low = np.float32(2**-24), np.uint64(2**24 - 1)
+    for i in range((len(numbers) + 1) // 2):
+        one, other = numbers[i], numbers[len(numbers) - 1 - i]
+        for k in range(len(state)):
+            state[k] += np.uint64(0x9E3779B97F4A7C15)
+            z = state[k]
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
+            one[k] = np.float32(np.int32(z >> np.uint64(40))) * unit
+            other[k] = np.float32(np.int32(z & low)) * unit
