@@ -46,8 +46,9 @@ __all__ = [
     "filter_events", "qpo",
 ]  # fmt: skip
 
-# Steps that a walk takes before its clock is set to zero, so that float32 resolves 1e-4 of a step.
-_PIECE = 512
+# What a cache holds: steps of all rows of a cell for which a walk draws its numbers together, and bins
+# of light curves that are summarised together.
+_PIECE, _CELLS, _TOGETHER = 2**15, 8, 2**18
 # More steps in a bin than this, and the photons one by one are faster than the walk.
 _MOST_STEPS = 32
 # Bytes that the work takes unless asked otherwise: what a cache holds, or what keeps a GPU busy.
@@ -58,7 +59,7 @@ _MOST_PHOTONS = 1e8
 _RUN_UP = 20
 # How much longer than what is observed a light curve is that does not repeat.
 _LONGER = 1.5
-# Steps of a light curve that are simulated together, and of all light curves of a cell: a few MB.
+# Steps of a light curve that are simulated together; nodes of all light curves of a cell: a few MB.
 _MOST_TOGETHER = 2**18
 _OF_CELL = 2**19
 
@@ -293,11 +294,10 @@ def count_detected(
         )
     detector = _Detector(dt, dead_time, paralyzable, kept, background)
     results = [torch.empty_like(rows) for _ in range(1 + live)]
-    for here, cells in detector.in_chunks(rows, rate.shape[-1], generator):
-        columns = rows[here].T.contiguous()
-        measured = detector.count(columns, cells, live)
+    for here, cells in detector.in_chunks(rows, rate.shape[-1], generator, live):
+        measured = detector.count(rows[here].T, cells, live)
         for result, value in zip(results, measured, strict=False):
-            result[here] = value[:, 0].T.to(rate.dtype)
+            result[here] = value[:, 0].T.contiguous()
     counts, *seconds_live = (result.reshape(rate.shape) for result in results)
     return (counts, *seconds_live) if live else counts
 
@@ -509,10 +509,10 @@ class DeadTimeSimulator:
         for first, n_bins, pieces in self._lots:
             each = rows.repeat_interleave(pieces, dim=0)
             n_nodes = self._detector.n_nodes(n_bins + self._run_up)
-            for here, cells in self._detector.in_chunks(each, n_nodes, generator, self.memory):
+            for here, cells in self._detector.in_chunks(each, n_nodes, generator, live, self.memory):
                 nodes = rows.new_empty(n_nodes, here.stop - here.start)
                 for cell, stream in cells:
-                    nodes[:, cell] = self._rates(each[here][cell], n_nodes, stream).T
+                    nodes[:, cell] = self._rates(each[here][cell], n_nodes, stream).T.contiguous()
                 measured = self._detector.count(nodes, cells, live)
                 index = torch.arange(here.start, here.stop, device=rows.device)
                 which = torch.div(index, pieces, rounding_mode="floor")
@@ -537,7 +537,7 @@ class DeadTimeSimulator:
             at_nodes, n_simulated, spacing, generator=generator,
             dtype=theta.dtype, device=theta.device,
         )[..., :n_nodes]  # fmt: skip
-        return relative.mul_(theta[:, -1:])
+        return relative * theta[:, -1:]
 
     def _square(self, sums):
         """What the fractional power is relative to, of counts (..., n_detectors)."""
@@ -545,15 +545,14 @@ class DeadTimeSimulator:
 
     def _summarise(self, counts):
         """Frequencies, powers and frequencies in each, of counts (n_bins, n_detectors, n)."""
-        good = np.ones(len(counts), dtype=bool)
-        if self.summary == "cospectrum":
-            frequencies, power = averaged_cospectrum(
-                *counts.movedim(0, -1).contiguous(), self.bin_size, self.segment, "fractional", good
-            )
-        else:
-            frequencies, power = averaged_periodogram(
-                counts.sum(dim=1).T.contiguous(), self.bin_size, self.segment, "fractional", good
-            )
+        periodogram, curves = averaged_cospectrum, counts.movedim(0, -1)
+        if self.summary == "periodogram":
+            periodogram, curves = averaged_periodogram, counts.sum(dim=1).T[None]
+        settings = self.bin_size, self.segment, "fractional", np.ones(len(counts), dtype=bool)
+        # As many at a time as a cache holds.
+        parts = curves.contiguous().split(max(1, _TOGETHER // len(counts)), dim=1)
+        found = [periodogram(*part, *settings) for part in parts]
+        frequencies, power = found[0][0], torch.cat([power for _, power in found])
         number = torch.ones(len(frequencies), dtype=torch.int64)
         if self.log_f is not None:
             frequencies, power, number = log_bin(frequencies, power, self.log_f)
@@ -598,7 +597,7 @@ class _Detector:
         nodes, and 2 where they go by way of the middle between two nodes, on a cubic through four.
         """
         if self.finer == 0:
-            return nodes[steps], nodes[steps]
+            return (nodes[steps].contiguous(),) * 2
         nodes = nodes[steps.start // self.finer : steps.stop // self.finer + 2 * self.finer - 1]
         if self.finer == 2:
             inner = nodes[1:-1]
@@ -609,15 +608,20 @@ class _Detector:
         nodes = nodes.clamp_(min=0)
         return nodes[:-1], nodes[1:]
 
-    def in_chunks(self, rows, n_nodes, generator, memory=None):
+    def _in_cell(self, n_nodes):
+        return max(1, min(CELL, _OF_CELL // n_nodes))
+
+    def in_chunks(self, rows, n_nodes, generator, live, memory=None):
         """Chunks of rows, by the memory of what exists side by side, and of one cell's transform."""
         number, n_steps = len(self.relative), n_nodes * max(1, self.finer)
-        piece = 4 * number * min(_PIECE, n_steps * self._walked)
-        each = n_nodes + (number + 4) * n_steps // self.per_bin + piece
-        cell = max(1, min(CELL, _OF_CELL // n_steps))
+        cell = self._in_cell(n_nodes)
+        piece = 4 * number * min(_PIECE // cell, n_steps * self._walked)
+        each = n_nodes + ((1 + live) * number + 1) * n_steps // self.per_bin + piece
         of_cell = cell * rows.element_size()
         memory = memory or _MEMORY.get(rows.device.type, _MEMORY["cpu"])
         left = memory - of_cell * 6 * n_nodes
+        if rows.device.type == "cpu":  # more leave its cache
+            left = min(left, _CELLS * of_cell * each)
         return chunks(len(rows), of_cell * each, left, generator, rows.device, cell)
 
     def count(self, nodes, cells, live=False):
@@ -633,20 +637,23 @@ class _Detector:
         results = [nodes.new_zeros(n_bins, *shape) for _ in range(1 + live)]
         walk = self._walk_paralyzable if self.paralyzable else self._walk
         blind_until, draw = nodes.new_zeros(shape), uniform(cells, shape, nodes)
-        # In short pieces, which the processor's cache can hold.
-        in_piece = max(1, _PIECE // (self.per_bin * self._walked))
+        fixed = [
+            torch.tensor(x, dtype=torch.float64).to(nodes) for x in (self.relative, self._kinds)
+        ]
+        # In pieces that the processor's cache can hold.
+        cell = self._in_cell(len(nodes))
+        in_piece = max(1, _PIECE // (cell * self.per_bin * self._walked))
         for i in range(0, n_bins, in_piece):
             here = slice(i, min(i + in_piece, n_bins))
             steps = slice(i * self.per_bin, here.stop * self.per_bin)
             counts, *alive = (result[here] for result in results)
             lines = self.lines(nodes, steps)
-            walk(counts, alive[0] if live else None, *lines, draw, blind_until)
-            blind_until -= (steps.stop - steps.start) * self.dt
-        if live:  # float32 rounds the edges of steps
+            walk(counts, alive[0] if live else None, *lines, draw, blind_until, *fixed)
+        if live:  # float32 rounds the steps
             results[1].clamp_(max=self.per_bin * self.dt)
         return results
 
-    def _walk(self, counts, alive, begin, end, draw, blind_until):
+    def _walk(self, counts, alive, begin, end, draw, blind_until, relative, kinds):
         """Add a piece of time to its counts and live time, and carry `blind_until` along."""
         n_steps, step = len(begin) * self._walked, self.dt / self._walked
         # As many steps as one dead time covers hold one event at most, and need one random number.
@@ -658,22 +665,19 @@ class _Detector:
         else:
             tau = begin.new_full((1, *blind_until.shape), self.dead_time)
         which = draw(n_draws) if self._marked else None
-        edges = (torch.arange(n_steps + 1, dtype=torch.float64) * step).to(begin)
-        relative, kinds = (
-            torch.tensor(x, dtype=torch.float64).to(begin) for x in (self.relative, self._kinds)
-        )
+        edges = torch.arange(n_steps + 1, dtype=begin.dtype, device=begin.device) * step
         arrays = counts, alive, blind_until, wait, which, begin, end, relative, kinds, tau, edges
         if begin.device.type == "cpu":
             walk_compiled(*(None if x is None else x.numpy() for x in arrays), per_draw)
         else:
             walk_abreast(*arrays, per_draw)
 
-    def _walk_paralyzable(self, counts, alive, begin, end, draw, blind_until):
+    def _walk_paralyzable(self, counts, alive, begin, end, draw, blind_until, relative, kinds):
         step = self.dt / self._walked
         shape = (len(begin), self._walked, *blind_until.shape)
         part = torch.arange(self._walked + 1, dtype=torch.float64).to(begin)[:, None] / self._walked
         nodes = torch.lerp(begin[:, None], end[:, None], part)[:, :, None]
-        nodes = nodes * begin.new_tensor(self.relative)[:, None] + self._others
+        nodes = nodes * relative[:, None] + self._others
         start, stop = nodes[:, :-1], nodes[:, 1:]
         first = _waiting_times(draw(math.prod(shape[:2])).view(shape), start, stop, step)
         # Backwards from the end of the step it is a straight line too.
@@ -685,13 +689,13 @@ class _Detector:
         if self._marked:
             total = start + (stop - start) * (first / step).clamp(max=1)
             which = draw(math.prod(shape[:2])).view(shape) * total
-            counted, _ = _marks(which, total - self._others, self._kinds, None)
+            counted, _ = _marks(which, total - self._others, kinds.tolist(), None)
         begins = None if alive is None else torch.empty_like(ends)
         for j, (event, end_) in enumerate(zip(events.flatten(0, 1), ends, strict=True)):
             if alive is not None:
-                torch.sub(blind_until, j * step, out=begins[j])
-            torch.ge(event + j * step, blind_until, out=event)
-            torch.maximum(blind_until, end_ + j * step, out=blind_until)
+                begins[j] = blind_until
+            torch.ge(event, blind_until, out=event)
+            torch.maximum(blind_until, end_, out=blind_until).sub_(step)
         if self._marked:
             events *= counted
         torch.sum(events.view(len(counts), -1, *blind_until.shape), dim=1, out=counts)
@@ -832,7 +836,7 @@ def walk_abreast(
     Args:
         counts: (n_bins, n_detectors, rows), added to.
         alive: as counts, live time, s, added to; or None.
-        blind_until: (n_detectors, rows) s, changed.
+        blind_until: (n_detectors, rows) s after the step that begins, to which it is moved on.
         wait: (n_draws, n_detectors, rows) photons expected until the next one, exponential; each for
             `per_draw` steps, and used up in them. What is left at their end may be drawn anew.
         which: as wait, uniform, says of which kind an event is; None if all are kept and alike.
@@ -842,34 +846,33 @@ def walk_abreast(
         kinds: (n_kinds, 3) rate, share kept, dead time, s, the source first, which has no rate here;
             NaN for a dead time as in tau.
         tau: (n_draws or 1, n_detectors, rows) dead times, s.
-        edges: (n_steps + 1,) of the steps, s.
+        edges: (n_steps + 1,) of the steps, s, all as long as the first.
     """
     n_steps = len(edges) - 1
     per_rate, per_bin = n_steps // len(begin), n_steps // len(counts)
-    others = kinds[1:, 0].sum()
+    others, step = kinds[1:, 0].sum(), edges[1] - edges[0]
     for j in range(n_steps):
         left, dead = wait[j // per_draw], tau[j // per_draw if len(tau) > 1 else 0]
         i, part = divmod(j, per_rate)
         start = torch.lerp(begin[i], end[i], part / per_rate) * relative[:, None] + others
         stop = torch.lerp(begin[i], end[i], (part + 1) / per_rate) * relative[:, None] + others
-        step = edges[j + 1] - edges[j]
-        live = blind_until.clamp(min=edges[j])
+        live = blind_until.clamp(min=0)
         slope = (stop - start) / step
-        now = start + slope * (live.clamp(max=edges[j + 1]) - edges[j])
+        now = start + slope * live.clamp(max=step)
         event = live + 2 * left / (now + (now.square() + 2 * slope * left).sqrt())
-        seen = event < edges[j + 1]
+        seen = event < step
         counted = seen
         if which is not None:
-            there = start + slope * (event - edges[j])
+            there = start + slope * event
             kept, dead = _marks(which[j // per_draw] * there, there - others, kinds.tolist(), dead)
             counted = seen & kept
         if alive is not None:
-            until = torch.where(seen, event, edges[j + 1])
+            until = torch.where(seen, event, step)
             alive[j // per_bin] += (until - live).clamp_(min=0)
-        torch.where(seen, event + dead, live, out=blind_until)
+        torch.sub(torch.where(seen, event + dead, live), step, out=blind_until)
         counts[j // per_bin] += counted
         # After an event the dead time covers the other steps of this draw, whatever is left.
-        passed = (now + stop) / 2 * (edges[j + 1] - live).clamp_(min=0)
+        passed = (now + stop) / 2 * (step - live).clamp_(min=0)
         left.sub_(passed).clamp_(min=0)
 
 
@@ -880,16 +883,15 @@ def walk_compiled(
     """What `walk_abreast` does, without arrays in between that a CPU would have to store."""
     n_steps = len(edges) - 1
     per_rate, per_bin = n_steps // len(begin), n_steps // len(counts)
-    kind, others = edges.dtype.type, edges[0]
-    half, one, two = kind(0.5), kind(1), kind(2)
+    kind, step = edges.dtype.type, edges[1] - edges[0]
+    zero, half, one, two = kind(0), kind(0.5), kind(1), kind(2)
+    others, per_second = zero, one / step
     for k in range(1, len(kinds)):
         others += kinds[k, 0]
     for j in range(n_steps):
-        start, stop = edges[j], edges[j + 1]
         i, part = j // per_rate, j % per_rate
         low, high, in_bin, left = begin[i], end[i], counts[j // per_bin], wait[j // per_draw]
-        before, after = edges.dtype.type(part / per_rate), edges.dtype.type((part + 1) / per_rate)
-        per_second = one / (stop - start)
+        before, after = kind(part / per_rate), kind((part + 1) / per_rate)
         dead = tau[j // per_draw if len(tau) > 1 else 0]
         for detector in range(len(blind_until)):
             for row in range(len(low)):
@@ -897,16 +899,16 @@ def walk_compiled(
                 begins = (low[row] + climb * before) * relative[detector] + others
                 ends = (low[row] + climb * after) * relative[detector] + others
                 slope = (ends - begins) * per_second
-                live = max(blind_until[detector, row], start)
-                now = begins + slope * (min(live, stop) - start)
+                live = max(blind_until[detector, row], zero)
+                now = begins + slope * min(live, step)
                 wanted = left[detector, row]
                 event = live + two * wanted / (now + math.sqrt(now * now + two * slope * wanted))
-                seen = event < stop
+                seen = event < step
                 blind = dead[detector, row]
                 counted = seen
                 if which is not None:  # noqa: SIM102 (numba leaves out what follows if it is)
                     if seen:
-                        of_kind = begins + slope * (event - start) - others
+                        of_kind = begins + slope * event - others
                         here, k = which[j // per_draw, detector, row] * (of_kind + others), 0
                         while k < len(kinds) - 1 and here >= of_kind:
                             here -= of_kind
@@ -916,12 +918,12 @@ def walk_compiled(
                         if kinds[k, 2] >= 0:
                             blind = kinds[k, 2]
                 if alive is not None:
-                    until = event if seen else stop
-                    alive[j // per_bin, detector, row] += max(until - live, edges[0])
-                blind_until[detector, row] = event + blind if seen else live
+                    until = event if seen else step
+                    alive[j // per_bin, detector, row] += max(until - live, zero)
+                blind_until[detector, row] = (event + blind if seen else live) - step
                 in_bin[detector, row] += counted
-                passed = half * (now + ends) * max(stop - live, edges[0])
-                left[detector, row] = max(wanted - passed, edges[0])
+                passed = half * (now + ends) * max(step - live, zero)
+                left[detector, row] = max(wanted - passed, zero)
 
 
 @numba.njit

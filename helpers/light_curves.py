@@ -289,8 +289,8 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     # In units of the spacing, so that float32 and float64 frequencies fall into the same bins.
     first = float(exact[0] / spacing)
     position = first + torch.arange(len(exact), dtype=torch.float64)
-    edges, width = [first / 2, first / 2 + 1], 1.0
-    while edges[-1] <= position[-1] + 1:
+    edges, width, last = [first / 2, first / 2 + 1], 1.0, first + len(exact)
+    while edges[-1] <= last:
         width *= 1 + f
         edges.append(edges[-1] + width)
     # Rounding must not push a frequency that lies on an edge below it.

@@ -125,8 +125,8 @@ def _fast(like):
 def split_mix(state, numbers):
     """Fill numbers (n, places), two rows from each step of the state (places,), which goes on."""
     unit, low = np.float32(2**-24), np.uint64(2**24 - 1)
-    for i in range((len(numbers) + 1) // 2):
-        one, other = numbers[i], numbers[len(numbers) - 1 - i]
+    for i in range(0, len(numbers), 2):
+        other, one = numbers[min(i + 1, len(numbers) - 1)], numbers[i]
         for k in range(len(state)):
             state[k] += np.uint64(0x9E3779B97F4A7C15)
             z = state[k]
