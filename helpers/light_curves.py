@@ -147,19 +147,20 @@ def simulate_light_curves(
             f"The power spectrum has shape {tuple(power.shape)}; its last dimension must be the "
             f"{len(frequency)} frequencies that the model is given."
         )
-    if power.numel():
-        lowest, highest = torch.aminmax(power)
-        if not (bool(lowest >= 0) and bool(highest < math.inf)):
-            raise ValueError(
-                f"The power spectrum must be finite and not negative; it goes from {lowest:g} to "
-                f"{highest:g}. Check the parameters of the model."
-            )
-    variance = torch.nn.functional.pad(power * (0.5 / (n * bin_size)), (1, 0))
-    amplitudes = complex_normal(variance, generator)
-    amplitudes[..., 0] = 1
+    lowest, highest = torch.aminmax(power) if power.numel() else (0, 0)
+    if not (lowest >= 0 and highest < math.inf):
+        raise ValueError(
+            "The power spectrum must be finite and not negative; it goes from "
+            f"{lowest:g} to {highest:g}. Check the parameters of the model."
+        )
+    amplitudes = complex_normal((*power.shape[:-1], n // 2 + 1), generator, power)
     if n % 2 == 0:
         # A complex normal number has variance 1/2 in its real part.
         amplitudes[..., -1] = amplitudes[..., -1].real * math.sqrt(2)
+    scale = (power * (0.5 / (n * bin_size))).sqrt()
+    # As real numbers: a complex product would first copy the scale into a complex tensor.
+    torch.view_as_real(amplitudes)[..., 1:, :].mul_(scale[..., None])
+    amplitudes[..., 0] = 1
     if not amplitudes.numel():  # of which a Fourier transform may not be asked for
         return power.new_zeros(*power.shape[:-1], n)
     return torch.fft.irfft(amplitudes, n, norm="forward")

@@ -1,5 +1,6 @@
 """Streams of random numbers that make results independent of how much memory the work may take."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numba
@@ -90,30 +91,19 @@ def exponential(numbers: Tensor) -> Tensor:
     return numbers.neg_().log1p_().neg_()
 
 
-def complex_normal(variance: Tensor, generator) -> Tensor:
-    """Independent complex normal numbers z with E|z|² = variance; of Box & Muller where that is faster."""
-    fast = _fast(variance)
-    if not fast or variance.requires_grad:
-        if fast:
-            numbers = complex_normal(torch.ones_like(variance, requires_grad=False), generator)
-        else:
-            kind = dict(dtype=variance.dtype.to_complex(), device=variance.device)
-            numbers = torch.randn(variance.shape, generator=generator, **kind)
-        # As real numbers: a complex product would first copy the scale into a complex tensor.
-        torch.view_as_real(numbers).mul_(variance.sqrt()[..., None])
-        return numbers
-    numbers = torch.empty(variance.shape, dtype=torch.complex64)
-    flat, of = numbers.view(-1).numpy(), variance.contiguous().view(-1).numpy()
-    draw = uniform([(slice(None), generator)], (_LANES,), variance)
-    for first in range(0, len(of), _BLOCK):
-        here = slice(first, first + _BLOCK)
-        n = -(-len(of[here]) // _LANES)
-        square, angle = draw(2 * n).view(2, -1)[:, : len(of[here])]
-        radius, angle = exponential(square).numpy(), angle.numpy()
-        np.sqrt(np.multiply(radius, of[here], out=radius), out=radius)
-        angle *= np.float32(2 * np.pi)
-        np.multiply(radius, np.cos(angle), out=flat.real[here])
-        np.multiply(radius, np.sin(angle, out=angle), out=flat.imag[here])
+def complex_normal(shape, generator, like: Tensor) -> Tensor:
+    """Complex normal numbers z with E|z|² = 1, of the dtype and on the device that go with `like`."""
+    kind = dict(dtype=like.dtype.to_complex(), device=like.device)
+    if not _fast(like):
+        return torch.randn(shape, generator=generator, **kind)
+    numbers = torch.empty(shape, **kind)
+    flat, draw = numbers.view(-1).numpy(), uniform([(slice(None), generator)], (_LANES,), like)
+    for first in range(0, len(flat), _BLOCK):  # of Box & Muller
+        part = flat[first : first + _BLOCK]
+        square, angle = draw(2 * -(-len(part) // _LANES)).view(2, -1)[:, : len(part)]
+        radius, angle = exponential(square).sqrt_().numpy(), angle.mul_(2 * math.pi).numpy()
+        np.multiply(radius, np.cos(angle), out=part.real)
+        np.multiply(radius, np.sin(angle, out=angle), out=part.imag)
     return numbers
 
 
@@ -133,5 +123,5 @@ def split_mix(state, numbers):
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z ^= z >> np.uint64(31)
-            one[k] = np.float32(np.int32(z >> np.uint64(40))) * unit
-            other[k] = np.float32(np.int32(z & low)) * unit
+            one[k] = np.float32(np.int32(z & low)) * unit
+            other[k] = np.float32(np.int32(z >> np.uint64(40))) * unit
