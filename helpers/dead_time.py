@@ -547,8 +547,8 @@ class DeadTimeSimulator:
             power = self.power_spectrum(frequency, theta)
             if self.bin_size >= _shortest(self.dead_time) / 2 and power.shape[-1:] == left.shape:
                 # The nodes vary more than the source, and lose more where they are set to zero.
-                weights = torch.stack([torch.ones_like(left), 1 / left], dim=-1) * frequency[0]
-                variance = power.detach() @ weights
+                sums = power.detach().sum(dim=-1), power.detach() @ (1 / left)
+                variance = torch.stack(sums, dim=-1) * frequency[0]
                 share = _clipped(variance) / variance
                 # Where most are blind, counts depend on the lowest rates; the factor was measured.
                 blind = theta[:, -1] * self._detector.longest

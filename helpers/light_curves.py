@@ -158,8 +158,7 @@ def simulate_light_curves(
         # A complex normal number has variance 1/2 in its real part.
         amplitudes[..., -1] = amplitudes[..., -1].real * math.sqrt(2)
     scale = (power * (0.5 / (n * bin_size))).sqrt()
-    # As real numbers: a complex product would first copy the scale into a complex tensor.
-    torch.view_as_real(amplitudes)[..., 1:, :].mul_(scale[..., None])
+    amplitudes[..., 1:].mul_(scale)
     amplitudes[..., 0] = 1
     if not amplitudes.numel():  # of which a Fourier transform may not be asked for
         return power.new_zeros(*power.shape[:-1], n)
