@@ -12,6 +12,8 @@ solved and executed, and notebooks/NN_name.ipynb, where each block between the t
 
 is replaced by the hint and by `name = ...` for every name that is needed later (or by `...`);
 a dictionary keeps its keys. Below the title of each lesson after 00 goes the strip of the twelve steps.
+lessons/NN_name.toml holds what each figure of a lesson shows, for readers who cannot see it, by a name: "cost" there
+is `plotting.show(figure, "06_cost")` here. All of them go into helpers/alternative_texts.json, where `show` finds them.
 A source without a number is no lesson: the exam, or, where there is nothing to solve, a template such
 as lessons/my_observation.py, which becomes notebooks/my_observation.ipynb alone.
 """
@@ -21,12 +23,14 @@ import ast
 import copy
 import hashlib
 import itertools
+import json
 import os
 import re
 import signal
 import symtable
 import sys
 import time
+import tomllib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -39,6 +43,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
+TEXTS = Path("helpers/alternative_texts.json")
 AT_ONCE = 2  # lessons: each may hold 1.5 GB, and its libraries use several cores by themselves
 CELL_TIMEOUT = 180  # seconds: the budget of a whole notebook
 STEPS = (
@@ -82,16 +87,27 @@ def is_template(path):
 
 
 def step_strip(number):
-    """One line for the head of a lesson: where we are on the twelve steps, or after them."""
-    number = list(TITLES).index(number) + 1  # of those that there are
-    titles = ("none yet", *TITLES.values(), "your own project")
-    done, here, then = titles[number - 1 : number + 2]
-    before, where, of = "", f"Step {number}", len(STEPS)
-    if number > len(STEPS):
-        before, number, of = "●" * len(STEPS) + "  ", number - len(STEPS), len(AFTERWARDS)
-        where = f"After the twelve steps: {number}"
-    dots = before + "●" * (number - 1) + "◉" + "○" * (of - number)
-    return f"> {dots}  **{where} of {of}** · done: {done} · **here: {here}** · next: {then}"
+    """One line for the head of a lesson: where we are on the twelve steps or after them, and the way elsewhere."""
+    place = list(TITLES).index(number) + 1  # of those that there are
+    numbers = (0, *TITLES, None)
+    files = {int(path.stem[:2]): path.stem for path in (ROOT / "lessons").glob("[0-9]*.py")}
+    files[None] = "my_observation"
+
+    def link(number):
+        title = {0: "the introduction", None: "your own project"}.get(number) or TITLES[number]
+        return f"[{title}]({files[number]}.ipynb)" if number in files else title
+
+    before, where, of, index = "", f"Step {number}", len(STEPS), place
+    if place > len(STEPS):
+        before, index, of = "●" * len(STEPS) + "  ", place - len(STEPS), len(AFTERWARDS)
+        where = f"After the twelve steps: {index}"
+    dots = before + "●" * (index - 1) + "◉" + "○" * (of - index)
+    done, then = link(numbers[place - 1]), link(numbers[place + 1])
+    return (
+        f"> {dots}  **{where} of {of}** · done: {done} · **here: {TITLES[number]}** · next: {then}"
+        f" · [all lessons]({files.get(0, '00_start_here')}.ipynb#The-map)"
+        " · [glossary](../docs/glossary.md) · [resources](../docs/resources.md)"
+    )
 
 
 def read_lesson(path):
@@ -120,6 +136,22 @@ def read_lesson(path):
         "language_info": {"name": "python"},
     }
     return lesson, place
+
+
+def alternative_texts():
+    """The texts of all figures by their names, each from the file beside its lesson."""
+    texts = {}
+    for path in sorted((ROOT / "lessons").glob("*.toml")):
+        lesson, prefix = path.with_suffix(".py"), path.stem.partition("_")[0]
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = {f"{prefix}_{name}": " ".join(text.split()) for name, text in given.items()}
+        shown = set(re.findall(rf'"({prefix}_\w+)"', lesson.read_text(encoding="utf-8")))
+        if alone := sorted(shown ^ given.keys()):
+            raise LessonError(
+                f"lessons/{path.name}: {alone[0]} is only here, or only in {lesson.name}"
+            )
+        texts |= given
+    return texts
 
 
 def stub(block, tree, first, last):
@@ -275,11 +307,20 @@ def build(path, solve=solved_notebook):
 
 def stale(paths):
     """What is not as the sources say: one sentence for each notebook."""
+    texts = alternative_texts()
+    if json.loads((ROOT / TEXTS).read_text(encoding="utf-8")) != texts:
+        yield f"{TEXTS} is not what lessons/*.toml say: `make notebooks`"
     for path in paths:
         name, (lesson, _) = f"{path.stem}.ipynb", read_lesson(path)
         solved, exercises = (saved(ROOT / folder / name) for folder in ("solutions", "notebooks"))
         if not is_template(path) and text(solved, less=lambda cell: True) != text(lesson):
             yield f"solutions/{name} is not what lessons/{path.name} says: `make notebooks`"
+        outputs = itertools.chain(*(cell.get("outputs", []) for cell in solved.cells))
+        shown = {output.get("data", {}).get("text/plain") for output in outputs}
+        for figure, words in texts.items():
+            of_this = figure.partition("_")[0] == path.stem.partition("_")[0]
+            if of_this and "{" not in words and f"Figure: {words}" not in shown:
+                yield f"solutions/{name} has another text for {figure}: `make notebooks`"
         if text(exercises) != text(learners_notebook(path)):
             yield (
                 f"notebooks/{name} is not what lessons/{path.name} says: `make notebooks`, "
@@ -321,6 +362,9 @@ def main():
     # Ctrl-C ends us at once, and the kernels end with us; Python would wait for all the threads.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
+        if not arguments.check:
+            lines = json.dumps(alternative_texts(), indent=0, ensure_ascii=False)
+            (ROOT / TEXTS).write_text(lines + "\n", encoding="utf-8")
         problems = list(stale(paths)) if arguments.check else build_all(paths, solve)
     except LessonError as error:
         problems = [str(error)]

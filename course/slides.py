@@ -74,7 +74,10 @@ def render(text):
 def title_slide(source):
     """The first cell, less what nobody needs on a wall."""
     title, *lines = source.splitlines()
-    strip = next((line for line in lines if line.startswith("> ")), "")
+    strip = next((line for line in lines if line.startswith("> ")), "").partition(
+        " · [all lessons]"
+    )[0]
+    strip = re.sub(r"\[(.+?)\]\(\w+\.ipynb\)", r"\1", strip)  # no link leads from a wall
     rows = dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", source, re.M))
     if missing := [name for name in FRONT_MATTER if name not in rows]:
         raise SlideError(f"the table below the title has no row **{missing[0]}**")

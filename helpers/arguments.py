@@ -1,5 +1,4 @@
-"""What a user hands to a helper, refused by name where it cannot be used or where digits, masks or gaps
-would be lost without a word."""
+"""What users hand in, refused by name where it is of no use, or digits, masks or gaps get lost."""
 
 import contextlib
 import math
@@ -205,16 +204,13 @@ def _likeliest_gap(counts):
     from scipy.special import stdtr
 
     first, length = first[long], length[long]
-    kept = np.ones(n + 1)
-    for start, number in zip(first, length, strict=True):
-        kept[start : start + number] = 0
-    own = counts[kept[:n] > 0]
+    gone = [np.arange(a, a + b) for a, b in zip(first, length, strict=True)]
+    own = np.delete(counts, np.concatenate(gone))
     at = first - np.append(0, np.cumsum(length)[:-1])
     counted = np.append(0, np.cumsum(own))
-    found, lengths = [(1.0, 0, 0)], 0
+    found = [(1.0, 0, 0)]
     stretch = math.ceil(_STRETCH * one * len(own) / total)
     while stretch <= min(length.max(), len(own) // 8):
-        lengths += 1
         usual, steps = np.median(np.diff(counted[::stretch])), np.diff(counted[::stretch], n=2)
         spread, p = np.sqrt(np.mean(steps**2)), np.zeros(len(at))
         for a, b in ((at - stretch, at), (at, at + stretch)):
@@ -229,7 +225,7 @@ def _likeliest_gap(counts):
         found.append((float(p[k]) * n / stretch, int(first[k]), int(length[k])))
         stretch *= 2
     p, start, number = min(found)
-    return p * max(lengths, 1), start, number
+    return p * max(len(found) - 1, 1), start, number
 
 
 def refuse_outliers(name: str, values: "Tensor") -> None:

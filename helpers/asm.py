@@ -41,17 +41,15 @@ def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
     Every file must have the SHA-256 that data/asm_registry.txt holds: a `DataError` says what to do
     where one has not, or is missing and cannot or must not be fetched.
 
-    Nothing is cleaned: labels are spelled as in the files, and what looks wrong in the numbers is
-    wrong in the files. Finding it is an exercise.
+    Nothing is cleaned: what looks wrong is wrong in the files. Finding it is an exercise.
 
     Args:
         path: a folder with the subfolders Training, Validation, Burster_Test and Unclass.
         fetch: whether to use the network, if the cache is not whole and no folder is named.
 
     Returns:
-        One row per measurement: `system` and `type` as the file spells them, `mjd` [days],
-        `intensity`, `colour_1` (3-5 keV / 1.5-3 keV), `colour_2` (5-12 keV / 1.5-3 keV), `folder`
-        and `file`.
+        One row per measurement: `folder`, `file`, `system`, `type` as spelled there, `mjd` [days],
+        `intensity`, `colour_1` (3-5 keV / 1.5-3 keV) and `colour_2` (5-12 keV / 1.5-3 keV).
     """
     cache = pooch.create(pooch.os_cache("ml-xray-spectral-timing") / "asm", URL)
     cache.load_registry(io.BytesIO(read_file("asm_registry.txt")))

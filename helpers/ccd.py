@@ -7,8 +7,10 @@ are too close look like one of their summed energy (pile-up), or are rejected fo
 import math
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,6 +22,10 @@ __all__ = [
     "ACIS", "ACIS_SUBARRAY", "CCD", "EROSITA", "PN", "XRT_PC", "Events", "chandra_dither",
     "grade_pixels",
 ]  # fmt: skip
+
+
+# Neighbours (right, down): those above the split threshold add 1, 2, 4, … to ACIS' flight grade.
+_AROUND = ((-1, 1), (0, 1), (1, 1), (-1, 0), (1, 0), (-1, -1), (0, -1), (1, -1))
 
 
 @dataclass(frozen=True)
@@ -269,12 +275,144 @@ class Events(NamedTuple):
     valid: Tensor  # whether grade and energy are accepted
 
 
-def where_true(mask):
-    """(n,) at which places a mask is true, ascending."""
-    # numpy does not stumble over masks that look random: it takes a tenth of torch's time.
-    if mask.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(mask.numpy()))
-    return torch.nonzero(mask).flatten()
+def read_frames(frame, corner, hit, charge, noise, side, detector, memory=None):
+    """Events of photons: the charges of a frame add up, and each pixel is read with noise.
+
+    Args:
+        frame: (n,) of each photon, ascending.
+        corner: (n,) the lower left of the 2 × 2 pixels that it lights, row × side + column.
+        hit: (n,) which pixel it hit.
+        charge: (4, n) keV in the 2 × 2, the lower two first.
+        noise: (4, n) normal numbers, of which each pixel takes one.
+        side: pixels to a side of an image, the outermost of which are dark.
+        detector: thresholds, noise, rule and grades.
+        memory: bytes of images, None for 8 GB; but a CPU takes frame by frame.
+
+    Returns:
+        Of each event: a photon of its frame, (column, row), energy, grade, photons, validity.
+    """
+    if charge.device.type == "cpu":
+        arrays = (x.numpy() for x in (frame, corner, hit, charge, noise))
+        levels = detector.readout_noise, detector.split_threshold, detector.event_threshold
+        grades = None if detector.rule == "islands" else _asca_grades()
+        accepted = np.isin(np.arange(8), detector.grades), detector.upper_limit
+        n, *found = frames_compiled(*arrays, side, *levels, grades, *accepted)
+        found = (torch.tensor(x[:n]) for x in found)  # copies: the arrays are longer
+    else:
+        parts = frames_abreast(frame, corner, hit, charge, noise, side, detector, memory)
+        found = map(torch.cat, zip(*parts, strict=True))
+    photon, place, *measured = found
+    row = torch.div(place, side, rounding_mode="floor")
+    return photon, torch.stack([place - row * side, row], dim=1), *measured
+
+
+def frames_abreast(frame, corner, hit, charge, noise, side, detector, memory):
+    """What `read_frames` says, with places as in `corner`, for parts that fit into the memory."""
+    number = torch.unique_consecutive(frame, return_inverse=True)[1]
+    begins = torch.searchsorted(number, torch.arange(int(number[-1]) + 1, device=frame.device))
+    most = min(
+        len(begins), max(1, int((memory or 2**33) // (side**2 * (4 + charge.element_size()))))
+    )
+    # Frame by frame for each pixel: the few that hold most photons lie side by side.
+    image, right, down = charge.new_zeros(most * side**2), most, most * side
+    slot = torch.full(image.shape, -1, dtype=torch.int32, device=image.device)
+    for a, b in pairwise([*begins[::most].tolist(), len(frame)]):
+        which = number[a:b] - number[a]
+        quad = corner.new_tensor([0, right, down, right + down])
+        places = ((corner[a:b] * most + which)[:, None] + quad).flatten()
+        image.scatter_add_(0, places, charge.T[a:b].flatten())
+        # A pixel with charge of several photons is in the list as often: the last entry is for all.
+        entries = torch.arange(len(places), device=places.device, dtype=torch.int32)
+        slot.scatter_reduce_(0, places, entries, "amax")
+        total = image[places] + detector.readout_noise * noise.T[a:b].flatten()
+        above = (total > detector.split_threshold) & (image[places] > 0) & (slot[places] == entries)
+        pixels, light = places[above], total[above]
+        image[places], slot[places] = 0, -1
+        slot[pixels] = entries[: len(pixels)]
+        entry = slot[hit[a:b] * most + which]
+        photons = torch.bincount(entry + 1, minlength=len(pixels) + 1)[1:]
+        peak, *measured = grade_pixels(pixels, light, photons, slot, right, down, detector)
+        slot[pixels] = -1
+        place = torch.div(pixels[peak], most, rounding_mode="floor")
+        yield begins[pixels[peak] - place * most + number[a]], place, *measured
+
+
+@numba.njit(error_model="numpy")
+def frames_compiled(
+    frame, corner, hit, charge, noise, side, sigma, split, threshold, grades, accepted, limit
+):
+    """What `frames_abreast` does, frame by frame, without arrays in between."""
+    n, most = len(frame), side * side + 1
+    image, own_noise = np.zeros((2, side * side), charge.dtype)
+    hits, lit, members = np.zeros((3, most), np.int64)
+    photon, place, of_grade, n_photons = np.empty((4, 4 * n), np.int64)
+    energies, valid = np.empty(4 * n, charge.dtype), np.empty(4 * n, np.bool_)
+    found = start = 0
+    while start < n:
+        stop, n_lit = start, 0
+        while stop < n and frame[stop] == frame[start]:
+            hits[hit[stop]] += 1
+            for k in range(4):
+                pixel = corner[stop] + k % 2 + k // 2 * side
+                lit[n_lit] = pixel
+                n_lit += (image[pixel] == 0) & (charge[k, stop] > 0)
+                image[pixel] += charge[k, stop]
+                own_noise[pixel] = noise[k, stop]
+            stop += 1
+        n_above = 0
+        for pixel in lit[:n_lit]:
+            value = image[pixel] + sigma * own_noise[pixel]
+            image[pixel] = value if value > split else 0
+            lit[n_above] = pixel
+            n_above += value > split
+        for pixel in lit[:n_above]:
+            if image[pixel] <= (0 if grades is None else threshold):
+                continue
+            peak, energy, number, size, grade = pixel, image[pixel], hits[pixel], 1, 0
+            if grades is None:  # pixels of islands that are known have a minus
+                members[0], image[pixel], known = pixel, -energy, 0
+                while known < size:
+                    for step in (-side, -1, 1, side):
+                        near = members[known] + step
+                        value = image[near]
+                        if value > 0:
+                            if value > -image[peak]:
+                                peak = near
+                            members[size], image[near] = near, -value
+                            energy, number, size = energy + value, number + hits[near], size + 1
+                    known += 1
+                outshone = -image[peak] <= threshold
+                left, right = image[peak - 1], image[peak + 1]
+                low, high = image[peak - side], image[peak + side]
+                if size <= 2:
+                    grade = size
+                elif size <= 4 and (left == 0) != (right == 0) and (low == 0) != (high == 0):
+                    fourth = image[peak + (-1 if left else 1) + (-side if low else side)]
+                    if (fourth < 0) == (size == 4) and fourth >= max(left + right, low + high):
+                        grade = size
+            else:
+                outshone = False
+                for k in range(8):
+                    near = pixel + _AROUND[k][0] + _AROUND[k][1] * side
+                    value = image[near]
+                    # Of two that are equally bright, the first.
+                    outshone |= value > image[pixel] or (value == image[pixel] and near < pixel)
+                    energy += value
+                    number += hits[near] * (value > 0)
+                    grade += (value > 0) << k
+                grade = grades[grade]
+            if outshone:
+                continue
+            photon[found], place[found], energies[found] = start, peak, energy
+            of_grade[found], n_photons[found] = grade, number
+            valid[found] = accepted[grade] and energy <= limit
+            found += 1
+        for pixel in lit[:n_above]:
+            image[pixel] = 0
+        for i in range(start, stop):
+            hits[hit[i]] = 0
+        start = stop
+    return found, photon, place, energies, of_grade, n_photons, valid
 
 
 def grade_pixels(pixels, charge, photons, slot, right, down, detector):
@@ -293,23 +431,24 @@ def grade_pixels(pixels, charge, photons, slot, right, down, detector):
     """
     rule = _islands if detector.rule == "islands" else _neighbourhoods
     found = rule(pixels, charge, photons, slot, right, down, detector.event_threshold)
-    peak, energy, grade, n_photons = found
+    _, energy, grade, _ = found
     accepted = torch.tensor([g in detector.grades for g in range(8)], device=pixels.device)
-    valid = accepted.index_select(0, grade) & (energy <= detector.upper_limit)
-    return peak, energy, grade, n_photons, valid
+    return *found, accepted[grade] & (energy <= detector.upper_limit)
 
 
 def _islands(pixels, charge, photons, slot, right, down, threshold):
     """Neighbours by a side belong together, and so do the neighbours of neighbours."""
-    n, numbers = len(pixels), torch.arange(len(pixels), device=pixels.device)
-    pairs = []
-    for step in (right, down):
-        neighbour = slot.index_select(0, pixels + step)
-        one = where_true(neighbour >= 0)
-        pairs.append(torch.stack([one, neighbour.index_select(0, one).long()]))
-    island = _connected(n, *torch.cat(pairs, dim=1))
+    near = torch.stack([slot[pixels + right], slot[pixels + down]])
+    _, one = torch.nonzero(near >= 0).T
+    other, numbers = near[near >= 0].long(), torch.arange(len(pixels), device=pixels.device)
+    island = numbers
+    while not torch.equal(a := island[one], b := island[other]):
+        # The higher of two names is now called like the lower, and so on to the lowest.
+        island = island.scatter_reduce(0, torch.maximum(a, b), torch.minimum(a, b), "amin")
+        while not torch.equal(lower := island[island], island):
+            island = lower
     is_first = island == numbers
-    island = (is_first.cumsum(0) - 1).index_select(0, island)
+    island = (is_first.cumsum(0) - 1)[island]
     shape = (int(is_first.sum()),)
 
     energy = charge.new_zeros(shape).index_add_(0, island, charge)
@@ -317,75 +456,48 @@ def _islands(pixels, charge, photons, slot, right, down, threshold):
     size = torch.bincount(island, minlength=shape[0])
     highest = charge.new_zeros(shape).scatter_reduce_(0, island, charge, "amax")
     # Of several pixels that are equally bright, the first.
-    brightest = where_true(charge == highest.index_select(0, island))
-    peak = torch.full(shape, n, device=pixels.device)
-    peak.scatter_reduce_(0, island.index_select(0, brightest), brightest, "amin")
+    brightest = torch.nonzero(charge == highest[island]).flatten()
+    peak = torch.full(shape, len(pixels), device=pixels.device)
+    peak.scatter_reduce_(0, island[brightest], brightest, "amin")
 
-    kept = where_true(highest > threshold)
-    every = peak, energy, size, n_photons
-    peak, energy, size, n_photons = (x.index_select(0, kept) for x in every)
+    kept = highest > threshold
+    peak, energy, size, n_photons = (x[kept] for x in (peak, energy, size, n_photons))
     # Up to two pixels are always valid. Three and four are if the brightest has one neighbour to a
     # side and one above or below; and, of four, if the one between these is the faintest.
     grade = torch.where(size <= 2, size, 0)
-    large = where_true((size == 3) | (size == 4))
-    centre = pixels.index_select(0, peak.index_select(0, large))
-    sides = [slot.index_select(0, centre + step) for step in (-right, right, -down, down)]
+    large = (size == 3) | (size == 4)
+    centre, size = pixels[peak[large]], size[large]
+    sides = [slot[centre + step] for step in (-right, right, -down, down)]
     has = [side >= 0 for side in sides]
     corner = (has[0] ^ has[1]) & (has[2] ^ has[3])
     diagonal = torch.where(has[0], -right, right) + torch.where(has[2], -down, down)
-    fourth = slot.index_select(0, centre + diagonal)
-    between = charge[fourth.clamp(min=0)]
+    fourth = slot[centre + diagonal]
     beside, above = (torch.maximum(*pair).clamp(min=0) for pair in (sides[:2], sides[2:]))
-    fainter = between <= torch.minimum(charge[beside], charge[above])
-    three = size.index_select(0, large) == 3
-    good = corner & (three | ((fourth >= 0) & fainter))
-    grade[large] = torch.where(good, size.index_select(0, large), 0)
+    fainter = charge[fourth.clamp(min=0)] <= torch.minimum(charge[beside], charge[above])
+    good = corner & ((size == 3) | ((fourth >= 0) & fainter))
+    grade[large] = torch.where(good, size, 0)
     return peak, energy, grade, n_photons
-
-
-def _connected(n, one, other):
-    """(n,) the lowest of all numbers that are connected to each, given pairs of connected ones."""
-    label = torch.arange(n, device=one.device)
-    while len(one):
-        a, b = label.index_select(0, one), label.index_select(0, other)
-        # The higher of two names is now called like the lower, and so on to the lowest.
-        label.scatter_reduce_(0, torch.maximum(a, b), torch.minimum(a, b), "amin")
-        while not torch.equal(lower := label.index_select(0, label), label):
-            label = lower
-        apart = where_true(label.index_select(0, one) != label.index_select(0, other))
-        one, other = one.index_select(0, apart), other.index_select(0, apart)
-    return label
 
 
 def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold):
     """The 3 × 3 pixels around each that none of its 8 neighbours outshines."""
-    candidate = where_true(charge > threshold)
-    centre, at_centre = pixels.index_select(0, candidate), charge.index_select(0, candidate)
+    peak = torch.nonzero(charge > threshold).flatten()
+    centre, at_centre = pixels[peak], charge[peak]
     # An entry more, for the pixels below the split threshold.
     charge, photons = (torch.nn.functional.pad(x, (0, 1)) for x in (charge, photons))
-    energy, n_photons = at_centre.clone(), photons.index_select(0, candidate)
-    is_peak = torch.ones_like(candidate, dtype=torch.bool)
-    bits = torch.zeros_like(candidate)
-    for bit, (dx, dy) in _FLIGHT_BITS.items():
-        neighbour = slot.index_select(0, centre + (dx * right + dy * down))
-        bits += (neighbour >= 0) * bit
+    energy, n_photons = at_centre.clone(), photons[peak]
+    is_peak, bits = torch.ones_like(peak, dtype=torch.bool), torch.zeros_like(peak)
+    for k, (dx, dy) in enumerate(_AROUND):
+        neighbour = slot[centre + (dx * right + dy * down)]
+        bits += (neighbour >= 0) * 2**k
         neighbour = torch.where(neighbour >= 0, neighbour, len(pixels))
-        value = charge.index_select(0, neighbour)
+        value = charge[neighbour]
         # Of two that are equally bright, the first.
         is_peak &= (value < at_centre) if (dy, dx) < (0, 0) else (value <= at_centre)
         energy += value
-        n_photons += photons.index_select(0, neighbour)
-    kept = where_true(is_peak)
-    every = candidate, energy, n_photons, bits
-    peak, energy, n_photons, bits = (x.index_select(0, kept) for x in every)
-    grade = torch.tensor(_asca_grades(), device=pixels.device)[bits]
-    return peak, energy, grade, n_photons
-
-
-# What each neighbour above the split threshold adds to ACIS' flight grade, by its (right, down).
-_FLIGHT_BITS = {
-    1: (-1, 1), 2: (0, 1), 4: (1, 1), 8: (-1, 0), 16: (1, 0), 32: (-1, -1), 64: (0, -1), 128: (1, -1),
-}  # fmt: skip
+        n_photons += photons[neighbour]
+    grade = torch.from_numpy(_asca_grades()).to(bits.device)[bits]
+    return tuple(x[is_peak] for x in (peak, energy, grade, n_photons))
 
 
 @cache
@@ -404,4 +516,4 @@ def _asca_grades():
         for side, touched in touching.items():
             spoiling ^= touched if side & sides else 0
         grades.append(spoilt[grade] if corners & spoiling else grade)
-    return grades
+    return np.array(grades)

@@ -2,8 +2,7 @@
 
 Spectra, responses and the simulated archive lie in the course's data/ folder, where SHA256SUMS holds
 the SHA-256 of each; events and light curves come with stingray. data/README.md says where everything
-comes from. A name that does not exist, and a file that is missing or changed, give a `DataError`
-that says what to do, and nothing else.
+comes from. A `DataError` says what to do if a name does not exist, or a file is missing or changed.
 """
 
 # What is slow to import is imported where it is used: a notebook pays only for what it uses.
@@ -99,8 +98,7 @@ def load_observations(name: str) -> "DataFrame":
 
     Returns:
         One row per pointing, in order of time. Names and labels are strings, `n_det` is whole,
-        `qpo_det` true or false, all else float. `attrs["units"]` and `attrs["meaning"]` hold the
-        unit and the meaning of each column.
+        `qpo_det` true or false, all else float. `attrs` has "units" and "meaning" of the columns.
 
     Example:
         >>> table = load_observations("first")
@@ -220,8 +218,7 @@ def load_response(name: str) -> "Response":
 def load_events(name: str) -> "EventList":
     """Times, energies and more of single X-ray photons, from the test data that stingray installs.
 
-    They are sorted by `time`, in seconds after `mjdref`; `gti` holds the good time intervals [s],
-    and `energy` is in keV.
+    They are sorted by `time` [s after `mjdref`]; good time is `gti` [s], and `energy` is in keV.
 
     - ``"chandra_m82"``: Chandra ACIS, the galaxy M82 (ObsID 10027, 2008-10-04): 4612 events in
       945 s, with `x` and `y` on the sky [pixels of 0.492 arcsec] and `grade`. Times count whole
@@ -236,9 +233,8 @@ def load_events(name: str) -> "EventList":
       453 of detector 1 in 0.67 s, 547 of detector 2 in 0.19 s at the end of it. The clock ticks
       every `dt` = 10 µs. The file has no good times: `gti` is that of the whole observation.
 
-    `detector_id` is the PCU of RXTE events. Their energies follow from the PCA's channels and the
-    nominal table for epoch and PCU that stingray holds; they are good to a few per cent. Some RXTE
-    events lie after the good time: `events.apply_gtis()` leaves them out.
+    `detector_id` is the PCU of RXTE events. Their energies, from stingray's nominal table for epoch
+    and PCU, are good to a few per cent. Some lie after the good time: `apply_gtis()` removes these.
 
     Example:
         >>> events = load_events("chandra_m82")
@@ -257,7 +253,7 @@ def load_events(name: str) -> "EventList":
 
 
 def load_light_curve(name: str) -> "DataFrame":
-    """A light curve, from the data that stingray installs.
+    """A light curve, one row per bin, from the data that stingray installs.
 
     - ``"erosita"``: one source in the eROSITA field 300007 in November 2019; the file gives no
       name. One row for each of the 24 bins of 100 s, of 3740, in which the source was in view at
@@ -265,15 +261,13 @@ def load_light_curve(name: str) -> "DataFrame":
       MJD 51543.875] (middle of the bin), `width` [s], `counts_k`, `background_k` (counts expected
       in the source region) and `exposure_k` [s] (what the bin is worth after vignetting). Beware of
       rates from bins with hardly any exposure: 17 bins have more than 10 s in band 1. And bands 2
-      and 3 do not add up to band 1 (2653 counts against 2688), so the file cannot have counted the
-      same events.
+      and 3 do not add up to band 1 (2653 counts against 2688), so their events differ.
     - ``"sample"``: `time` [s] and `rate` [1/s] of 22143 bins of 0.125 s without a gap. The file
       says nothing about source or telescope. Two things can be read from it: rate x 0.125 s x 5 is
       an integer, as for an average over five detectors, and the time stamps, if they were seconds
       of the RXTE mission, would fall on 1997-07-07.
 
-    Returns:
-        One row per bin; `attrs["units"]` holds the unit of each column.
+    `attrs["units"]` holds the unit of each column.
 
     Example:
         >>> load_light_curve("sample").rate.mean().round(1)
@@ -292,9 +286,8 @@ def load_light_curve(name: str) -> "DataFrame":
 def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]":
     """Cut rows into k folds of whole sources, each kind of source dealt evenly.
 
-    It is the list of sources that is stratified, not that of the rows, so that each seed is another
-    deal. (`StratifiedGroupKFold` balances rows: where a few large sources decide, it finds the same
-    folds with any seed.)
+    The list of sources is stratified, not that of the rows, so that each seed is another deal.
+    (`StratifiedGroupKFold` balances rows: with a few large sources all seeds give the same folds.)
 
     Args:
         groups: the source of each row, (n,), none missing.
@@ -329,9 +322,7 @@ def load_split() -> "tuple[DataFrame, DataFrame]":
     No source is in two parts. The archive is cut by `sklearn.model_selection.StratifiedGroupKFold`
     into five folds of about equal numbers of pointings of each object in each state; three are for
     training, one for validation, and one is the test set, which only `open_test_set` hands out.
-
-    Returns:
-        Train and validation, as `load_observations("rxte")` has their rows; `attrs` too.
+    Rows and `attrs` are those of `load_observations("rxte")`.
 
     Example:
         >>> train, validation = load_split()
@@ -347,17 +338,13 @@ def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
     """The test set: sources that no lesson has trained, tuned or drawn on. It is handed out once.
 
     A test set measures how well a *finished* choice does on sources that had no part in it. Whoever
-    looks, changes something and looks again has turned it into a validation set. So say first
-    what you are about to measure. The lock holds as long as this Python process does; it is a
-    promise, not a safe, for the rows lie in data/.
+    looks, changes something and looks again has turned it into a validation set: say first what you
+    are about to measure. Rows are as in `load_split`. The lock holds as long as this Python process
+    does; it is a promise, not a safe, for the rows lie in data/.
 
     Args:
-        model: which model, in words; it is final.
-        metric: by which metric it will be judged, in words.
+        model, metric: which model, which is final, and by which metric it will be judged, in words.
         expected: the value of it that you expect, a finite number.
-
-    Returns:
-        The rows of the test set, as `load_observations("rxte")` has them.
 
     Raises:
         AlreadyOpenedError: if it was opened before; the message repeats what was written down then.
@@ -388,13 +375,7 @@ def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
 
 
 def read_file(name: str) -> bytes:
-    """Read a file of data/, once its SHA-256 is found to be that of data/SHA256SUMS.
-
-    Args:
-        name: of the file, as SHA256SUMS has it.
-
-    Returns:
-        Its content: the very bytes that were verified.
+    """Read the bytes of a file of data/, whose SHA-256 must be that of its name in data/SHA256SUMS.
 
     Raises:
         DataError: if the file or SHA256SUMS is missing, unreadable or changed.
@@ -437,12 +418,10 @@ def _read_table(file, kind):
     dictionary = pd.read_csv(io.BytesIO(read_file("columns.csv")), keep_default_na=False)
     dictionary = dictionary[dictionary.table == kind].set_index("column")
     types = {name: _OTHER_TYPES.get(name, float) for name in dictionary.index}
-    table = pd.read_csv(
-        io.BytesIO(read_file(file)),
-        dtype=types,
-        keep_default_na=False,  # a word that is empty stays "", a number becomes NaN
-        na_values={name: [""] for name, its_type in types.items() if its_type is float},
-    )
+    # A word that is empty stays "", a number becomes NaN.
+    missing = {name: [""] for name, its_type in types.items() if its_type is float}
+    rows = io.BytesIO(read_file(file))
+    table = pd.read_csv(rows, dtype=types, keep_default_na=False, na_values=missing)
     own = dictionary.loc[list(table)]  # the sealed pointings have no labels
     table.attrs.update(units=own.unit.to_dict(), meaning=own.meaning.to_dict())
     return table

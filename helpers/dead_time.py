@@ -354,8 +354,8 @@ class DeadTimeSimulator:
             fractional rms normalisation.
         log_f: growth of the bins of frequency, see `log_bin`; None to keep each frequency.
         kept, background: as of `count_detected`; the fractional power is that of all counts.
-        relative_rates: (n_detectors,) the source's rate in each, relative to that in theta, such as
-            its effective area; None for 1.
+        relative_rates: (n_detectors,) the source's incident rate in each, relative to that in theta,
+            such as its effective area; None for 1.
         memory: bytes that the work may take beside the result; None for 32 MB, or 4 GB on a GPU.
 
     Attributes:

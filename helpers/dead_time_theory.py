@@ -64,14 +64,7 @@ def incident_rate(detected, dead_time, *, kept=1.0, background=()):
 
 
 def white_noise(
-    frequency: Tensor,
-    rate,
-    dead_time,
-    *,
-    bin_size=None,
-    paralyzable: bool = False,
-    kept: float = 1.0,
-    background=(),
+    frequency: Tensor, rate, dead_time, *, bin_size=None, paralyzable=False, kept=1.0, background=()
 ) -> Tensor:
     """Leahy power (n_frequencies,) in float64 of a constant source: 2 without dead time.
 
@@ -95,8 +88,7 @@ def white_noise(
         rate: incident rate r of the detector, 1/s.
         dead_time: τ, s: a number, or a `DeadTimeDistribution` (not paralyzable).
         bin_size: Δ, s; None for times that were not binned.
-        paralyzable: whether photons that are not registered cause dead time too.
-        kept, background: as of `dead_time.count_detected`.
+        paralyzable, kept, background: as of `detected_rate`.
 
     Raises:
         ValueError: for a paralyzable detector whose dead time varies, for which there is no formula.
@@ -130,10 +122,7 @@ def signal_transfer(
 
     Args:
         frequency: (n_frequencies,) f, Hz, above zero.
-        rate: incident rate r of the detector, 1/s.
-        dead_time: τ, s: a number, or a `DeadTimeDistribution`.
-        paralyzable: whether photons that are not registered cause dead time too.
-        kept, background: as of `dead_time.count_detected`.
+        rate, dead_time, paralyzable, kept, background: as of `white_noise`; τ may always vary.
 
     Example:
         A signal is damped at low frequencies, and not at all at 1/τ:
@@ -177,12 +166,10 @@ def _unbinned(frequency, rate, dead_time, paralyzable, kept, background):
         registered = detected_rate(total, dead_time, True)
         return 2 - p * 4 * registered * torch.sin(omega * dead_time) / omega
     wait = total / (total - 1j * omega)
-    phases = [_mean_phase(1j * omega, tau) for _, _, tau in kinds]
+    phases = [(r, share, _mean_phase(1j * omega, tau)) for r, share, tau in kinds]
     # Times their probabilities: p A and (1 - p) B.
-    of_kept = sum(r * share * phase for (r, share, _), phase in zip(kinds, phases, strict=True))
-    of_others = sum(
-        r * (1 - share) * phase for (r, share, _), phase in zip(kinds, phases, strict=True)
-    )
+    of_kept = sum(r * share * phase for r, share, phase in phases)
+    of_others = sum(r * (1 - share) * phase for r, share, phase in phases)
     phi = wait * of_kept / total / (1 - wait * of_others / total)
     return 2 * (1 - phi.abs().square()) / (1 - phi).abs().square()
 

@@ -112,8 +112,7 @@ def uniform_band(n: int, levels: Tensor, probability: float = 0.99) -> tuple[Ten
     At each level by itself the share lies between with this probability, by the binomial distribution.
 
     Example:
-        >>> low, high = uniform_band(100, torch.tensor([0.5]))
-        >>> low, high
+        >>> uniform_band(100, torch.tensor([0.5]))
         (tensor([0.3700], dtype=torch.float64), tensor([0.6300], dtype=torch.float64))
     """
     n, share = whole("n", n, 1), tensor("levels", levels).double().cpu().numpy()
@@ -134,25 +133,19 @@ class Calibration(NamedTuple):
 
 
 def calibration(
-    draws: Tensor,
-    theta: Tensor,
-    low: Tensor,
-    high: Tensor,
-    generator: torch.Generator | None = None,
+    draws: Tensor, theta: Tensor, low: Tensor, high: Tensor, generator=None
 ) -> Calibration:
     """Are posteriors right on average, and as sure as they may be? From test sets with known truth.
 
     Args:
         draws: (S, n, P) draws from the posteriors of n test sets, 100 or more each.
         theta: (n, P) the truths, drawn from the prior, 100 or more.
-        low, high: (P,) corners of the prior, that scale the parameters for `coverage`; if it is no box,
-            any between which all truths lie.
+        low, high: (P,) corners of the prior, or of a box around all truths; they scale `coverage`.
         generator: of its random points and of the ranks' last digits, on the CPU.
 
     Raises:
         TooFewError: if there are fewer test sets or draws than that. It carries its estimate.
-        ValueError: if shapes differ, anything is not finite, truths are not between low and high, or a
-            posterior is one point.
+        ValueError: if shapes differ, numbers are not finite, truths outside, or posteriors points.
 
     Example:
         The prior as posterior: ranks are uniform, and only that it is never wrong says nothing.
@@ -167,26 +160,21 @@ def calibration(
     _finite(low=low, high=high)
     if {*low.shape, *high.shape} - {1, theta.shape[1]} or low.ndim > 1 or high.ndim > 1:
         raise ValueError(f"low {tuple(low.shape)} and high {tuple(high.shape)} must be (P,).")
-    outside, points = (theta < low) | (theta > high), draws.amin(dim=0) == draws.amax(dim=0)
+    outside = (theta < low) | (theta > high)
+    point = (draws.amin(dim=0) == draws.amax(dim=0)) & (len(draws) > 1)
     for wrong, what in (
         (outside, "truths are not between low and high: are they draws of this prior?"),
-        (
-            points & (len(draws) > 1),
-            "posteriors are a single point: nothing can be learned of them.",
-        ),
+        (point, "posteriors are a single point: nothing can be learned of them."),
     ):
         if rows := int(wrong.any(dim=1).sum()):
             raise ValueError(f"{rows} of {len(theta)} {what}")
     z = (draws.mean(dim=0) - theta) / draws.std(dim=0)
     reference = torch.rand(theta.shape, generator=generator).to(theta)
     covered = coverage((draws - low) / (high - low), (theta - low) / (high - low), reference)
-    found = Calibration(
-        z.mean(dim=0),
-        z.std(dim=0) / len(theta) ** 0.5,
-        z.std(dim=0),
-        torch.tensor([_uniform_p(r, len(draws), generator) for r in ranks(draws, theta).T]),
-        _uniform_p(covered, len(draws), generator),
-    )
+    sbc_p = [_uniform_p(r, len(draws), generator) for r in ranks(draws, theta).T]
+    tarp_p, scatter = _uniform_p(covered, len(draws), generator), z.std(dim=0)
+    bias, error = z.mean(dim=0), scatter / len(theta) ** 0.5
+    found = Calibration(bias, error, scatter, torch.tensor(sbc_p), tarp_p)
     if min(len(theta), len(draws)) < _ENOUGH:
         raise TooFewError(
             f"{len(theta)} test sets with {len(draws)} draws each cannot tell whether posteriors are "
@@ -215,11 +203,8 @@ def predictive_p(
     Args:
         samples: (n, P) draws from the posterior of the observation.
         simulate: from theta (n, P) and a generator to n data sets, one for each draw.
-        statistic: from data sets (n, ...) to numbers (n, ...), or several of them for each set.
+        statistic: from data sets (n, ...) to (n, ...), one or several numbers, so many p-values.
         observed: one data set.
-
-    Returns:
-        p-values, of the shape of the statistic of one data set.
 
     Example:
         >>> coin = lambda theta, generator: torch.bernoulli(theta.expand(-1, 20), generator=generator)
@@ -239,10 +224,9 @@ def predictive_p(
     # a statistic that asks for theta has n of the observed, too
     usual = replicas.shape[:1] == (n,) and seen.shape[:1] in ((1,), (n,))
     if not usual or replicas.shape[1:] != seen.shape[1:]:
+        what = f"The statistic of {n} replicas and of observed[None]"
         shapes = f"{tuple(replicas.shape)} and {tuple(seen.shape)}"
-        raise ValueError(
-            f"The statistic of {n} replicas and of observed[None] is {shapes}, not (n, ...)."
-        )
+        raise ValueError(f"{what} is {shapes}, not (n, ...).")
     return (replicas >= seen).double().mean(dim=0)
 
 
@@ -311,22 +295,16 @@ def _scaled(features, known, enough):
 
 
 def importance_sample(
-    posterior: Posterior,
-    x: Tensor,
-    log_likelihood: Callable[[Tensor], Tensor],
-    n: int,
-    generator: torch.Generator | None = None,
+    posterior: Posterior, x: Tensor, log_likelihood: Callable, n: int, generator=None
 ) -> tuple[Tensor, Tensor]:
     """Draws (n, P) and weights (n,) that make a neural posterior exact, where a likelihood exists.
 
-    w ∝ L(θ) p(θ)/q(θ|x). The weights sum to one; 1/Σ w² is the number of draws
-    that they are worth. Lesson 16 refines the posterior of a power law with it.
+    w ∝ L(θ) p(θ)/q(θ|x), with a sum of one, are worth 1/Σ w² draws. Lesson 16 shows it.
 
     Reference: Dax et al. 2023, arXiv:2210.05686; for spectra Barret & Dupourqué 2026, arXiv:2512.16709.
 
     Args:
-        posterior: of `train_posterior`.
-        x: one data set.
+        posterior, x: of `train_posterior`, and one data set.
         log_likelihood: from θ (n, P) to (n,) ln L of the same data.
         n: draws.
 

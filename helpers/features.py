@@ -1,7 +1,6 @@
 """The hue of power colours, lags and coherence, and what light curves look like.
 
-A quantity that the data cannot give is NaN, never zero: zero would be a measurement. What cannot be
-used is refused by name, with a ValueError.
+What data cannot give is NaN: zero would be a measurement. What cannot be used gives a ValueError.
 """
 
 from typing import NamedTuple
@@ -13,8 +12,7 @@ from helpers.arguments import numbers, refuse_empty_run, resolved, segments
 __all__ = ["HUES", "HUE_CENTRE", "Lags", "hue", "hue_states", "lags", "light_curve_features"]
 
 #: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
-#: Uttley & Klein-Wolt 2015, MNRAS 448, 3339. Neutron stars vary several times faster, which moves
-#: theirs.
+#: Uttley & Klein-Wolt 2015, MNRAS 448, 3339. Neutron stars vary faster, which moves theirs.
 HUES = {"LHS": (-20, 140), "HIMS": (140, 220), "SIMS": (220, 300), "HSS": (300, 340)}
 
 _POISSON = 2.0  # the noise level of counts in Leahy's normalisation
@@ -58,7 +56,7 @@ def hue(pc1, pc2):
 def light_curve_features(time, rate, error):
     """The features of Richards et al. 2011 that mean something for an X-ray light curve.
 
-    With x the rate, σ its error, P_q its q-th percentile:
+    A dictionary of (...) values, in order; x is the rate, σ its error, P_q its q-th percentile:
 
     - amplitude: (max - min) / 2
     - beyond1std: share with |x - weighted mean| > weighted standard deviation, weights 1/σ²
@@ -75,8 +73,7 @@ def light_curve_features(time, rate, error):
     - stetson_j: mean of sgn(p) √|p|, p = δ² - 1, δ = √(n/(n-1)) (x - weighted mean) / σ
     - stetson_k: mean |δ| / √(mean δ²)
 
-    The paper's QSO and non_QSO are left out: a quasar's damped random walk takes years (Butler &
-    Bloom 2011, AJ 141, 93).
+    Without QSO and non_QSO: a quasar's random walk takes years (Butler & Bloom 2011, AJ 141, 93).
 
     Conventions are those of the `light-curve` package, percentiles too: they interpolate between
     (i - 1/2)/n (numpy's "hazen"). cesium gives other numbers: buffer range within 0.2 amplitude,
@@ -89,13 +86,9 @@ def light_curve_features(time, rate, error):
     851, for J and K; Joanes & Gill 1998, The Statistician 47, 183, for G₁ and G₂.
 
     Args:
-        time: (n,) s, rising, n >= 4, of the bins in good time alone: gaps are allowed, in the times
-            but not as zeros in the rate.
+        time: (n,) s, rising, n >= 4, of bins in good time: gaps are left out, not made zeros.
         rate: (..., n) counts/s.
         error: one standard deviation of the rate, above zero; broadcasts with the rate.
-
-    Returns:
-        dict from these names, in this order, to (...) values.
 
     Example:
         >>> features = light_curve_features(np.arange(5.0), [1.0, 3.0, 2.0, 4.0, 5.0], 1.0)
@@ -129,7 +122,8 @@ def light_curve_features(time, rate, error):
 
     shares = np.array([90, 20, 35, 50, 65, 80])
     low, high = np.percentile(rate, [50 - shares / 2, 50 + shares / 2], axis=-1, method="hazen")
-    spread, *middles = high - low
+    spread, middles = high[0] - low[0], high[1:] - low[1:]
+    middle_names = [f"flux_percentile_ratio_mid{share}" for share in shares[1:]]
     positive_spread = np.where(spread > 0, spread, np.nan)
     median = np.median(rate, axis=-1)
     positive_median = np.where(median > 0, median, np.nan)
@@ -155,10 +149,7 @@ def light_curve_features(time, rate, error):
     return {
         "amplitude": amplitude,
         "beyond1std": np.where(varies, (np.abs(from_weighted) > weighted_std).mean(-1), 0.0),
-        **{
-            f"flux_percentile_ratio_mid{share}": middle / positive_spread
-            for share, middle in zip(shares[1:], middles, strict=True)
-        },
+        **dict(zip(middle_names, middles / positive_spread, strict=True)),
         "linear_trend": (centred * centred_time).sum(-1) / (centred_time**2).sum(),
         "max_slope": np.abs(steps / np.diff(time)).max(-1),
         "median_absolute_deviation": np.median(from_median, axis=-1),
@@ -177,13 +168,8 @@ def light_curve_features(time, rate, error):
 def hue_states(hue):
     """The state in whose sector of the power-colour wheel, of `HUES`, each hue lies.
 
-    The sectors cover the circle. A border belongs to the sector that begins there.
-
-    Args:
-        hue: angles in deg, of any shape; whole turns do not matter.
-
-    Returns:
-        Strings of the shape of `hue`; "" where a hue is missing.
+    The sectors cover the circle. A border belongs to the sector that begins there. The result has
+    the shape of `hue` [deg], in which whole turns do not matter; it is "" where a hue is missing.
 
     Example:
         >>> hue_states([10.0, 350.0, 160.0, 250.0, 320.0, float("nan")]).tolist()
@@ -224,10 +210,9 @@ def lags(soft, hard, bin_size, segment, bands, good=None):
     summed frequency by frequency, and so holds for steep spectra.
 
     Args:
-        soft, hard: (..., n_bins) counts per bin, background included, in the same bins; no rates, and
-            no gap unless `good` names it.
-        bin_size, segment, good: as of `light_curves.averaged_periodogram`; two segments or more, with
-            counts in each.
+        soft, hard: (..., n_bins) counts, not rates, with background, in the same bins.
+        bin_size, segment, good: as of `light_curves.averaged_periodogram`; two or more segments,
+            with counts in each. `good` must name all gaps.
         bands: list of (lowest, highest) frequency, Hz.
 
     Example:

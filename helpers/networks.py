@@ -1,7 +1,6 @@
 """Small neural networks for features and power spectra, and the loop that trains them.
 
-Lesson 09 writes both in the open; the lessons after it take them from here. What cannot be used is
-refused with a ValueError.
+Lesson 09 writes both in the open, later ones take them from here. A ValueError refuses bad input.
 """
 
 from contextlib import contextmanager
@@ -82,9 +81,8 @@ def train(
 ) -> dict[str, list[float]]:
     """Train a classifier in place by mini-batch descent on the cross-entropy, with AdamW's steps.
 
-    Balanced, each class has the same total weight, so that rare classes are not ignored, and
-    probabilities are those of a world in which all classes are equally common. (Where many labels
-    of a rare class are wrong, that world is a worse one: lesson 08.)
+    Balanced, rare classes are not ignored, and probabilities are those of a world in which all are
+    equally common. (Where many labels of a rare class are wrong, it is a worse one: lesson 08.)
 
     Reference: Loshchilov & Hutter 2019, arXiv:1711.05101, for the steps.
 
@@ -94,10 +92,8 @@ def train(
         y: (n,) whole numbers from 0, the classes, each of them at least once.
         generator: torch generator, on the CPU, of the order of the samples.
         held_out: samples and classes that are watched and never learned from.
-        n_epochs: how often each sample is seen.
-        batch_size: samples per step.
-        learning_rate: size of the first steps.
-        weight_decay: how strongly weights are pulled towards zero.
+        n_epochs, batch_size: how often each sample is seen, and samples per step.
+        learning_rate, weight_decay: size of first steps, and how strongly weights are pulled to 0.
         balanced: whether classes, rather than samples, have the same weight in the loss.
 
     Returns:

@@ -2,8 +2,7 @@
 
 The layouts are those of the OGIP: memo OGIP/92-007 for spectra (PHA), CAL/GEN/92-002 for responses
 (RMF, RSP, ARF), OGIP/93-003 for times. docs/own_observation.md has recipes, and the files that were
-tried. A file that cannot be used gives a `DataError` with file, extension, column and remedy; what
-had to be assumed gives a warning.
+tried. A `DataError` names file, extension, column and remedy, a warning what had to be assumed.
 """
 
 import re
@@ -24,7 +23,7 @@ from helpers.spectra import Response
 if TYPE_CHECKING:
     from stingray import EventList
 
-__all__ = ["live_time", "read_events", "read_response", "read_spectrum"]
+__all__ = ["common_gti", "live_time", "read_events", "read_response", "read_spectrum"]
 
 _AGAIN = "Get the file again from its archive, or make it again."
 _SET = "Correct it: astropy.io.fits.setval(path, keyword, value=..., ext=...)."
@@ -74,17 +73,14 @@ def read_events(path) -> "EventList":
 
     tables = _tables(path)
     table = _event_table(tables)
-    told = {
-        key: table.word(key, everywhere=True)
-        for key in ("MISSION", "TELESCOP", "INSTRUME", "TIMESYS", "TIMEREF", "PLEPHEM")
-    }
+    keys = ("MISSION", "TELESCOP", "INSTRUME", "TIMESYS", "TIMEREF", "PLEPHEM")
+    told = {key: table.word(key, everywhere=True) for key in keys}
     mission, instr = (told["MISSION"] or told["TELESCOP"]).lower(), told["INSTRUME"]
     mission = "axaf" if mission == "chandra" else mission  # as stingray and most headers call it
     known = read_mission_info(mission) if mission else {}
-    ecol, ccol, gti_names = (
-        str(get_key_from_mission_info(known, key, default, instr or None)).upper()
-        for key, default in (("ecol", "PI"), ("ccol", "NONE"), ("gti", "GTI,STDGTI"))
-    )
+    defaults = {"ecol": "PI", "ccol": "NONE", "gti": "GTI,STDGTI"}
+    names = (get_key_from_mission_info(known, *key, instr or None) for key in defaults.items())
+    ecol, ccol, gti_names = (str(name).upper() for name in names)
     time = table.times("TIME")
     table.need(len(time), "has no rows: there are no events.", "Select events anew.", "TIME")
     problem = f"{(~np.isfinite(time)).sum()} of {len(time)} events have no time."
@@ -98,9 +94,7 @@ def read_events(path) -> "EventList":
     arrays = {name: table.optional(name) for name in ("PRIOR", "X", "Y", "GRADE", "PATTERN")}
     usual = arrays["PRIOR"] is None or np.isfinite(arrays["PRIOR"])
     table.need(usual, "holds live times that are no numbers.", _AGAIN, "PRIOR")
-    arrays["detector_id"] = ccd = table.optional(ccol)
-    if ccd is None:
-        arrays["detector_id"] = table.optional("DET_ID")
+    ccd, arrays["detector_id"] = table.optional(ccol), table.optional(ccol, "DET_ID")
     arrays["pi"] = table.optional(ecol if ecol != "ENERGY" else "PI", "PI", "PHA", "CHANNEL")
     start = time.min() if limits[0] is None else limits[0]
     arrays["energy"] = _energies(table, arrays, mission, instr.lower(), start / _DAY + mjdref)
@@ -116,6 +110,22 @@ def read_events(path) -> "EventList":
         if values is not None:
             setattr(events, name.lower(), values[order])
     return events
+
+
+def common_gti(*gtis) -> np.ndarray:
+    """Time (n, 2) that is good in all of several lists of intervals (n, 2), s.
+
+    stingray.gti.cross_gtis (2.3.2) takes too much where an interval of one ends as one of another begins.
+
+    Example:
+        >>> common_gti([[0, 10], [20, 30]], [[5, 20], [25, 40]]).tolist()
+        [[5, 10], [25, 30]]
+    """
+    edges, lists = np.unique(np.concatenate(gtis)), [np.asarray(gti) for gti in gtis]
+    middle = (edges[1:, None] + edges[:-1, None]) / 2
+    good = [((t[:, 0] < middle) & (middle < t[:, 1])).any(axis=1) for t in lists]
+    change = np.diff(np.all(good, axis=0), prepend=False, append=False)
+    return edges[np.flatnonzero(change)].reshape(-1, 2)
 
 
 def live_time(edges, times, prior) -> np.ndarray:
@@ -138,9 +148,8 @@ def live_time(edges, times, prior) -> np.ndarray:
             "prior must be 0 or more seconds, and reach back no further than the event before: give "
             "one or more events, sorted by time, with the column PRIOR of the same events."
         )
-    knots, live = (
-        np.stack(ends, axis=1).ravel() for ends in ((start, times), (total - prior, total))
-    )
+    knots = np.stack([start, times], axis=1).ravel()
+    live = np.stack([total - prior, total], axis=1).ravel()
     return np.diff(np.interp(edges, np.maximum.accumulate(knots), live))
 
 
@@ -225,8 +234,7 @@ def read_response(rmf, arf=None, *, channel=None, dtype=torch.float32) -> Respon
         dtype: of the tensors, on the CPU; torch.float64 keeps each digit of a file in float64.
 
     Raises:
-        DataError: if a file is damaged, the area is missing, would count twice or is on another
-            grid, or a channel is missing.
+        DataError: of a damaged file, a missing channel, an area missing, double or on another grid.
     """
     tables = _tables(rmf)
     bounds = _only(tables, "table of E_MIN and E_MAX", _with(tables, "E_MIN", "E_MAX"))
@@ -527,12 +535,7 @@ def _good_times(table, tables, names, ccd, limits, mjdref):
         zero = gti.split("TIMEZERO", None, scale=gti.unit_of_time)
         times += table.split("TIMEZERO", 0.0, scale=table.unit_of_time) if zero is None else zero
         lists.append(times + days * _DAY * (abs(days) > 1e-9))
-    # not stingray's cross_gtis: it takes too much where one interval ends as another begins
-    edges = np.unique(np.concatenate(lists))
-    middle = (edges[1:, None] + edges[:-1, None]) / 2
-    good = [((t[:, 0] < middle) & (middle < t[:, 1])).any(axis=1) for t in lists]
-    change = np.diff(np.all(good, axis=0), prepend=False, append=False)
-    common = edges[np.flatnonzero(change)].reshape(-1, 2)
+    common = common_gti(*lists)
     problem = f"no time is good in all of {', '.join(label[t] for t in chosen)}."
     table.need(len(common), problem, "Give a file that has good times.")
     return common

@@ -10,7 +10,6 @@ cannot be used is refused by name, with a ValueError.
 import math
 from collections.abc import Callable
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from helpers import spectra
 from helpers.arguments import numbers, rows_of, tensor
-from helpers.ccd import CCD, Events, grade_pixels, where_true
+from helpers.ccd import CCD, Events, read_frames
 from helpers.streams import chunks
 
 __all__ = ["PileUpSimulator", "absorbed_blackbody", "absorbed_power_law", "davis_spectrum"]
@@ -26,14 +25,6 @@ __all__ = ["PileUpSimulator", "absorbed_blackbody", "absorbed_power_law", "davis
 # Photons that are drawn together, so that their arrays stay in a processor's cache; a GPU needs more
 # to be busy. Whole frames: a frame with more photons is drawn alone.
 _PHOTONS = {"cpu": 2**15, "cuda": 2**21}
-# Bytes that images take unless asked otherwise.
-_MEMORY = {"cpu": 2**27, "cuda": 2**33}
-# Beyond this many σ of a pixel's noise below the threshold, it is not looked at.
-_NOISE = 6.0
-# Charge in a pixel that a photon leaves without it, keV: a hundredth of an eV.
-_NOTHING = 1e-5
-# Pixels to a side of an image around one photon in the middle: two more, and a dark ring.
-_CUT_OUT = 5
 # Photons per frame in one region of Davis' model: as many energies' sums must fit into the memory.
 _MOST_PER_REGION = 1e4
 # Single photons that are thrown at the detector to measure its response.
@@ -209,7 +200,7 @@ class PileUpSimulator:
             None for each simulation to draw its own, uniformly. Or a path that begins at such a place,
             as `ccd.chandra_dither`: from times (n,) since the start, s, to (n, 2) pixels, of any size,
             but no more than 1 away from the middle of the same frame. Annuli follow the source.
-        memory: bytes that images may take; None for 128 MB, or 8 GB on a GPU.
+        memory: bytes that images on a GPU may take; None for 8 GB. A CPU needs one image.
 
     Attributes:
         n_frames: of each simulation.
@@ -290,8 +281,7 @@ class PileUpSimulator:
             annulus, near = _bins(torch.hypot(events.x, events.y), self.annuli)
             channel, inside = _bins(events.energy, self.channels, self._even)
             index = (events.simulation * shape[0] + annulus) * shape[1] + channel
-            index = index.index_select(0, where_true(events.valid & near & inside))
-            counts.view(-1).index_add_(0, index, counts.new_ones(()).expand(len(index)))
+            counts.view(-1).index_add_(0, index, (events.valid & near & inside).to(counts.dtype))
         return counts.reshape(*theta.shape[:-1], *shape)
 
     def events(self, theta: Tensor, generator: torch.Generator | None = None) -> Events:
@@ -321,24 +311,22 @@ class PileUpSimulator:
         sobol = torch.quasirandom.SobolEngine(8, scramble=True, seed=1)
         n_rows, n_channels = len(self.energy_lo), len(self.channels) - 1
         thrown = torch.zeros(n_rows, dtype=torch.int64)
-        seen = torch.zeros(n_rows * n_channels, dtype=torch.int64)
-        # Each in a frame of its own; as many at once as fit into some tens of MB.
-        images = _Images(_CUT_OUT, _MEMORY["cpu"], torch.float64, "cpu")
-        begins = torch.ones(_THROWN // 16, dtype=torch.bool)
+        seen = torch.zeros(n_rows * n_channels, dtype=torch.float64)
+        # Each in the middle of 5 × 5 pixels of its own; as many at once as take some tens of MB.
+        frame = torch.arange(_THROWN // 16, dtype=torch.float64)
         for _ in range(16):
-            uniform = sobol.draw(len(begins), dtype=torch.float64)
+            uniform = sobol.draw(len(frame), dtype=torch.float64)
             place = uniform[:, 0] * n_rows
             row = place.long().clamp(max=n_rows - 1)
             energy = float(self.energy_lo[0]) + place * self._width
             normal = torch.special.ndtri(uniform[:, 3:].clamp(1e-9, 1 - 1e-9))
             charge = self._charge(energy, normal[:, 0])
             thrown += torch.bincount(row, minlength=n_rows)
-            readings = self._read(*uniform[:, 1:3].T, charge, begins, images, normal[:, 1:].T)
-            for photon, _, _, energy, _, _, valid in readings:
-                channel, inside = _bins(energy, self.channels, self._even)
-                hit = valid & inside
-                cell = row[photon[hit]] * n_channels + channel[hit]
-                seen += torch.bincount(cell, minlength=len(seen))
+            hits = *self._spread(*(uniform[:, 1:3].T + 2), charge, 5), normal[:, 1:].T.contiguous()
+            photon, _, energy, _, _, valid = read_frames(frame, *hits, 5, self.detector)
+            channel, inside = _bins(energy, self.channels, self._even)
+            cell = row[photon] * n_channels + channel
+            seen += torch.bincount(cell, valid & inside, len(seen))
         matrix = seen.reshape(n_rows, n_channels) / thrown[:, None]
         energies = self.energy_lo, self.energy_hi, self.effective_area
         response = spectra.Response(*energies, matrix, self.channels[:-1], self.channels[1:])
@@ -397,12 +385,12 @@ class PileUpSimulator:
         return rmf.energy_hi, *channels, pad(cdf, (0, 2 ** n.bit_length() - n), value=math.inf)
 
     def _land(self, u, v, source):
-        """Where photons hit the image, pixels, from two uniform numbers and their source's place."""
+        """Where photons hit the image inside its edge, pixels, from uniform numbers and their source."""
         detector = self.detector
         if detector.psf_core == math.inf and not len(detector.psf_table):
             side = self.side - 4
             return 2 + u * side, 2 + v * side
-        r = detector.radius(self.kept * u)  # cut off at the edge of the image
+        r = detector.radius(self.kept * u).clamp_(max=self._half - 2 - callable(self.position))
         angle = v * (2 * math.pi)
         x, y = (source + (self._half + 0.5)).unbind(1)
         return torch.addcmul(x, r, angle.cos()), torch.addcmul(y, r, angle.sin())
@@ -411,8 +399,6 @@ class PileUpSimulator:
         """The events of theta, part by part."""
         rows = rows_of(theta)
         draw = dict(dtype=theta.dtype, device=theta.device)
-        memory = self.memory or _MEMORY.get(theta.device.type, _MEMORY["cpu"])
-        images = tuple(_Images(side, memory, **draw) for side in (_CUT_OUT, self.side))
         limit = _PHOTONS.get(theta.device.type, _PHOTONS["cpu"])
         for cell, [(_, draw["generator"])] in chunks(len(rows), 1, 0, generator, theta.device):
             photons = self.photons(rows[cell]).double()
@@ -422,22 +408,19 @@ class PileUpSimulator:
                     f"The spectra of simulations {cell.start} to {cell.stop - 1} are not all finite "
                     "and 0 or more in each bin: look at the ranges that theta is drawn from."
                 )
-            # The chance of an energy up to the end of each bin, in tables of 2^k entries.
+            # The chance of an energy up to the end of each bin but the last, in tables of 2^k entries.
             cdf = photons.cumsum(dim=-1)
-            cdf = (cdf / cdf[:, -1:]).to(theta.dtype)
-            cdf[:, -1] = math.inf
-            n = cdf.shape[1]
-            cdf = torch.nn.functional.pad(cdf, (0, 2 ** (n - 1).bit_length() - n), value=math.inf)
+            cdf = (cdf / cdf[:, -1:])[:, :-1].to(theta.dtype)
+            room = 2 ** cdf.shape[1].bit_length() - cdf.shape[1]
+            cdf = torch.nn.functional.pad(cdf, (0, room), value=math.inf)
             source = self._source(torch.rand(len(rates), 2, **draw))
             for portion in _portions(rates.tolist(), self.n_frames, limit):
-                yield from self._expose(portion, cdf, source, cell.start, images, draw)
+                yield from self._expose(portion, cdf, source, cell.start, draw)
 
-    def _expose(self, portion, cdf, source, first_simulation, images, draw):
-        """The events of some frames of some simulations, as parts that fit into the images."""
-        stretches = torch.tensor(portion, dtype=torch.float64, device=cdf.device)
-        simulation, first, frames = stretches[:, :3].long().unbind(1)
-        rate, expected = stretches[:, 3:].unbind(1)
-        ends = expected.cumsum(0)
+    def _expose(self, portion, cdf, source, first_simulation, draw):
+        """The events of some frames of some simulations."""
+        stretches = torch.tensor(portion, dtype=torch.float64, device=cdf.device).T.contiguous()
+        ends = stretches[-1].cumsum(0)
         n = int(torch.poisson(ends[-1:], generator=draw["generator"]))
         if n == 0:
             return
@@ -445,54 +428,22 @@ class PileUpSimulator:
         arrival = torch.rand(n + 1, **draw).clamp_(min=2**-25).log_().double().cumsum(0)
         arrival = arrival[:-1] * (ends[-1] / arrival[-1])
         stretch = torch.searchsorted(ends, arrival, right=True).clamp_(max=len(ends) - 1)
-        since = arrival - (ends - expected).index_select(0, stretch)
-        elapsed = since / rate.index_select(0, stretch)
-        frame = elapsed.long()
-        frame = torch.minimum(frame, (frames - 1).index_select(0, stretch)).clamp_(min=0)
-        which = simulation.index_select(0, stretch)
-        moment = frame + (frames.cumsum(0) - frames).index_select(0, stretch)
-        frame += first.index_select(0, stretch)
-        elapsed += first.index_select(0, stretch)
-
+        which, first, last, rate, expected = (x.index_select(0, stretch) for x in stretches)
+        elapsed = first + (arrival - ends.index_select(0, stretch) + expected) / rate
+        frame = elapsed.floor().clamp_(first, last)
+        moment = which * self.n_frames + frame
+        which, frame = which.long(), frame.long()
         energy = _table_search(cdf, which, torch.rand(n, **draw)) + torch.rand(n, **draw)
         energy = energy.mul_(self._width).add_(float(self.energy_lo[0]))
         energy = self._charge(energy, torch.randn(n, **draw)).clamp_(min=0)
         source, aim = self._follow(source.index_select(0, which), frame, elapsed)
         x, y = self._land(torch.rand(n, **draw), torch.rand(n, **draw), source)
 
-        # Only frames with photons are looked at. Of those with one, just what is around it.
-        begins = torch.ones(n + 1, dtype=torch.bool, device=cdf.device)
-        torch.ne(moment[1:], moment[:-1], out=begins[1:-1])
-        lone = begins[1:] & begins[:-1]
-        for these, seen_in in zip((where_true(lone), where_true(~lone)), images, strict=True):
-            begin = begins.index_select(0, these)
-            hits = x.index_select(0, these), y.index_select(0, these), energy.index_select(0, these)
-            noise = torch.randn(4, len(these), **draw)
-            for photon, column, row, *measured in self._read(*hits, begin, seen_in, noise):
-                photon = these.index_select(0, photon)
-                x0, y0 = aim.index_select(0, photon).unbind(1)
-                yield Events(
-                    which.index_select(0, photon) + first_simulation,
-                    frame.index_select(0, photon),
-                    (column - self._half - x0) * self.detector.pixel,
-                    (row - self._half - y0) * self.detector.pixel,
-                    *measured,
-                )
-
-    def _read(self, x, y, energy, begins, images, noise):
-        """Events of photons, the first of each frame marked: a photon, column, row, the rest."""
-        if len(x) == 0:
-            return
-        left, low = images.corner(x), images.corner(y)
-        corner, hit, charge = self._spread(x - left, y - low, energy, images.side)
-        frame, starts = begins.cumsum(0) - 1, where_true(begins)
-        for a, b in pairwise([*starts[:: images.most].tolist(), len(x)]):
-            here = slice(a, b)
-            hits = frame[here] - frame[a], corner[here], hit[here], charge[:, here], noise[:, here]
-            frame_, row, column, *measured = self._events_in(*hits, images)
-            photon = starts.index_select(0, frame_ + frame[a])
-            column, row = column + left.index_select(0, photon), row + low.index_select(0, photon)
-            yield photon, column, row, *measured
+        hits = *self._spread(x, y, energy, self.side), torch.randn(4, n, **draw)
+        photon, place, *measured = read_frames(moment, *hits, self.side, self.detector, self.memory)
+        which, frame, aim = (part.index_select(0, photon) for part in (which, frame, aim))
+        x, y = ((place - self._half - aim) * self.detector.pixel).unbind(1)
+        yield Events(which + first_simulation, frame, x, y, *measured)
 
     def _spread(self, x, y, energy, side):
         """The lower left of the 2 × 2 pixels that photons light, the one they hit, and charges."""
@@ -505,80 +456,17 @@ class PileUpSimulator:
         lower = energy - upper
         upper_right, lower_right = upper * share_x, lower * share_x
         charge = torch.stack([lower - lower_right, lower_right, upper - upper_right, upper_right])
-        # What is next to nothing becomes nothing, so that a float32 sum differs from each term.
-        return corner, hit, torch.nn.functional.threshold_(charge, _NOTHING, 0.0)
-
-    def _events_in(self, number, corner, hit, charge, noise, images):
-        """Events of photons in ascending frames: frame, row, column, and what `ccd` measures."""
-        detector, images = self.detector, images.at_least(int(number[-1]) + 1)
-        right, down = images.frames, images.frames * images.side
-        corner, hit = corner * images.frames + number, hit * images.frames + number
-        places = torch.cat([corner, corner + right, corner + down, corner + (right + down)])
-        charge = charge.reshape(-1)
-
-        images.charge.scatter_add_(0, places, charge)
-        total = images.charge.index_select(0, places)
-        images.charge.index_fill_(0, places, 0)
-        least = max(0.0, detector.split_threshold - _NOISE * detector.readout_noise)
-        bright = where_true((total > least) & (charge > 0))
-        places, total = places.index_select(0, bright), total.index_select(0, bright)
-        # A pixel with charge of several photons is in the list as often: the last entry is for all.
-        is_for_all = total == charge.index_select(0, bright)
-        shared = where_true(~is_for_all)
-        of_shared = places.index_select(0, shared)
-        entries = torch.arange(len(shared), device=shared.device, dtype=torch.int32)
-        images.slot.scatter_reduce_(0, of_shared, entries, "amax")
-        is_last = images.slot.index_select(0, of_shared) == entries
-        images.slot.index_fill_(0, of_shared, -1)
-        is_for_all.index_copy_(0, shared, is_last)
-        total += detector.readout_noise * noise.reshape(-1).index_select(0, bright)
-        above = where_true(is_for_all & (total > detector.split_threshold))
-        pixels, charge = places.index_select(0, above), total.index_select(0, above)
-
-        entries = torch.arange(len(pixels), device=pixels.device, dtype=torch.int32)
-        images.slot.scatter_(0, pixels, entries)
-        entry = images.slot.index_select(0, hit)
-        photons = torch.bincount(entry + 1, minlength=len(pixels) + 1)[1:]
-        peak, *measured = grade_pixels(pixels, charge, photons, images.slot, right, down, detector)
-        images.slot.index_fill_(0, pixels, -1)
-        peak = pixels.index_select(0, peak)
-        place = torch.div(peak, images.frames, rounding_mode="floor")
-        row = torch.div(place, images.side, rounding_mode="floor")
-        return peak - place * images.frames, row, place - row * images.side, *measured
-
-
-class _Images:
-    """Dark images, frame by frame for each pixel, used again and again.
-
-    In this order the few pixels that hold most photons stay in the processor's cache.
-    """
-
-    def __init__(self, side, memory, dtype, device):
-        self.side, self._kind = side, dict(dtype=dtype, device=device)
-        each = side**2 * (4 + torch.finfo(dtype).bits // 8)
-        self.most, self.frames = max(1, int(memory // each)), 0
-
-    def corner(self, x):
-        """Where the image begins, pixels, that photons at x are to be seen in."""
-        return x.floor() - _CUT_OUT // 2 if self.side == _CUT_OUT else torch.zeros_like(x)
-
-    def at_least(self, frames):
-        if frames > self.frames:
-            self.frames = min(self.most, 2 ** (frames - 1).bit_length())
-            n = self.frames * self.side**2
-            self.charge = torch.zeros(n, **self._kind)
-            self.slot = torch.full((n,), -1, dtype=torch.int32, device=self._kind["device"])
-        return self
+        return corner, hit, torch.nn.functional.threshold_(charge, 1e-5, 0.0)  # 0.01 eV is nothing
 
 
 def _portions(rates, n_frames, limit):
-    """Stretches (simulation, first frame, frames, rate, expected), in lists of about `limit` photons."""
+    """Stretches (simulation, first and last frame, rate, expected), in lists of about `limit` photons."""
     portion, room = [], limit
     for simulation, rate in enumerate(rates):
         first = 0 if rate > 0 else n_frames
         while first < n_frames:
             frames = min(n_frames - first, max(1, int(room / rate)))
-            portion.append((simulation, first, frames, rate, rate * frames))
+            portion.append((simulation, first, first + frames - 1, rate, rate * frames))
             first, room = first + frames, room - rate * frames
             if room < rate:
                 yield portion

@@ -10,6 +10,7 @@ import base64
 import html
 import io
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -26,6 +27,9 @@ __all__ = [
     "mark_guess", "pair_plot", "power_colour_wheel", "rank_histograms", "show", "sketch_outburst",
     "steps", "use_course_style",
 ]  # fmt: skip
+
+# The alternative texts of all lessons, which course/build.py collects here, so that a copied notebook has them too
+_TEXTS = Path(__file__).parent / "alternative_texts.json"
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
@@ -64,17 +68,24 @@ def use_course_style():
     plt.style.use(Path(__file__).parent / "course.mplstyle")
 
 
-def show(figure, alt, *, colours=None):
+def show(figure, alt, *, colours=None, **values):
     """Display a figure with its alternative text, and close it.
 
     Args:
         figure: a matplotlib figure, axes of it, or a grid of seaborn.
-        alt: one sentence, never empty, that tells what is to be seen, for readers who cannot see it.
-        colours: keep so many colours, 2 to 256, which makes a crowded figure three times smaller,
-            or None for all.
+        alt: what is to be seen, for readers who cannot see it: a sentence; or, in the lessons, the name
+            of one in lessons/NN_name.toml, such as "14_gaps".
+        colours: None, or how many to keep, 2 to 256: few make a crowded figure three times smaller.
+        values: what a text of the lessons says in braces, such as {rate:.0f}.
     """
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError("show(figure, alt): say in one sentence what is to be seen in it.")
+    if re.fullmatch(r"\w+", alt):
+        if alt not in (texts := json.loads(_TEXTS.read_text(encoding="utf-8"))):
+            raise ValueError(
+                f"No figure of the lessons is called {alt!r}: say what it shows in a sentence."
+            )
+        alt = texts[alt].format(**values)
     figure = getattr(figure, "figure", figure)
     png = io.BytesIO()
     figure.savefig(png, format="png")
@@ -152,8 +163,7 @@ def steps(ax, edges, values, errors=None, **style):
 
     Args:
         edges: bin edges (n + 1,), in the unit of the x-axis.
-        values: (n,), in the unit of the y-axis.
-        errors: (n,), one standard deviation, or None.
+        values, errors: (n,), in the unit of the y-axis; one standard deviation, or None.
         style: handed to matplotlib's `stairs`.
     """
     edges = np.asarray(edges)
@@ -237,6 +247,7 @@ def distributions(ax, table, column, *, ranges=None, logarithmic=False):
     width = (scale(high) - scale(low)) / 60
     if logarithmic:
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
     for number, (state, (colour, _)) in enumerate(states.items()):
         if ranges and state in ranges:
             box = {"facecolor": "0.88", "edgecolor": "0.55", "linewidth": 0.6, "zorder": 0}
@@ -256,8 +267,6 @@ def distributions(ax, table, column, *, ranges=None, logarithmic=False):
             note = {"fontsize": 7.5, "color": "0.3", "va": "center", "ha": "left"}
             place = (1.01, number + (0.2 if half else -0.2))
             ax.text(*place, f"{kind} {len(own)}", transform=ax.get_yaxis_transform(), **note)
-    if logarithmic:
-        ax.xaxis.set_major_formatter("{x:g}")
     ax.set(ylim=(len(states) - 0.45, -0.55), xlabel=_with_unit(table, column), ylabel="")
     ax.set_yticks(range(len(states)), states)
     ax.tick_params(axis="y", length=0)
@@ -275,8 +284,7 @@ def heat_map(ax, matrix, groups=None, *, limits=(-1, 1), fontsize=8):
         matrix: a DataFrame (n_rows, n_columns), NaN where there is nothing to tell.
         groups: {name: row labels}, in the order of the rows: lines are drawn between the groups,
             and also between columns where the columns are those of the rows.
-        limits: the numbers at the ends of the colours.
-        fontsize: of the numbers and labels.
+        limits, fontsize: numbers at the ends of the colours, and size of numbers and labels.
 
     Example:
         >>> import pandas as pd
@@ -314,15 +322,13 @@ def heat_map(ax, matrix, groups=None, *, limits=(-1, 1), fontsize=8):
 def pair_plot(table, columns, logarithmic=()):
     """Draw every feature over every other, by state below the diagonal and by object above it.
 
-    It is seaborn's `PairGrid`, by state on the diagonal. Axes show the middle 99.6 per cent.
+    The result is seaborn's `PairGrid` of (n, n) axes, which `show` takes as a figure, by state on
+    the diagonal. Axes show the middle 99.6 per cent.
 
     Args:
         table: rows of observations, with `state_label` and `object_label`.
         columns: n features.
         logarithmic: those of the columns whose axes are logarithmic.
-
-    Returns:
-        The grid of (n, n) axes; `show` takes it as a figure.
 
     Example:
         >>> from helpers.data import load_observations
@@ -490,9 +496,8 @@ def corner(axes, samples, names, *, truth=None):
 def rank_histograms(ax, ranks, band):
     """Draw histograms of the ranks of truths among posterior draws, and where flat ones would lie.
 
-    Of posteriors that are too narrow they are a U, too wide a hump, biased a slope. Each of the ten
-    bins of uniform ranks lies inside the grey band with its probability: at 99 per cent, one in ten
-    times one peeks out.
+    Of posteriors that are too narrow they are a U, too wide a hump, biased a slope. Bins of uniform
+    ranks lie in the grey band with its probability: at 99 per cent, all ten do nine times in ten.
 
     Args:
         ranks: {label: (n,)} shares from 0 to 1, as `diagnostics.ranks` gives for one parameter, or
@@ -597,8 +602,7 @@ def _with_unit(table, column):
 
 def _have_logarithms(x, y):
     """(n,) whether a point has a place on two logarithmic axes."""
-    with np.errstate(invalid="ignore"):
-        return np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
+    return np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
 
 
 def _points(ax, x, y, labels, alpha=1.0):

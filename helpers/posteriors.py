@@ -27,6 +27,8 @@ _FORMAT, _VERSION = "xray-timing posterior", 2
 _DRAWS = 200_000
 # As near to a corner, as a share of the box, as logits go.
 _EDGE = 1e-6
+# Draws that tell how much of a density lies in holes of the support: to 2 per cent, if it is half.
+_LEAK = 2500
 
 
 class PosteriorFileError(ValueError):
@@ -76,20 +78,23 @@ class Posterior:
     def sample(self, n: int, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """(n, ..., P) draws, n of 1 or more, for data x (..., *shape), each in the prior's support."""
         n, data = whole("n", n, 1), self._flat(x)
-        numbers = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
-        parts = data.split(max(1, _DRAWS // n))
         with seeded(generator), torch.no_grad():
-            z = [
-                torch.cat([e.sample(m, part) for part in parts], dim=1)
-                for e, m in zip(self._estimators, numbers, strict=True)
-            ]
-            draws = _support(self.prior)(torch.cat(z))
+            draws = torch.cat(self._draws(n, data))
+            for _ in range(100):
+                if (good := _holds(self.prior, draws)).all():
+                    break
+                # In a hole of the support, as between two boxes: another one of the same flow instead.
+                draws = draws.where(good[..., None], torch.cat(self._draws(n, data)))
+            else:
+                sets = f"{int((~good).any(dim=0).sum())} of {len(data)} posteriors"
+                raise ValueError(f"{sets} lie outside the support of the prior: simulate more.")
         return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], draws.shape[-1])
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
         """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape).
 
-        -∞ outside the support. On a simplex it is a density of all parameters but the last.
+        -∞ outside the support. If that has holes, as of a mixture of boxes, what is lost in them is
+        estimated, to 2 per cent. On a simplex it is a density of all parameters but the last.
         """
         refuse_arrays(theta=theta)
         data = self._flat(x)
@@ -101,8 +106,14 @@ class Posterior:
             )
         onto, theta = _support(self.prior), theta.to(self._first.z_mean)
         z, inside = _unbounded(onto, theta)
+        inside &= _holds(self.prior, theta)
         with torch.no_grad():
             of_each = torch.stack([e.log_prob(z, data) for e in self._estimators])
+            if _holes(self.prior):
+                with seeded(torch.Generator().manual_seed(0)):
+                    draws = self._draws(_LEAK * len(of_each), data)
+                kept = [_holds(self.prior, part).to(z).mean(dim=0) for part in draws]
+                of_each -= torch.stack(kept).log().reshape(len(kept), *[1] * (z.ndim - 2), n)
         log_q = torch.logsumexp(of_each, dim=0) - math.log(len(of_each))
         return torch.where(inside, log_q - onto.log_abs_det_jacobian(z, theta), -math.inf)
 
@@ -115,8 +126,11 @@ class Posterior:
     def save(self, path) -> None:
         """Write the posterior into one file: numbers and words, no code. See `load_posterior`."""
         path, prior = Path(path), {"low": self.low, "high": self.high}
-        if self.low is None:  # it would be code: words tell whether one of its kind is given again
-            prior = {"prior": str(self.prior)}
+        if self.low is None:  # it would be code: this tells whether the same one is given again
+            with seeded(torch.Generator().manual_seed(0)):
+                theta = self.prior.sample((9,))
+            log_prob = _densities(self.prior, theta)
+            prior = {"theta": theta, "log_prob": log_prob, "prior": str(self.prior)}
         content = prior | {
             "format": _FORMAT,
             "version": _VERSION,
@@ -133,6 +147,15 @@ class Posterior:
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def _draws(self, n, data):
+        """(m, len(data), P) draws of each flow, n in all; some may lie in holes of the support."""
+        numbers = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
+        onto, parts = _support(self.prior), data.split(max(1, _DRAWS // n))
+        return [
+            onto(torch.cat([e.sample(m, part) for part in parts], dim=1))
+            for e, m in zip(self._estimators, numbers, strict=True)
+        ]
 
     def _flat(self, x):
         refuse_arrays(x=x)
@@ -173,7 +196,7 @@ def load_posterior(
         path: the file.
         device: where it shall work; by default the CPU.
         embedding: the function that was given to `train_posterior`, if it was not one of this module's.
-        prior: the one of `train_posterior`, if no box; on `device`. Its kind is compared, no number.
+        prior: the one that was given to `train_posterior`, if it was no box; on `device`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -206,7 +229,7 @@ def load_posterior(
     if "low" in content:
         corners = (content[name].to(device) for name in ("low", "high"))
         prior = ds.Independent(ds.Uniform(*corners), 1)
-    elif str(prior).split(": ")[0] != content["prior"].split(": ")[0]:
+    elif prior is None or not _is_that_of(content, prior):
         what = f"{path} has a prior of its own, {content['prior']}"
         raise PosteriorFileError(f"{what}: give the very same, load_posterior(path, prior=prior).")
     estimators, shape = [], tuple(settings["shape"])
@@ -222,6 +245,26 @@ def load_posterior(
             ) from error
         estimators.append(estimator.eval().to(device))
     return Posterior(estimators, prior, settings["summary"])
+
+
+def _is_that_of(content, prior):
+    """Whether a prior is the one that was saved: by name, nine draws of it, and their densities."""
+    if str(prior).split(":")[0] != content["prior"].split(":")[0]:
+        return False
+    theta = content["theta"].to(prior.sample())
+    if theta.shape[1:] != prior.event_shape:
+        return False
+    inside = _unbounded(_support(prior), theta)[1] & _holds(prior, theta)
+    before, now = content["log_prob"].to(theta), _densities(prior, theta)
+    return bool(inside.all()) and torch.allclose(now, before, atol=1e-4, equal_nan=True)
+
+
+def _densities(prior, theta):
+    try:
+        return prior.log_prob(theta)
+    except (NotImplementedError, ValueError):
+        # It has none; or torch's check, which wants θ in all parts of a mixture, does not know them.
+        return torch.full(theta.shape[:-1], math.nan).to(theta)
 
 
 def train_posterior(
@@ -258,8 +301,8 @@ def train_posterior(
         x: (n, ...) simulations, finite; of positive quantities that span decades, their logarithms.
         low, high: (P,) corners of a uniform prior.
         prior: instead of them, any continuous distribution of vectors (P,) that torch can write, on
-            theta's device: MultivariateNormal, Independent(LogNormal(...), 1), transformed ones,
-            mixtures but for those of boxes. `theta` must be its draws: beside its support, only they say what it is.
+            theta's device: MultivariateNormal, Independent(LogNormal(...), 1), mixtures, transformed
+            ones. `theta` must be its draws: beside its support, only they say what it is.
         generator: torch generator, on the CPU, of weights, order and split.
         n_flows: how many flows share the posterior.
         embedding: makes the network that comes before a flow, from the shape of one data set: from
@@ -291,8 +334,13 @@ def train_posterior(
     """
     if (low is None) == (prior is None):
         raise ValueError("Give either low and high, the corners of a box, or a prior.")
-    refuse_arrays(theta=theta, x=x, **({"low": low, "high": high} if prior is None else {}))
-    size = low.shape if prior is None else _support(prior) and prior.event_shape
+    if prior is None:
+        refuse_arrays(low=low, high=high)
+        size = low.shape
+    else:
+        _support(prior)  # refuses what it cannot map, before anything is trained
+        size = prior.event_shape
+    refuse_arrays(theta=theta, x=x)
     if theta.ndim != 2 or x.ndim < 2 or len(theta) != len(x) or theta.shape[1:] != size:
         raise ValueError(
             f"theta {tuple(theta.shape)}, x {tuple(x.shape)} and corners or draws {tuple(size)}: they "
@@ -300,8 +348,10 @@ def train_posterior(
         )
     if len(theta) < 20:
         raise ValueError(f"{len(theta)} simulations cannot train a network: simulate thousands.")
-    for name in ("n_flows", "batch_size", "patience", "max_epochs"):
-        whole(name, locals()[name], 1)
+    whole("n_flows", n_flows, 1)
+    whole("batch_size", batch_size, 1)
+    whole("patience", patience, 1)
+    whole("max_epochs", max_epochs, 1)
     given, x = x, x.to(theta)
     if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
         rows = f"{wrong} of {len(x)} rows of x hold NaN or infinity"
@@ -326,7 +376,7 @@ def train_posterior(
             rows = f"{int((~inside.all(dim=1)).sum())} of {len(theta)}"
             raise ValueError(f"{rows} theta in columns {outside} are not between low and high.")
     z, inside = _unbounded(_support(prior), theta)
-    if wrong := int((~inside).sum()):
+    if wrong := int((~(inside & _holds(prior, theta))).sum()):
         rows = f"{wrong} of {len(theta)} theta"
         raise ValueError(f"{rows} lie outside the support of their prior: draw them from it.")
     refuse_outliers("x", x)
@@ -382,22 +432,55 @@ def _support(prior):
     return ds.transforms.IndependentTransform(onto, 1 - onto.codomain.event_dim)
 
 
-def _onto(prior):
+def _onto(prior, parts=None):
+    """From unbounded numbers onto a prior's support; of a mixture's parts, side by side, onto their hull."""
     if isinstance(prior, ds.Independent):
         n = prior.reinterpreted_batch_ndims
-        return ds.transforms.IndependentTransform(_onto(prior.base_dist), n)
+        return ds.transforms.IndependentTransform(_onto(prior.base_dist, parts), n)
     if type(prior) is ds.TransformedDistribution and all(t.bijective for t in prior.transforms):
         # Its `support` is what the last step reaches from anywhere: all that is positive, for a LogUniform.
-        return ds.transforms.ComposeTransform([_onto(prior.base_dist), *prior.transforms])
-    if isinstance(prior, ds.Uniform):
-        return _Shares(prior.low, prior.high)
-    support = prior.support
+        if parts and any(_tensors(t) for t in prior.transforms):
+            raise NotImplementedError("Parts of a mixture are transformed, each in its own way")
+        return ds.transforms.ComposeTransform([_onto(prior.base_dist, parts), *prior.transforms])
     if isinstance(prior, ds.MixtureSameFamily):
-        support = base = prior.component_distribution.support
-        base = getattr(base, "base_constraint", base)
-        if any(map(torch.is_tensor, vars(base).values())):
-            raise NotImplementedError("Parts of a mixture end where the others do not")
+        if parts:
+            raise NotImplementedError("Parts of a mixture are mixtures: write one mixture of all")
+        part = prior.component_distribution
+        return _onto(part, -1 - len(part.event_shape))
+    support = prior.support
+    if parts and (ends := _tensors(support)):
+        pick = {"lower_bound": torch.amin, "upper_bound": torch.amax}
+        support = type(support)(**{name: pick[name](end, parts) for name, end in ends.items()})
+    if isinstance(prior, ds.Uniform):
+        return _Shares(support.lower_bound, support.upper_bound)
     return ds.biject_to(support)
+
+
+def _tensors(thing):
+    return {name: value for name, value in vars(thing).items() if torch.is_tensor(value)}
+
+
+def _holes(prior, mixed=False):
+    """Whether a prior is a mixture of parts that have two ends, such as boxes."""
+    if isinstance(prior, ds.MixtureSameFamily):
+        return _holes(prior.component_distribution, True)
+    if hasattr(prior, "base_dist"):
+        return _holes(prior.base_dist, mixed)
+    return mixed and bool(_tensors(prior.support))
+
+
+def _holds(prior, theta):
+    """Whether θ is in one of the parts of a mixture; of another prior, that of `_onto`, it always is."""
+    if isinstance(prior, ds.Independent):
+        n = prior.reinterpreted_batch_ndims
+        return _holds(prior.base_dist, theta).flatten(-n).all(dim=-1)
+    if type(prior) is ds.TransformedDistribution and all(t.bijective for t in prior.transforms):
+        return _holds(prior.base_dist, ds.transforms.ComposeTransform(prior.transforms).inv(theta))
+    if isinstance(prior, ds.MixtureSameFamily):
+        part = prior.component_distribution
+        theta = theta.unsqueeze(-1 - len(part.event_shape))
+        return (_unbounded(_onto(part), theta)[1] & _holds(part, theta)).any(dim=-1)
+    return theta.new_ones(theta.shape[: theta.ndim - len(prior.event_shape)], dtype=torch.bool)
 
 
 def _unbounded(onto, theta):
@@ -405,7 +488,10 @@ def _unbounded(onto, theta):
     z = onto.inv(theta)
     # Outside, z is not finite, or comes back as a place on the edge, from which a step leads nowhere.
     off, step = (onto(z) - theta).abs(), (onto(z + 1) - onto(z - 1)).abs()
-    inside = (off <= step + 1e-6 * theta.abs()).all(dim=-1) & z.isfinite().all(dim=-1)
+    near, finite = off <= step + 1e-6 * theta.abs(), z.isfinite()
+    if not onto.codomain.event_dim:
+        return z.where(near & finite, 0.0), near & finite
+    inside = near.all(dim=-1) & finite.all(dim=-1)
     return z.where(inside[..., None], 0.0), inside
 
 

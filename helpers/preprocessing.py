@@ -43,8 +43,7 @@ def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
         columns: names of columns of this table, which hold numbers.
 
     Returns:
-        (n_rows, n_features) with names that tell what was done; NaN where there was no value, or
-        no logarithm.
+        (n_rows, n_features) with names that tell what was done; NaN without a value or logarithm.
 
     Example:
         >>> table = pd.DataFrame({"hue": [90.0], "rms_2_16": [0.1], "gamma": [1.7]})
@@ -75,14 +74,11 @@ def preprocessor(columns=STATE_FEATURES) -> Pipeline:
 
     A gap is filled with the median of the rows of `fit`, and a column of its own says that there
     was one, for in this archive a missing value means something. Then every feature gets a mean of
-    zero and a variance of one. Put it into a Pipeline with the model, so that it learns medians
-    and scales from the training rows alone.
+    zero and a variance of one. In a Pipeline with the model it learns medians and scales from the
+    training rows alone. It takes a table of observations, and gives a DataFrame of features.
 
     Args:
         columns: names of columns of the observations.
-
-    Returns:
-        A scikit-learn transformer: table of observations -> DataFrame of features.
 
     Example:
         >>> from helpers.data import load_observations

@@ -12,16 +12,13 @@ def resample_sources(table: pd.DataFrame, generator: np.random.Generator) -> pd.
     """The rows of as many sources as there are, drawn with replacement: a cluster bootstrap.
 
     Rows of one source resemble each other, so that what scatters from sky to sky is the source. A
-    source that is drawn twice brings its rows twice. Lesson 02 derives it.
+    source that is drawn twice brings its rows twice; all are numbered from 0. Lesson 02 derives it.
 
     Reference: Davison & Hinkley 1997, Bootstrap Methods and their Application, Section 3.8.
 
     Args:
         table: (n_rows,) rows with a column `source_id`.
         generator: numpy random generator.
-
-    Returns:
-        The rows drawn, numbered from 0, with the columns of the table.
 
     Raises:
         ValueError: if there is no column `source_id`, no row, or a source is missing.

@@ -24,8 +24,7 @@ __all__ = [
     "power_law",
 ]  # fmt: skip
 
-# 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV would be 8.0329. XSPEC has 8.0525, and is
-# followed so that its norms can be used.
+# XSPEC's, so that its norms hold; 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV is 8.0329.
 _BLACKBODY = 8.0525
 # 16π/3 c/(hc)^3 (1 km / 10 kpc)^2, in photons/keV^3/cm^2/s
 _DISC = 1 / 361.27
@@ -69,8 +68,7 @@ class Response:
     Args:
         energy_lo, energy_hi: (n_energies,) edges of the photon energy bins, keV.
         effective_area: (n_energies,) A, cm^2.
-        redistribution: (n_energies, n_channels) R, the probabilities that a photon of energy bin i
-            is reported in channel j.
+        redistribution: (n_energies, n_channels) R, probabilities of channel j for photons of bin i.
         channel_lo, channel_hi: (n_channels,) edges of the channels, nominal keV.
 
     Example:
@@ -94,9 +92,8 @@ class Response:
         refuse_arrays(**vars(self))
         shape = tuple(self.redistribution.shape)
         if len(shape) != 2:
-            raise ValueError(
-                f"redistribution must be a matrix (n_energies, n_channels), not of shape {shape}."
-            )
+            wanted = "a matrix (n_energies, n_channels)"
+            raise ValueError(f"redistribution must be {wanted}, not of shape {shape}.")
         for name, array in vars(self).items():
             length = shape[1] if name.startswith("channel") else shape[0]
             if array is not self.redistribution and tuple(array.shape) != (length,):
@@ -109,8 +106,7 @@ class Response:
         """(..., n_channels) expected counts/s in each channel, differentiable.
 
         Args:
-            flux: (..., n_energies) photons/cm^2/s in each energy bin, on the response's device and
-                of its dtype.
+            flux: (..., n_energies) photons/cm^2/s in each bin, of the response's device and dtype.
         """
         refuse_arrays(flux=flux)
         if flux.dtype != self.redistribution.dtype:
@@ -129,15 +125,13 @@ class Response:
 def power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, norm) -> Tensor:
     """Photon flux per energy bin of N(E) = K E^-Γ: F_i = K ∫ E^-Γ dE from lo_i to hi_i, exactly.
 
-    For Γ = 1 the integral is K ln(hi/lo); value and gradient are smooth there.
+    The result is (..., n_energies) photons/cm^2/s in each bin. For Γ = 1 it is K ln(hi/lo); value
+    and gradient are smooth there.
 
     Args:
         energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         photon_index: (...) Γ.
         norm: (...) K, photons/keV/cm^2/s at 1 keV.
-
-    Returns:
-        (..., n_energies) photons/cm^2/s in each bin.
 
     Example:
         >>> edges = torch.tensor([1.0, 2.0, 10.0])
@@ -145,9 +139,8 @@ def power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, norm) -> Tenso
         tensor([0.5000, 0.4000])
     """
     photon_index, norm = _checked(energy_lo, energy_hi, photon_index=photon_index, norm=norm)
-    # With E0 = sqrt(lo hi), w = ln(hi/lo) and x = (1 - Γ) w, the integral is
-    # E0^(1 - Γ) w sinh(x/2) / (x/2): unlike the difference of two powers it loses no digits in a
-    # narrow bin, and it has no 0/0 at Γ = 1.
+    # The integral is E0^(1 - Γ) w sinh(x/2) / (x/2), E0 = √(lo hi), w = ln(hi/lo), x = (1 - Γ) w:
+    # unlike a difference of powers it loses no digits in narrow bins, and has no 0/0 at Γ = 1.
     width = _log_width(energy_lo, energy_hi)
     middle = (torch.log(energy_hi) + torch.log(energy_lo)) / 2
     slope = 1 - photon_index
@@ -223,8 +216,7 @@ def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> T
 
     Args:
         temperature: (...) kT_in, keV, above zero.
-        norm: (...) K = (R_in / km)^2 / (distance / 10 kpc)^2 cos(inclination), R_in the apparent
-            inner radius.
+        norm: (...) K = (R_in / km)^2 / (distance / 10 kpc)^2 cos(inclination), R_in as it appears.
 
     Example:
         A disc of 0.1 keV, as in a hard state, is out of sight of a detector from 3 keV on:
@@ -261,16 +253,13 @@ def absorption(energy_lo: Tensor, energy_hi: Tensor, n_h) -> Tensor:
 
     σ is per hydrogen atom, for neutral gas of cosmic abundances without dust. The transmission is
     the mean over the bin for photons spread evenly in ln E, taken piece by piece where the bin
-    straddles an absorption edge. Above 10 keV σ falls as E^-3, below 0.0136 keV it is zero.
+    straddles an absorption edge. Above 10 keV σ falls as E^-3, below 0.0136 keV it is zero. Bins
+    are those of `power_law`: multiply such a flux with the shares (..., n_energies), 0 to 1.
 
     Reference: Morrison & McCammon 1983, ApJ 270, 119, Table 2.
 
     Args:
-        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
         n_h: (...) N_H, the column density in 1e22 hydrogen atoms/cm^2, not negative.
-
-    Returns:
-        (..., n_energies) the transmitted share, 0 to 1: multiply a flux per bin with it.
 
     Example:
         >>> edges = torch.tensor([0.5, 0.52, 2.0, 2.1, 6.4, 6.5])
@@ -304,8 +293,7 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
     between 2 and 10 keV on the RXTE grid with Γ = 3.
 
     Args:
-        energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
-        flux: (..., n_energies) photons/cm^2/s in each bin, as a spectral model returns it.
+        flux: (..., n_energies) photons/cm^2/s of a spectral model, in bins such as `power_law` has.
         low, high: ends of the band, keV, numbers; the bins must cover all of it.
 
     Example:
@@ -354,8 +342,7 @@ def _checked(energy_lo, energy_hi, **parameters):
         raise ValueError("energy_lo and energy_hi must be floating-point: convert with .float().")
     for name, value in parameters.items():
         dtype = None if isinstance(value, Tensor) else energy_lo.dtype
-        value = tensor(name, value, missing=True)
-        parameters[name] = value.to(energy_lo.device, dtype)
+        parameters[name] = tensor(name, value, missing=True).to(energy_lo.device, dtype)
     try:
         torch.broadcast_shapes(*(value.shape for value in parameters.values()))
     except RuntimeError as error:
@@ -386,9 +373,7 @@ def _checked(energy_lo, energy_hi, **parameters):
             rule, wanted = _RULES[name]
             if moves:
                 parameters[name] = value * torch.where(rule(value) & grid, 1.0, torch.nan)
-                continue
-            wrong = value[~rule(value)]
-            if len(wrong):
+            elif len(wrong := value[~rule(value)]):
                 raise ValueError(
                     f"{name} must be {wanted}, but {len(wrong)} of {value.numel()} are not, such "
                     f"as {float(wrong[0])}: narrow the range it is drawn from, or fill in what is "

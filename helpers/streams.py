@@ -21,8 +21,7 @@ def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[t
     """Chunks of n simulations that fit into memory, each with its cells and their generators.
 
     Args:
-        n: how many simulations.
-        bytes_of_cell: what the work on a cell takes.
+        n, bytes_of_cell: how many simulations, and what the work on a cell takes.
         memory: bytes for all cells of a chunk; one is in it however small this is.
         generator: gives the seeds of all cells, on any device.
         device: of the cells' generators.
@@ -36,10 +35,8 @@ def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[t
         [(slice(0, 64, None), [slice(0, 32, None), slice(32, 64, None)]),
          (slice(64, 70, None), [slice(0, 6, None)])]
     """
-    seeds = torch.randint(
-        2**62, (-(-n // cell),), generator=generator,
-        device=generator.device if generator is not None else None,
-    ).tolist()  # fmt: skip
+    here = None if generator is None else generator.device
+    seeds = torch.randint(2**62, (-(-n // cell),), generator=generator, device=here).tolist()
     size = cell * max(1, int(memory // bytes_of_cell))
     for first in range(0, n, size):
         number = min(size, n - first)

@@ -25,13 +25,13 @@ plotting.use_course_style()
 # %% [markdown]
 # ## How this course works
 #
-# You read, you guess, you fill in, you run (**Shift + Enter**). Each exercise ends in a line with a **check**. A check never gives a mark; it says one of three things:
+# You read, you guess, you fill in, you run (**Shift + Enter**). The heading of an exercise says whether it is *core* or *stretch* (for those who have time left: nothing builds on it), how many minutes it takes, and how hard it is, from ●○○ to ●●●. Each exercise ends in a line with a **check**. A check never gives a mark; it says one of three things, and lists what you have solved so far:
 #
 # - ○ **not attempted**: the cell is still as you found it;
 # - ✘ **not yet**: with the one sentence that helps;
 # - ✔ **right**: by whatever route you came, since a check tests what your answer *does*, not how it is written.
 #
-# Nothing later depends on your answer. Where it is missing or not right yet, the check hands the lesson ours. (Only a cell that stops with an error stops the lesson: mend it, or set it back to `...`.) So run on, come back, try again. The solved notebooks are in `solutions/`, and a peek is allowed *after* an honest try.
+# Nothing later depends on your answer. Where it is missing or not right yet, the check hands the lesson ours. (Only a cell that stops with an error stops the lesson: mend it, or set it back to `...`.) So run on, come back, try again. The solved notebooks are in `solutions/`, and a peek is allowed *after* an honest try. The [glossary](../docs/glossary.md) has the words of the course, and [resources](../docs/resources.md) says where to read on.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 0.1 · Meet a check  ·  core · 5 min · ●○○
@@ -118,13 +118,7 @@ ax.set(xscale="log", yscale="log", xlabel="true mean (counts per bin)")
 ax.set(ylabel="mean answer (counts per bin)")
 ax.legend()
 plotting.mark_guess(ax, my_guess, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Mean answer against true mean: the sample mean follows the truth everywhere; the "
-        "forest follows it inside the training range of 1 to 10 and is flat outside."
-    ),
-)
+plotting.show(fig, "00_answers")
 
 # %% [markdown]
 # **Your prediction:** for 20 counts per bin the forest answers a little less than 10.
@@ -288,13 +282,7 @@ def draw_catalogue(limit):
     r = np.corrcoef(x_rays, radio)[0, 1]
     ax.set(xlabel="log X-ray luminosity", ylabel="log radio luminosity")
     ax.set(title=f"{len(x_rays)} sources, r = {r:.2f}")
-    plotting.show(
-        fig,
-        alt=(
-            f"Radio against X-ray luminosity of the {len(x_rays)} sources above the flux limit "
-            f"{limit}, coloured by distance: correlation {r:.2f}."
-        ),
-    )
+    plotting.show(fig, "00_catalogue", n=len(x_rays), limit=limit, r=r)
 
 
 # %% [markdown] tags=["slide"]
@@ -377,20 +365,20 @@ cautions = check.cautions(cautions)
 # - And **the machinery is useful by itself**: automatic differentiation, accelerators and neural density estimators serve *statistics*. Lessons 13 to 16 use them for Bayesian inference where a detector leaves no likelihood that one could compute.
 
 # %% [markdown]
-# ## The map: twelve steps, and a loop
+# ## The map
 #
 # A machine-learning project is twelve steps, and this course walks them in order. Some 90 % of the time goes into the data, looking and criticising (steps 1 to 6 and 11), and very little into fitting a model. And trust comes from shared rules on data sets, algorithms, metrics and reporting: publish code and data, compare with the simplest method, say where it fails.
 #
 # | no. | step | no. | step |
 # |---|---|---|---|
-# | 1 | Figuring out what we want to learn, and why | 7 | Choosing a (simple) algorithm and fitting it |
-# | 2 | Exploring the data, part I | 8 | Exploring the results |
-# | 3 | Train-validation-test splits | 9 | A (more complex?) algorithm |
-# | 4 | Exploring the data, part II | 10 | Hyperparameter tuning |
-# | 5 | Pre-processing: dimensionality reduction, scaling | 11 | Interpreting outcomes |
-# | 6 | Choosing an evaluation metric | 12 | Science! |
+# | 1 | [Figuring out what we want to learn, and why](01_the_question.ipynb) | 7 | [Choosing a (simple) algorithm and fitting it](07_logistic_regression.ipynb) |
+# | 2 | [Exploring the data, part I](02_exploring_1.ipynb) | 8 | [Exploring the results](08_results_and_cross_validation.ipynb) |
+# | 3 | [Train-validation-test splits](03_splits.ipynb) | 9 | [A (more complex?) algorithm](09_more_complex_models.ipynb) |
+# | 4 | [Exploring the data, part II](04_exploring_2.ipynb) | 10 | [Hyperparameter tuning](10_hyperparameters.ipynb) |
+# | 5 | [Pre-processing: dimensionality reduction, scaling](05_preprocessing.ipynb) | 11 | [Interpreting outcomes](11_interpretation.ipynb) |
+# | 6 | [Choosing an evaluation metric](06_metrics.ipynb) | 12 | [Science!](12_science.ipynb) |
 #
-# Then lessons 13 to 16: simulation-based inference, dead time, pile-up, and whether to trust a posterior.
+# Then [simulation-based inference](13_simulation_based_inference.ipynb), for [dead time](14_dead_time.ipynb) and [pile-up](15_pile_up.ipynb), and [whether to trust a posterior](16_trusting_posteriors.ipynb). At the end [an observation of your own](22_your_own_observation.ipynb).
 #
 # %% [markdown] tags=["slide"]
 # The steps look like a line. In practice they are a loop, which statisticians name after George Box: **build** a model, **infer** with it, **criticise** what came out, **revise**. You leave the loop when criticism finds nothing that matters for your question, not when the score is high.
@@ -407,13 +395,7 @@ for start, end in itertools.pairwise([*loop.values(), loop["build"]]):
 ax.annotate("", (1.5, -1), (0.5, -1), arrowprops={"arrowstyle": "-|>"})
 ax.set(xlim=(-1.6, 2.6), ylim=(-1.4, 1.4))
 ax.axis("off")
-plotting.show(
-    fig,
-    alt=(
-        "Box's loop: build, infer, criticise, revise and again build, around the data; only "
-        "criticise has an exit, to the paper."
-    ),
-)
+plotting.show(fig, "00_loop")
 
 # %% [markdown] tags=["slide"]
 # ## What we learned

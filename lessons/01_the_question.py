@@ -42,13 +42,7 @@ bottom.plot(time, rate, linewidth=0.6)
 top.set(xlabel="time (s)", ylabel="counts/s per detector", title="46 minutes ...")
 bottom.set(xlim=(0, 400), xlabel="time (s)", ylabel="counts/s per detector")
 bottom.set(title="... and the first 400 seconds")
-plotting.show(
-    fig,
-    alt=(
-        "Light curve of 46 minutes between 1000 and 6000 counts per second: spikes and dips of "
-        "a factor of four that come back every half minute to minute, at irregular intervals."
-    ),
-)
+plotting.show(fig, "01_light_curve")
 
 # %% [markdown]
 # Nobody needs machine learning to see that *something* happens here. But "it varies a lot" is no feature. A **feature** is an informative summary, and for this one the field has a name: the fractional rms amplitude.
@@ -155,14 +149,7 @@ ax.axhline(2, color="0.3", linewidth=1, linestyle=":", label="Poisson noise")
 ax.set(xlabel="frequency (Hz)", ylabel="Leahy power", ylim=(0.05, 1e6))
 ax.legend()
 plotting.mark_guess(ax, my_guess)
-plotting.show(
-    fig,
-    alt=(
-        "Averaged Leahy power spectrum on logarithmic axes: highest, above 100 000, near 0.01 Hz, "
-        "with a second peak near 0.025 Hz, then falling over four decades to a few times the noise "
-        "level of 2 at 4 Hz."
-    ),
-)
+plotting.show(fig, "01_power_spectrum")
 
 # %% [markdown]
 # **Your prediction:** near 0.01 Hz. One picture, three lessons. Most of the power sits below 0.04 Hz, in waves of 25 s and longer: the highest bin near 0.01 Hz is a whole group of flares, the next peak near 0.025 Hz a single one. One periodogram (grey) scatters by 100 % at every frequency, however long it is; only *averaging* helps. And the curve falls by four decades: features of such data want **logarithms**.
@@ -184,13 +171,7 @@ fig, ax = plt.subplots()
 plotting.steps(ax, edges, nicer.counts / nicer.exposure / width)
 ax.set(xscale="log", yscale="log", xlim=(0.25, 12), ylim=(0.1, 3e4), xlabel="energy (keV)")
 ax.set(ylabel="counts/s/keV")
-plotting.show(
-    fig,
-    alt=(
-        "Count spectrum of MAXI J1820+070 with NICER: it rises to a broad maximum near 0.6 keV "
-        "and falls by more than three decades to 10 keV, with a step at 2.2 keV."
-    ),
-)
+plotting.show(fig, "01_count_spectrum")
 print(f"{nicer.counts.sum() / 1e6:.1f} million photons in {nicer.exposure:.0f} s")
 
 # %% [markdown]
@@ -222,12 +203,7 @@ def draw_power_law(photon_index):
     ax.set(ylabel="counts / model")
     ax.set_title(f"photon index Γ = {photon_index:.2f}, scaled in the grey band")
     ax.set_xticks([0.5, 1, 2, 3, 5, 10], ["0.5", "1", "2", "3", "5", "10"])
-    plotting.show(
-        fig,
-        alt=(
-            f"Ratio of data to a power law of photon index {photon_index:.2f} from 0.4 to 10 keV."
-        ),
-    )
+    plotting.show(fig, "01_power_law_ratio", photon_index=photon_index)
 
 
 # %% [markdown]
@@ -302,14 +278,7 @@ for low, high in ((3, 10), (7, 10)):
 # %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(5.6, 3.8))
 plotting.sketch_outburst(ax)
-plotting.show(
-    fig,
-    alt=(
-        "Sketch of luminosity against hardness: the path climbs on the hard side, crosses to "
-        "the soft side at high luminosity, falls, and crosses back at a luminosity more than "
-        "ten times lower."
-    ),
-)
+plotting.show(fig, "01_outburst")
 
 # %% [markdown] tags=["slide"]
 # ## Samples, features, labels
@@ -406,14 +375,7 @@ for (name, values), marker in zip(seen.items(), "osD^v", strict=True):
 ax.set(yscale="log", xlim=(1.3, 3.1), ylim=(0.13, 4), xlabel="photon index Γ of the source")
 ax.set(ylabel="hardness 5-10 / 3-5 keV")
 ax.legend(ncols=3)
-plotting.show(
-    fig,
-    alt=(
-        "Hardness against photon index for five telescopes: five nearly parallel falling "
-        "curves; at the same photon index NuSTAR is highest, then RXTE, XMM, Swift and NICER, a "
-        "factor of six apart."
-    ),
-)
+plotting.show(fig, "01_hardness_by_telescope")
 
 # %%
 for name, values in seen.items():
@@ -449,14 +411,7 @@ for name, band, line in (("power colours", [1 / 256, 16], "--"), ("type-C QPOs",
     ax.plot(band, [name, name], color="black", linestyle=line, marker="|", markersize=9)
     ax.vlines(band, -0.6, 6.4, colors="black", linestyles=line, linewidth=0.5)
 ax.set(xscale="log", xlabel="frequency (Hz)", ylim=(-0.6, 6.4))
-plotting.show(
-    fig,
-    alt=(
-        "Frequency ranges of the five observations as bars: both RXTE observations cover the "
-        "QPO band, the sample light curve reaches 4 Hz, Chandra 1.1 Hz, and eROSITA stays below "
-        "0.005 Hz."
-    ),
-)
+plotting.show(fig, "01_frequency_coverage")
 
 # %% [markdown]
 # "No QPO detected" can mean that there is none, or that nobody could have seen it. In a table both become an empty cell, and a model that fills empty cells with the mean invents physics. Being *inside* the range is not enough either: with 0.8 photons per second there is nothing to see at 5 Hz. And the bar of eROSITA flatters it: its bins come in twos and threes, half an hour or more apart.
@@ -492,13 +447,7 @@ ax.plot(x, y, ".", markersize=1.5)
 ax.set(aspect="equal", xlim=(-45, 45), ylim=(-45, 45))
 ax.set(xlabel="offset (arcsec)", ylabel="offset (arcsec)")
 ax.set_title("M82 as Chandra saw it")
-plotting.show(
-    fig,
-    alt=(
-        "Positions of the photons that Chandra detected in M82: several clumps of points within "
-        "half an arcminute, the brightest near the centre, on a diffuse glow."
-    ),
-)
+plotting.show(fig, "01_m82_image")
 
 # %%
 # solution: begin with the verdict that only one observation can have

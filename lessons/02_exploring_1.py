@@ -84,14 +84,7 @@ for ax, title in ((left, "linear ..."), (right, "... and logarithmic")):
     ax.set(xlabel="net rate of one detector (1/s)", ylabel="pointings per bin", title=title)
 right.set(xscale="log")
 right.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Histogram of the net rate per detector twice. Linear: nearly all pointings in the first "
-        "few of 60 bins, up to 16 000 per second. Logarithmic: one broad hump from 1 to 10 000, "
-        "with its median near 80 and the mean several times higher, on its right flank."
-    ),
-)
+plotting.show(fig, "02_rates")
 
 # %%
 print(f"{np.mean(rate < rate.mean()):.0%} of all pointings are fainter than the mean pointing")
@@ -204,15 +197,7 @@ for ax, column in zip(axes, ("qpo_freq", "kt_in"), strict=True):
     ax.set(xscale="log", title=column, xlabel="net rate of one detector (1/s)")
 axes[0].set(ylabel="share of empty cells", ylim=(-0.05, 1.1))
 axes[1].legend()
-plotting.show(
-    fig,
-    alt=(
-        "Share of empty cells against brightness. QPO frequency: in LHS and HIMS it falls from "
-        "nine in ten for the faintest fifth to nearly none for the brightest, in SIMS less far, "
-        "in HSS it stays at one. Disc temperature: nearly always empty in LHS, in one of "
-        "four or fewer in SIMS and HSS, in between in HIMS."
-    ),
-)
+plotting.show(fig, "02_empty_cells")
 
 # %% [markdown]
 # Look at the left panel for a minute. In hard and intermediate states the QPO is *there*; whether the cell is filled is a question of photons. In the soft state more photons do not help: there is nothing. And on the right, the hard state lacks a disc at any brightness, though every textbook draws one: it is too cold for a telescope that begins at 3 keV.
@@ -292,15 +277,7 @@ right.set(xscale="log", ylabel="share without rms", ylim=(-0.05, 0.7))
 for ax in (left, right):
     ax.set_xlabel("net rate, all detectors (1/s)")
 left.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Soft states. Left: the median rms falls from above 0.1 for the faintest eighth to 0.02 "
-        "for the brightest, and a toy archive with a constant rms of 2 % falls nearly as much. "
-        "Right: the share of pointings without rms falls from about one half to nearly zero in "
-        "both."
-    ),
-)
+plotting.show(fig, "02_soft_state_rms")
 
 # %% [markdown]
 # A constant looks like a law. "Soft states vary more when they are faint" would be a fine abstract, and most of it is selection: only variances above zero have a root. (Most: the two curves are not the same. Lesson 04 parts black holes from neutron stars, and finds that for one of the two the fall is real.) *Border crossing, number two:* we have used rms and state together, to learn what an *existing* rms means. The moral for later: compare at equal brightness, or keep the variance with its sign.
@@ -328,14 +305,7 @@ for ax, (name, expected) in zip(axes, sketches.items(), strict=True):
     ax.set(title=name, xlabel="time (s)", ylim=(0, None))
     print(f"{name:15s} skew {pd.Series(counts).skew():5.1f}")
 axes[0].set_ylabel("rate (1/s)")
-plotting.show(
-    fig,
-    alt=(
-        "Three sketched light curves of 1280 s. Slew: a ramp from 0 to 300 per second in 770 s, "
-        "then flat. Burst: flat, with one spike to ten times the level and a fast decay. Flare: "
-        "flat, with a broad hump to twice the level."
-    ),
-)
+plotting.show(fig, "02_sketches")
 
 # %% [markdown]
 # **Your prediction:** the slew has the negative skew.
@@ -380,15 +350,7 @@ ax.set_xscale("symlog", linthresh=1, linscale=2)
 ax.set_xticks([-0.5, 0, 0.5, 1, 2, 5, 10], ["-0.5", "0", "0.5", "1", "2", "5", "10"])
 for letter, x, y in (("A", -0.72, 3), ("B", 8, 45), ("C", 2.6, 900), ("D", -0.35, 120)):
     ax.text(x, y, letter, fontsize=16, weight="bold", ha="center", va="center")
-plotting.show(
-    fig,
-    alt=(
-        "Reduced chi-squared against skew. Nearly all rows form a column around a skew of 0.1 and "
-        "chi-squared from 0.4 to 150. Apart from it: a group A at skew -0.6, a group B at skew 4 "
-        "to 14, and a group C at skew 1 to 1.5 with chi-squared of 100 to 6000. D marks the top "
-        "of the main column."
-    ),
-)
+plotting.show(fig, "02_goodness_and_skew")
 
 # %% [markdown]
 # Four things stand off. A, B and C are where the sketches would put slews, bursts and flares. And D? Large $\chi^2$, but a perfectly normal light curve. Who are they? (*Border crossing, number three:* we ask for the labels of rows that were chosen without.)
@@ -416,14 +378,7 @@ left.hist(table.linear_trend, bins=np.linspace(-1, 4, 80))
 right.hist(trend, bins=np.linspace(-1, 2, 80))
 left.set(yscale="log", ylabel="pointings per bin", xlabel="linear trend (1/s²)")
 right.set(xlabel="linear trend × exposure / rate")
-plotting.show(
-    fig,
-    alt=(
-        "Histograms, logarithmic upwards. Linear trend in 1/s²: one peak at zero with a tail that "
-        "runs out to 4. Trend times exposure over rate: a peak at zero that ends at 0.4, then "
-        "nothing, then a small separate group near 1.55."
-    ),
-)
+plotting.show(fig, "02_cleaned_columns")
 slew = trend > 1
 print(f"{slew.sum()} rows beyond 1; of these, {np.sum(slew & (robust_z(skew) < -5))} also by skew")
 
@@ -485,14 +440,7 @@ for ax, source in zip(axes, ("S13", "S16"), strict=True):
     ax.plot(far.mjd, far.log_flux_2_10, "ko", markersize=14, markerfacecolor="none")
     ax.set(title=source, xlabel="time (MJD)", ylabel="log10 flux (erg/cm²/s)")
     ax.legend(loc="center", bbox_to_anchor=(0.3, 0.6))
-plotting.show(
-    fig,
-    alt=(
-        "Flux against time of two sources. S13: outbursts near MJD 50400 and 54600, and two "
-        "circled points of the first outburst years later, in between. S16: three short outbursts, "
-        "and one circled point, filed under the first, just after the second and much brighter."
-    ),
-)
+plotting.show(fig, "02_outbursts_of_two_sources")
 
 # %% [markdown]
 # By outburst, five rows stand out by a year and more, and then comes a gap. By source alone it is harder: one of the five lies within weeks of another outburst of the same source, and would pass. (We were lucky that somebody filed the *outburst* too. And S13's two strays are each other's nearest neighbours: a month apart, they would have vouched for each other.)
@@ -539,14 +487,7 @@ for ax, (kind, own) in zip(axes, table.groupby("object_label"), strict=True):
     ax.set(title=f"{len(counts)} {kind} sources", xlabel="source, by number of rows", xticks=[])
 axes[0].set_ylabel("pointings")
 axes[1].legend()
-plotting.show(
-    fig,
-    alt=(
-        "Pointings per source, stacked by state, in falling order. Black holes: two sources with "
-        "700 each, a third with 240, the rest far less. Neutron stars: one with 500, then a slow "
-        "decline from 280 to about 20."
-    ),
-)
+plotting.show(fig, "02_pointings_per_source")
 
 # %% [markdown]
 # $n_\mathrm{eff} = (\sum n_i)^2/\sum n_i^2$, with $n_i$ rows of source $i$, is the number of *equal* sources that would be as uneven. Sixteen black holes count like a handful. "Accuracy on black holes" is, row by row, the accuracy on two of them.
@@ -609,14 +550,7 @@ plotting.hardness_intensity(ax, own, outburst="R008")
 ax.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="net rate per PCU, 3–25 keV (1/s)")
 plotting.mark_guess(ax, my_guess, axis="y")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-plotting.show(
-    fig,
-    alt=(
-        "Hardness-intensity diagram of source S02 with the outburst R008 joined in time: it rises "
-        "at a soft colour of about 1.2, crosses to below 0.5 at high rate, falls by more than a "
-        "factor of ten there, and crosses back at low rate: a loop run counter-clockwise."
-    ),
-)
+plotting.show(fig, "02_hardness_intensity")
 last = outburst[outburst.state_label == "HSS"].rate_1.iloc[-3:].median()
 print(f"it left the soft state at {last:.0f} counts/s per detector: a factor of {first / last:.0f}")
 

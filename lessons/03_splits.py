@@ -91,14 +91,7 @@ ax.set(ylabel="score of the chosen one")
 ax.set_xticks(tries, [str(n) for n in tries])
 ax.legend(ncols=2)
 plotting.mark_guess(ax, my_guess_best, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Score of the best of 1 to 100 useless models: on 13 validation answers it climbs from one "
-        "half to above 0.8, on 1000 answers to a few per cent above one half; on the test set both "
-        "stay at one half. Bands hold two thirds of 200 repetitions."
-    ),
-)
+plotting.show(fig, "03_best_of_many")
 
 # %%
 for (n_answers, n_models), scores in chosen.items():
@@ -148,11 +141,7 @@ left.set(xscale="log", yscale="log", xlim=(0.06, 1.6), ylim=(0.09, 1.6), title="
 left.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="colour 10–20 / 6–10 keV (Crab)")
 right.set(xscale="log", xlim=(0.08, 25), title="black holes with a QPO")
 right.set(xlabel="QPO frequency (Hz)", ylabel="photon index Γ")
-plotting.show(
-    fig,
-    alt="Left, hard against soft colour in soft states: four sources, each a streak or clump of its own "
-    "in the cloud of all. Right, photon index against QPO frequency: four black holes, four tracks.",
-)
+plotting.show(fig, "03_sources_apart")
 
 # %% [markdown]
 # They are not. Every source has its own mass, inclination, absorption and habits, so that it writes in its own hand: a streak in the colours, a track in Γ and frequency (after Shaposhnikov & Titarchuk 2009). Rows of one source resemble each other more than they resemble their class. How well can a machine read the handwriting? That needs a split, so let us write one.
@@ -336,14 +325,7 @@ control = compare(features, meaningless, source)
 fig, ax = plt.subplots()
 draw_scores(ax, true, control)
 plotting.mark_guess(ax, my_guess, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Balanced accuracy for eight seeds. True labels: random rows close together near 0.95, "
-        "held-out groups scattered some per cent below. Shuffled labels: random rows far above "
-        "one half, held-out groups scattered around one half."
-    ),
-)
+plotting.show(fig, "03_shuffled_labels")
 print(control.agg(["mean", "std"]).round(3).to_string())
 
 # %% [markdown]
@@ -393,14 +375,7 @@ for label, colour, marker in (("BH", "black", "o"), ("NS", "C1", "^")):
 ax.set(xscale="log", ylim=(0.4, 1.03), xlabel="number of pointings of the source")
 ax.set(ylabel="share of them named right")
 ax.legend(loc="lower left")
-plotting.show(
-    fig,
-    alt=(
-        "Share of pointings named right against their number, one point for each of 48 sources: "
-        "most sources lie above 0.9, with a tail down to 0.7; two lie near 0.55, and one of these "
-        "has 700 pointings."
-    ),
-)
+plotting.show(fig, "03_share_right_by_source")
 
 # %% [markdown]
 # Errors come in families: most sources are mostly right, two are hardly better than a coin, and one of these has 700 pointings. So resample sources, not rows, by the bootstrap of lesson 02: draw 48 of the 48 with replacement, many times, and look at the spread.
@@ -491,15 +466,7 @@ for place, (name, colour, marker) in enumerate(zip(shares, ("C0", "C2", "C1"), "
     right.hlines(shares[name].mean(), place - 0.3, place + 0.3, color=colour)
 right.set_xticks(range(3), [f"{name}\nheld out" for name in shares])
 right.set(ylabel="share of states right", ylim=(0.6, 0.9))
-plotting.show(
-    fig,
-    alt=(
-        "Left: five segments of 128 s, each starting 64 s after the one before; the third, drawn "
-        "for the test set, shares all of its photons with its two training neighbours. Right: "
-        "share of states named right, six seeds each: highest and with the least scatter "
-        "if segments are split at random."
-    ),
-)
+plotting.show(fig, "03_overlapping_segments")
 
 # %%
 train, test = split_rows(len(spectra), 0.2, np.random.default_rng(0))
@@ -526,14 +493,7 @@ for label, colour, marker in (("BH", "black", "o"), ("NS", "C1", "^")):
 ax.axvline(53000, color="0.4", linestyle="--", label="a cut")
 ax.set(xlabel="modified Julian date (d)", ylabel="source, by its first pointing")
 ax.legend(loc="upper left", markerscale=2)
-plotting.show(
-    fig,
-    alt=(
-        "Dates of all pointings, one line for each of 48 sources: outbursts are short dashes, most "
-        "sources return several times, new sources keep appearing, and the cut at MJD 53000 runs "
-        "through some outbursts."
-    ),
-)
+plotting.show(fig, "03_dates")
 
 # %% [markdown]
 # A cut in time leaves known sources on both sides, in *new outbursts*, and some new sources: a mixture like that of real life. In between, detectors age, gains drift, and observers change their minds about what is worth a pointing. And the cut runs right through outbursts: yesterday's pointing is in the training set, today's in the test set. So leave a **gap**, longer than what you call an event.
@@ -649,15 +609,7 @@ for ax, name, edges in (
 axes[0].set(xlabel="black holes in the test part", ylabel="share of the test parts")
 axes[1].set(xlabel="share of its rows that are of black holes")
 axes[1].legend()
-plotting.show(
-    fig,
-    alt=(
-        "Histograms of test parts chosen in three ways. Number of black holes: from one "
-        "to seven for random groups, one to five for StratifiedGroupKFold, always three or four if "
-        "sources are stratified. Share of black-hole rows: widest for random groups, "
-        "narrowest for StratifiedGroupKFold."
-    ),
-)
+plotting.show(fig, "03_number_of_black_holes")
 
 # %% [markdown]
 # Random groups leave a part with a single black hole now and then; without any at all would be rare (here: never). **Stratification** deals the classes out evenly. But evenly in what? `StratifiedGroupKFold` has only one way to cut here: its five parts are all there are (lesson 08 shows why). It balances *rows*, and is content with one black hole of 700 pointings in a fold; stratifying the list of sources balances *sources*, and lets the rows fall as they may. With 16 black holes you cannot have both. Whatever you do, print the table of rows, sources and classes of each part, and look.
@@ -739,14 +691,7 @@ if asm is not None:
     asm_true, asm_control = (compare(measured, y, system) for y in ([kind] * 8, shuffled))
     fig, ax = plt.subplots()
     draw_scores(ax, asm_true, asm_control)
-    plotting.show(
-        fig,
-        alt=(
-            "Balanced accuracy on the real ASM data for eight seeds: true labels give about 0.9 on "
-            "random rows and less, scattered widely, on held-out systems; shuffled labels still "
-            "give about 0.7 on random rows, and scatter around one half on held-out systems."
-        ),
-    )
+    plotting.show(fig, "03_asm_shuffled_labels")
     print(
         pd.concat({"true": asm_true, "shuffled": asm_control}, axis=1)
         .agg(["mean", "std"])

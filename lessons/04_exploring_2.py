@@ -102,16 +102,7 @@ columns = ("rms_0p1_64", "hue", "hr_soft", "hr_hard", "gamma", "disc_frac")
 for ax, column in zip(axes.flat, columns, strict=True):
     decades = column.startswith(("rms", "hr"))
     plotting.distributions(ax, train, column, ranges=published.get(column), logarithmic=decades)
-plotting.show(
-    fig,
-    alt=(
-        "Distributions of six features in four states, black holes above the line and neutron stars "
-        "below it. Hard states have high rms, colours near 1 and small photon index in both; in "
-        "soft states black holes have far lower soft colours and higher disc shares than neutron "
-        "stars. Hues of neutron stars in LHS reach from the grey box of LHS into that of HIMS."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_distributions", colours=64)
 
 # %%
 black = train[train.object_label == "BH"]
@@ -183,16 +174,7 @@ fig, ax = plt.subplots(figsize=(6.6, 7.4))
 plotting.heat_map(ax, separations, groups, limits=(0, 1), fontsize=9)
 ax.axvline(3, color="black", linewidth=2)
 ax.set_title("how often the second is larger (blank: fewer than 20 values)")
-plotting.show(
-    fig,
-    alt=(
-        "Table of separations, features by pairs of groups. Colours, rms and photon index "
-        "separate neighbouring hard and intermediate states; between SIMS and HSS hue and "
-        "coherence do. Black holes and neutron stars differ by break and QPO frequency in LHS and by soft "
-        "colour and disc share in HSS."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_separations", colours=64)
 
 # %% [markdown]
 # A map of the whole problem, from counting pairs:
@@ -255,15 +237,7 @@ ax.set(ylabel="share of pairs separated", ylim=(0.3, 1))
 ax.set(xlabel="best-looking column in each of 20 cuts")
 ax.legend(loc="lower right")
 plotting.mark_guess(ax, my_guess_elsewhere, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Twenty pairs of points, one for each cut of the sources: where a column was chosen it "
-        "separates about 0.8 to 0.85 of the pairs, on the other sources less in nearly all cuts, "
-        "and in one nothing."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_chosen_columns", colours=64)
 
 # %% [markdown]
 # **Your prediction:** 0.72 elsewhere, with a standard deviation of 0.08 from cut to cut.
@@ -311,15 +285,7 @@ for ax, (x, y) in zip(axes, shown, strict=True):
     ax.plot(train[x], train[y], "o", color="0.25", markersize=2.5, alpha=0.4, markeredgewidth=0)
     ax.set_xlabel(f"{x} (Hz)" if x == "qpo_freq" else x, fontsize=8.5)
     ax.set(ylabel=y, title=f"Pearson {r:+.2f}, Spearman {rho:+.2f}")
-plotting.show(
-    fig,
-    alt=(
-        "Three scatter plots: power colour 2 falls with QPO frequency along a hyperbola; skewness "
-        "and Stetson K form a compact cloud with a long tail of outliers; two measures of "
-        "amplitude follow a line from which a few outliers rise steeply."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_three_pairs", colours=64)
 
 # %% [markdown]
 # - **A curve** (left): a tight relation over two decades, and $r$ is weak, because the relation is not straight. The logarithm would cure it, if you think of it; ranks need not think.
@@ -349,15 +315,7 @@ both = by_rank.where(np.tri(len(by_rank), dtype=bool), by_value)
 fig, ax = plt.subplots(figsize=(8.8, 8.4))
 plotting.heat_map(ax, both, groups, fontsize=7.5)
 ax.set_title("below the diagonal: Spearman · above: Pearson")
-plotting.show(
-    fig,
-    alt=(
-        "Correlation matrix of 24 features in seven groups. Blocks of strong positive correlation "
-        "stand along the diagonal, for colours, rms bands and light-curve features; colours and "
-        "rms correlate negatively with photon index and disc share."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_correlations", colours=64)
 
 # %%
 below = by_rank.where(np.tri(len(by_rank), k=-1, dtype=bool)).stack()
@@ -393,16 +351,7 @@ for seed in range(5):
 # %%
 columns = ["rms_0p1_64", "hr_soft", "gamma", "disc_frac"]
 grid = plotting.pair_plot(train, columns, logarithmic=["rms_0p1_64", "hr_soft"])
-plotting.show(
-    grid,
-    alt=(
-        "Four features over each other. Below the diagonal the four states form a sequence along "
-        "curved tracks; above it, black holes and neutron stars share the track of hard states "
-        "and part in soft ones, where neutron stars fan out to larger photon index and smaller "
-        "disc share."
-    ),
-    colours=160,
-)
+plotting.show(grid, "04_pairs", colours=160)
 
 # %% [markdown]
 # Look at Γ against soft colour. All *hard* spectra lie on one thin curve, whatever the object: a power law has only one parameter. At the soft end black holes fall off it downwards, at constant Γ, as the disc takes over; neutron stars sideways. A straight line separates the states in many of these panels and the objects in none. Lesson 07 tries straight lines, lesson 09 something else.
@@ -427,15 +376,7 @@ for ax, (kind, rows) in zip(
     plotting.power_colour_wheel(ax, rows[rows.hue.notna()], features.HUES, features.HUE_CENTRE)
     ax.set_title(f"{kind}: {rows.hue.notna().sum()} of {len(rows)} pointings have a hue")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, fontsize=9)
-plotting.show(
-    fig,
-    alt=(
-        "Two power-colour wheels. Black holes in LHS fill the sector of LHS, at the upper left to "
-        "right; neutron stars in LHS lie on the right and lower right, more than half of them in "
-        "the sector of HIMS. HIMS and SIMS follow clockwise in both."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_wheels", colours=64)
 
 # %%
 edges, sectors = [-20, 140, 220, 300, 340], list(features.HUES)
@@ -488,15 +429,7 @@ ax.set(xscale="log", ylim=(1.3, 3.2), xlim=(0.1, 50))
 ax.set(xlabel="QPO frequency (Hz)", ylabel="photon index Γ")
 ax.xaxis.set_major_formatter("{x:g}")
 ax.legend(fontsize=9, loc="upper left", markerscale=1.4)
-plotting.show(
-    fig,
-    alt=(
-        "Photon index against QPO frequency for six sources: each rises along its own line, "
-        "neutron stars to the right of black holes, and the dashed line through all points "
-        "together is flatter than the six."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_index_and_qpo", colours=64)
 
 # %%
 of_source = {name: rows for name, rows in with_qpo.groupby("source_id") if len(rows) >= 20}
@@ -526,15 +459,7 @@ ax.set_yticks(range(len(both)), names, fontsize=9)
 ax.set(xlim=(0, 1), xlabel="Spearman's ρ of Γ and QPO frequency")
 ax.legend(loc="lower left", fontsize=9, frameon=True, framealpha=1)
 plotting.mark_guess(ax, my_guess)
-plotting.show(
-    fig,
-    alt=(
-        "Rank correlations of photon index and QPO frequency, source by source and pooled: within "
-        "sources they lie mostly between 0.7 and 1, that of all sources together is near 0.5, "
-        "that of all black holes near 0.8."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_correlation_by_source", colours=64)
 
 # %% [markdown]
 # **Your prediction:** ρ is 0.47 for all sources together.
@@ -581,15 +506,7 @@ for (how, values), style, colour in zip(of_all, ("-", "--"), ("C0", "C1"), stric
 ax.axvline(within.median(), color="0.3", linestyle=":", label="median within a source")
 ax.set(xlabel="pooled ρ of Γ and QPO frequency, all sources", ylabel="draws of 200")
 ax.legend(loc="upper left")
-plotting.show(
-    fig,
-    alt=(
-        "Two histograms of the pooled rank correlation about 0.47: a narrow one when rows are "
-        "drawn, and one several times wider when sources are drawn; a dotted line marks the "
-        "median within a source at the far right."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_resampled_correlation", colours=64)
 
 # %% [markdown]
 # The same number, with errors that differ by a factor of two to five. Both are right answers, to two questions: *how would it come out on other nights at these sources?* and *how at other sources?* Science asks the second, and so does a classifier for sources it never saw. (With seven black holes even the wider error is a rough one.) From here on an error in this course is one by source, unless we say otherwise (as for the power spectra at the end, whose bars are those of pointings).
@@ -615,15 +532,7 @@ for ax, (kind, rows) in zip(axes, (("BH", black), ("NS", neutron)), strict=True)
 axes[0].set(ylabel="fractional rms, 0.1–64 Hz")
 axes[0].legend(markerscale=1.5)
 axes[1].legend(handles=axes[1].lines[-1:])
-plotting.show(
-    fig,
-    alt=(
-        "Fractional rms against disc share. Black holes follow the falling straight line of "
-        "dilution, a little above it in the soft state; neutron stars start on it at small shares "
-        "and then drop far below it, to a few per cent at shares of 0.2 to 0.5."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_dilution", colours=64)
 
 # %% [markdown]
 # Black holes do what dilution says, and stay a little above the line: the disc is softer than the band in which RXTE measures the rms (from about 3 keV up), so it dilutes there less than at 2–20 keV. Neutron stars fall off the line: *something else* that does not vary shares the light, and the fit does not know it. You have just seen the surface of a neutron star, in a plot of two columns that say nothing about neutron stars.
@@ -654,15 +563,7 @@ for ax, (name, place) in zip(axes, places.items(), strict=True):
     ax.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="net rate per PCU, 3–25 keV (1/s)")
     ax.set_title(f"{name}: up at {ratios[name]:.1f} times the luminosity of down")
     ax.legend(loc=place, fontsize=8.5)
-plotting.show(
-    fig,
-    alt=(
-        "Hardness-intensity diagrams of one outburst of a black hole and one of a neutron star, "
-        "with arrows in order of time: both rise on the hard side, cross to soft colours at high "
-        "rate, fade there, and return at a lower rate."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_hysteresis", colours=64)
 
 # %% [markdown]
 # All of them, without exception, and with a large scatter; neutron stars too, on a track that stays harder. So luminosity alone cannot name the state (the same brightness is met hard and soft), and *order in time* could. We shall not use it: the question was one pointing.
@@ -732,16 +633,7 @@ for ax, (kind, table) in zip(axes, fifths.items(), strict=True):
     ax.xaxis.set_major_formatter("{x:g}")
     ax.legend(loc="lower left")
 axes[0].set(ylabel="fractional rms, 0.1–64 Hz")
-plotting.show(
-    fig,
-    alt=(
-        "Fractional rms in HSS against count rate. For neutron stars the measured medians fall "
-        "with rate and the simulated constant falls along with them. For black holes the measured "
-        "medians lie a factor of two or so above the simulated constant except in the brightest "
-        "fifth."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_rms_and_rate", colours=64)
 
 # %% [markdown]
 # For **neutron stars** nearly the whole trend is fake: one constant, and noise, make the medians *and* most of the empty cells. Bright or faint, they vary by the same few per cent.
@@ -821,15 +713,7 @@ for start, end in itertools.pairwise(resets):
 right.plot([], [], color="C1", linewidth=2, label="what the drift should do")
 right.set(xlabel="MJD (d)", ylabel="soft colour less source's median (%)", ylim=(-22, 22))
 right.legend(fontsize=9, ncols=2, loc="upper center", columnspacing=1)
-plotting.show(
-    fig,
-    alt=(
-        "Left: exposures by state; those of HIMS and SIMS reach twice as far as those of LHS and "
-        "HSS. Right: soft colours of hard states against time scatter by several per cent, and a "
-        "saw-tooth of two per cent, the expected drift, is lost among them."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_selection", colours=64)
 
 # %% [markdown]
 # It is there (the archive was made with it), and *you cannot see it*: in one and the same state a source varies by more than the detector drifts, and each outburst has a colour of its own. "I looked and found nothing" is only as good as the error beside it. Calibrators therefore watch something that stands still, the Crab nebula. For us: a model that can read `mjd` and a colour to 1 % could learn the detector's age.
@@ -896,15 +780,7 @@ axes[0].set(ylim=(1e-5, 0.3), ylabel="frequency × power ((rms/mean)²)")
 axes[1].set(xlim=axes[0].get_xlim())
 for ax in axes:
     ax.legend(fontsize=8, loc="upper left", ncols=2)
-plotting.show(
-    fig,
-    alt=(
-        "Mean power spectra in four states, of black holes and neutron stars. Power falls more than "
-        "tenfold from LHS to HSS; HIMS lacks slow power; SIMS has a bump at several Hz. LHS of "
-        "neutron stars is nearly that of black holes at five times the frequency, drawn dotted."
-    ),
-    colours=64,
-)
+plotting.show(fig, "04_mean_power_spectra", colours=64)
 
 
 # %%

@@ -68,14 +68,7 @@ for (name, unit), (top, bottom) in zip(columns.items(), axes.T, strict=True):
     top.set_title(f"{fullest:.0%} in one bin")
     bottom.hist(np.log10(values), bins=40)
     bottom.set(xlabel=f"log10 {name}", ylabel="pointings")
-plotting.show(
-    fig,
-    alt=(
-        "Histograms of rate, reduced chi-squared and rms, and of their logarithms. Rate and "
-        "chi-squared crowd into the first bins with a thin tail to the right; their logarithms "
-        "spread over the axis. The rms has two bumps either way: tens of per cent, and a few."
-    ),
-)
+plotting.show(fig, "05_skewed_columns")
 
 # %% [markdown]
 # A logarithm does three things.
@@ -151,13 +144,7 @@ for row, (name, scores) in enumerate(found.items()):
 ax.set_yticks(range(4), found)
 ax.set(xlabel="right on held-out sources (%), ten splits", ylim=(3.5, -0.5))
 plotting.mark_guess(ax, my_guess_raw)
-plotting.show(
-    fig,
-    alt=(
-        "Scores of ten splits as points: neighbours on raw columns lie near 60 per cent, on scaled "
-        "columns near 88; the two rows of the tree, near 85, are identical."
-    ),
-)
+plotting.show(fig, "05_scaled_and_raw")
 
 # %% [markdown]
 # **Your prediction:** 59 % on raw columns. Why, can be read off without any model. The mean squared distance between two pointings is twice the sum of the variances, so each column's share in it is its share of the variance:
@@ -296,14 +283,7 @@ ax.axhline(mean, color="C1", linestyle="--", label="sine and cosine")
 ax.axhspan(mean - spread, mean + spread, color="C1", alpha=0.15)
 ax.set(xlabel="hue at which the wheel is cut (degrees)", ylabel="right (%)", ylim=(50, 102))
 ax.legend(loc="upper left", ncols=2)
-plotting.show(
-    fig,
-    alt=(
-        "Score against the hue at which the wheel is cut: for the angle in degrees it is lowest, near "
-        "60 per cent, with a cut near 160 degrees, about 79 at zero, and highest, about 85 or above, "
-        "near 300 and 340; sine and cosine are a horizontal line at 84 per cent."
-    ),
-)
+plotting.show(fig, "05_cut_of_the_hue")
 for what, cut in (("worst", by_cut.mean(axis=1).argmin()), ("best", by_cut.mean(axis=1).argmax())):
     print(f"degrees, {what} cut, at {cuts[cut]}°: {say(by_cut[cut])} %")
 print(f"sine and cosine: {say(turned[0])} %, turned by 53°: {say(turned[1])} %")
@@ -350,15 +330,7 @@ median = train.rms_0p1_64.median()
 ax.axhline(median, color="#0072B2", linestyle="--", label="median of all pointings")
 ax.set(xlabel="net rate (1/s)", ylabel="rms, 0.1–64 Hz (of the mean)")
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-plotting.show(
-    fig,
-    alt=(
-        "Rms of soft-state pointings against rate: measured values fall from about 0.2 at twenty counts "
-        "per second to 0.02 at ten thousand, scattered about and above the line of photon noise. Those "
-        "without an rms are marked at the bottom, at all rates. The median of all pointings, 0.26, lies "
-        "above nearly all measured values."
-    ),
-)
+plotting.show(fig, "05_soft_state_rms")
 below = (soft.rms_0p1_64 < median).sum() / soft.rms_0p1_64.notna().sum()
 print(f"{below:.0%} of the soft pointings with an rms lie below the median of the archive")
 
@@ -467,14 +439,7 @@ ax.set_yticks([0, 1], ["RXTE, new sources", "NICER, new sources"])
 ax.set(xlabel="states right from the pattern of gaps alone (%)", ylim=(1.6, -1.2), xlim=(0, 100))
 ax.legend(loc="upper left")
 plotting.mark_guess(ax, my_guess_gaps)
-plotting.show(
-    fig,
-    alt=(
-        "Score from gaps alone over ten training sets: between 79 and 90 per cent for new sources "
-        "seen by RXTE, 52 to 57 for NICER, where a dotted line at 43 per cent marks the score of always "
-        "answering the commonest state."
-    ),
-)
+plotting.show(fig, "05_gaps_alone")
 print(f"RXTE {say(same)} %, NICER {say(other)} %, NICER guessing {guessing:.0f} %")
 
 # %%
@@ -569,14 +534,7 @@ for ax, column, chosen in ((left, label, in_soft | True), (right_, train.object_
     ax.legend()
 left.set(ylabel="PC2 (no unit)", title="all pointings, by state")
 right_.set_title("the soft state (HSS), by object")
-plotting.show(
-    fig,
-    alt=(
-        "PC2 against PC1. Left, all pointings: hard states at the right, soft ones at the left, joined "
-        "by the intermediate ones in an arch. Right, soft pointings only: black holes and neutron stars "
-        "share the range of PC1, but at any PC1 nearly all neutron stars lie above the black holes."
-    ),
-)
+plotting.show(fig, "05_components")
 
 # %%
 soft_rows = train[in_soft]
@@ -608,13 +566,7 @@ for target, line in {"state_label": "o-", "object_label": "^--"}.items():
     print(f"{target}, the best constant answer: {constant:.0f} %")
 ax.set(xlabel="number of principal components", ylabel="right on held-out sources (%)")
 ax.legend(loc="lower right")
-plotting.show(
-    fig,
-    alt=(
-        "Score against the number of components: the state starts at 85 per cent with one component and "
-        "is flat, near 90, from three on; the object starts near 43, reaches 77 with six, and 83 with all 28."
-    ),
-)
+plotting.show(fig, "05_number_of_components")
 
 # %% [markdown]
 # Three numbers hold nearly everything about the state; the object needs six or more, and no number is clearly better than keeping everything. (Below the best constant answer a component knows nothing; so it is with the first one and the object.) With 14 columns, which become 28 features, PCA is a way to *look*, not a cure. It earns its place before models that suffer from many columns, and there the number of components is a hyperparameter (lesson 10).
@@ -761,14 +713,7 @@ right_.set(xlabel="balanced accuracy (%)", ylabel="draws", title="selection: noi
 plotting.mark_guess(right_, my_guess_noise)
 left.legend(loc="upper left")
 right_.legend(loc="upper left", bbox_to_anchor=(0.4, 1))
-plotting.show(
-    fig,
-    alt=(
-        "Left: scores with the scaler fitted before against inside the folds, all close to the "
-        "line of no difference. Right: on pure noise, scores with columns chosen inside the folds scatter "
-        "about 50 per cent, those with columns chosen before lie between 85 and 100."
-    ),
-)
+plotting.show(fig, "05_leaks")
 
 # %% [markdown]
 # **Your prediction:** 97 % on average, if columns are chosen with the labels of all rows. Nearly perfect, on nothing. Among 1000 columns of noise some happen to separate 24 sources; whoever chooses with the labels of all rows has chosen columns that also fit the held-out ones. The cross-validation that follows is correct, and worthless. Everything that looks at *labels* before the split does this: choosing columns, filling gaps with the mean of the class, choosing the better of ten scalers, and your own eyes on a plot of all sources.

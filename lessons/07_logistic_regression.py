@@ -73,16 +73,7 @@ ax.plot(grid, line(grid), "--", color="C1", label="line")
 ax.plot(grid, expit(b0 + b1 * grid), color="C0", label="logistic")
 ax.set(xlabel="hard colour hr_hard (Crab)", ylabel="probability of HSS", ylim=(-0.6, 1.3))
 ax.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Share of soft pointings against hard colour: close to 1 below 0.6 Crab, falling to 0 at "
-        "1.1 Crab. A step falls at about 0.85; a straight line goes above 1 and far below 0; the "
-        "logistic curve stays between 0 and 1 and falls a little less steeply than the points. Four "
-        "soft pointings lie far to the right, beyond 1.5 Crab."
-    ),
-    colours=64,
-)
+plotting.show(fig, "07_models_of_a_share", colours=64)
 
 # %%
 outside = np.mean((line(x) < 0) | (line(x) > 1))
@@ -360,16 +351,7 @@ right.axhline(mean_loss(best), color="0.5", linewidth=0.8)
 right.set(xlabel="step", ylabel="loss per pointing")
 right.legend()
 plotting.mark_guess(right, my_guess_steps)
-plotting.show(
-    fig,
-    alt=(
-        "Left, contours of the loss with 300 steps of three descents from the origin: the smallest rate is "
-        "a quarter of the way there, the good one near the cross, the largest leaves the picture at once. "
-        "Right, loss against step: a slow fall, a fall to the minimum, and a jump up, with later returns "
-        "and new jumps."
-    ),
-    colours=64,
-)
+plotting.show(fig, "07_descents", colours=64)
 
 # %% [markdown]
 # **Your prediction:** 448 steps with $\eta = 3$.
@@ -403,15 +385,7 @@ for ax, (name, (features, path)) in zip(axes, walks.items(), strict=True):
     ax.set(aspect="equal", title=f"{name}: 1000 steps")
 axes[0].set(xlabel="$b_1$ (per σ of rms)", ylabel="$b_2$ (per σ of hard colour)")
 axes[1].set(xlabel="$b_1$ (per % of rms)", ylabel="$b_2$ (per Crab of hard colour)")
-plotting.show(
-    fig,
-    alt=(
-        "Contours of the loss on equal axes. Scaled: a wide bowl, and the path reaches the cross. "
-        "Unscaled: a very narrow vertical valley, whose floor the path has reached but along which "
-        "it has hardly moved towards the cross."
-    ),
-    colours=64,
-)
+plotting.show(fig, "07_raw_and_scaled", colours=64)
 
 # %% [markdown]
 # A step may be as long as the *steepest* direction allows, and the flat one has to live with it. Somebody wrote rms in per cent, and the descent fails. Scale first. (scikit-learn's default solver estimates the curvature and suffers less; networks do not.)
@@ -437,15 +411,7 @@ for name, (style, path) in runs.items():
 left.set(xlabel="$b_1$ (per σ of rms)", ylabel="$b_2$ (per σ of hard colour)")
 right.set(xlabel="epoch", ylabel="loss above its minimum", xticks=range(0, 21, 5))
 right.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Left, paths of four descents, one point per epoch, on contours of the loss. Right, loss above "
-        "the minimum against epoch: all at once falls slowest; batches of 32 fall fast and steadily; "
-        "single pointings jump about a level of 0.001 to 0.01, far lower if the rate falls."
-    ),
-    colours=64,
-)
+plotting.show(fig, "07_batches", colours=64)
 
 # %%
 finals = {
@@ -497,12 +463,7 @@ left.set(xlabel="rms 0.1–64 Hz (%)", ylabel="hard colour (Crab)", xlim=(0, 60)
 right.set(xlabel="probability of HSS", ylabel="share of pointings below")
 right.legend(loc=(0.35, 0.12))
 plotting.mark_guess(right, my_guess_hims)
-plotting.show(
-    fig,
-    alt="Left, hard colour against rms, shaded by the probability of HSS: LHS upper right, "
-    "HSS and SIMS lower left, HIMS from one to the other. Right, cumulative distributions of p: LHS near 0, "
-    "SIMS and HSS near 1, and HIMS over all values.",
-)
+plotting.show(fig, "07_plane_of_probabilities")
 
 # %% [markdown]
 # **Your prediction:** 0.18. SIMS are called soft with near certainty, and of HIMS only about a third are in doubt. $p$ is no degree of softness. It answers "LHS or HSS?", and whoever is neither gets an answer, too, usually a confident one. **A classifier has no word for what it was not taught.**
@@ -581,15 +542,7 @@ for ax, (name, track) in zip(axes[1:], tracks.items(), strict=True):
     ax.set(xlabel="C  (weak penalty →)", title=name, ylim=(-2.5, 4))
 axes[1].set(ylabel="log odds of HSS per σ")
 axes[2].legend(drawn.values(), drawn, loc="upper left", fontsize=8.5)
-plotting.show(
-    fig,
-    alt=(
-        "Left, unit balls: a circle for p = 2, a diamond for p = 1, a concave star for p = 0.5. Middle "
-        "and right, coefficients against C: with L1 they leave zero one after the other, colours first; with "
-        "L2 none is zero and nearly all grow together."
-    ),
-    colours=64,
-)
+plotting.show(fig, "07_penalties", colours=64)
 
 # %% [markdown]
 # The diamond tells why. The contours of the loss grow until they touch the ball, and a ball with corners is likely to be touched at a corner, where coefficients are zero. A round ball has no preferred direction.
@@ -710,15 +663,7 @@ for ax, (name, (seen, held_out)) in zip(axes, curves.items(), strict=True):
     ax.set(xscale="log", xlabel="C  (weak penalty →)", title=name, ylim=(0.4, 1.02))
 axes[0].set(ylabel="balanced accuracy of the state")
 axes[0].legend(loc="lower right")
-plotting.show(
-    fig,
-    alt=(
-        "Balanced accuracy against C over six decades. With all pointings both curves rise from 0.6 and "
-        "are flat from C of 0.1 on, close to each other. With 100 pointings the training score rises to 1 "
-        "while that of held-out sources falls again at large C."
-    ),
-    colours=64,
-)
+plotting.show(fig, "07_strength", colours=64)
 
 # %%
 for name, (seen, held_out) in curves.items():
@@ -847,16 +792,7 @@ clear.index = clear.index.str.replace("missingindicator_", "gap in ")
 fig, ax = plt.subplots(figsize=(5, 6.2))
 plotting.heat_map(ax, clear, limits=(-2, 2))
 ax.set(title="pulls towards (+) or away from (−)")
-plotting.show(
-    fig,
-    alt=(
-        "Coefficients of features for four states as coloured cells. LHS: hard colour and rms at 0.25–2 Hz "
-        "positive, photon index and disc share negative. HSS: colours and the same rms negative, disc "
-        "share and a missing QPO positive. HIMS: fast rms and QPO frequency positive. SIMS: hard colour, "
-        "rms at 0.25–2 Hz and a missing QPO negative."
-    ),
-    colours=64,
-)
+plotting.show(fig, "07_coefficients", colours=64)
 
 # %%
 zero = np.allclose(mean.sum(axis=1), 0, atol=1e-6)

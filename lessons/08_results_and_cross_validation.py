@@ -147,14 +147,7 @@ right.hist(ranges, bins=np.arange(16), color="C1", edgecolor="white")
 right.set(xlabel="best minus worst fold (points)", ylabel="number of deals")
 right.set(title="Whole sources", yticks=range(5))
 plotting.mark_guess(right, my_guess_range)
-plotting.show(
-    fig,
-    alt=(
-        "Left: scores of single folds between 0.70 and 0.82 for three ways to cut; the means of five "
-        "scatter much less, and for the stratified cut all six seeds look alike. Right: histogram of "
-        "the range between best and worst fold of whole sources, several points wide."
-    ),
-)
+plotting.show(fig, "08_folds")
 
 # %%
 for name, score in scores.items():
@@ -256,14 +249,7 @@ fig, ax = plt.subplots(figsize=(4.6, 3.4))
 shares = confusion_matrix(labels, called, labels=states, normalize="true")
 plotting.heat_map(ax, pd.DataFrame(shares, states, states), fontsize=10)
 ax.set(xlabel="the model says, out of fold", ylabel="the human label says")
-plotting.show(
-    fig,
-    alt=(
-        "Confusion matrix with rows normalised: LHS and HSS are found in more than 95 per cent of "
-        "cases, HIMS in some 57 per cent with most of the rest called LHS, SIMS in less than half, "
-        "with about as many called HSS."
-    ),
-)
+plotting.show(fig, "08_confusion")
 print("rows per label:", {state: int(np.sum(labels == state)) for state in states})
 
 # %% [markdown]
@@ -315,14 +301,7 @@ fig, axes = plt.subplots(2, 1, figsize=(7.4, 5.6))
 for ax, (task, missed) in zip(axes, wrong.items(), strict=True):
     draw_sources(ax, missed).set_title(f"{task}: each source out of fold")
 axes[0].legend(loc="upper left", markerscale=0.5)
-plotting.show(
-    fig,
-    alt=(
-        "Share of wrong rows for each of 24 sources, sorted. State: from 0 to 16 per cent, most within "
-        "their errors of the mean of 8. Object: most sources below 20 per cent, but four sources, two black "
-        "holes and two neutron stars, have about 40 to 60 per cent."
-    ),
-)
+plotting.show(fig, "08_wrong_by_source")
 
 # %% [markdown]
 # Two very different pictures behind two respectable means. The *state* is missed a little everywhere. The *object* is missed in whole sources: for four of them the model is little better than a coin, or worse. That is why the error of its accuracy is some three times larger when sources are drawn. Who are they? Look at them like an astronomer, not like a machine: how many rows, how bright, how fast, how soft?
@@ -456,14 +435,7 @@ plotting.power_colour_wheel(right, first[first.hue.notna()], features.HUES, feat
 right.legend(title="human label", fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
 right.set_title("those that have a hue")
 left.set_title("The 150 most suspicious labels")
-plotting.show(
-    fig,
-    alt=(
-        "Left: hardness-intensity diagram with all pointings in grey and the 150 suspicious ones by "
-        "human label: most labelled HIMS lie on the hard branch, most labelled SIMS on the soft one. "
-        "Right: on the power-colour wheel most of those labelled HIMS lie in the sector of LHS."
-    ),
-)
+plotting.show(fig, "08_suspicious")
 
 # %% [markdown]
 # Take three rows of the table and decide for yourself. "HIMS" with an rms of more than 20 % and no disc; "SIMS" with 90 % disc and hardly any variability: an expert who reads these again will change their mind. The physics sides with the model, and it was not asked.
@@ -533,14 +505,7 @@ for ax in (left, right):
 left.set(xlim=(0.45, 1.01), ylim=(0.4, 1.03), title="in bins of confidence")
 left.legend(loc="lower right")
 right.set(xlim=(0.8, 1), ylim=(0.72, 1.09), title="one per source; bar: if calibrated")
-plotting.show(
-    fig,
-    alt=(
-        "Left: share of rows that agree with the label against confidence, for black holes and neutron "
-        "stars: above the diagonal between 0.6 and 0.9, then flat at the ceiling of 0.94. Right: one "
-        "point per source, confidence 0.84 to 0.97, scattered about the diagonal by more than the error bars."
-    ),
-)
+plotting.show(fig, "08_confidence")
 
 # %%
 for sure, hit, error in calibration(np.ones(len(labels), bool)):
@@ -599,15 +564,7 @@ axes[0, 0].set(xscale="log", ylabel="share of wrong rows", ylim=(0, 0.3))
 axes[1, 0].set_ylabel("share of wrong rows")
 axes[0, 0].xaxis.set_major_formatter("{x:g}")
 axes[0, 0].legend()
-plotting.show(
-    fig,
-    alt=(
-        "Share of wrong rows against rate, time, number of missing features and distance to a border of "
-        "states, for labels and for the truth. Along rate and time they are near 8 and 3 per cent, along "
-        "missing features they fall a little; along the distance to a border they fall steeply, for the "
-        "truth from some 14 per cent to nearly nothing."
-    ),
-)
+plotting.show(fig, "08_wrong_along")
 
 # %% [markdown]
 # Nothing is left along time: the gain drift costs no states. Along the rate there is next to nothing either. But did the bright *sources* not fare better? What differs between sources need not act within one. Ask within:
@@ -734,14 +691,7 @@ ax.axvline(0, color="0.5", linewidth=1)
 ax.set_yticks(range(len(lines)), [f"{name}, {kind}" for name, kind in lines])
 ax.set(xlabel="difference in accuracy, ours minus theirs; ticks: single sources")
 ax.invert_yaxis()
-plotting.show(
-    fig,
-    alt=(
-        "Difference in accuracy between our model and three rivals, by source, for black holes and "
-        "neutron stars. The only difference near zero is that to the hue wheel for black holes; for "
-        "neutron stars the wheel is some 40 points behind."
-    ),
-)
+plotting.show(fig, "08_rivals")
 
 # %% [markdown]
 # And balanced accuracy, which has no value for a single source (few have all four states), from the skies:

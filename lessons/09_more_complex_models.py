@@ -154,14 +154,7 @@ for ax, (name, model) in zip(axes, maps.items(), strict=True):
     ax.set_title(f"{name}\ntrain {seen:.2f}, held out {new:.2f}", fontsize=10)
 axes[0].set_ylabel("fractional rms, 0.1–64 Hz")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, markerscale=2)
-plotting.show(
-    fig,
-    alt=(
-        "Plane of hard colour and rms in the colours of four models: one neighbour makes a patchwork of "
-        "islands, fifty neighbours smooth regions, the tree rectangles, logistic regression straight "
-        "borders. LHS lies at hard colour and high rms, HSS at soft colour and low rms."
-    ),
-)
+plotting.show(fig, "09_four_models")
 
 # %% [markdown]
 # One neighbour has learned its training set by heart, label noise included, and pays for it on new sources. The tree draws rectangles, logistic regression straight lines; on new sources the last three are not apart. And they hardly ever say SIMS: it shares its place with HSS, and these two features cannot tell them apart.
@@ -181,14 +174,7 @@ boxes = plot_tree(
 for box in boxes:  # four shares in each box are too many to read: keep the most common label
     lines = [line for line in box.get_text().split("\n") if not line.startswith("value")]
     box.set_text("\n".join(lines).replace("<=", "≤").replace("class =", "mostly"))
-plotting.show(
-    fig,
-    alt=(
-        "Decision tree of depth two: the first question is whether the hard colour is at most 0.87; on "
-        "the soft side it asks for the QPO frequency, at most 1 Hz or missing: HSS, else HIMS; on the hard "
-        "side for the rms at 0.03 to 0.25 Hz, at most 5 per cent: HIMS, else LHS."
-    ),
-)
+plotting.show(fig, "09_tree")
 
 # %% [markdown]
 # Would other sources have asked the same? Draw the 24 sources anew, and grow again:
@@ -252,14 +238,7 @@ axes[1].set(xlabel="neighbours that vote (← complex)", xscale="log")
 axes[0].set_xticks([1, 4, 7, 10, 13, 16])
 axes[0].legend()
 plotting.mark_guess(axes[0], my_guess_depth)
-plotting.show(
-    fig,
-    alt=(
-        "Left: with depth, the score of training rows goes on rising to nearly 0.9, that of held-out "
-        "sources rises to a maximum near 0.7 and falls a little again. Right: with more neighbours, the "
-        "training score falls from 1; the held-out score is highest at three to ten and falls beyond."
-    ),
-)
+plotting.show(fig, "09_depth_and_trees")
 for name, x, (_, new) in zip(("depth", "neighbours"), (depths, numbers), curves, strict=True):
     best = new.mean(axis=1).argmax()
     print(f"best {name}: {x[best]}, held out {new[best].mean():.2f}")
@@ -356,14 +335,7 @@ for ax, hidden in zip(axes, ((), (2,), (16,)), strict=True):
         ax.plot(*points[inside == k][:120].T, marker, color=colour, markersize=3)
     ax.set(title=f"hidden perceptrons: {sum(hidden)}", xlabel="first input", aspect="equal")
 axes[0].set_ylabel("second input")
-plotting.show(
-    fig,
-    alt=(
-        "Points inside a circle and around it, and what three networks make of them as shades of grey: "
-        "without hidden perceptrons no border at all, with two a strip or a wedge that lets many outer "
-        "points in, with sixteen a round region."
-    ),
-)
+plotting.show(fig, "09_circle")
 
 # %% [markdown]
 # Each hidden perceptron contributes one straight border: two are too few to close a ring, sixteen make it nearly round. (Try other seeds: now and then one of the two is 0 everywhere, has no slope to follow, and never learns again. It is *dead*. Among sixteen, nobody notices.)
@@ -512,13 +484,7 @@ for (decay, history), (colour, width) in zip(
 ax.set(xlabel="epoch", ylabel="loss (mean of −ln p)", ylim=(0, None))
 plotting.mark_guess(ax, my_guess_epoch)
 ax.legend(fontsize=9)
-plotting.show(
-    fig,
-    alt=(
-        "Loss against epoch. On training rows it falls towards zero. On held-out sources it falls "
-        "for a few epochs, then rises to twice its minimum or more without weight decay, and less with it."
-    ),
-)
+plotting.show(fig, "09_epochs")
 
 # %% [markdown]
 # **Your prediction:** after a few epochs; the cell above prints the epoch.
@@ -539,13 +505,7 @@ print(export_text(tree, feature_names=columns["object"]))
 
 fig, ax = plt.subplots(figsize=(7.2, 3.8))
 plotting.distributions(ax, train, "disc_frac")
-plotting.show(
-    fig,
-    alt=(
-        "Fitted share of the disc for each state, black holes above and neutron stars below each line. In "
-        "HSS, black holes crowd near 1, and neutron stars spread over lower shares. In LHS both crowd at 0."
-    ),
-)
+plotting.show(fig, "09_disc_share")
 
 # %% [markdown]
 # No disc: rather a black hole. Some disc: rather a neutron star. Almost nothing but disc: a black hole. The reason is physics: gas that lands on a *surface* shines too, so that a soft neutron star is never all disc. But a straight line in the log odds can only go up or down with the disc share; it cannot go down and up. A parabola can. So our last rival is **logistic regression with one more column: the disc share squared**. (It was found by looking at training sources. The validation sources will have to confirm it.)
@@ -614,15 +574,7 @@ for ax, task in zip(axes, columns, strict=True):
 axes[0].set(xlabel="balanced accuracy", title="state, sources held out")
 axes[1].set(xlabel="ROC AUC", title="object, sources held out")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-plotting.show(
-    fig,
-    alt=(
-        "Scores of seven models with errors. State: forest, boosting and network agree with "
-        "logistic regression within a point or two, neighbours and single tree lie a little lower. "
-        "Object: the squared disc share and the network lie above logistic regression by two errors of "
-        "the difference, forest and boosting by less than one; neighbours and single tree below."
-    ),
-)
+plotting.show(fig, "09_scores")
 
 # %% [markdown]
 # Read the orange diamonds: the error of the *difference* on the same sources, which is what a comparison needs.
@@ -702,14 +654,7 @@ top.set(
 bottom.semilogx(frequency[3:-3], by_hand, "s-", color="C1", markersize=3)
 bottom.axhline(0, color="0.5", linewidth=1)
 bottom.set(xlabel="frequency (Hz)", ylabel="answer of the filter")
-plotting.show(
-    fig,
-    alt=(
-        "Top: power spectrum of one segment labelled HIMS, with a narrow peak near 2 Hz. Bottom: the answer "
-        "of the filter, which scatters at low frequencies, where little is averaged, and at higher ones "
-        "stands out at the peak."
-    ),
-)
+plotting.show(fig, "09_filter")
 
 # %% [markdown]
 # This is one filter of the 16 in the first layer of `helpers.networks.convolutional`; 32 more look at their answers, after **pooling** has kept the larger of each two neighbours. Their numbers start at random and are learned.
@@ -857,13 +802,7 @@ ax.set(xscale="log", xlabel="sources to learn from", ylabel="balanced accuracy, 
 ax.set_xticks([6, 12, 23, 46, 92], ["6", "12", "23", "46", "92"])
 ax.minorticks_off()
 ax.legend(fontsize=9)
-plotting.show(
-    fig,
-    alt=(
-        "Learning curves: with more sources the convolutional network rises from below 0.6 to about "
-        "0.7; the seven numbers by hand are ahead with few sources, and level off near 0.7."
-    ),
-)
+plotting.show(fig, "09_learning_curves")
 
 # %% [markdown]
 # Two lessons in one picture. Seven numbers learn all they can from a few dozen sources, then stop. The network needs more sources than the archive has; with two to four times as many, it has caught up. *Complexity is bought with data.* (Single trainings scatter by a few points, as the small dots show, and all are judged by the same dozen sources: believe the trend, not the third digit.)

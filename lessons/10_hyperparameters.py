@@ -149,14 +149,7 @@ for ax, task in zip(axes, ("state", "object"), strict=True):
 axes[0].set_ylabel("balanced accuracy")
 axes[1].set_ylabel("AUC, BH against NS")
 axes[1].legend(loc="lower right")
-plotting.show(
-    fig,
-    alt=(
-        "Learning curves. State: balanced accuracy rises with sources and with rows per source, and "
-        "flattens near 0.74 if all rows are used. Object: the AUC rises with the number of sources for "
-        "any number of rows; 40 rows of each source do nearly as well as all."
-    ),
-)
+plotting.show(fig, "10_learning_curves")
 
 # %% [markdown]
 # The bars are the scatter from drawing to drawing: mostly *which* 13 sources were asked. Differences are better measured drawing by drawing. First the last doubling of sources and of rows; then the referee's question, **a fixed budget of some 240 pointings**: many of few, or few of many?
@@ -243,14 +236,7 @@ ax.invert_xaxis()
 ax.set_ylim(0.7, 1.01)
 plotting.mark_guess(ax, my_guess)
 ax.legend(loc="lower right")
-plotting.show(
-    fig,
-    alt=(
-        "AUC of a tree against min_samples_leaf, from 256 to 1. In training it climbs to 1. Held out by "
-        "random rows and by sources it has a broad maximum between 64 and 16 rows and falls towards 1, "
-        "more steeply for whole sources."
-    ),
-)
+plotting.show(fig, "10_leaf")
 
 # %%
 held = {name: curves[name][1].mean(axis=2) for name in curves}  # (seeds, leaves)
@@ -360,14 +346,7 @@ for (top, bottom), (name, at), colour in zip(axes.T, trials.items(), ("C0", "C1"
     bottom.set(xlabel="knob that matters", ylim=(0, 1.05))
 axes[0, 0].set_ylabel("score")
 axes[1, 0].set_ylabel("knob that does not")
-plotting.show(
-    fig,
-    alt=(
-        "Nine trials on a grid and nine at random, in the plane of two knobs. Projected on the knob that "
-        "matters, the grid tries three values and misses the narrow peak; the random points try nine, "
-        "and one lies close to its top."
-    ),
-)
+plotting.show(fig, "10_grid_and_random")
 
 # %%
 best = worth(np.random.default_rng(5).random((2000, 9))).max(axis=1)
@@ -457,14 +436,7 @@ for place, (values, look) in enumerate(((twins, "C1s"), (same, "C2^"))):
 axes[2].set(xlim=(-0.5, 1.5), xlabel="identical models")
 axes[2].set_xticks([0, 1], ["same\ndeal", "other\ndeals"])
 axes[0].set_title("16 candidates on one deal")
-plotting.show(
-    fig,
-    alt=(
-        "AUC of 16 random candidates, projected on two knobs. Against the smallest leaf they fall on a "
-        "line: flat for small leaves, then down. Against the share of features there is no trend. Right: "
-        "identical models, by seeds and by deals, scatter about as much as candidates on the plateau."
-    ),
-)
+plotting.show(fig, "10_projections")
 
 # %%
 for knob_name in ("leaf", "features"):
@@ -528,14 +500,7 @@ ax.set(
 ax.set_xticks(numbers, [str(n) for n in numbers])
 ax.minorticks_off()
 ax.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Expected maximum of n equal scores in units of sigma: for independent scores 1.5 at ten and "
-        "2.5 at a hundred, always below the square root of 2 ln n; scaled for a correlation of 0.8 "
-        "less than half of that."
-    ),
-)
+plotting.show(fig, "10_optimism")
 
 # %% [markdown]
 # The formula is an upper bound, too large by two fifths at ten. Candidates that are judged on the same folds are correlated by some $\rho$; what they share shifts them all and cannot be selected, so that the optimism shrinks by $\sqrt{1-\rho}$. Which ρ, which $n$? Close candidates are nearly one. In practice nobody knows. So do not compute the optimism: *measure* it.
@@ -635,14 +600,7 @@ for ax, (name, pairs) in zip(axes, outcome.items(), strict=True):
     ax.set(xlim=(-0.4, 1.4), ylim=(low, low + 0.4), title=name, ylabel="AUC")
     ax.set_xticks((0, 1), ("best inner score", "outer score"))
 axes[1].axhline(0.5, color="0.4", linestyle=":")
-plotting.show(
-    fig,
-    alt=(
-        "Best inner score and outer score of five searches, joined by lines. With true labels the "
-        "pairs are nearly level at 0.9. With labels shuffled among sources four of five inner "
-        "scores lie above one half, and the outer scores scatter widely around it and below, mostly lower."
-    ),
-)
+plotting.show(fig, "10_nested")
 
 # %%
 for name, pairs in outcome.items():

@@ -142,14 +142,7 @@ for ax, (name, table) in zip(axes, coefficients.items(), strict=True):
     ax.invert_yaxis()
     ax.tick_params(axis="y", labelsize=8)
 axes[0].legend(loc="lower right")
-plotting.show(
-    fig,
-    alt=(
-        "Coefficients of two logistic regressions with two error bars each. For neutron star against "
-        "black hole the error by sources is several times longer than the printed one, most for the colours; "
-        "for the hard state both are about equally long, or the printed one is longer."
-    ),
-)
+plotting.show(fig, "11_two_errors")
 
 # %% [markdown]
 # For the *object*, the printed errors are several times too small for the coefficients that one would write about: all rows of a source have one label, so that 3875 rows are 24 samples. For the *state* they are, by and large, not too small: some are, others are too large. States change within a source, each outburst is new evidence; and the penalty holds the coefficients tighter than the curvature says. Open symbols have no sure sign by sources. For the object, that is several of those whose printed error promises one. **Ask on which level the label varies.** That decides whose errors you need.
@@ -248,14 +241,7 @@ for ax in axes:
     ax.axvline(0, color="0.5", linewidth=0.8)
     ax.set_xlabel("loss of balanced accuracy")
 plotting.mark_guess(axes[1], my_guess)
-plotting.show(
-    fig,
-    alt=(
-        "Permutation importance on validation sources. Left, single columns: the QPO frequency loses most, "
-        "about 0.1, with one rms band as close second, noise nothing. Right, groups: the rms lose most, "
-        "nearly 0.2, and the other three about 0.1 each, with error bars that overlap."
-    ),
-)
+plotting.show(fig, "11_permutation")
 print(f"the rms come first on {np.mean(losses.idxmax(axis=1) == 'rms'):.0%} of the skies")
 
 # %% [markdown]
@@ -305,14 +291,7 @@ for number, marker in zip((0, 1, 5), "o^s", strict=True):
     right.plot(*some[["hr_hard", "rms_0p1_64"]].iloc[number], "C0" + marker, markersize=7)
 right.set(yscale="log", ylim=(0.003, 1))
 right.set(xlabel="hard colour (Crab)", ylabel="fractional rms, 0.1–64 Hz")
-plotting.show(
-    fig,
-    alt=(
-        "Left: the partial dependence of the probability of LHS rises only from about 0.35 to 0.45, the "
-        "observed mean from 0 to nearly 1; the share of empty places is highest, about 0.8, at soft colours. "
-        "Right: rms against hard colour, with paths of three pointings that leave the cloud of data."
-    ),
-)
+plotting.show(fig, "11_partial_dependence")
 print(f"curve: {mean[0]:.2f} to {mean[-1]:.2f}; empty places: {empty[0]:.0%} at {grid[0]:.2f} Crab")
 
 # %% [markdown]
@@ -490,14 +469,7 @@ for ax, (name, values) in zip(axes, list(maps.items())[:3], strict=True):
     ax.axhline(0, color="0.4", linewidth=0.8)
     ax.set(title=name, xlabel="frequency (Hz)", ylim=(-5, 5))
 axes[0].set_ylabel("gradient of the SIMS logit (scaled)")
-plotting.show(
-    fig,
-    alt=(
-        "Saliency maps of SIMS against frequency in three panels: five seeds agree closely, five seeds "
-        "with stolen labels agree nearly as closely on another map, and networks on other sources scatter "
-        "far more. Ticks below mark bins in which all five have one sign."
-    ),
-)
+plotting.show(fig, "11_saliency")
 
 # %% [markdown]
 # Left: five seeds agree splendidly. Convincing? So do five seeds that learned *nothing but stolen labels* (middle), and they predict no better than chance. Agreement between seeds says that the *training set* fixes the map, not that the map is about stars. What does tell: with labels stolen in another way the control becomes another map (last row of the table, no agreement), while maps from other sources (right) still resemble each other. So there is something in it, but the honest error of a map is the scatter over **sources**. Many single bins have no sure sign (no tick below).
@@ -623,14 +595,7 @@ for (rows, values), style in zip(list(found.items())[:4], ("0.5", "C0", "C1", "C
 ax.axvline(np.quantile(found["training"], 0.99), color="black", linewidth=1, label="alarm")
 ax.set(xlabel="Mahalanobis distance from the training rows", ylabel="share of rows")
 ax.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Histograms of the Mahalanobis distance: training and validation rows peak together, near 3; "
-        "NICER rows and shuffled rows lie farther out; four in ten of the NICER rows and half of the "
-        "shuffled ones are beyond the alarm."
-    ),
-)
+plotting.show(fig, "11_distance")
 ring = strange["Mahalanobis"]["NICER"] > np.quantile(found["training"], 0.99)
 for task in models:
     wrong = (models[task].predict(nicer) != nicer[f"{task}_label"]).to_numpy()

@@ -167,13 +167,7 @@ for ax, (task, name) in zip(axes, (("state", "balanced accuracy"), ("object", "A
     ax.set(xlabel=f"{name} of the {task}", ylabel="skies of 200")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
 plotting.mark_guess(axes[0], my_guess_test)
-plotting.show(
-    fig,
-    alt=(
-        "Two histograms of scores of 200 small skies drawn from held-out known sources, balanced "
-        "accuracy of the state and AUC of the object, each with the score of the test set as a line."
-    ),
-)
+plotting.show(fig, "12_test_set")
 
 # %% [markdown]
 # **Your prediction:** 0.71. If an expectation is met, the model has earned no medal: *our error bars* have. If it is missed, do not repair the model; write it down and ask what the new sources have that the old ones had not. Either way **there is no second try**, and the lock has just said so.
@@ -344,14 +338,7 @@ for place, (way, (colour, marker)) in enumerate(zip(ways, looks, strict=True)):
 ax.set_xticks(range(4), STATES)
 ax.set_ylabel("share of the time, less the true one\n(per cent of the outburst)")
 ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.22), fontsize=8)
-plotting.show(
-    fig,
-    alt=(
-        "Time per state less the true time for five methods, with the spread of 60 small skies. Human "
-        "labels and calls unfolded with them lie two to three per cent too high in HIMS and SIMS and too low "
-        "in LHS and HSS; bare calls lie closer to zero; unfolded with the true matrix, all agree with zero."
-    ),
-)
+plotting.show(fig, "12_times_per_state")
 
 # %%
 print(average.round(1).to_string())
@@ -424,14 +411,7 @@ for kind, colour, marker in (("BH", "black", "o"), ("NS", "C1", "^")):
 ax.set(xscale="log", yscale="log", xlabel="hard-to-soft over soft-to-hard, true states")
 ax.set_ylabel("the same, states as called")
 ax.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Hysteresis ratio from called states against that from true states, one point per outburst, "
-        "both logarithmic: most points lie on or close to the diagonal; a few lie off it by "
-        "factors of two and more, on either side."
-    ),
-)
+plotting.show(fig, "12_hysteresis")
 for column, name in (("up", "hard to soft"), ("down", "soft to hard")):
     off = np.log10(turns[f"{column}, call"] / turns[f"{column}, truth"])
     words = f"too bright by calls in {(off > 0.05).sum()}, too faint in {(off < -0.05).sum()}"
@@ -502,14 +482,7 @@ ax.set_xticks(range(len(feature_sets)), feature_sets)
 ax.set(ylabel="accuracy of the state", ylim=(0.55, 1), xlim=(-0.5, 3.5), xlabel="features")
 ax.legend(loc="lower right")
 plotting.mark_guess(ax, my_guess_nicer, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Accuracy of the state for four sets of features. On held-out RXTE sources all lie near 0.9. On new "
-        "NICER sources raw features fall to about 0.7; no colour at all, common-band features and all "
-        "features of the course reach a little above 0.8."
-    ),
-)
+plotting.show(fig, "12_features_that_travel")
 
 # %% [markdown]
 # **Your prediction:** 0.73. Raw features lose nearly a fifth, three features that *mean* the same about half of that. No algorithm did this; reading `columns.csv` did: to throw the misnamed colours out is already enough, and all the course's features together outvote them. What remains is honest difference: NICER's sources, exposures and errors are others, and 12 sources are few.
@@ -564,13 +537,7 @@ for ax, feature in zip(axes, ("hr_soft", "hr_3_10"), strict=True):
     ax.xaxis.set_major_formatter("{x:g}")
 axes[0].set_ylabel("share of the pointings")
 axes[0].legend(loc="upper left")
-plotting.show(
-    fig,
-    alt=(
-        "Distributions of two colours for RXTE and NICER. hr_soft: RXTE ends below 2 while NICER reaches "
-        "beyond 4 and lacks the softest values. hr_3_10: both cover the same range with two humps."
-    ),
-)
+plotting.show(fig, "12_colours_of_two_telescopes")
 
 # %% [markdown]
 # With raw colours half of the new pointings ring the bell; with common ones hardly more than should. It costs one line, needs no label, and belongs in every pipeline. But mind its limits: a row can be normal in every feature and still belong to a source of a new kind.
@@ -632,14 +599,7 @@ plotting.hardness_intensity(right, nicer, colour="hr_low")
 right.set(xlabel="colour 1–2 / 0.5–1 keV (Crab)", ylabel="net rate per detector, 0.5–10 keV (1/s)")
 right.plot(real.hr_low[0], real.rate[0] / 50, "k*", markersize=15, label="MAXI J1820+070")
 right.legend(fontsize=7.5, loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
-plotting.show(
-    fig,
-    alt=(
-        "Left: probability of LHS and HIMS for MAXI J1820+070 against the assumed column density; LHS "
-        "stays near 0.8 up to 0.25; at 0.3, where the fit jumps, it falls. Right: simulated NICER "
-        "pointings, rate against hr_low; the real source, a star, lies left of all of them."
-    ),
-)
+plotting.show(fig, "12_maxi_j1820")
 
 # %%
 hard = nicer[nicer.state_label == "LHS"]
@@ -714,14 +674,7 @@ if asm is not None:
     ax.set_yticks(range(len(systems)), systems.index, fontsize=7)
     ax.set(xlabel="mean probability of a black hole, system held out", xlim=(-0.02, 1.02))
     ax.legend(loc="lower right")
-    plotting.show(
-        fig,
-        alt=(
-            "Real X-ray binaries of the ASM set, each held out in turn, sorted by the mean probability of a "
-            "black hole: most black holes are at the top and most neutron stars at the bottom; a few black "
-            "holes, GRS 1915+105 the furthest, lie among the neutron stars, and bursters fill the middle."
-        ),
-    )
+    plotting.show(fig, "12_asm")
 
 # %% [markdown]
 # On the authors' own split, trained on their 24 systems, we get all but one of the six validation systems right, and of six bursters only two. They report six of six, and two of six bursters. (With other classes, another model and the intensity as well: compare in words, not in digits.) *Both fail in the same place*, and the reason is lesson 01's: **there is no burster among the 24.** Hold each system out in turn, so that other bursters may be learned from, and most of them are right.

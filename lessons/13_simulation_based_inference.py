@@ -129,13 +129,7 @@ ax.set(xscale="log", xlabel="energy (keV)", ylabel="counts per keV", xticks=[3, 
 ax.xaxis.set_major_formatter("{x:g}")
 ax.minorticks_off()
 ax.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Counts per keV from 3 to 25 keV: the expected spectrum falls from about forty to below one, the "
-        "observed one scatters about it, mostly within the grey band of 68 per cent of repetitions."
-    ),
-)
+plotting.show(fig, "13_expected_and_observed")
 
 # %% [markdown]
 # A couple of hundred photons. Given that noise, which $\Gamma$ and $K$ are possible?
@@ -264,13 +258,7 @@ ax.xaxis.set_major_formatter("{x:g}")
 ax.minorticks_off()
 ax.legend()
 plotting.mark_guess(ax, my_guess, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Accepted share over tolerance for two, four and six parameters, all rising steeply; at the "
-        "typical distance of a repetition about one in fifty, one in a thousand or fewer, far fewer still."
-    ),
-)
+plotting.show(fig, "13_acceptance")
 
 # %% [markdown]
 # **Your prediction:** two draws in a hundred. For three pointings at once it is about three in 100,000.
@@ -296,13 +284,7 @@ for bins in (12, 3):
 fig, axes = plt.subplots(2, 2, figsize=(6, 5.2))
 shown = {"exact": exact, "ABC, 12 bins, 2 %": kept[12, 4000], "ABC, 12 bins, 0.1 %": kept[12, 200]}
 plotting.corner(axes, shown, names, truth=truth)
-plotting.show(
-    fig,
-    alt=(
-        "Photon index and normalisation: the exact posterior is a narrow tilted ellipse; ABC that keeps "
-        "two per cent is about twice as wide, with 0.1 per cent it is closer, and still wider."
-    ),
-)
+plotting.show(fig, "13_abc")
 
 # %% [markdown]
 # **ABC posteriors are too wide**, by as much as the tolerance lets in. Summaries help ABC, and choosing them is the art of it; bad ones throw information away, and then even a tolerance of zero gives too wide a posterior. 99.9 % of the simulations went into the bin. The idea of everything that follows: *learn from all of them*.
@@ -384,14 +366,7 @@ for ax, pair in zip(axes, ((1.4, -1.0), (1.9, -1.2), (2.6, -1.4)), strict=True):
     ax.set(title=f"{counts.sum():.0f} counts", xlabel=names[0], ylim=(0, None))
 axes[0].set_ylabel("posterior density")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-plotting.show(
-    fig,
-    alt=(
-        "Posterior of the photon index for three spectra with many, some and few counts: the curve of the "
-        "network lies over the exact density or near it, except at the wall of the prior, Γ = 3, where it "
-        "turns down; it is narrow for many counts and wide for few."
-    ),
-)
+plotting.show(fig, "13_three_spectra")
 
 # %% [markdown]
 # Three observations, three posteriors, **one** training: that is what *amortised* means. Lesson 07's questions are still there (does the loss on held-out simulations fall? is the network large enough?), but one problem is gone: against overfitting, which shows as humps where the exact curve has none, simulate more, and the labels are right by construction. *If the simulator is.*
@@ -488,13 +463,7 @@ for ax, pair in zip(axes[1:], ((1.9, -1.2), (2.8, -1.9)), strict=True):
     ax.plot(*points.T, ".", color="C1", markersize=3, label="exact posterior")
     ax.set(title=f"{counts.sum():.0f} counts", xlabel=names[0], ylabel=names[1])
 axes[1].legend()
-plotting.show(
-    fig,
-    alt=(
-        "A square grid in the base becomes a thin tilted lattice for a spectrum of many counts, and for one "
-        "of few counts a wide one, bent along the walls of the prior; exact draws lie in it."
-    ),
-)
+plotting.show(fig, "13_flow")
 
 # %% [markdown]
 # One network, two quite different maps. The faint spectrum says little, so its posterior fills a corner of the prior.
@@ -602,13 +571,7 @@ for (name, seed), (posterior, seconds) in results.items():
 fig, axes = plt.subplots(2, 2, figsize=(6, 5.2))
 shown = {"exact": exact, **{name: drawn[name, 0] for name in ("NPE", "NLE", "NRE")}}
 plotting.corner(axes, shown, names, truth=truth)
-plotting.show(
-    fig,
-    alt=(
-        "Photon index and normalisation, marginals and contours of the exact posterior and of NPE, NLE and "
-        "NRE: narrow ellipses with the same tilt, apart from each other by a part of their width."
-    ),
-)
+plotting.show(fig, "13_three_methods")
 
 # %% [markdown]
 # Read the table along a row, then down the two seeds. Do not crown a winner: **the same method, on the same simulations, can differ from seed to seed** as much as two methods do, and another problem has another order. And be fair to ABC: its best rows above are of the same order. But they took 200,000 simulations, a hundred times as many. While one costs a microsecond, nobody minds; the simulators of lessons 14 and 15 cost far more, and have more parameters.
@@ -690,13 +653,7 @@ for number, (ax, (name, rank)) in enumerate(zip(axes, ranks.items(), strict=True
     )
     ax.set(title=name, xlabel="rank of the true Γ among 99 draws")
 axes[0].set_ylabel("pairs")
-plotting.show(
-    fig,
-    alt=(
-        "Three histograms of 300 ranks: that of NPE is nearly flat, that of posteriors made half as wide "
-        "is a U with high ends, and that of the prior, which learned nothing, is flat as well."
-    ),
-)
+plotting.show(fig, "13_ranks")
 
 # %% [markdown]
 # Look at the last panel. The prior has seen no data, and passes: averaged over the prior it *is* right. **Calibration is necessary, not sufficient.** Lesson 16 takes this further, and asks what happens when the simulator is wrong, which no rank can tell.

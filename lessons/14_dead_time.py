@@ -81,13 +81,7 @@ ax.hist(1e6 * gaps, np.arange(-5, 600, 10), color="C0", alpha=0.6, label="the Cr
 ax.plot(x, line, "C1", label="what gaps above 65 µs predict")
 ax.set(xlim=(-5, 600), xlabel="gap (µs)", ylabel="gaps per tick")
 ax.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Histogram of the gaps between events of the Crab: none below 40 microseconds, where the exponential "
-        "that fits the longer gaps is at its highest, about 19 per tick; beyond, bars scatter about it."
-    ),
-)
+plotting.show(fig, "14_gaps")
 
 # %% [markdown]
 # **Your prediction:** none. Events of different detectors come as close as they like, those of *one* do not: after each, it is blind for about 42 µs, says its team ([Antia et al. 2017](https://arxiv.org/abs/1702.08624)). (The two bars behind the hole are high. Before I explained that, I would look at more than a fifth of a second.)
@@ -142,13 +136,7 @@ ax.vlines(1e3 * times[shown], 1.15, 2, color="C0")
 ax.vlines(1e3 * times[shown & mask], 0, 0.85, color="C1")
 ax.set(xlim=(0, 30), ylim=(0, 2), xlabel="time (ms)", yticks=[0.42, 1.57])
 ax.set_yticklabels(["registered", "arrived"])
-plotting.show(
-    fig,
-    alt=(
-        "Thirty milliseconds of photons as strokes: many arrive, at irregular times; few are registered, "
-        "one at the left end of each grey block of 2.5 milliseconds, and the rest in the blocks is lost."
-    ),
-)
+plotting.show(fig, "14_photons_registered")
 
 # %% [markdown]
 # Look at the lower row: it is almost a *clock*. Random arrivals go in, and something more regular than random comes out. Keep that in mind for the noise.
@@ -203,13 +191,7 @@ ax.set(xscale="log", yscale="log", ylim=(1, 1000), xlim=(20, 5000))
 ax.set(xlabel="incident rate (1/s)", ylabel="registered rate (1/s)")
 ax.legend(loc="lower left")
 plotting.mark_guess(ax, my_guess_rate, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Registered over incident rate, simulated points on the lines of theory: the non-paralyzable "
-        "detector saturates towards 400 per second, the paralyzable one peaks near 150 and then falls."
-    ),
-)
+plotting.show(fig, "14_rates")
 
 # %% [markdown]
 # **Your prediction:** 82 photons per second, $1000\,e^{-2.5}$. The two lines of theory are $r/(1 + r\tau)$ and $r e^{-r\tau}$, with $r$ the incident rate. A paralyzable detector can go *dark* in a bright source, and one registered rate then belongs to two incident ones. From here on ours is non-paralyzable, which has an inverse. For a **constant** source the rate is a solved problem: no machine learning needed.
@@ -277,13 +259,7 @@ ax.axhline(2, color="0.3", linestyle=":", linewidth=1, label="no dead time")
 ax.set(xlim=(0, 1000), ylim=(0, 5.8), xlabel="frequency (Hz)", ylabel="Leahy power")
 ax.legend()
 plotting.mark_guess(ax, my_guess_peak)
-plotting.show(
-    fig,
-    alt=(
-        "Leahy power of pure noise against frequency: near 0.2 below 100 Hz, a peak of 5 near 320 Hz, a dip "
-        "to 1.1 at 500 Hz, a lower peak at 700 Hz; simulation, renewal formula and Zhang's model coincide."
-    ),
-)
+plotting.show(fig, "14_noise")
 
 # %% [markdown]
 # **Your prediction:** near 320 Hz. At low frequencies the noise is *twelve times* lower than Poisson: that is the clock. It beats at a little less than $1/\tau$, at one over dead time plus a typical wait, and leaves a hump that looks like a quasi-periodic oscillation, harmonic included. Nothing in the source oscillates.
@@ -331,14 +307,7 @@ ax.set(xscale="log", yscale="log", ylim=(0.04, 4), xlabel="frequency of the QPO 
 ax.set(ylabel="power registered / power of the source")
 ax.xaxis.set_major_formatter("{x:g}")
 ax.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Share of a QPO's power that is registered, over its frequency: a twelfth at low ones, more than "
-        "all of it near 300 Hz; points of 10 per cent rms lie on the first-order curve, those of 40 per cent "
-        "well above it at low frequency."
-    ),
-)
+plotting.show(fig, "14_transfer")
 
 # %% [markdown]
 # Two results. A QPO below 100 Hz keeps about a tenth of its power, one near 300 Hz is *amplified*. And where the source varies by 40 %, first order fails: at low frequencies more than half as much again comes through.
@@ -361,13 +330,7 @@ def draw_dead_time(rate, milliseconds):
         f"2 × {rate:.0f}/s arrive, 2 × {total / 2:.0f}/s are registered, τ = {milliseconds:.1f} ms"
     )
     ax.legend()
-    plotting.show(
-        fig,
-        alt=(
-            f"Power spectrum of a QPO at 60 Hz at {rate:.0f} photons per second and {milliseconds:.1f} ms "
-            "of dead time, with dead time and, dashed, without."
-        ),
-    )
+    plotting.show(fig, "14_qpo_slider", rate=rate, milliseconds=milliseconds)
 
 
 # %% tags=["nbval-ignore-output"]
@@ -479,14 +442,7 @@ ax.plot(f, lorentzian(f, [0.4, 20.0, 10.0]) + 1 / 1000, "k:", label="without dea
 ax.set(xscale="log", yscale="log", ylim=(1e-4, 0.1), xlabel="frequency (Hz)")
 ax.set(ylabel="power ((rms/mean)²/Hz)")
 ax.legend(loc="upper left")
-plotting.show(
-    fig,
-    alt=(
-        "Periodogram of one mock with a QPO at 20 Hz and two fits: Zhang's noise plus a Lorentzian follows "
-        "it, flat noise plus a Lorentzian is too high below 10 Hz; the spectrum without "
-        "dead time lies far above both in the QPO."
-    ),
-)
+plotting.show(fig, "14_fits")
 
 # %% [markdown]
 # The frequency is right, and Zhang's fit looks perfect. (The flat one does not: look below 10 Hz.) And the rms is wrong by a factor of three (flat) or two and a half (Zhang): the noise was corrected, *the signal was not*. First order corrects it and overshoots by a quarter: 40 % is not small. Bright moments are damped most and faint ones hardly at all, and $H$ knows only the mean.
@@ -552,13 +508,7 @@ for ax, (method, table) in zip(axes, recovered.items(), strict=True):
     ax.set(title=method, xlabel="true rms (%)", xticks=(20, 30, 40, 50))
 axes[0].set(ylabel="rms found / true rms")
 axes[0].legend()
-plotting.show(
-    fig,
-    alt=(
-        "Ratio of recovered to true rms over true rms for FAD and for the first-order fit: near 1 at 100 "
-        "photons per second and at small rms, rising with rms and with rate to 1.4 and more."
-    ),
-)
+plotting.show(fig, "14_fad")
 
 # %% [markdown]
 # Both work where the signal is small, without any machine learning, and both fail together: where the source varies by 40 % or more *and* is bright. That is the published limit of FAD, and our formula has it too. No division by a mean noise, and no factor that knows only the mean rate, undoes a response that is *not linear*.
@@ -620,13 +570,7 @@ fig, axes = plt.subplots(4, 4, figsize=(8, 7.2))
 both = npe.sample(4000, mocks[:2].log(), generator=seeded)
 shown = {"one mock": both[:, 0], "another mock": both[:, 1]}
 plotting.corner(axes, shown, names, truth=truth)
-plotting.show(
-    fig,
-    alt=(
-        "Posteriors of two mocks, all pairs of rms, frequency, q and rate: the frequency is sharp, q is "
-        "broad; the rms lies above its true value in one mock and below it in the other."
-    ),
-)
+plotting.show(fig, "14_posterior_pairs")
 
 # %% [markdown]
 # **Your prediction:** the frequency ν₀ is known best, and $q$ hardly at all.
@@ -830,13 +774,7 @@ believed = white_noise(torch.tensor(points[0]), rate, NUSTAR.mean, bin_size=5e-4
 ax.plot(points[0], believed, "C1--", label="theory, constant τ")
 ax.set(xlabel="frequency (Hz)", ylabel="Leahy power", ylim=(0, 5.5))
 ax.legend()
-plotting.show(
-    fig,
-    alt=(
-        "Noise of a constant source for NuSTAR's varying dead time: simulation on the line of theory; for a "
-        "constant dead time of the same mean the hump near 320 Hz is higher and the valley at 500 Hz deeper."
-    ),
-)
+plotting.show(fig, "14_variable_dead_time")
 
 # %% [markdown]
 # Some twenty per cent of rms, at hundreds of hertz, from a constant source: many a real discovery is weaker. The varying dead time blurs the clock: humps are lower, valleys shallower, and it shows more with each harmonic.

@@ -60,13 +60,7 @@ ticks = [0, 1, 3, 10, 30, 100]
 fig.colorbar(shown, ticks=np.log10(np.array(ticks) + 1)).ax.set(yticklabels=ticks, ylabel="events")
 ax.add_patch(plt.Circle((0, 0), 6 * 0.492, fill=False, edgecolor="white", linestyle="--"))
 ax.set(aspect="equal", xlabel="offset (arcsec)", ylabel="offset (arcsec)")
-plotting.show(
-    fig,
-    alt=(
-        "Image of the middle of M82: one bright source inside a dashed circle, an elongated spot a few "
-        "arcseconds long, a fainter one five arcseconds beside it, and a faint glow."
-    ),
-)
+plotting.show(fig, "15_m82")
 
 # %% [markdown]
 # What would you look at first? Bad grades: they are gone, the archive keeps 0, 2, 3, 4 and 6. Then grades among the good ones, and energies. Grade 6 is charge in three or four pixels, which two photons make more easily than one.
@@ -135,13 +129,7 @@ ax.stairs(band[0], bins, baseline=band[1], fill=True, color="0.85", label="other
 plotting.steps(ax, bins, seen, color="C1", label="the same frame")
 ax.set(xlabel="distance of two events (pixels)", ylabel="couples", xlim=(0, 6), ylim=(0, None))
 ax.legend(loc="lower right")
-plotting.show(
-    fig,
-    alt=(
-        "Couples of events over their distance: beyond two pixels those of one frame are as many as those "
-        "of different frames, twenty to sixty in a bin; below two pixels nearly all of them are missing."
-    ),
-)
+plotting.show(fig, "15_couples")
 
 # %% [markdown]
 # That is pile-up, caught in the act, without any model. Beyond two pixels all couples are there; nearer, they became one event each, or none. (The few left near 1.2 pixels were two pixels apart: the archive blurs each position by up to half a pixel.) If *all* of the missing couples had good grades, one in ten events of this source would be piled; those that were rejected are lost for us, so a tenth is an upper limit. The subarray was a good idea: in ACIS' usual frame of 3.2 s a typical photon would have had company.
@@ -242,13 +230,7 @@ ax.set(xscale="log", xlabel="photons per frame, L", ylabel="number, or share", y
 ax.xaxis.set_major_formatter("{x:g}")
 ax.legend()
 plotting.mark_guess(ax, my_guess_piled, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Over the photons per frame: events per frame follow them at first and saturate at one; the share "
-        "of piled events rises from half of L, through 0.42 at one photon per frame, towards one."
-    ),
-)
+plotting.show(fig, "15_per_frame")
 
 # %% [markdown]
 # **Your prediction:** 0.42 of the events. A loss one sees in a light curve. The piled share starts as $L/2$: at 0.1 photons per frame already a twentieth of the events lies at the wrong energy.
@@ -350,14 +332,7 @@ for i, (top, bottom) in enumerate(axes.T):
 axes[0, 0].set(ylabel="offset (arcsec)")
 axes[1, 0].set(ylabel="counts per keV")
 fig.legend(axes[1, 0].patches, ["without pile-up", "reported"], loc="outside upper center", ncols=2)
-plotting.show(
-    fig,
-    alt=(
-        "Images and spectra of a source at 0.11, 1.8 and 11 photons per frame. Faint: a bright core, the "
-        "spectrum as without pile-up. Bright: too few soft counts and too many hard ones. Brightest: the "
-        "middle of the image is darker than a ring around it, and soft counts lack by a factor of ten."
-    ),
-)
+plotting.show(fig, "15_images")
 
 # %% [markdown]
 # At eleven photons per frame the image has a crater where the source is: nearly every pattern in the core is odd, or the sum lies above the limit. Now the fit: counts are Poisson, so maximise the Poisson likelihood (lesson 13), here with the gradient that torch provides.
@@ -407,13 +382,7 @@ ax.set(xscale="log", xlabel="photons per frame", ylabel="photon index Γ")
 ax.xaxis.set_major_formatter("{x:g}")
 ax.legend()
 plotting.mark_guess(ax, my_guess_index, axis="y")
-plotting.show(
-    fig,
-    alt=(
-        "Photon index of plain fits over photons per frame, with the scatter of ten mocks: right below 0.1 "
-        "photons per frame, then ever lower, to below 1 at three photons per frame, where truth is 2."
-    ),
-)
+plotting.show(fig, "15_plain_fits")
 
 # %% [markdown]
 # **Your prediction:** Γ is near 1.2 at 1.8 photons per frame. A steep source is taken for a flat one, with an error bar that says nothing of it. Soft photons vanish, and their sums appear at high energies, where there are few counts.
@@ -441,8 +410,9 @@ def draw_pile_up(log_flux, frame_time):
     ax.minorticks_off()
     ax.set_title(f"{piled:.0%} of the good events are piled, {bad:.0%} of all are rejected")
     ax.legend()
-    alt = f"Spectrum at a flux of 10^{log_flux:.1f} erg/cm²/s and {frame_time:.1f} s: {piled:.0%} piled."
-    plotting.show(fig, alt=alt)
+    plotting.show(
+        fig, "15_cases_slider", log_flux=log_flux, frame_time=frame_time, piled=float(piled)
+    )
 
 
 # %% tags=["nbval-ignore-output"]
@@ -521,13 +491,7 @@ ax.set(xscale="log", yscale="log", xlabel="radius (arcsec)", ylabel="piled share
 ax.set(xlim=(0.3, 4))
 ax.xaxis.set_major_formatter("{x:g}")
 ax.legend(ncols=2, fontsize=8)
-plotting.show(
-    fig,
-    alt=(
-        "Piled share of good events over radius, for a mild and a heavy case: simulated points fall from "
-        "7 and 30 per cent in the core to below one per cent outside, near the lines of the cell formula."
-    ),
-)
+plotting.show(fig, "15_radius")
 
 # %% [markdown]
 # The price: five photons of six in the mild case, nine of ten in the heavy one. Formula and simulation agree only roughly: couples with a bad grade are not among the good events, which the formula does not know. It errs on the safe side.
@@ -647,26 +611,13 @@ for ax, (name, ways) in zip(axes, found.items(), strict=True):
     ax.axvline(2, color="0.3", linestyle=":", linewidth=1)
     ax.set(title=name, xlabel="photon index Γ", yticks=range(len(ways)), yticklabels=ways)
     ax.set_ylim(len(ways) - 0.4, -0.6)
-plotting.show(
-    fig,
-    alt=(
-        "Photon index by all ways, mean and scatter of 20 mocks, mild and heavy pile-up; truth is 2. Plain "
-        "is too low; Davis with f = .95 too high when heavy; Davis with the right f, the cut-out core and "
-        "NPE lie around the truth, NPE with the least scatter when heavy."
-    ),
-)
+plotting.show(fig, "15_all_ways")
 
 # %% tags=["nbval-ignore-output"]
 fig, axes = plt.subplots(3, 3, figsize=(6.6, 6))
 both = {f"NPE, {name}": draws[:, 0] - truth[name] for name, draws in posterior.items()}
 plotting.corner(axes, both, [f"{n.split(' (')[0]} − truth" for n in names], truth=[0.0, 0.0, 0.0])
-plotting.show(
-    fig,
-    alt=(
-        "Posteriors of a mild and of a heavy mock less the truth: ellipses about zero in log flux, photon "
-        "index and N_H, of which index and N_H are correlated."
-    ),
-)
+plotting.show(fig, "15_posteriors")
 fresh = draw_prior(300, generator)
 drawn = npe.sample(500, acis(fresh, generator).sqrt(), generator=seeded)
 z = (drawn.mean(0) - fresh) / drawn.std(0)
@@ -763,13 +714,7 @@ for ax, values, seen, what in zip(
     ax.set(xlabel=what, yticks=[])
 axes[0].set_ylabel("replicas per bin")
 axes[0].legend()
-plotting.show(
-    fig,
-    alt=(
-        "Replicas of one heavy mock by a wider telescope: its central share lies at the edge of those of "
-        "the replicas, its rejected share below all or nearly all of them."
-    ),
-)
+plotting.show(fig, "15_replicas")
 
 # %% [markdown]
 # In the mild case less goes wrong, and the central share objects in many mocks. In the heavy case Γ is wrong by about two error bars, and the central share leans to one side, but rarely far enough: there a wider core looks much like a brighter source, and the network explains most of it away. The *rejected* object nearly always. Lesson 14 in one line, again: **keep a statistic for the critic.**
@@ -824,13 +769,7 @@ for ax, label, m, t, scale in zip(axes, labels, mean.T, fresh.T, (1, 1000, 1), s
     ax.axline((scale * t.mean().item(),) * 2, slope=1, color="0.3", linewidth=0.8)
     ax.set(xlabel=f"true {label}", ylabel="posterior mean")
 axes[0].legend()
-plotting.show(
-    fig,
-    alt=(
-        "Posterior mean over truth for 300 blackbodies in eROSITA: flux, temperature and N_H lie along the "
-        "diagonal; sources below 1e-11, with few counts, scatter most, in N_H above all."
-    ),
-)
+plotting.show(fig, "15_erosita")
 
 # %% [markdown]
 # And the likelihood? It is right for single photons. So fit the whole image, as if there were no pile-up, or the outermost ring alone, where there is hardly any. 10 mocks each of a faint, a bright and a very bright source.

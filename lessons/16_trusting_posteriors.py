@@ -147,13 +147,7 @@ for ax, (name, draws) in zip(axes, spoiled.items(), strict=True):
     plotting.rank_histograms(ax, ranks(draws, theta)[:, 0], tenth).set_title(name)
 for ax in axes[1:]:
     ax.set_ylabel("")
-plotting.show(
-    fig,
-    alt=(
-        "Four histograms of ranks of the photon index with a band for flat ones: exact posteriors are flat, "
-        "those half as wide a U, twice as wide a hump, and shifted up a slope that falls."
-    ),
-)
+plotting.show(fig, "16_four_ranks")
 
 # %% [markdown]
 # **Your prediction:** near 0.
@@ -184,10 +178,7 @@ plotting.rank_histograms(
     ax, {"exact": ranks(exact, theta)[:, 0], "prior": ranks(lazy, theta)[:, 0]}, tenth
 )
 ax.set_ylim(0, 2)
-plotting.show(
-    fig,
-    alt="Ranks of the exact posteriors and of the prior, which ignores the data: both are flat.",
-)
+plotting.show(fig, "16_two_flat_ranks")
 
 # %% [markdown]
 # **Your prediction:** flat. The truths *were* drawn from the prior, so the prior's promise is true, and useless. **Calibration is necessary, not sufficient.** A flat histogram says that error bars are honest, not that anything was learned. Ask a second question: is the posterior *narrow where the data are*?
@@ -236,13 +227,7 @@ for ax, (name, points) in zip(axes, references.items(), strict=True):
     shares = {k: tarp(unit(d), unit(theta), unit(points)) for k, d in cases.items()}
     plotting.coverage(ax, shares, honest).set_title(f"points {name}")
 axes[1].set_ylabel("")
-plotting.show(
-    fig,
-    alt=(
-        "Share of truths inside over credibility. Points at random: exact and prior on the diagonal, half as "
-        "wide an S, above then below. Points from the data: the prior jumps far above the diagonal."
-    ),
-)
+plotting.show(fig, "16_coverage")
 
 # %% [markdown]
 # The prior passes with random points and is caught with informed ones. (There its curve shoots up at once: too wide. "Half as wide" crosses the diagonal in an S, since the truth falls outside on either side.) With points that depend on the data TARP is even *sufficient*, in the limit of many tests and all points.
@@ -350,13 +335,7 @@ band = uniform_band(len(theta_dead), torch.linspace(0, 1, 101))
 plotting.coverage(ax, dict(zip(labels, found[0][1], strict=True)), band)
 ax.lines[-1].set(linewidth=3, linestyle="-")
 ax.legend(loc="lower right")
-plotting.show(
-    fig,
-    alt=(
-        "Share of truths inside over credibility for four flows trained on 500 simulations: all four lie "
-        "below the diagonal and its band, their ensemble in the band or at its lower edge."
-    ),
-)
+plotting.show(fig, "16_ensemble")
 
 # %% [markdown]
 # A flow promises 68 % and holds little more than half: **overconfident**, as all methods of SBI can be (Hermans et al. 2022). Where simulations are few, the four guess differently, and their disagreement is honest width: together they hold about what they promise, *and* give the truth a higher density than any of them. (The cure for the cause is more simulations.)
@@ -417,13 +396,7 @@ fig, axes = plt.subplots(2, 2, figsize=(5.2, 4.8))
 as_it_comes, weighted = refined["300 simulations"]
 shown = {"exact": ruler, "300 simulations": as_it_comes, "weighted": weighted}
 plotting.corner(axes, shown, names, truth=truth)
-plotting.show(
-    fig,
-    alt=(
-        "Posteriors of photon index and lg K: that of a network trained on 300 simulations differs from the "
-        "exact one; with weights it lies on the exact one."
-    ),
-)
+plotting.show(fig, "16_importance")
 
 # %% [markdown]
 # A few hundred simulations and a likelihood give the exact posterior. **If you have a likelihood, this is the way to use a network** (Barret & Dupourqué 2026 do it for X-ray spectra). The efficiency in brackets is a check that comes for free: low means that network and likelihood disagree. If the draws are worth next to nothing, the helper refuses. Here network and likelihood are shown different spectra:
@@ -522,13 +495,7 @@ for ax, (name, (ratio, lower, upper)) in zip(axes, ratios.items(), strict=True):
     ax.minorticks_off()
 axes[0].set(ylabel="counts / posterior mean", ylim=(0.4, 2))
 axes[0].legend(fontsize=8)
-plotting.show(
-    fig,
-    alt=(
-        "Ratio of one observed spectrum to its posterior mean, with the band of replicas: as believed and "
-        "with a wrong gain it hardly leaves the band; with an iron line it rises out of it above 6 keV."
-    ),
-)
+plotting.show(fig, "16_replicas")
 
 # %% [markdown]
 # The line is *caught*: no power law makes a bump. The gain is **not**: a power law with stretched energies is another power law, both parameters are wrong by about two error bars, and χ² is content. A check sees only what the model *cannot imitate*.
@@ -783,14 +750,7 @@ ax.set(xscale="log", xlabel="root mean square error of Γ (% of the box)", ylim=
 ax.set_yticks(range(7), [f"{name}, {way}" for name, way in runs[0]])
 ax.set_xticks([5, 10, 20, 40], ["5", "10", "20", "40"])
 ax.minorticks_off()
-plotting.show(
-    fig,
-    alt=(
-        "Errors of the photon index for five seeds: adaptation more than halves them for the background, "
-        "changes nothing for the gain, and multiplies them for another population; simulating the background "
-        "is best."
-    ),
-)
+plotting.show(fig, "16_adaptation")
 
 # %% [markdown]
 # **Your prediction:** it helps for the background, does nothing for the gain, and harms for the population.

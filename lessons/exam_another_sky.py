@@ -67,7 +67,7 @@ fig, ax = plt.subplots(figsize=(5, 4))
 look = dict(hue="table", style="table", s=12, alpha=0.5, ax=ax)
 sns.scatterplot(both, x="hr_3_10", y="rms_0p1_64", **look)
 ax.set(yscale="log", xlabel="hardness", ylabel="rms, 0.1 to 64 Hz")
-plotting.show(fig, alt="Hardness and rms of known and sealed pointings fill the same region.")
+plotting.show(fig, "exam_same_region")
 # end solution
 
 # %% [markdown]
@@ -159,7 +159,7 @@ call = answers["logistic"].call
 shares = pd.crosstab(known.state_label, call, normalize="index").loc[STATES, STATES]
 ax = plotting.heat_map(plt.subplots(figsize=(4, 3))[1], shares)
 ax.set(xlabel="called", ylabel="reader")
-plotting.show(ax.figure, alt="Share of each reader's state that is called each state.")
+plotting.show(ax.figure, "exam_readers")
 # end solution
 
 # %% [markdown]

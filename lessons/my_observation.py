@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import stingray
 import torch
-from stingray.gti import cross_gtis
 
 from helpers import plotting
 from helpers.dead_time import DeadTimeSimulator
+from helpers.dead_time_theory import incident_rate
 from helpers.diagnostics import calibration, credibility, ranks, uniform_band
-from helpers.observations import live_time, read_events
+from helpers.observations import common_gti, live_time, read_events
 from helpers.posteriors import train_posterior
 
 plotting.use_course_style()
@@ -25,7 +25,7 @@ plotting.use_course_style()
 # %%
 paths = [Path(stingray.__file__).parent / "tests/data/xmm_test.fits"]  # one for each detector
 lists = [read_events(path) for path in paths]
-good = cross_gtis([events.gti for events in lists])
+good = common_gti(*(events.gti for events in lists))
 for path, events in zip(paths, lists, strict=True):
     print(path.name, events.mission, events.instr, events.ncounts, events.timesys)
     print(good.tolist(), np.unique(events.detector_id), events.energy is not None)
@@ -46,7 +46,7 @@ for row, events in zip(axes, lists, strict=True):
 plotting.show(fig, alt="For each detector the rate in time, gaps between events and energies.")
 
 # %%
-good = cross_gtis([good, *(np.array([[e.time[0], e.time[-1]]]) for e in lists)])
+good = common_gti(good, *([[e.time[0], e.time[-1]]] for e in lists))
 dead_time = 1e-4  # s, or helpers.dead_time.NUSTAR
 energies = 0.1, np.inf  # keV
 bands = [(events.energy > energies[0]) & (events.energy < energies[1]) for events in lists]
@@ -82,7 +82,8 @@ for events in lists:
 # ## 5 · Choose the summary
 
 # %%
-rates, kept = stretches.mean((0, 2)) / bin_size, float(np.mean(np.concatenate(bands)))
+kept, registered = float(np.mean(np.concatenate(bands))), stretches.mean((0, 2)) / bin_size
+rates = incident_rate(registered, dead_time, kept=kept)  # of NUSTAR: dead_time.mean
 simulate = DeadTimeSimulator(
     in_stretch * segment, bin_size, segment, dead_time, len(lists), log_f=0.1,
     kept=kept, relative_rates=(rates / rates[0]).tolist(),

@@ -1,5 +1,7 @@
 """The build, on small lessons of its own; and the drift gate, on the lessons of the course."""
 
+import contextlib
+import io
 import itertools
 import re
 import shutil
@@ -15,6 +17,7 @@ import pytest
 from nbformat.v4 import new_output
 
 from course import build
+from helpers import plotting
 
 BUILD = Path(build.__file__)
 
@@ -24,8 +27,9 @@ TITLE = "# %% [markdown]\n# # A lesson\n"
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     """An empty course: a function that writes a lesson into it and returns its path."""
-    for folder in ("lessons", "solutions", "notebooks"):
+    for folder in ("lessons", "solutions", "notebooks", "helpers"):
         (tmp_path / folder).mkdir()
+    (tmp_path / build.TEXTS).write_text("{}")
     monkeypatch.setattr(build, "ROOT", tmp_path)
 
     def write(*cells, name="00_lesson", head=TITLE):
@@ -197,25 +201,40 @@ def test_a_wrong_title_is_named(course, head):
 
 
 STRIPS = {
-    1: "> ◉○○○○○○○○○○○  **Step 1 of 12** · done: none yet · "
-    "**here: Figuring out what we want to learn, and why** · next: Exploring the data, part I",
-    12: "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: Interpreting outcomes · "
-    "**here: Science!** · next: Simulation-based inference",
-    13: "> ●●●●●●●●●●●●  ◉○○○○  **After the twelve steps: 1 of 5** · done: Science! · "
-    "**here: Simulation-based inference** · next: Dead time",
-    16: "> ●●●●●●●●●●●●  ●●●◉○  **After the twelve steps: 4 of 5** · done: Pile-up · "
-    "**here: Trusting posteriors** · next: Your own observation",
-    22: "> ●●●●●●●●●●●●  ●●●●◉  **After the twelve steps: 5 of 5** · done: Trusting posteriors · "
-    "**here: Your own observation** · next: your own project",
+    1: "> ◉○○○○○○○○○○○  **Step 1 of 12** · done: [the introduction](00_start_here.ipynb) · "
+    "**here: Figuring out what we want to learn, and why** · "
+    "next: [Exploring the data, part I](02_exploring_1.ipynb)",
+    12: "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: [Interpreting outcomes](11_interpretation.ipynb) · "
+    "**here: Science!** · next: [Simulation-based inference](13_simulation_based_inference.ipynb)",
+    13: "> ●●●●●●●●●●●●  ◉○○○○  **After the twelve steps: 1 of 5** · done: [Science!](12_science.ipynb) · "
+    "**here: Simulation-based inference** · next: [Dead time](14_dead_time.ipynb)",
+    16: "> ●●●●●●●●●●●●  ●●●◉○  **After the twelve steps: 4 of 5** · done: [Pile-up](15_pile_up.ipynb) · "
+    "**here: Trusting posteriors** · next: [Your own observation](22_your_own_observation.ipynb)",
+    22: "> ●●●●●●●●●●●●  ●●●●◉  **After the twelve steps: 5 of 5** · "
+    "done: [Trusting posteriors](16_trusting_posteriors.ipynb) · "
+    "**here: Your own observation** · next: [your own project](my_observation.ipynb)",
 }
+ALL = (
+    " · [all lessons](00_start_here.ipynb#The-map)"
+    " · [glossary](../docs/glossary.md) · [resources](../docs/resources.md)"
+)
 
 
 @pytest.mark.parametrize("number", STRIPS)
 def test_step_strip(course, number):
     title = f"# {number} · {build.TITLES[number]}"
+    for name in re.findall(r"(\w+)\.ipynb", STRIPS[number]):
+        course(name=name)
     path = course(name=f"{number:02}_x", head=f"# %% [markdown]\n# {title}\n#\n# Why?\n")
     head = build.learners_notebook(path).cells[0].source
-    assert head == f"{title}\n\n{STRIPS[number]}\n\nWhy?"
+    assert head == f"{title}\n\n{STRIPS[number]}{ALL}\n\nWhy?"
+
+
+def test_the_strip_links_only_to_lessons_that_are_there(course):
+    path = course(name="02_x", head=f"# %% [markdown]\n# # 2 · {build.TITLES[2]}\n")
+    strip = build.learners_notebook(path).cells[0].source
+    assert f"done: {build.TITLES[1]} · **here" in strip
+    assert f"next: {build.TITLES[3]} · [all" in strip
 
 
 def test_no_step_strip_before_the_steps(course):
@@ -366,6 +385,36 @@ def test_lessons_by_name_and_several_at_once(course, run, capsys):
     built = sorted(re.findall(r"^(\S+)  \d+\.\d s$", said.out, re.M))
     assert built == ["00_one", "93_two", "93_two"]
     assert "%|" not in said.err
+
+
+def test_figures_have_their_texts_beside_the_lesson(course, run, monkeypatch):
+    lesson = course(
+        "import matplotlib.pyplot as plt\nfrom helpers import plotting\n\n"
+        "plotting.show(plt.figure(), '00_cost')".replace("'", '"')
+    )
+    texts = lesson.with_suffix(".toml")
+    texts.write_text('cost = """\nA line\nthat falls.\n"""\n')
+    monkeypatch.setattr(plotting, "_TEXTS", course.root / build.TEXTS)
+    assert "helpers/alternative_texts.json is not what lessons/*.toml say" in run("--check")
+    monkeypatch.setattr(build, "solved_notebook", shown_here)
+    assert run() is None
+    assert run("--check") is None
+    texts.write_text('cost = "A line that rises."\n')
+    assert "solutions/00_lesson.ipynb has another text for 00_cost" in run("--check")
+    texts.write_text('cost = "A line that falls."\ngain = "One that nobody shows."\n')
+    assert "00_lesson.toml: 00_gain is only here, or only in 00_lesson.py" in run("--check")
+    texts.write_text("")
+    assert "00_cost is only here, or only in" in run()
+
+
+def shown_here(path):
+    """Solve a lesson without a kernel: its last cell shows what it shows in this process."""
+    lesson, _ = build.read_lesson(path)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(lesson.cells[-1].source, {})
+    data = {"text/plain": printed.getvalue().strip()}
+    lesson.cells[-1].outputs = [new_output("display_data", data=data)]
+    return lesson
 
 
 def test_prose_alone_keeps_the_outputs(course, counted, run):

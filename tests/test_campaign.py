@@ -551,6 +551,7 @@ def test_the_page(client, tmp_path, monkeypatch, capsys):
             options = line.replace("docs/recipes/dead_time.py", str(recipe)).split()
             assert main(options[3:]) == 0
     assert names["x"].shape == (300 % 80, 81)
+    assert names["draws"].shape == (10, 4)
     assert len(torch.load("lf-tensors/piece-00000.pt")["theta"]) == 80
     for block in re.findall(r"```python\n(.*?)```", cluster, re.S):
         compile(block, "docs", "exec")

@@ -16,7 +16,9 @@ from helpers.ccd import (
     PN,
     XRT_PC,
     chandra_dither,
+    frames_abreast,
     grade_pixels,
+    read_frames,
 )
 from helpers.spectra import Response
 
@@ -130,6 +132,54 @@ def test_random_images_hold_what_a_slow_search_finds(device, rule, density):
     np.testing.assert_array_equal(rows, [event[:-1] for event in expected])
     np.testing.assert_allclose(energy, [event[-1] for event in expected])
     assert len(set(rows[:, 3])) >= (4 if density < 0.6 else 2)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize("rule", ["islands", "acis"])
+@pytest.mark.parametrize("load", [1.0, 8.0, 40.0])
+def test_photons_of_frames_are_read_as_by_a_slow_search(device, rule, load, noise):
+    """Frame by frame, as on a CPU, and many abreast, as on a GPU, however few the memory holds."""
+    detector = EROSITA if rule == "islands" else ACIS
+    detector = replace(detector, upper_limit=3.0, readout_noise=noise, split_threshold=0.3,
+                       event_threshold=0.5)  # fmt: skip
+    random = np.random.default_rng(1)
+    n, side, n_frames = int(200 * load), 10, 200
+    frame = np.sort(random.integers(n_frames, size=n)) * 3 + 5
+    row, column = random.integers(1, side - 2, (2, n))
+    corner = row * side + column
+    offset = np.array([0, 1, side, side + 1])
+    hit = corner + offset[random.integers(4, size=n)]
+    charge = random.exponential(0.4, (4, n)) * (random.random((4, n)) < 0.6)
+    normal = random.normal(size=(4, n))
+
+    search = islands if rule == "islands" else neighbourhoods
+    expected = []
+    for which in np.unique(frame):
+        image, own, photons = np.zeros((3, side * side))
+        for i in np.flatnonzero(frame == which):
+            image[corner[i] + offset] += charge[:, i]
+            own[corner[i] + offset] = normal[:, i]
+            photons[hit[i]] += 1
+        image = np.where(image > 0, image + noise * own, 0).reshape(side, side)
+        for event in search(image, photons.reshape(side, side), detector):
+            expected.append((which, *event))
+    expected.sort()
+
+    photons = [torch.as_tensor(x, device=device) for x in (frame, corner, hit, charge, normal)]
+    for memory in (0, 1, 40 * side**2 * 12, 2**30):
+        if memory:
+            parts = frames_abreast(*photons, side, detector, memory)
+            first, place, *measured = map(torch.cat, zip(*parts, strict=True))
+            place = torch.stack([place % side, place // side], dim=1)
+        else:
+            first, place, *measured = read_frames(*photons, side, detector)
+        column, row = place.T
+        rows, energy = table(Found(photons[0][first], row, column, *measured))
+        rows[:, 3][rows[:, 3] == 5] = 7 if rule == "acis" else 5
+        np.testing.assert_array_equal(rows, [event[:-1] for event in expected])
+        np.testing.assert_allclose(energy, [event[-1] for event in expected])
+    assert len(expected) > 100
+    assert len(set(rows[:, 3])) >= 2
 
 
 @pytest.mark.parametrize(

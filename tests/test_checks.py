@@ -284,6 +284,26 @@ def test_verdicts_in_html_and_in_plain_text_and_no_two_look_the_same():
     assert len({verdict._repr_html_().partition("Exercise")[0] for verdict in verdicts}) == 3
 
 
+def test_a_verdict_lists_what_is_solved_so_far(monkeypatch):
+    shown = []
+    monkeypatch.setattr(checks, "display", shown.append)
+    monkeypatch.setattr(checks, "_verdicts", {})
+
+    def is_one(answer):
+        if answer != 1:
+            raise Hint("It is one.")
+
+    first, second = (exercise(f"Exercise 98.{i}", lambda: 1)(is_one) for i in (1, 2))
+    exercise("Exercise 9.8", lambda: 1)(is_one)(1)
+    for check, answer in ((second, 1), (first, 2), (first, 1), (second, ...)):
+        check(answer)
+    assert [verdict.solved for verdict in shown] == [
+        "Solved so far: 9.8 (1 of 1).", "Solved so far: 98.2 (1 of 2).", "Solved so far: 98.2 (1 of 2).",
+        "Solved so far: 98.1, 98.2 (2 of 2).", "Solved so far: 98.1 (1 of 2).",
+    ]  # fmt: skip
+    assert "<small>Solved so far: 9.8 (1 of 1).</small>" in shown[0]._repr_html_()
+
+
 SPOILT = {
     "array": (np.ones(3), lambda x: x.sort() or x.__setitem__(0, 5)),
     "tensor": (torch.ones(3), lambda x: x.mul_(2)),

@@ -210,6 +210,7 @@ EVENTS = {  # package: event files in its tests/data
         *("chandra_test.fits", "chandra_noener_test.fits", "laxpc_file_read.fits"),
         *("xte_test.evt.gz", "xte_gx_test.evt.gz", "xmm_test.fits"),
     ),
+    "astropy": ("chandra_time.fits",),
     "hendrics": (
         *("monol_testA_mjdref.evt", "monol_testA_nomission.evt", "monol_testA_timezero.evt"),
         *("monol_testA_uf.evt", "monol_testB.evt", "monol_testA_sort.evt"),
@@ -256,7 +257,7 @@ def of_others(package, file):
     found = find_spec(package)
     if found is None:
         pytest.skip(f"{package}, which has {file} among its tests, is not installed")
-    folder = "data" if package == "threeML" else "tests/data"
+    folder = {"threeML": "data", "astropy": "io/fits/tests/data"}.get(package, "tests/data")
     return Path(found.submodule_search_locations[0]) / folder / file
 
 

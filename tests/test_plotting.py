@@ -40,6 +40,15 @@ def test_show_displays_and_closes(ax, capsys):
     assert not plt.get_fignums()
 
 
+def test_a_text_of_the_lessons_is_found_by_its_name(ax, capsys, monkeypatch, tmp_path):
+    (tmp_path / "texts.json").write_text('{"06_cut": "A cut at {cut:.2f}, {share:.0%} above."}')
+    monkeypatch.setattr(plotting, "_TEXTS", tmp_path / "texts.json")
+    plotting.show(ax, "06_cut", cut=0.123, share=0.5)
+    assert capsys.readouterr().out == "Figure: A cut at 0.12, 50% above.\n"
+    with pytest.raises(ValueError, match="No figure of the lessons is called '06_cuts': say what"):
+        plotting.show(ax, "06_cuts")
+
+
 def test_alternative_text_is_in_the_html():
     figure = plotting.Figure(b"png", 'rate > 3, "hard"')
     assert 'alt="rate &gt; 3, &quot;hard&quot;"' in figure._repr_html_()

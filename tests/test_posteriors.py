@@ -498,7 +498,16 @@ LOG_UNIFORM = ds.TransformedDistribution(
     ds.Independent(ds.Uniform(torch.tensor([-3.0]), torch.tensor([2.0])), 1),
     [ds.transforms.ExpTransform()],
 )
-BOXES = mixture(ds.Uniform(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [3.0]])))
+
+
+def boxes(second):
+    """A mixture of 0 to 1 and of another box."""
+    return mixture(
+        ds.Uniform(torch.tensor([[0.0], [second[0]]]), torch.tensor([[1.0], [second[1]]]))
+    )
+
+
+BOXES = boxes((2.0, 3.0))
 # Priors of one number, each with a grid that covers its support, and beyond.
 PRIORS = {
     "normal": (ds.MultivariateNormal(torch.tensor([1.0]), torch.tensor([[2.0]])), -10, 12),
@@ -508,6 +517,39 @@ PRIORS = {
     "box": (vectors(ds.Uniform, [-1.0], [2.0]), -2, 3),
     "log-uniform": (LOG_UNIFORM, -0.1, 8),
     "two normals": (mixture(ds.Normal(torch.tensor([[-3.0], [3.0]]), torch.ones(2, 1))), -12, 12),
+    "two boxes": (BOXES, -1, 4),
+    "boxes that overlap": (boxes((0.5, 2.0)), -1, 3),
+    "boxes, each number its own": (
+        ds.Independent(
+            ds.MixtureSameFamily(
+                ds.Categorical(torch.tensor([[0.4, 0.6]])),
+                ds.Uniform(torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 3.0]])),
+            ),
+            1,
+        ),
+        -1,
+        4,
+    ),
+    "two boxes of logarithms": (
+        ds.TransformedDistribution(boxes((2.0, 3.0)), [ds.transforms.ExpTransform()]),
+        0.1,
+        25,
+    ),
+    "a mixture of boxes of logarithms": (
+        ds.MixtureSameFamily(
+            ds.Categorical(torch.tensor([0.4, 0.6])),
+            ds.TransformedDistribution(
+                BOXES.component_distribution, [ds.transforms.ExpTransform()]
+            ),
+        ),
+        0.1,
+        25,
+    ),
+    "two Paretos": (
+        mixture(ds.Pareto(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]))),
+        0,
+        60,
+    ),
 }
 
 
@@ -531,9 +573,16 @@ def with_a_prior(request):
 def log_prior(name, prior, theta):
     """ln p(θ) (n,), -∞ outside the support, where torch says anything."""
     log_p = prior.log_prob(theta).double()
-    known = {"log-uniform": (math.exp(-3), math.exp(2)), "log-normal": (0, 1e9), "Pareto": (1, 1e9)}
-    low, high = {**known, "beta": (0, 1)}.get(name, (-1e9, 1e9))
-    return log_p.where((theta[:, 0] > low) & (theta[:, 0] < high) & ~log_p.isnan(), -math.inf)
+    exp = math.exp
+    apart, logarithms = [(0, 1), (2, 3)], [(1, exp(1)), (exp(2), exp(3))]
+    known = {
+        "log-uniform": [(exp(-3), exp(2))], "log-normal": [(0, 1e9)], "Pareto": [(1, 1e9)],
+        "beta": [(0, 1)], "two boxes": apart, "boxes, each number its own": apart,
+        "boxes that overlap": [(0, 2)], "two boxes of logarithms": logarithms,
+        "a mixture of boxes of logarithms": logarithms, "two Paretos": [(1, 1e9)],
+    }.get(name, [(-1e9, 1e9)])  # fmt: skip
+    inside = sum((theta[:, 0] > low) & (theta[:, 0] < high) for low, high in known) > 0
+    return log_p.where(inside & ~log_p.isnan(), -math.inf)
 
 
 def test_any_prior_has_a_posterior_in_its_support(with_a_prior):
@@ -541,11 +590,13 @@ def test_any_prior_has_a_posterior_in_its_support(with_a_prior):
     x = (theta[:3] + 0.2).asinh()
     log_q = made.log_prob(grid[:, None].expand(-1, 3, 1), x).double()
     q = log_q.exp() * float(grid[1] - grid[0])
-    torch.testing.assert_close(q.sum(dim=0), torch.ones(3).double(), rtol=0, atol=5e-3)
+    # What is lost in holes is estimated, to 2 per cent if it is half.
+    atol = 4.5 * 0.02 if "boxes" in name else 5e-3
+    torch.testing.assert_close(q.sum(dim=0), torch.ones(3).double(), rtol=0, atol=atol)
     outside = log_prior(name, prior, grid) == -math.inf
     assert bool(outside.any()) == (name not in ("normal", "two normals"))
     # An edge itself may be in or out, with rounding.
-    assert int((log_q[outside] > -math.inf).any(dim=1).sum()) <= 1
+    assert int((log_q[outside] > -math.inf).any(dim=1).sum()) <= (4 if "boxes" in name else 1)
     draws = made.sample(4000, x, generator=seeded(seed=1))
     assert bool((log_prior(name, prior, draws.reshape(-1, 1)) > -math.inf).all())
     mean = (q * grid).sum(dim=0) / q.sum(dim=0)
@@ -590,6 +641,26 @@ def test_a_prior_must_be_given_again(with_a_prior, tmp_path):
     assert torch.equal(*pair)
 
 
+@pytest.mark.parametrize(
+    ("prior", "other"),
+    [
+        (vectors(ds.Normal, [0.0], [1.0]), vectors(ds.Normal, [0.0], [1.1])),
+        (vectors(ds.LogNormal, [0.0], [0.5]), vectors(ds.LogNormal, [0.01], [0.5])),
+        (BOXES, boxes((2.0, 3.5))),
+        (BOXES, mixture(ds.Normal(torch.tensor([[-3.0], [3.0]]), torch.ones(2, 1)))),
+    ],
+)
+def test_a_prior_of_other_numbers_is_told(prior, other, tmp_path):
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        theta = prior.sample((100,))
+    options = {"generator": seeded(seed=1), "n_flows": 1, "max_epochs": 1}
+    posteriors.train_posterior(theta, theta, prior=prior, **options).save(tmp_path / "it")
+    posteriors.load_posterior(tmp_path / "it", prior=prior)
+    with pytest.raises(posteriors.PosteriorFileError, match="give the very same"):
+        posteriors.load_posterior(tmp_path / "it", prior=other)
+
+
 def test_a_box_is_a_box_however_it_is_written(generator):
     theta, x = problem(100, generator)
     box = ds.Independent(ds.Uniform(LOW, HIGH), 1)
@@ -632,7 +703,20 @@ def test_correlated_parameters_and_a_simplex(generator):
         (ds.Normal(0.0, 1.0), "of vectors"),
         (ds.Wishart(torch.tensor(4.0), torch.eye(2)), "of vectors"),
         (vectors(ds.Poisson, [3.0, 3.0]), "no bijection .* discrete"),
-        (BOXES, "(?s)no bijection .* Parts of a mixture end where the others do not"),
+        (
+            ds.MixtureSameFamily(ds.Categorical(torch.ones(1)), BOXES.expand((1,))),
+            "(?s)no bijection .* mixtures: write one mixture of all",
+        ),
+        (
+            ds.MixtureSameFamily(
+                ds.Categorical(torch.ones(2)),
+                ds.TransformedDistribution(
+                    BOXES.component_distribution,
+                    [ds.transforms.AffineTransform(torch.zeros(2, 1), torch.ones(2, 1))],
+                ),
+            ),
+            "(?s)no bijection .* each in its own way",
+        ),
         (vectors(ds.HalfNormal, [3.0, 30.0]), r"\d+ of 100 theta lie outside the support"),
     ],
 )

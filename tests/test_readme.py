@@ -114,6 +114,21 @@ def test_every_command_is_one_that_works_here(command):
             pytest.fail(f"Nothing here tests {command!r}.")
 
 
+def test_each_term_of_the_glossary_stands_in_bold_in_its_lesson():
+    rows = re.findall(
+        r"^\| \*\*(.+?)\*\* \| .{20,} \| \[(\d\d)\]\(\.\./notebooks/(.+)\.ipynb\) \|$",
+        (ROOT / "docs/glossary.md").read_text(encoding="utf-8"),
+        re.M,
+    )
+    assert len(rows) >= 80
+    terms = [term.lower() for term, *_ in rows]
+    assert terms == sorted(set(terms))
+    for term, number, name in rows:
+        assert name.startswith(number)
+        lesson = (ROOT / f"lessons/{name}.py").read_text(encoding="utf-8")
+        assert f"**{term.lower()}" in lesson.lower(), f"{term} is not in bold in {name}"
+
+
 def test_badges_are_true():
     badges = dict(re.findall(r"!\[([^\]]+)\]\(https://img\.shields\.io/badge/([^)]+)\)", README))
     assert f"{len(LESSONS)} lessons" in badges
@@ -126,7 +141,7 @@ def test_badges_are_true():
 
 
 def test_what_can_be_installed_where_is_told_as_it_is_tested():
-    section = README.partition("## Start\n")[2].partition("\n## ")[0]
+    section = README.partition("## Where it can be installed\n")[2].partition("\n## ")[0]
     libc = ".".join(map(str, wheels.GLIBC))
     for fact in (
         *(f"Python {PYTHONS}", f"PyTorch {wheels.TORCH} and", f"glibc {libc} or", "Intel"),

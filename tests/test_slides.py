@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 HEAD = """\
 # 3 · Splits
 
-> ●●◉○  **Step 3 of 4** · done: Data · **here: Splits** · next: Metrics
+> ●●◉○  **Step 3 of 4** · done: [Data](2.ipynb) · **here: Splits** · next: [Metrics](4.ipynb) · [all lessons](0.ipynb)
 
 | | |
 |---|---|
@@ -64,6 +64,8 @@ def words(section):
 def test_the_first_slide_is_the_head_less_what_nobody_needs():
     first = made(text("## A", "slide"))[0]
     assert first.h1.text == "3 · Splits"
+    assert not first.blockquote.find("a")
+    assert first.blockquote.text.endswith("here: Splits · next: Metrics\n")
     assert first.blockquote.find(attrs={"aria-hidden": "true"}).text.strip() == "●●◉○"
     assert first.math.text == "p<1"
     assert [goal.text for goal in first.find_all("li")] == ["split", "find a leak"]

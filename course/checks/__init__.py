@@ -37,17 +37,22 @@ RIGHT, NOT_YET, NOT_ATTEMPTED = "right", "not yet", "not attempted"
 _LOOK = {RIGHT: ("✔", "#009E73"), NOT_YET: ("✘", "#D55E00"), NOT_ATTEMPTED: ("○", "#0072B2")}
 
 
+# The exercises of the lessons that are open here, each with its last verdict, or with None
+_verdicts = {}
+
+
 class Hint(Exception):
     """The answer is not right yet; the message is the one sentence that helps."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check has to say: the exercise, the state, and a sentence."""
+    """What a check has to say: the exercise, the state, a sentence, and what else is solved."""
 
     exercise: str
     state: str
     message: str
+    solved: str = ""
 
     def __repr__(self):
         sign, _ = _LOOK[self.state]
@@ -57,7 +62,8 @@ class Verdict:
         sign, colour = _LOOK[self.state]
         return (
             f'<div role="status" style="border-left: 5px solid {colour}; padding: 0.3em 0.8em;">'
-            f"<b>{sign} {html.escape(self.exercise)}: {self.state}.</b> {html.escape(self.message)}</div>"
+            f"<b>{sign} {html.escape(self.exercise)}: {self.state}.</b> {html.escape(self.message)}"
+            f"<br><small>{html.escape(self.solved)}</small></div>"
         )
 
 
@@ -93,6 +99,7 @@ def exercise(title, reference, form=lambda answer: answer):
 
     def decorate(examine):
         course_answer = functools.cache(reference)
+        _verdicts[title] = None
 
         @functools.wraps(examine)
         def check(answer=...):
@@ -115,13 +122,21 @@ def exercise(title, reference, form=lambda answer: answer):
                     )
             if state != RIGHT:
                 message += " (The lesson goes on with our answer.)"
-            display(Verdict(title, state, message))
+            _verdicts[title] = state
+            display(Verdict(title, state, message, _solved(title.rpartition(".")[0])))
             return formed if state == RIGHT else course_answer()
 
         check.reference, check.form = course_answer, form
         return check
 
     return decorate
+
+
+def _solved(lesson):
+    """Which exercises of a lesson, such as "Exercise 14", are right so far."""
+    of_lesson = {name: state for name, state in _verdicts.items() if name.startswith(f"{lesson}.")}
+    right = [name.split()[-1] for name, state in of_lesson.items() if state == RIGHT]
+    return f"Solved so far: {', '.join(right) or 'none'} ({len(right)} of {len(of_lesson)})."
 
 
 def _place(error, answer):

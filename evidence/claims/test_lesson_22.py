@@ -12,6 +12,7 @@ from scipy import stats
 
 from course.lesson_cells import run_cells
 from helpers.dead_time import DeadTimeSimulator
+from helpers.dead_time_theory import incident_rate
 from helpers.diagnostics import calibration, credibility
 from helpers.light_curves import averaged_periodogram
 from helpers.observations import live_time, read_events
@@ -177,6 +178,33 @@ def test_a_thousand_random_events_of_hendrics(record_property):
     record_property("monol_testA.evt: rms below (95 %), truth 0", limit)
     assert abs(rate.mean() - 1000 / 1025) < 3 * rate.std()
     assert limit < 0.6
+
+
+@pytest.mark.quick
+def test_the_template_takes_the_ratio_of_what_arrives(record_property):
+    """600 and 400 photons/s, by numpy, and stingray's dead time: what is registered has another ratio."""
+    from stingray.filters import filter_for_deadtime
+
+    tau, generator, counts = 2.5e-3, np.random.default_rng(3), []
+    for rate in (600.0, 400.0):
+        arrived = np.sort(generator.uniform(0, 512, generator.poisson(512 * rate)))
+        seen = np.histogram(filter_for_deadtime(arrived, tau), np.arange(512 * 200 + 1) / 200)[0]
+        counts.append(seen.reshape(16, 32 * 200))
+    scope = {
+        "stretches": torch.from_numpy(np.stack(counts, 1)).float(), "bands": [np.ones(9, bool)] * 2,
+        "dead_time": tau, "segment": 1.0, "bin_size": 1 / 200, "in_stretch": 32, "lists": [0, 1],
+        "np": np, "DeadTimeSimulator": DeadTimeSimulator, "incident_rate": incident_rate,
+    }  # fmt: skip
+    scope = run_cells("my", "kept, registered", scope)
+    ratio = scope["rates"][1] / scope["rates"][0]
+    registered = scope["registered"][1] / scope["registered"][0]
+    record_property(
+        "ratio of 400 and 600/s, incident and registered", [float(ratio), float(registered)]
+    )
+    # A registered event tells as much of the incident rate as one of a Poisson process would.
+    error = float((1 / scope["stretches"].sum((0, 2))).sum().sqrt())
+    assert abs(ratio / (2 / 3) - 1) < 4 * error < 0.02
+    assert abs(registered / (5 / 6) - 1) < 4 * error
 
 
 def written_by_others(path, rms, centroid, quality, rate, seed):

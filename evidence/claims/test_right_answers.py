@@ -1,12 +1,15 @@
-"""Right answers in any container, and guesses of any kind, carry a lesson to the same numbers.
+"""Right answers in any container, guesses of any kind, and cells that run again give the same numbers.
 
 Each solved notebook runs once more. Its answers return what is right in another container at each call, its guesses
-are numbers, texts and far off, and nbval compares every output that it compares in `make test`.
+are numbers, texts and far off, and nbval compares every output that it compares in `make test`. At the end each
+exercise runs again, with the two cells after it, as for a learner who came back to it.
 """
 
+import copy
 import re
 import subprocess
 import sys
+import uuid
 from itertools import cycle
 from pathlib import Path
 
@@ -30,6 +33,11 @@ for name in check.__all__:
 GUESSES = ("0.7", '"about 12"', "1e9", '"-0.2 or so"')
 
 
+def again(cell):
+    """A cell a second time."""
+    return copy.deepcopy(cell) | {"id": uuid.uuid4().hex[:8]}
+
+
 def changed(notebook, number):
     """A solved notebook with other containers and with guesses."""
     guesses = cycle(GUESSES)
@@ -41,6 +49,10 @@ def changed(notebook, number):
                 cell.source,
                 flags=re.M,
             )
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for i, cell in enumerate(code):
+        if re.search(r"\bcheck\.\w+\(", cell.source):
+            notebook.cells.extend(map(again, code[i : i + 3]))
     before = nbformat.v4.new_code_cell(PACK.format(number=number))
     before.metadata["tags"] = ["nbval-ignore-output"]
     notebook.cells.insert(0, before)
@@ -48,7 +60,7 @@ def changed(notebook, number):
 
 
 @pytest.mark.parametrize("solved", SOLVED, ids=lambda path: path.stem[:2])
-def test_right_answers_in_any_container_and_guesses_lead_to_the_same_numbers(solved, tmp_path):
+def test_right_answers_guesses_and_cells_that_run_again_give_the_same_numbers(solved, tmp_path):
     notebook = changed(nbformat.read(solved, as_version=4), solved.stem[:2])
     path = tmp_path / solved.name
     nbformat.write(notebook, path)

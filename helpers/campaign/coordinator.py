@@ -76,12 +76,12 @@ def status(folder) -> Status:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             at_work = file.read() or "a run that has just begun"
-    done, failed, first, damaged = 0, 0, [], []
+    done, failed, first, damaged = 0, 0, (), ()
     for number in store.shards_there(folder, settings):
         try:
             table = store.read_shard(folder, settings, number, [*names, "reason"])
         except CampaignError:
-            damaged.append(number)
+            damaged += (number,)
             continue
         done += len(table)
         rows = np.flatnonzero(table["reason"].is_valid())
@@ -89,9 +89,8 @@ def status(folder) -> Status:
         for row in rows[: _FEW - len(first)].tolist():
             *theta, reason = (column[row].as_py() for column in table.columns)
             theta = ", ".join(f"{name} = {t:.6g}" for name, t in zip(names, theta, strict=True))
-            first.append(f"shard {number}, row {row}: {theta}: {reason}")
-    few = tuple(first), tuple(damaged)
-    return Status(Path(folder), settings["simulations"], done, failed, *few, at_work)
+            first += (f"shard {number}, row {row}: {theta}: {reason}",)
+    return Status(Path(folder), settings["simulations"], done, failed, first, damaged, at_work)
 
 
 def run(
@@ -193,8 +192,7 @@ def _results(client, done, numbers, window, function, *arguments):
     try:
         while True:
             for number in itertools.islice(numbers, window - len(running)):
-                key = group, number
-                future = client.submit(function, *arguments, number, key=key, pure=False)
+                future = client.submit(function, *arguments, number, key=(group, number))
                 running[future] = number
                 future.add_done_callback(done.put)
             if not running:
@@ -217,9 +215,8 @@ def _results(client, done, numbers, window, function, *arguments):
 def _done_or_interrupted():
     """A queue for futures that are done; Ctrl-C puts one into it whose result is KeyboardInterrupt.
 
-    An exception that a signal raises wherever the program happens to be is lost if that is a callback
-    of the garbage collector or a `__del__` (distributed 2026.8.0 has both, in gc.py and client.py). So it
-    is raised where the queue is read, or at the end. A second Ctrl-C does what it does elsewhere.
+    What a signal raises in a `__del__` or a callback of the garbage collector is lost (distributed
+    2026.8.0 has both): it is raised where the queue is read, or at the end. A second acts as usual.
     """
     done, interrupted = queue.SimpleQueue(), Future()
     usual = signal.getsignal(signal.SIGINT)
@@ -263,12 +260,10 @@ def _local_cluster(device, workers):
         worker["env"] = {"CUDA_VISIBLE_DEVICES": next(gpus)} if device == "cuda" else {}
         specification[i] = {"cls": Nanny, "options": worker}
     options = {
-        # No second shard waits at a worker, to be lost with the first one; and a simulator may well
-        # keep a process busy for longer than its heartbeat should take.
+        # No second shard waits at a worker, to be lost with the first. One may outlast heartbeats.
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.worker-ttl": None,
-        # Dask's value makes the system take back each large array at once, and clear it for the next:
-        # our simulators ran at half their speed.
+        # With Dask's value the system takes back large arrays at once: simulators ran half as fast.
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
     with dask.config.set(options):

@@ -148,8 +148,7 @@ def stream(device, seed: int, *key: int) -> torch.Generator:
     of its Mersenne twister are set to those of numpy's: tests/test_campaign.py shows that they are it.
     """
     sequence = np.random.SeedSequence(seed, spawn_key=key)
-    generator = torch.Generator(device)
-    generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+    generator = torch.Generator(device).manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
     if generator.device.type == "cpu":
         twister = np.random.MT19937(sequence).state["state"]["key"]
         words = generator.get_state().view(torch.int64)

@@ -202,10 +202,9 @@ def digest(text: str) -> str:
 
 def _schema(settings, number):
     kind = pa.from_numpy_dtype(settings["dtype"])
-    fields = [(name, kind) for name in settings["parameters"]]
     # Parquet calls what a list holds element, whatever it was called before.
-    fields.append(("x", pa.list_(pa.field("element", kind), settings["size of x"])))
-    fields.append(("reason", pa.string()))
+    x = pa.list_(pa.field("element", kind), settings["size of x"])
+    fields = [*((name, kind) for name in settings["parameters"]), ("x", x), ("reason", pa.string())]
     return pa.schema(fields, {"campaign": settings["id"], "shard": str(number)})
 
 
