@@ -11,6 +11,7 @@ CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 LESSON ?=
 PROSE ?=
 LESSONS ?=
+REF ?=
 FULL ?=
 # Whatever else `jupyter lab --help` knows, as --no-browser --port=9999.
 LAB_OPTIONS ?=
@@ -56,9 +57,13 @@ slides: .venv/.ready  ## build slides/ for teaching from the built notebooks; th
 data: .venv/.ready  ## rebuild the course data: the real from their public sources (needs the network), the simulated
 	@$(bin)/python -m course.make_data
 
-bench: .venv/.ready  ## how fast the simulators are, beside their peers; about ten minutes on a quiet machine
+bench: .venv/.ready  ## how fast the simulators are, beside their peers: ten minutes; or beside another checkout: REF=../older
+ifeq ($(REF),)
 	@$(bin)/python evidence/speed_dead_time.py
 	@$(bin)/python evidence/speed_pile_up.py
+else
+	@$(bin)/python evidence/speed_beside.py "$(REF)"
+endif
 
 evidence: .venv/.ready  ## rerun all claims, into docs/evidence.md: ten minutes (FULL=1: half an hour); a lesson or simulator changed: LESSON=07
 	@$(bin)/python evidence/report.py $(if $(FULL),--full) $(if $(LESSON),--lesson $(LESSON))

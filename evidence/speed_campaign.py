@@ -1,10 +1,11 @@
 """What a campaign of simulations costs, and whether it survives: local processes on this machine.
 
-    python evidence/speed_campaign.py [speed] [million] [kills]        all three by default, in TMPDIR
+    python evidence/speed_campaign.py [speed] [million] [kills] [--tree FOLDER]        all three by default, in TMPDIR
 
-speed: one worker and two, in turn, three times. million: 10⁶ simulations on all cores, with the memory of all
-processes together. kills: SIGKILL for coordinators and workers at twenty random moments, and the result beside an
-undisturbed run. The recipe is docs/recipes/dead_time.py. Prints a table.
+speed: one worker and two, in turn, three times. million: 10⁶ simulations by one worker and by two, whole commands,
+with the memory of all processes together. kills: SIGKILL for coordinators and workers at twenty random moments, and
+the result beside an undisturbed run. The recipe is docs/recipes/dead_time.py; with --tree that of another checkout,
+and its `helpers`. Prints a table.
 """
 
 import argparse
@@ -21,16 +22,17 @@ import numpy as np
 import psutil
 from speed import row
 
-ROOT = Path(__file__).resolve().parent.parent
-RECIPE = ROOT / "docs/recipes/dead_time.py"
+tree = Path(__file__).resolve().parent.parent
 
 
 def start(folder, simulations, shard, workers):
     options = ["--simulations", simulations, "--shard", shard, "--workers", workers]
-    command = [sys.executable, "-m", "helpers.campaign", "run", RECIPE, folder, *options]
+    recipe = "docs/recipes/dead_time.py"
+    command = [sys.executable, "-m", "helpers.campaign", "run", recipe, folder, *options]
     return subprocess.Popen(
         list(map(str, command)),
-        cwd=ROOT,
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -84,36 +86,45 @@ def speed(folder, simulations=300_000, shard=5000, times=3):
         found = f"{at_work[1]:.1f}; {at_work[2]:.1f} s; load {os.getloadavg()[0]:.1f}"
         row(f"{simulations:,} simulations, one worker; two", found)
     found = f"{min(ratios):.2f} to {max(ratios):.2f}, median {np.median(ratios):.2f}"
-    row(f"two workers, ratio to one, {times} times", found, "1.8")
+    row(f"two workers, ratio to one, {times} times", found, "1.9")
 
 
 def million(folder, simulations=1_000_000, shard=10_000):
-    began = time.perf_counter()
-    process = start(folder / "million", simulations, shard, os.cpu_count())
-    peak, finished = 0, threading.Event()
+    seconds = {}
+    for workers in (1, 2):
+        where = folder / f"million-{workers}"
+        began = time.perf_counter()
+        process = start(where, simulations, shard, workers)
+        with watched(process) as peak:
+            finish(process, simulations)
+        seconds[workers] = time.perf_counter() - began
+        row(f"{simulations:,} LF simulations, {workers} at work", f"{seconds[workers]:.0f} s")
+        row("their peak memory, all processes together (PSS)", f"{peak[0] / 1e9:.2f} GB", "1 GB")
+    row("two workers, ratio to one, whole commands", f"{seconds[1] / seconds[2]:.2f}", "1.9")
+    megabytes = sum(p.stat().st_size for p in shards_of(where)) / 1e6
+    row("their store", f"{megabytes:.0f} MB in {len(shards_of(where))} shards")
+
+
+@contextlib.contextmanager
+def watched(process, every=2.0):
+    """The largest memory so far, bytes, of a run's processes together, in a list."""
+    peak, finished = [0], threading.Event()
 
     def watch():
-        nonlocal peak
-        while not finished.wait(0.5):
+        while not finished.wait(every):
             total = 0
             for p in family(process):
                 with contextlib.suppress(psutil.Error):
                     memory = p.memory_full_info()
                     # What is shared counts once, or not at all where the system does not tell.
                     total += getattr(memory, "pss", memory.uss)
-            peak = max(peak, total)
+            peak[0] = max(peak[0], total)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    finish(process, simulations)
-    seconds = time.perf_counter() - began
+    yield peak
     finished.set()
     watcher.join()
-    megabytes = sum(p.stat().st_size for p in shards_of(folder / "million")) / 1e6
-    what = f"{simulations:,} LF simulations, {os.cpu_count()} workers, whole command"
-    row(what, f"{seconds:.0f} s")
-    row("their peak memory, all processes together (PSS)", f"{peak / 1e9:.2f} GB", "2 GB")
-    row("their store", f"{megabytes:.0f} MB in {len(shards_of(folder / 'million'))} shards")
 
 
 def kills(folder, n=20, simulations=400_000, shard=1000):
@@ -158,12 +169,15 @@ def kills(folder, n=20, simulations=400_000, shard=1000):
 
 
 def main():
+    global tree
     parts = {"speed": speed, "million": million, "kills": kills}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="*", metavar="part", help="speed, million, kills (all)")
-    chosen = parser.parse_args().parts
+    parser.add_argument("--tree", type=Path, default=tree, help="another checkout to measure")
+    options = parser.parse_args()
+    chosen, tree = options.parts, options.tree.resolve()
     row("what", "measured", "aim")
     row("---", "---", "---")
     for name in chosen or parts:

@@ -6,6 +6,10 @@ Prints a table and draws docs/dead_time_speed.png. All of it runs on one core, w
 is the best of several.
 """
 
+import functools
+import re
+import sys
+import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -20,6 +24,17 @@ from helpers.dead_time import DeadTimeSimulator, count_detected, filter_events
 TAU, EXPOSURE, BIN = 2.5e-3, 10.0, 5e-3
 THETA = (0.4, 20.0, 10.0, 1000.0)
 FIGURE = Path(__file__).parents[1] / "docs/dead_time_speed.png"
+
+
+# Where the time goes: names of functions, to which all belongs that they call and no other name claims.
+PARTS = {
+    "random numbers": r"^randn?$|^(normal|uniform|exponential|log)_$|complex_normal|xoshiro",
+    "transform": r"fft_irfft",
+    "light curve, else": r"^_rates$|^simulate_light_curves$",
+    "walk": r"^walk_",
+    "dead time, else": r"^count$",
+    "periodogram": r"^_summarise$",
+}
 
 
 def published_recipe(theta, generator, fine=1e-5):
@@ -61,9 +76,60 @@ def thetas(n, device, rate=THETA[-1]):
     return torch.tensor((*THETA[:3], rate), device=device).expand(n, 4)
 
 
+def shares(simulate, theta, generator):
+    """{part: share of the processor time of these simulations}."""
+    simulate(theta, generator)
+    found, parts, last = dict.fromkeys([*PARTS, "rest"], 0.0), ["rest"], 0.0
+
+    @functools.cache
+    def part_of(name):
+        return next((part for part, names in PARTS.items() if re.search(names, name)), None)
+
+    def note(frame, event, function):
+        nonlocal last
+        found[parts[-1]] += time.process_time() - last
+        if "call" in event:
+            name = frame.f_code.co_name if event == "call" else function.__name__
+            parts.append(part_of(name) or parts[-1])
+        elif len(parts) > 1:
+            parts.pop()
+        last = time.process_time()
+
+    last = time.process_time()
+    sys.setprofile(note)
+    try:
+        simulate(theta, generator)
+    finally:
+        sys.setprofile(None)
+    return {part: seconds / sum(found.values()) for part, seconds in found.items()}
+
+
+def draw_shares(ax, device, generator):
+    """Bars of where the time of one LF and one HF simulation goes, and their rows."""
+    n, hf = 1024, (0.45, 200.0, 15.0, 1000.0)
+    cases = {
+        "LF": (DeadTimeSimulator(segment=None), thetas(n, device)),
+        "HF": (
+            DeadTimeSimulator(bin_size=0.5 / 750, segment=None, log_f=0.05),
+            torch.tensor(hf, device=device).expand(n, 4),
+        ),
+    }
+    for label, (simulate, theta) in cases.items():
+        found, low = shares(simulate, theta, generator), 0.0
+        values = ", ".join(f"{part} {share:.0%}" for part, share in found.items())
+        row(f"(f) where the time of one {label} simulation goes", values)
+        for part, share in found.items():
+            ax.bar(label, share, 0.98, low, color="0.9", edgecolor="k")
+            if share > 0.04:
+                text = f"{part} {share:.0%}"
+                ax.text(label, low + share / 2, text, ha="center", va="center", size=6.5)
+            low += share
+    ax.set(ylabel="share of the processor time")
+
+
 def growth(device, generator):
-    """Seconds against simulations, exposure and incident rate: one panel each, with a line of slope 1."""
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True, constrained_layout=True)
+    """Seconds against simulations, exposure and incident rate, with lines of slope 1, and where they go."""
+    figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), constrained_layout=True)
     panels = {
         "simulations": ([64, 256, 1024, 4096, 16384], lambda v: (DeadTimeSimulator(), thetas(v, device))),
         "exposure (s)": ([4, 16, 64, 256], lambda v: (DeadTimeSimulator(exposure=v), thetas(1024, device))),
@@ -71,7 +137,8 @@ def growth(device, generator):
             [30, 300, 3000, 30_000], lambda v: (DeadTimeSimulator(), thetas(1024, device, float(v))),
         ),
     }  # fmt: skip
-    for ax, (label, (values, case)) in zip(axes, panels.items(), strict=True):
+    for ax, (label, (values, case)) in zip(axes[:3], panels.items(), strict=True):
+        ax.sharey(axes[0])
         seconds = []
         for value in values:
             simulate, theta = case(value)
@@ -84,6 +151,7 @@ def growth(device, generator):
         ax.set_xlabel(label)
     axes[0].set_ylabel("time (s)")
     axes[0].legend()
+    draw_shares(axes[3], device, generator)
     figure.savefig(FIGURE, dpi=110)
 
 

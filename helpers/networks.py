@@ -118,7 +118,8 @@ def train(
         raise ValueError(f"y has no sample of class {absent}: number the classes from 0.")
     weight = (len(y) / (len(counts) * counts)).to(x)
     loss_of = nn.CrossEntropyLoss(weight=weight if balanced else None)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    settings = {"lr": learning_rate, "weight_decay": weight_decay, "fused": True}
+    optimiser = torch.optim.AdamW(network.parameters(), **settings)
     watched = {"train": (x, y)} | ({"held_out": held_out} if held_out else {})
     losses = {name: [] for name in watched}
     for _ in range(n_epochs):

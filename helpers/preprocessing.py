@@ -54,16 +54,14 @@ def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
     missing = [name for name in columns if name not in table]
     if missing:
         raise ValueError(f"table lacks {', '.join(missing)}: give the rows of observations.")
-    features = {}
+    features, bare = {}, pd.DataFrame(table)  # pandas copies attrs, deeply, with each column
     for name in columns:
-        values = table[name]
-        if getattr(values.dtype, "kind", "O") not in "biuf" or hasattr(values.dtype, "na_value"):
-            values = pd.Series(numbers(name, values, missing=True), table.index)
+        values = numbers(name, bare[name], missing=True)
         if name == "hue":
             features["hue_sin"] = np.sin(np.radians(values))
             features["hue_cos"] = np.cos(np.radians(values))
         elif name in _LOGARITHMIC:
-            features[f"log_{name}"] = np.log10(values.where(values > 0))
+            features[f"log_{name}"] = np.log10(np.where(values > 0, values, np.nan))
         else:
             features[name] = values
     return pd.DataFrame(features, index=table.index)

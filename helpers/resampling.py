@@ -31,6 +31,7 @@ def resample_sources(table: pd.DataFrame, generator: np.random.Generator) -> pd.
     """
     if "source_id" not in table or not len(table):
         raise ValueError("table must have rows, and a column source_id: give observations.")
-    rows = list(table.groupby(labels("source_id", table.source_id)).indices.values())
-    drawn = generator.integers(len(rows), size=len(rows))
-    return table.iloc[np.concatenate([rows[k] for k in drawn])].reset_index(drop=True)
+    source, names = pd.factorize(labels("source_id", table.source_id), sort=True)
+    drawn = generator.integers(len(names), size=len(names))
+    rows = [np.flatnonzero(source == k) for k in drawn]
+    return table.iloc[np.concatenate(rows)].reset_index(drop=True)

@@ -344,8 +344,8 @@ def _checked(energy_lo, energy_hi, **parameters):
         dtype = None if isinstance(value, Tensor) else energy_lo.dtype
         parameters[name] = tensor(name, value, missing=True).to(energy_lo.device, dtype)
     try:
-        torch.broadcast_shapes(*(value.shape for value in parameters.values()))
-    except RuntimeError as error:
+        np.broadcast_shapes(*(value.shape for value in parameters.values()))
+    except ValueError as error:
         shapes = ", ".join(f"{name} {tuple(x.shape)}" for name, x in parameters.items())
         raise ValueError(
             f"The shapes of the parameters do not broadcast: {shapes}. "

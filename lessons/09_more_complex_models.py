@@ -76,9 +76,8 @@ def score(task, chance, weight=None):
 def out_of_fold(model, task, seed):
     """Probabilities for each training row, by a model that has not seen its source."""
     deal = GroupKFold(5, shuffle=True, random_state=seed)
-    return cross_val_predict(
-        model, train, labels[task], groups=train.source_id, cv=deal, method="predict_proba"
-    )
+    how = {"groups": train.source_id, "cv": deal, "method": "predict_proba"}
+    return cross_val_predict(model, train[columns[task]], number[task], **how)
 
 
 chances = {}
@@ -764,7 +763,7 @@ def pair(power, noise, y, seed):
 
 
 found = []
-for seed in tqdm(range(3)):
+for seed in tqdm(range(2)):
     generator = np.random.default_rng(seed)
     order = generator.permutation(np.unique(light.source_id[learn]))
     for n in (6, 12, 23):

@@ -749,7 +749,7 @@ def test_killed_and_interrupted(run, recipe, made, tmp_path, monkeypatch):
 
     done = len(shards_of(folder))
     # A terminal sends Ctrl-C to all processes that run in it.
-    second = start(*arguments, start_new_session=True)
+    second = start(*arguments[:-1], 1, start_new_session=True)
     wait_for(lambda: len(shards_of(folder)) > done)
     family = family_of(second)
     time.sleep(random.uniform(0.0, 0.5))

@@ -63,7 +63,10 @@ TABLE = [
 ]
 
 
-def test_claims_are_tried_once_and_kept_until_their_code_changes(evidence, tmp_path, capsys):
+def test_claims_are_tried_once_and_kept_until_their_code_changes(
+    evidence, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # three times half of the time
     path = tmp_path / "evidence/claims/test_lesson_07.py"
     path.write_text(CLAIMS)
     assert evidence.one_lesson("7") == 2

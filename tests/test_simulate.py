@@ -6,6 +6,7 @@ evidence/claims/test_archive.py holds it against the literature.
 import numpy as np
 import pandas as pd
 import pytest
+from stand_ins import FEATURES, nothing
 
 from course.archive import simulate, tables
 from course.archive.pointings import observe
@@ -17,15 +18,8 @@ SMALL = {
     **{"n_rxte": 20, "n_nicer": 20, "n_black_holes": 2, "n_neutron_stars": 2},
     **{"n_outbursts": 8, "n_segments": 10},
 }
-COLUMNS = tables.columns("observations")
-FEATURES = [name for name in COLUMNS[COLUMNS.index("rate") :] if name != "lum_edd_est"]
 # What is drawn and filed before anything is observed
 DRAWN = ["obs_id", "instrument", "mjd", "exposure", "n_det", "state_label", "label_trust"]
-
-
-def nothing(truth, instrument, generator):
-    """In place of `observe`: every feature is 100."""
-    return pd.DataFrame(100.0, index=truth.index, columns=FEATURES), []
 
 
 @pytest.fixture(scope="module")

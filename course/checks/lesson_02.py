@@ -1,5 +1,7 @@
 """Checks of lesson 02: exploring the data, part I."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 
@@ -75,6 +77,15 @@ def _like_the_table(value, given=()):
     return value[list(given[0])].sort_index(kind="stable").reset_index(drop=True)
 
 
+@functools.cache
+def _sky(sizes):
+    """Names of sources, and a table with so many rows of each."""
+    names = [f"S{number:02d}" for number in range(len(sizes))]
+    source = np.random.default_rng(22).permutation(np.repeat(names, sizes))
+    table = pd.DataFrame({"source_id": source, "obs_id": [f"R{k}" for k in range(len(source))]})
+    return names, table.assign(rate=np.arange(len(source)) + 0.5)
+
+
 @exercise(
     "Exercise 2.2",
     reference=lambda: resampling.resample_sources,
@@ -85,23 +96,20 @@ def resample_sources(answer):
 
     def times(sizes, generator):
         """How often each source came, in one draw."""
-        names = [f"S{number:02d}" for number in range(len(sizes))]
-        source = np.random.default_rng(22).permutation(np.repeat(names, sizes))
-        table = pd.DataFrame({"source_id": source, "obs_id": [f"R{k}" for k in range(len(source))]})
-        table["rate"] = np.arange(len(source)) + 0.5
-        drawn = answer(table, generator)
+        names, table = _sky(sizes)
+        drawn = answer(table.copy(), generator)
         rows = pd.Index(table.obs_id).get_indexer(drawn.obs_id)
         if (rows < 0).any() or (drawn.to_numpy() != table.to_numpy()[rows]).any():
             raise Hint("Some of your rows are not in the table given: bring each as it is there.")
         count = np.bincount(rows, minlength=len(table))
-        of_source = [np.unique(count[source == name]) for name in names]
+        of_source = [np.unique(count[table.source_id == name]) for name in names]
         if any(len(counts) > 1 for counts in of_source):
             raise Hint(
                 "Some sources came with a part of their rows: draw names of sources, not rows."
             )
         return np.concatenate(of_source)
 
-    sizes = [40, 3, 8, 1, 14, 2, 5]
+    sizes = (40, 3, 8, 1, 14, 2, 5)
     draws = np.array([times(sizes, np.random.default_rng(seed)) for seed in range(100)])
     made = draws.sum(axis=1)
     if draws.max() == 1 and np.ptp(made) > 0:
@@ -110,7 +118,7 @@ def resample_sources(answer):
         raise Hint(f"Of a table with 7 sources, 7 draws are wanted; yours made {min(strange)}.")
     if np.all(draws == 1):
         raise Hint("That is the same sky again, whatever the generator: draw with replacement.")
-    repeatable(lambda generator: times([2, 1] * 20, generator))  # never twice the same by chance
+    repeatable(lambda generator: times((2, 1) * 20, generator))  # never twice the same by chance
     # Each source comes once on average, and the number of times is binomial.
     mean, error = np.mean(draws, axis=0), np.sqrt((1 - 1 / 7) / len(draws))
     if np.abs(mean - 1).max() > 5 * error:
