@@ -6,7 +6,6 @@ used is refused by name, with a ValueError.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -88,13 +87,7 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
 
 
 def simulate_light_curves(
-    power_spectrum: Callable[[Tensor], Tensor],
-    n_bins: int,
-    bin_size: float,
-    *,
-    generator: torch.Generator | None = None,
-    dtype: torch.dtype | None = None,
-    device: torch.device | str | None = None,
+    power_spectrum, n_bins: int, bin_size: float, *, generator=None, dtype=None, device=None
 ) -> Tensor:
     """Relative light curves 1 + x with x_j = Σ_k C_k e^{2πi jk/n}, Gaussian, E|C_k|² = P(f_k) Δf/2.
 
@@ -210,7 +203,7 @@ def averaged_periodogram(
         0.0050 of 0.0050
     """
     light_curve = tensor("light_curve", light_curve, good is not None)
-    return _periodogram(light_curve, bin_size, segment, normalisation, good)
+    return _periodogram([light_curve], bin_size, segment, normalisation, good)
 
 
 def averaged_cospectrum(
@@ -245,7 +238,7 @@ def averaged_cospectrum(
             f"Light curves of shapes {tuple(first.shape)} and {tuple(second.shape)}: both need the "
             "same bins."
         )
-    return _periodogram(first, bin_size, segment, normalisation, good, second)
+    return _periodogram([first, second], bin_size, segment, normalisation, good)
 
 
 def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -307,23 +300,18 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     return mean(exact).to(frequency), mean(power), number.to(frequency.device)
 
 
-def _periodogram(light_curve, bin_size, segment, normalisation, good, other=None):
-    """The mean periodogram, or cospectrum with another, of as many segments as there are."""
+def _periodogram(curves, bin_size, segment, normalisation, good):
+    """The mean periodogram of one light curve, or cospectrum of two, over all their segments."""
     one_of("normalisation", normalisation, ("leahy", "fractional"))
-    curves = [c for c in (light_curve, other) if c is not None]
     n_bins, starts = segments(curves[0].shape[-1:].numel(), bin_size, segment, good)
     if good is None:
         for curve in curves:
             refuse_empty_run("light_curve", curve)
     n_frequencies = (n_bins - 1) // 2
-    (total, spectrum), *second = (_amplitudes(c, n_bins, n_frequencies, starts) for c in curves)
-    if not second:
-        power = spectrum.real.square() + spectrum.imag.square()
-    else:
-        ((total_2, spectrum_2),) = second
-        power = spectrum.real * spectrum_2.real + spectrum.imag * spectrum_2.imag
-        total = (total * total_2).sqrt()
-    power = power.mean(dim=-2)
+    found = [_amplitudes(c, n_bins, n_frequencies, starts) for c in curves]
+    (total, first), (total_2, second) = found[0], found[-1]
+    power = (first.real * second.real + first.imag * second.imag).mean(dim=-2)
+    total = total if len(curves) == 1 else (total * total_2).sqrt()
     duration = n_bins * bin_size
     power = power * (2 / total if normalisation == "leahy" else 2 * duration / total.square())
     return _frequencies(n_frequencies, duration, power.dtype, power.device), power
@@ -363,9 +351,8 @@ def _parameter(name, value, frequency, kind="zero or positive"):
     if not isinstance(value, Tensor):
         value = tensor(name, value, missing=True).to(frequency)
     value = value[..., None]
-    allowed = value.isfinite()
-    if kind != "finite":
-        allowed &= (value > 0) if kind == "positive" else (value >= 0)
+    least = {"finite": value > -math.inf, "positive": value > 0, "zero or positive": value >= 0}
+    allowed = least[kind] & value.isfinite()
     if not bool(allowed.all()):
         number = int((~allowed).sum())
         raise ValueError(

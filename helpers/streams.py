@@ -59,21 +59,17 @@ def uniform(cells, shape, like: Tensor) -> Callable[[int], Tensor]:
         cells: of the last dimension of `shape`, as `chunks` yields them.
         like: has the dtype and device of the numbers.
     """
-    kind = dict(dtype=like.dtype, device=like.device)
-    fast = _fast(like)
-    state = torch.empty(shape, dtype=torch.int64)
-    for cell, generator in cells if fast else ():
-        part = state[..., cell]
-        part.copy_(torch.randint(-(2**63), 2**63 - 1, part.shape, generator=generator))
+    kind, fast = dict(dtype=like.dtype, device=like.device), _fast(like)
+    parts = [((*shape[:-1], cell.stop - cell.start), generator) for cell, generator in cells]
+    if fast:
+        seeds = [torch.randint(-(2**63), 2**63 - 1, s, generator=g) for s, g in parts]
+        state = torch.cat(seeds, dim=-1).flatten().numpy().view(np.uint64)
 
     def draw(n):
+        if not fast:
+            return torch.cat([torch.rand(n, *s, generator=g, **kind) for s, g in parts], dim=-1)
         numbers = torch.empty(n, *shape, **kind)
-        if fast:
-            split_mix(state.view(-1).numpy().view(np.uint64), numbers.view(n, -1).numpy())
-        else:
-            for cell, generator in cells:
-                part = numbers[..., cell]
-                part.copy_(torch.rand(part.shape, generator=generator, **kind))
+        split_mix(state, numbers.view(n, -1).numpy())
         return numbers
 
     return draw
@@ -94,7 +90,7 @@ def complex_normal(shape, generator, like: Tensor) -> Tensor:
     if not _fast(like):
         return torch.randn(shape, generator=generator, **kind)
     numbers = torch.empty(shape, **kind)
-    flat, draw = numbers.view(-1).numpy(), uniform([(slice(None), generator)], (_LANES,), like)
+    flat, draw = numbers.view(-1).numpy(), uniform([(slice(0, _LANES), generator)], (_LANES,), like)
     for first in range(0, len(flat), _BLOCK):  # of Box & Muller
         part = flat[first : first + _BLOCK]
         square, angle = draw(2 * -(-len(part) // _LANES)).view(2, -1)[:, : len(part)]

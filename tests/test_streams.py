@@ -48,6 +48,25 @@ def test_laws(device, dtype):
     assert abs((z.real * z.imag).mean()) < 5 * 0.5 / n**0.5
 
 
+def test_split_mix_repeats_nothing():
+    """Halves of a step, successive steps and places beside each other: their pairs fill a square evenly."""
+    n, levels = 10_000, 2**24
+    numbers = uniform([(slice(0, 8), seeded())], (2, 8), torch.zeros(1))(2 * n).flatten(1)
+    low, high = numbers[::2], numbers[1::2]
+    for x, y in (
+        (low, high), (low[::2], low[1::2]), (high[::2], high[1::2]), (high[::2], low[1::2]),
+        (numbers[:, ::2], numbers[:, 1::2]),
+    ):  # fmt: skip
+        cell = (16 * x).long() * 16 + (16 * y).long()
+        assert stats.chisquare(torch.bincount(cell.flatten(), minlength=256)).pvalue > 1e-5
+    # Any two of the 16 places, and no number more often than chance has it, here or steps later.
+    other = torch.corrcoef(numbers.T).fill_diagonal_(0)
+    assert other.abs().max() < 5 / len(numbers) ** 0.5
+    expected = levels * -math.expm1(-numbers.numel() / levels)
+    error = numbers.numel() / (2 * levels) ** 0.5
+    assert abs(len(numbers.unique()) - expected) < 5 * error
+
+
 def test_cells_draw_for_themselves(device):
     """Whatever is beside them, and however often they are asked: an even number of rows at a time."""
     like, found = torch.zeros(1, device=device), []
