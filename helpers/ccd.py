@@ -23,7 +23,6 @@ __all__ = [
     "grade_pixels",
 ]  # fmt: skip
 
-
 # Neighbours (right, down): those above the split threshold add 1, 2, 4, … to ACIS' flight grade.
 _AROUND = ((-1, 1), (0, 1), (1, 1), (-1, 0), (1, 0), (-1, -1), (0, -1), (1, -1))
 
@@ -162,21 +161,18 @@ class CCD:
 
 
 # Unless a source is named, numbers below are a choice of this course: round, and near to what is
-# known of it. Frame times and pixels are the instruments'; areas are sketches, but for that of pn.
+# known. Frame times and pixels are the instruments'; areas are sketches, but for that of pn.
 ACIS = CCD(
     name="Chandra ACIS",
     frame_time=3.2,  # and 0.041 s more to the next frame, to shift the image away
-    pixel=0.492,
-    pixel_size=24.0,
-    psf_core=0.38,  # half of the photons in a circle 1" wide, choice of this course
-    psf_slope=1.7,
-    cloud=2.0,  # choice of this course
-    readout_noise=0.009,  # 2 to 3 electrons, choice of this course
-    event_threshold=0.14,  # choice of this course
+    pixel=0.492, pixel_size=24.0,
+    psf_core=0.38, psf_slope=1.7,  # half of the photons in a circle 1" wide
+    cloud=2.0,
+    readout_noise=0.009,  # 2 to 3 electrons
+    event_threshold=0.14,
     split_threshold=0.05,  # 13 units of 3.7 eV, rounded
     upper_limit=15.0,
-    rule="acis",
-    grades=(0, 2, 3, 4, 6),
+    rule="acis", grades=(0, 2, 3, 4, 6),
     area=(
         (0.1, 1.0), (0.3, 50.0), (0.5, 150.0), (1.0, 480.0), (1.5, 650.0), (2.0, 520.0), (2.2, 380.0),
         (4.0, 360.0), (5.0, 320.0), (6.0, 220.0), (7.0, 110.0), (8.0, 60.0), (10.0, 10.0),
@@ -191,17 +187,12 @@ ACIS_SUBARRAY = CCD(**{**vars(ACIS), "name": "Chandra ACIS, subarray", "frame_ti
 XRT_PC = CCD(
     name="Swift XRT, photon counting",
     frame_time=2.5,
-    pixel=2.36,
-    pixel_size=40.0,
-    psf_core=5.8,  # Moretti et al. 2005, SPIE 5898, 360
-    psf_slope=1.55,
-    cloud=3.0,  # choice of this course
-    readout_noise=0.02,  # choice of this course
-    event_threshold=0.2,  # choice of this course
-    split_threshold=0.08,  # choice of this course
-    upper_limit=12.0,  # choice of this course
-    rule="islands",
-    grades=(1, 2, 3, 4),  # Swift's grades 0 to 12
+    pixel=2.36, pixel_size=40.0,
+    psf_core=5.8, psf_slope=1.55,  # Moretti et al. 2005, SPIE 5898, 360
+    cloud=3.0,
+    readout_noise=0.02,
+    event_threshold=0.2, split_threshold=0.08, upper_limit=12.0,
+    rule="islands", grades=(1, 2, 3, 4),  # Swift's grades 0 to 12
     area=(
         (0.1, 1.0), (0.3, 20.0), (0.5, 40.0), (1.0, 110.0), (1.5, 135.0), (2.0, 110.0), (2.3, 75.0),
         (4.0, 75.0), (5.0, 70.0), (6.0, 60.0), (8.0, 20.0), (10.0, 6.0), (12.0, 1.0),
@@ -212,35 +203,26 @@ XRT_PC = CCD(
 PN = CCD(
     name="XMM-Newton EPIC pn",
     frame_time=0.0734,
-    pixel=4.1,
-    pixel_size=150.0,
-    psf_core=6.6,
-    psf_slope=1.68,  # with r_c: .71, .88, .93, .95 inside 15, 30, 45, 60", as calibrated to 5 per cent
+    pixel=4.1, pixel_size=150.0,
+    psf_core=6.6, psf_slope=1.68,  # .71, .88, .93, .95 in 15, 30, 45, 60", as calibrated to 5 per cent
     cloud=10.0,  # 9 to 11 µm in SIXTE
-    readout_noise=0.018,  # choice of this course
+    readout_noise=0.018,
     event_threshold=0.15,  # as in SIXTE
-    split_threshold=0.07,  # choice of this course
-    upper_limit=15.0,  # choice of this course
-    rule="islands",
-    grades=(1, 2),  # singles and doubles, patterns 0 to 4
+    split_threshold=0.07, upper_limit=15.0,
+    rule="islands", grades=(1, 2),  # singles and doubles, patterns 0 to 4
     area="xmm_pn",
-)
+)  # fmt: skip
 """XMM-Newton's pn camera, full frame, with the area of data/response_xmm_pn.npz."""
 
 EROSITA = CCD(
     name="eROSITA, one telescope module",
     frame_time=0.05,
-    pixel=9.67,
-    pixel_size=75.0,
-    psf_core=4.6,  # half of the photons in a circle 16" wide, as on axis
-    psf_slope=1.5,  # choice of this course
+    pixel=9.67, pixel_size=75.0,
+    psf_core=4.6, psf_slope=1.5,  # half of the photons in a circle 16" wide, as on axis
     cloud_scale=0.355,  # Dennerl's rule, as in SIXTE
-    readout_noise=0.009,  # 2 to 3 electrons, choice of this course
-    event_threshold=0.15,  # choice of this course
-    split_threshold=0.04,  # choice of this course
-    upper_limit=12.0,  # choice of this course
-    rule="islands",
-    grades=(1, 2, 3, 4),
+    readout_noise=0.009,  # 2 to 3 electrons
+    event_threshold=0.15, split_threshold=0.04, upper_limit=12.0,
+    rule="islands", grades=(1, 2, 3, 4),
     area=(
         (0.1, 5.0), (0.2, 60.0), (0.3, 130.0), (0.5, 190.0), (1.0, 300.0), (1.5, 340.0), (2.0, 260.0),
         (2.3, 130.0), (3.0, 100.0), (4.0, 75.0), (5.0, 60.0), (6.0, 45.0), (8.0, 15.0), (10.0, 4.0),
@@ -310,9 +292,8 @@ def frames_abreast(frame, corner, hit, charge, noise, side, detector, memory):
     """What `read_frames` says, with places as in `corner`, for parts that fit into the memory."""
     number = torch.unique_consecutive(frame, return_inverse=True)[1]
     begins = torch.searchsorted(number, torch.arange(int(number[-1]) + 1, device=frame.device))
-    most = min(
-        len(begins), max(1, int((memory or 2**33) // (side**2 * (4 + charge.element_size()))))
-    )
+    most = int((memory or 2**33) // (side**2 * (4 + charge.element_size())))
+    most = min(len(begins), max(1, most))
     # Frame by frame for each pixel: the few that hold most photons lie side by side.
     image, right, down = charge.new_zeros(most * side**2), most, most * side
     slot = torch.full(image.shape, -1, dtype=torch.int32, device=image.device)

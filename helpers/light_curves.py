@@ -6,13 +6,13 @@ used is refused by name, with a ValueError.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from helpers.arguments import one_of, refuse_empty_run, seconds, segments, tensor, whole
 from helpers.spectra import power_law
+from helpers.streams import complex_normal
 
 __all__ = [
     "averaged_cospectrum", "averaged_periodogram", "log_bin", "lorentzian", "power_law_noise",
@@ -87,13 +87,7 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
 
 
 def simulate_light_curves(
-    power_spectrum: Callable[[Tensor], Tensor],
-    n_bins: int,
-    bin_size: float,
-    *,
-    generator: torch.Generator | None = None,
-    dtype: torch.dtype | None = None,
-    device: torch.device | str | None = None,
+    power_spectrum, n_bins: int, bin_size: float, *, generator=None, dtype=None, device=None
 ) -> Tensor:
     """Relative light curves 1 + x with x_j = Σ_k C_k e^{2πi jk/n}, Gaussian, E|C_k|² = P(f_k) Δf/2.
 
@@ -146,20 +140,18 @@ def simulate_light_curves(
             f"The power spectrum has shape {tuple(power.shape)}; its last dimension must be the "
             f"{len(frequency)} frequencies that the model is given."
         )
-    if not bool(((power >= 0) & (power < math.inf)).all()):
+    lowest, highest = torch.aminmax(power) if power.numel() else (0, 0)
+    if not (lowest >= 0 and highest < math.inf):
         raise ValueError(
             "The power spectrum must be finite and not negative; it goes from "
-            f"{power.min():g} to {power.max():g}. Check the parameters of the model."
+            f"{lowest:g} to {highest:g}. Check the parameters of the model."
         )
-    draw = dict(generator=generator, dtype=power.dtype.to_complex(), device=power.device)
-    amplitudes = torch.randn((*power.shape[:-1], n // 2 + 1), **draw)
+    amplitudes = complex_normal((*power.shape[:-1], n // 2 + 1), generator, power)
     if n % 2 == 0:
         # A complex normal number has variance 1/2 in its real part.
         amplitudes[..., -1] = amplitudes[..., -1].real * math.sqrt(2)
-    spacing = 1 / (n * bin_size)
-    scale = (power * (spacing / 2)).sqrt()
-    # As real numbers: a complex product would first copy the scale into a complex tensor.
-    torch.view_as_real(amplitudes)[..., 1:, :].mul_(scale[..., None])
+    scale = (power * (0.5 / (n * bin_size))).sqrt()
+    amplitudes[..., 1:].mul_(scale)
     amplitudes[..., 0] = 1
     if not amplitudes.numel():  # of which a Fourier transform may not be asked for
         return power.new_zeros(*power.shape[:-1], n)
@@ -211,7 +203,7 @@ def averaged_periodogram(
         0.0050 of 0.0050
     """
     light_curve = tensor("light_curve", light_curve, good is not None)
-    return _periodogram(light_curve, bin_size, segment, normalisation, good)
+    return _periodogram([light_curve], bin_size, segment, normalisation, good)
 
 
 def averaged_cospectrum(
@@ -246,7 +238,7 @@ def averaged_cospectrum(
             f"Light curves of shapes {tuple(first.shape)} and {tuple(second.shape)}: both need the "
             "same bins."
         )
-    return _periodogram(first, bin_size, segment, normalisation, good, second)
+    return _periodogram([first, second], bin_size, segment, normalisation, good)
 
 
 def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -290,8 +282,8 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     # In units of the spacing, so that float32 and float64 frequencies fall into the same bins.
     first = float(exact[0] / spacing)
     position = first + torch.arange(len(exact), dtype=torch.float64)
-    edges, width = [first / 2, first / 2 + 1], 1.0
-    while edges[-1] <= position[-1] + 1:
+    edges, width, last = [first / 2, first / 2 + 1], 1.0, first + len(exact)
+    while edges[-1] <= last:
         width *= 1 + f
         edges.append(edges[-1] + width)
     # Rounding must not push a frequency that lies on an edge below it.
@@ -308,23 +300,18 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     return mean(exact).to(frequency), mean(power), number.to(frequency.device)
 
 
-def _periodogram(light_curve, bin_size, segment, normalisation, good, other=None):
-    """The mean periodogram, or cospectrum with another, of as many segments as there are."""
+def _periodogram(curves, bin_size, segment, normalisation, good):
+    """The mean periodogram of one light curve, or cospectrum of two, over all their segments."""
     one_of("normalisation", normalisation, ("leahy", "fractional"))
-    curves = [c for c in (light_curve, other) if c is not None]
     n_bins, starts = segments(curves[0].shape[-1:].numel(), bin_size, segment, good)
     if good is None:
         for curve in curves:
             refuse_empty_run("light_curve", curve)
     n_frequencies = (n_bins - 1) // 2
-    (total, spectrum), *second = (_amplitudes(c, n_bins, n_frequencies, starts) for c in curves)
-    if not second:
-        power = spectrum.real.square() + spectrum.imag.square()
-    else:
-        ((total_2, spectrum_2),) = second
-        power = spectrum.real * spectrum_2.real + spectrum.imag * spectrum_2.imag
-        total = (total * total_2).sqrt()
-    power = power.mean(dim=-2)
+    found = [_amplitudes(c, n_bins, n_frequencies, starts) for c in curves]
+    (total, first), (total_2, second) = found[0], found[-1]
+    power = (first.real * second.real + first.imag * second.imag).mean(dim=-2)
+    total = total if len(curves) == 1 else (total * total_2).sqrt()
     duration = n_bins * bin_size
     power = power * (2 / total if normalisation == "leahy" else 2 * duration / total.square())
     return _frequencies(n_frequencies, duration, power.dtype, power.device), power
@@ -364,9 +351,8 @@ def _parameter(name, value, frequency, kind="zero or positive"):
     if not isinstance(value, Tensor):
         value = tensor(name, value, missing=True).to(frequency)
     value = value[..., None]
-    allowed = value.isfinite()
-    if kind != "finite":
-        allowed &= (value > 0) if kind == "positive" else (value >= 0)
+    least = {"finite": value > -math.inf, "positive": value > 0, "zero or positive": value >= 0}
+    allowed = least[kind] & value.isfinite()
     if not bool(allowed.all()):
         number = int((~allowed).sum())
         raise ValueError(

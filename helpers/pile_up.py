@@ -27,8 +27,7 @@ __all__ = ["PileUpSimulator", "absorbed_blackbody", "absorbed_power_law", "davis
 _PHOTONS = {"cpu": 2**15, "cuda": 2**21}
 # Photons per frame in one region of Davis' model: as many energies' sums must fit into the memory.
 _MOST_PER_REGION = 1e4
-# Single photons that are thrown at the detector to measure its response.
-_THROWN = 2**20
+_THROWN = 2**20  # single photons, at the detector, to measure its response
 
 
 def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
@@ -77,16 +76,9 @@ def _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, band):
 
 
 def davis_spectrum(
-    photons: Tensor,
-    energy_lo: Tensor,
-    energy_hi: Tensor,
-    *,
-    n_frames: float = 1.0,
-    alpha=0.5,
-    psf_fraction=0.95,
-    n_regions=1.0,
-    fracexpo=0.987,
-) -> Tensor:
+    photons: Tensor, energy_lo: Tensor, energy_hi: Tensor, *, n_frames: float = 1.0,
+    alpha=0.5, psf_fraction=0.95, n_regions=1.0, fracexpo=0.987,
+) -> Tensor:  # fmt: skip
     """Events per bin after pile-up, N_f n ε e^-L Σ_p α^(p-1) S^*p / p! + N_f (1 - f) s.
 
     s are the expected photons of a frame. A share f of them falls on n regions, of which each is
@@ -148,13 +140,13 @@ def davis_spectrum(
     offset = float(energy_lo[0] + energy_hi[0]) / 2 / step
     whole = math.floor(offset + 1e-3)
     between = max(0.0, offset - whole)
-    # Long enough that the sums of as many photons as ever come do not return at low energies.
     most = float(load.detach().max())
     if not most <= _MOST_PER_REGION:
         raise ValueError(
             f"{most:.3g} photons per frame in one region, of which nothing would be left: "
             f"davis_spectrum takes up to {_MOST_PER_REGION:g}. Limit the flux that a fit may try."
         )
+    # Long enough that the sums of as many photons as ever come do not return at low energies.
     length = int((n + whole) * (most + 8 * math.sqrt(most) + 12))
     length = 2 ** math.ceil(math.log2(length))
     omega = torch.arange(length // 2 + 1, dtype=torch.float64, device=photons.device)
@@ -224,17 +216,13 @@ class PileUpSimulator:
     """
 
     def __init__(
-        self,
-        detector: CCD,
+        self, detector: CCD,
         spectrum: Callable[[Tensor, Tensor, Tensor], Tensor] = absorbed_power_law,
-        exposure: float = 1000.0,
-        *,
-        annuli=None,
-        channels=None,
+        exposure: float = 1000.0, *, annuli=None, channels=None,
         energies: tuple[float, float, float] = (0.1, 12.0, 0.01),
         position: tuple[float, float] | Callable[[Tensor], Tensor] | None = None,
         memory: int | None = None,
-    ):
+    ):  # fmt: skip
         self.detector, self.spectrum, self.exposure = detector, spectrum, float(exposure)
         self.position, self.memory = position, memory
         self.n_frames = round(self.exposure / detector.frame_time) if exposure > 0 else 0
@@ -243,10 +231,8 @@ class PileUpSimulator:
                 f"exposure={exposure:g} s is less than a frame of {detector.name}. Use a multiple "
                 f"of {detector.frame_time:g} s."
             )
-        if annuli is None:
-            annuli = (0.0, 10 * detector.pixel)
-        if channels is None:
-            channels = torch.arange(1025, dtype=torch.float64) * 0.015
+        annuli = (0.0, 10 * detector.pixel) if annuli is None else annuli
+        channels = np.arange(1025) * 0.015 if channels is None else channels
         self.annuli = _ascending("annuli", annuli, "arcsec")
         self.channels = _ascending("channels", channels, "keV")
         width = self.channels.diff()
@@ -500,12 +486,11 @@ def _bins(values, edges, even=False):
 
 def _ascending(name, edges, unit):
     edges = torch.from_numpy(numbers(name, edges))
-    ascending = edges.ndim == 1 and len(edges) > 1 and bool((edges.diff() > 0).all())
-    if not (ascending and edges[0] >= 0):
-        raise ValueError(
-            f"{name} must be two or more ascending edges in {unit}, from 0 on, not {edges.tolist()}."
-        )
-    return edges
+    if edges.ndim == 1 and len(edges) > 1 and edges[0] >= 0 and bool((edges.diff() > 0).all()):
+        return edges
+    raise ValueError(
+        f"{name} must be two or more ascending edges in {unit}, from 0 on, not {edges.tolist()}."
+    )
 
 
 def _area(area, energy):

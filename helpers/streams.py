@@ -1,14 +1,20 @@
 """Streams of random numbers that make results independent of how much memory the work may take."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
+import numba
+import numpy as np
 import torch
+from torch import Tensor
 
-__all__ = ["CELL", "chunks"]
+__all__ = ["CELL", "chunks", "complex_normal", "exponential", "uniform"]
 
 # Simulations that draw their random numbers together, from a seed that the generator gives: never
 # more, so that memory may cut anywhere between two of these cells and change nothing.
 CELL = 32
+# Numbers that are made side by side, and together in what a cache holds.
+_LANES, _BLOCK = 128, 2**15
 
 
 def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[tuple[slice, list]]:
@@ -40,3 +46,75 @@ def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[t
             for k, seed in own
         ]
         yield slice(first, first + number), cells
+
+
+def uniform(cells, shape, like: Tensor) -> Callable[[int], Tensor]:
+    """A function of n that returns the next (n, *shape) numbers, multiples of 2^-24 from 0 to below 1.
+
+    On a CPU float32 come from SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, 453), each place in `shape`
+    a stream of its own that begins at 64 bits from the generator: some ten times as fast as torch.rand,
+    which makes all others.
+
+    Args:
+        cells: of the last dimension of `shape`, as `chunks` yields them.
+        like: has the dtype and device of the numbers.
+    """
+    kind, fast = dict(dtype=like.dtype, device=like.device), _fast(like)
+    parts = [((*shape[:-1], cell.stop - cell.start), generator) for cell, generator in cells]
+    if fast:
+        seeds = [torch.randint(-(2**63), 2**63 - 1, s, generator=g) for s, g in parts]
+        state = torch.cat(seeds, dim=-1).flatten().numpy().view(np.uint64)
+
+    def draw(n):
+        if not fast:
+            return torch.cat([torch.rand(n, *s, generator=g, **kind) for s, g in parts], dim=-1)
+        numbers = torch.empty(n, *shape, **kind)
+        split_mix(state, numbers.view(n, -1).numpy())
+        return numbers
+
+    return draw
+
+
+def exponential(numbers: Tensor) -> Tensor:
+    """-ln(1 - u) in place of `uniform` numbers u: exponential ones, of mean 1 and up to 17."""
+    if numbers.device.type == "cpu":  # where numpy is three times as fast
+        array = numbers.numpy()
+        np.log(np.subtract(1, array, out=array), out=array)
+        return numbers.neg_()
+    return numbers.neg_().log1p_().neg_()
+
+
+def complex_normal(shape, generator, like: Tensor) -> Tensor:
+    """Complex normal numbers z with E|z|² = 1, of the dtype and on the device that go with `like`."""
+    kind = dict(dtype=like.dtype.to_complex(), device=like.device)
+    if not _fast(like):
+        return torch.randn(shape, generator=generator, **kind)
+    numbers = torch.empty(shape, **kind)
+    flat, draw = numbers.view(-1).numpy(), uniform([(slice(0, _LANES), generator)], (_LANES,), like)
+    for first in range(0, len(flat), _BLOCK):  # of Box & Muller
+        part = flat[first : first + _BLOCK]
+        square, angle = draw(2 * -(-len(part) // _LANES)).view(2, -1)[:, : len(part)]
+        radius, angle = exponential(square).sqrt_().numpy(), angle.mul_(2 * math.pi).numpy()
+        np.multiply(radius, np.cos(angle), out=part.real)
+        np.multiply(radius, np.sin(angle, out=angle), out=part.imag)
+    return numbers
+
+
+def _fast(like):
+    return like.dtype == torch.float32 and like.device.type == "cpu"
+
+
+@numba.njit
+def split_mix(state, numbers):
+    """Fill numbers (n, places), two rows from each step of the state (places,), which goes on."""
+    unit, low = np.float32(2**-24), np.uint64(2**24 - 1)
+    for i in range(0, len(numbers), 2):
+        other, one = numbers[min(i + 1, len(numbers) - 1)], numbers[i]
+        for k in range(len(state)):
+            state[k] += np.uint64(0x9E3779B97F4A7C15)
+            z = state[k]
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
+            one[k] = np.float32(np.int32(z & low)) * unit
+            other[k] = np.float32(np.int32(z >> np.uint64(40))) * unit

@@ -7,6 +7,7 @@ light curves as long as real pointings. Monte Carlo tolerances are five standard
 import math
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -269,6 +270,50 @@ def test_power_is_right_up_to_the_nyquist_frequency(device, bin_size, centroid, 
     ours, theirs = ours[:, near].double().mean(1), torch.stack(theirs)[:, near].mean(1)
     error = math.hypot(ours.std() / len(ours) ** 0.5, theirs.std() / len(theirs) ** 0.5)
     assert abs(ours.mean() - theirs.mean()) < 5 * error + 0.02 * theirs.mean()
+
+
+def shortfall(simulate, theta, finer, generator):
+    """What a simulation has less of the power near ν₀ than bins so many times finer, and its error."""
+    fine = DeadTimeSimulator(
+        simulate.exposure, simulate.bin_size / finer, simulate.segment, n_detectors=1
+    )
+    near = abs(simulate.frequencies - theta[1]) < theta[1] / 8
+    many, powers = theta.expand(3000, 4), []
+    powers.append(simulate(many, generator)[:, near].cpu().double().mean(1))
+    counts = fine.light_curves(many, generator).unflatten(-1, (-1, finer)).sum(-1)
+    powers.append(simulate.summarise(counts)[:, near].cpu().double().mean(1))
+    ours, theirs = (float(power.mean()) for power in powers)
+    return 1 - ours / theirs, math.hypot(*(float(p.std()) for p in powers)) / 3000**0.5 / theirs
+
+
+# Bins of 20 and of 4 τ: the limit depends on where the power is, and on how blind the detectors are.
+@pytest.mark.parametrize(
+    ("bin_size", "rms", "centroid", "rate", "beyond"),
+    [
+        (0.05, 0.3, 9.0, 200.0, False),
+        (0.05, 0.5, 2.0, 200.0, False),
+        (0.05, 0.5, 8.0, 200.0, True),
+        (0.05, 0.4, 9.0, 2000.0, True),
+        (0.01, 0.4, 45.0, 1000.0, False),
+        (0.01, 0.4, 45.0, 8000.0, True),
+    ],
+)
+def test_where_power_is_lost_it_is_said(device, bin_size, rms, centroid, rate, beyond):
+    theta = torch.tensor([rms, centroid, 10.0, rate], device=device)
+    simulate = DeadTimeSimulator(200 * bin_size, bin_size, 100 * bin_size, n_detectors=1)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        simulate(torch.stack([theta * torch.tensor([0.1, 1, 1, 1], device=device), theta]))
+    assert len(said) == beyond
+    if beyond:
+        text = str(said[0].message)
+        assert "1 of 2 simulations" in text
+        assert f"row 1, theta = {theta.tolist()}" in text
+        assert f"bin_size={bin_size / 2:g} or less" in text
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lost, error = shortfall(simulate, theta, 10, seeded(device))
+    assert lost > 0.02 - 5 * error if beyond else lost < 0.02 + 5 * error
 
 
 @pytest.mark.parametrize("centroid", [20.0, 50.0, 80.0])
