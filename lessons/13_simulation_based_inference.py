@@ -241,7 +241,7 @@ print(f"your ABC keeps {len(kept)} of 20,000")
 n_draws, tolerances = 200_000, np.geomspace(0.5, 4, 16)
 generator = seeded(3)
 accepted = {}
-for pointings in (1, 2, 3):
+for pointings in tqdm((1, 2, 3)):
     several = simulate(truth.expand(pointings, 2), generator)
     repeated = simulate(truth.expand(2000, pointings, 2), generator)
     drawn = draw_prior(n_draws * pointings, generator).unflatten(0, (n_draws, pointings))
