@@ -259,7 +259,9 @@ def _draw_over(yours, right, photons):
     if np.shape(yours) == np.shape(right):
         energy, alt = np.arange(1, len(right) + 1), "Your spectrum of piled events drawn over ours."
         axes = {"xlabel": "energy (w)", "ylabel": "events per frame", "yscale": "log"}
-        draw_over((energy, right), (energy, yours), alt=alt, ylim=(1e-6, None), **axes)
+        axes |= {"ylim": (5e-5, 0.1), "yticks": (1e-4, 0.001, 0.01, 0.1)}
+        axes["yticklabels"] = [f"{tick:g}" for tick in axes["yticks"]]
+        draw_over((energy, right), (energy, yours), alt=alt, **axes)
 
 
 piled_spectrum = by_example(
