@@ -134,8 +134,8 @@ written = check.written(written)
 my_guess_test = ...  # balanced accuracy of the state on the test set
 
 # %%
-finalists["state"].fit(known, known.state_label)
-finalists["object"].fit(known, known.object_label)
+for task, model in finalists.items():
+    model.fit(known, known[f"{task}_label"])
 
 # %%
 test = data.open_test_set(**{name: written[name] for name in ("model", "metric", "expected")})
