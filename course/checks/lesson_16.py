@@ -1,14 +1,17 @@
-"""Checks of lesson 16: ranks, random points, ensembles, importance weights, MMD, and what to report."""
+"""Checks of lesson 16: ranks, random points, ensembles, importance weights, MMD, sbi, and what to report."""
 
+import contextlib
+import io
 import math
 
 import torch
 
-from course.checks import Hint, forms
-from course.checks.examples import by_example, sorting
+from course.checks import Hint, exercise, forms
+from course.checks.examples import by_example, shaped, sorting
 from helpers import diagnostics
+from helpers.dead_time import DeadTimeSimulator
 
-__all__ = ["mmd2", "ranks", "report", "tarp", "together", "weigh"]
+__all__ = ["by_sbi", "mmd2", "ranks", "report", "tarp", "together", "weigh"]
 
 
 def _some_draws():
@@ -315,9 +318,79 @@ mmd2 = by_example(
 )
 
 
+def _qpos(n, seed):
+    """The prior of ln(rms, ν₀, q, rate), n draws of it, and what is seen of them: those of the lesson."""
+    typical = torch.tensor([0.3, 15.0, 8.0, 900.0]).log()
+    prior = torch.distributions.MultivariateNormal(
+        typical, torch.diag(torch.tensor([0.25, 0.4, 0.4, 0.25]) ** 2)
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        theta = prior.sample((n,))
+    return prior, theta, DeadTimeSimulator()(theta.exp(), torch.Generator().manual_seed(seed)).log()
+
+
+def _by_sbi():
+    from sbi.diagnostics import check_sbc, run_sbc
+    from sbi.inference import NPE
+    from sbi.neural_nets import posterior_nn
+
+    prior, theta, x = _qpos(3100, 30)
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(io.StringIO()):
+        torch.manual_seed(30)
+        network = posterior_nn("maf", embedding_net=torch.nn.Linear(99, 16))
+        inference = NPE(prior, density_estimator=network, show_progress_bars=False)
+        inference.append_simulations(theta[:3000], x[:3000])
+        # Twenty epochs and a hundred tests are enough to go on with, and an unsolved notebook need not wait.
+        inference.train(training_batch_size=200, learning_rate=2e-3, max_num_epochs=20)
+        posterior, held = inference.build_posterior(), (theta[3000:], x[3000:])
+        shares, averaged = run_sbc(*held, posterior, 100, show_progress_bar=False)
+        found = check_sbc(shares, held[0], averaged, 100)["ks_pvals"]
+    return posterior, found.double().numpy()
+
+
+@exercise(
+    "Exercise 16.6",
+    reference=_by_sbi,
+    form=forms.tuple_of(
+        "the posterior, and a p-value for each parameter",
+        forms.anything,
+        forms.array('p-values, which `check_sbc` calls "ks_pvals"'),
+    ),
+)
+def by_sbi(answer):
+    """A posterior of sbi with an embedding for the QPOs of the lesson, and p-values of its ranks."""
+    posterior, p = answer
+    estimator = getattr(posterior, "posterior_estimator", None)
+    if not hasattr(estimator, "embedding_net"):
+        raise Hint(
+            "That is no posterior of sbi: end the training with inference.build_posterior()."
+        )
+    prior, theta, x = _qpos(100, 31)
+    theirs = getattr(posterior, "prior", None)
+    if not hasattr(theirs, "log_prob") or not torch.allclose(
+        theirs.log_prob(theta), prior.log_prob(theta), atol=1e-3
+    ):
+        raise Hint("It has another prior: give NPE `qpo_prior`, from which θ was drawn.")
+    if not any(weights.numel() for weights in estimator.embedding_net.parameters()):
+        raise Hint(
+            "There is no embedding with weights: posterior_nn(..., embedding_net=nn.Linear(99, 16))."
+        )
+    shaped(p, (4,), "p-values")
+    if not ((p >= 0) & (p <= 1)).all():
+        raise Hint("p-values lie between 0 and 1: hand what run_sbc returns to check_sbc.")
+    with torch.no_grad():
+        learned = posterior.log_prob_batched(theta[None], x).mean() - prior.log_prob(theta).mean()
+    if not learned > 2:
+        raise Hint(
+            f"On new simulations ln q of the truth is {float(learned):.1f} above that of the prior; 3 and more can be "
+            "had. Did it see 3000 simulations, and train until it no longer got better?"
+        )
+
+
 _PAPER, _REPOSITORY, _NONE = "in the paper", "in the repository", "no evidence"
 report = sorting(
-    "Exercise 16.6",
+    "Exercise 16.7",
     {
         "the prior, with its corners, and why": (
             _PAPER,

@@ -1,7 +1,10 @@
 """Answers to the exercises of lesson 16: other right routes, and wrong ones that no table holds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
+from torch.distributions import Independent, Uniform
 
 from answers import changed
 from course.checks import lesson_16
@@ -60,6 +63,18 @@ def by_a_root(u, v):
     return ((u[:, None] - v) ** 2).sum(-1).sqrt()
 
 
+def posterior(log_q=4.0, prior=None, embedding=None):
+    """What the check asks of a posterior of sbi, with a density that is known."""
+    return SimpleNamespace(
+        posterior_estimator=SimpleNamespace(embedding_net=embedding or torch.nn.Linear(99, 16)),
+        prior=prior or lesson_16._qpos(1, 0)[0],
+        log_prob_batched=lambda theta, x: torch.full((1, len(x)), log_q),
+    )
+
+
+_p = np.array([0.1, 0.4, 0.7, 0.9])
+_box = Independent(Uniform(torch.full((4,), -9.0), torch.full((4,), 9.0)), 1)
+
 OTHER_ROUTES = [
     (lesson_16.ranks, lambda d, t: 1 - (d >= t).float().mean(0)),
     (lesson_16.ranks, lambda d, t: (d.numpy() < t.numpy()).mean(0)),
@@ -75,6 +90,7 @@ OTHER_ROUTES = [
     (lesson_16.mmd2, mmd2_by_squares),
     (lesson_16.mmd2, of_distance(lambda u, v: (u[:, None] - v).norm(dim=-1))),
     (lesson_16.mmd2, lambda *clouds: _mmd2(*clouds)[None]),
+    (lesson_16.by_sbi, (posterior(), _p.tolist())),
 ]
 
 WRONG = [
@@ -95,6 +111,15 @@ WRONG = [
     (lesson_16.mmd2, lambda *clouds: _mmd2(*clouds).detach(), "slope is lost"),
     (lesson_16.mmd2, lambda a, b, h: _mmd2(a, b.detach(), h), "detach neither"),
     (lesson_16.mmd2, of_distance(by_a_root), "slope is NaN"),
+    (lesson_16.by_sbi, (SimpleNamespace(train=print), _p), "build_posterior"),
+    (lesson_16.by_sbi, (posterior().posterior_estimator, _p), "build_posterior"),
+    (lesson_16.by_sbi, (posterior(prior=_box), _p), "another prior"),
+    (lesson_16.by_sbi, (posterior(embedding=torch.nn.Identity()), _p), "no embedding"),
+    (lesson_16.by_sbi, (posterior(), {"ks_pvals": _p}), "ks_pvals"),
+    (lesson_16.by_sbi, (posterior(), _p[:2]), "p-values"),
+    (lesson_16.by_sbi, (posterior(), 100 * _p), "between 0 and 1"),
+    (lesson_16.by_sbi, (posterior(log_q=-1.0), _p), "above that of the prior"),
+    (lesson_16.by_sbi, (posterior(log_q=float("nan")), _p), "above that of the prior"),
     (lesson_16.report, changed(_report, the_ranks="in the paper"), "the sky does not come in"),
     (lesson_16.report, changed(_report, the_prior="in the repository"), "the prior speaks"),
 ]
