@@ -33,7 +33,7 @@ plt.rcParams["axes.formatter.min_exponent"] = 5  # 100 on a logarithmic axis, no
 # %% [markdown]
 # ## Real photons first
 #
-# Here are a thousand events of the Crab, in two detectors of AstroSat's LAXPC. We take detector 2, and the **gap** from each event to the next.
+# Here are a thousand events of the Crab in two detectors of AstroSat's LAXPC. We take detector 2, and the **gap** from each event to the next.
 
 # %%
 crab = load_events("astrosat_crab")
@@ -85,7 +85,7 @@ ax.legend()
 plotting.show(fig, "14_gaps")
 
 # %% [markdown]
-# **Your prediction:** none. Events of different detectors come as close as they like. Events of *one* detector do not: its team says that it is blind for about 42 µs after each ([Antia et al. 2017](https://arxiv.org/abs/1702.08624)). (The two bars behind the hole are high. Before I explained that, I would take more data.)
+# **Your prediction:** none. Events of different detectors come as close as they like. Events of *one* detector do not: its team says that it is blind for about 42 µs after each ([Antia et al. 2017](https://arxiv.org/abs/1702.08624)). (The two bars behind the hole are high. Before I explained them, I would take more data.)
 
 # %% [markdown]
 # ## A detector that blinks
@@ -187,7 +187,7 @@ plotting.mark_guess(ax, my_guess_rate, axis="y")
 plotting.show(ax, "14_rates")
 
 # %% [markdown]
-# **Your prediction:** 82 photons per second, $1000\,e^{-2.5}$. The two lines of theory are $r/(1 + r\tau)$ and $r e^{-r\tau}$, with $r$ the incident rate. A paralyzable detector can go *dark* in a bright source, and one registered rate then belongs to two incident ones. Ours is non-paralyzable, so its rate has an inverse. For a **constant** source the rate is a solved problem: no machine learning needed.
+# **Your prediction:** 82 photons per second, $1000\,e^{-2.5}$. The two lines of theory are $r/(1 + r\tau)$ and $r e^{-r\tau}$, with $r$ the incident rate. A paralyzable detector can go *dark* in a bright source, and one registered rate then belongs to two incident ones. Ours is non-paralyzable, so its rate has an inverse. For a **constant** source the rate is a solved problem: no machine learning.
 
 # %% [markdown]
 # ## The noise
@@ -584,7 +584,7 @@ for source, simulator in sources.items():
 pd.DataFrame(alarms, [*statistics, "posterior rms", "posterior rate (1/s)"]).T.round(2)
 
 # %% [markdown]
-# If the network's beliefs are right, few mocks are odd. With τ = 3 ms most mocks pass the two checks of the periodogram: a lower rate and a lower rms explain it nearly as well. The registered rate objects in nearly every mock. The second QPO escapes the check that was made for it in some mocks, and the rate, which was not made for it, objects in most. **Check with what the network did not see.** What it was trained on it will fit, if it can.
+# If the network's beliefs are right, few mocks are odd. With τ = 3 ms most mocks pass the two checks of the periodogram: a lower rate and a lower rms explain it nearly as well. The registered rate objects in nearly every mock. The second QPO escapes the check that was made for it in some mocks, and the rate, which was not made for it, objects far more often than by chance. **Check with what the network did not see.** What it was trained on it fits, if it can.
 
 # %% [markdown]
 # ## A dead time that varies
@@ -702,7 +702,7 @@ print(f"{done.done} of {done.simulations} simulations; the first 1000 are those 
 # - If you subtract the right noise and fit a Lorentzian, the frequency is right and the fit is beautiful, and the rms is too low by more than a factor of two.
 # - **For small signals use $|H|^2$ or FAD.** Where a bright source varies by 40 %, both overestimate the rms, and the simple rate correction underestimates the rate.
 # - NPE on an exact simulator recovers rms and rate there, and says so where the data do not constrain a parameter.
-# - Predictive checks with what the network saw can pass when the detector is wrong. Keep some statistic for the critic.
+# - Predictive checks with what the network saw can pass when the detector is wrong. Keep one for the critic.
 # - One mock proves nothing. Lesson 16 does it properly.
 
 # %% [markdown]

@@ -315,6 +315,6 @@ def test_the_registered_rate_sees_a_wrong_dead_time_and_the_periodogram_rarely_d
     # "At 20 Hz a dead time that varies hardly matters"
     assert max(varying) <= 0.25
     assert abs(means["NuSTAR"][0] - means["as believed"][0]) < 0.04
-    # "The second QPO escapes the check that was made for it in some mocks", and the rate objects in most
+    # "The second QPO escapes the check that was made for it in some mocks"; the rate objects more than by chance
     assert two[1] <= 0.9
-    assert two[2] > 0.5
+    assert two[2] > 0.05 + 5 * (0.05 * 0.95 / 60) ** 0.5
