@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+import warnings
 
 import torch
 
@@ -342,7 +343,9 @@ def _by_sbi():
         inference = NPE(prior, density_estimator=network, show_progress_bars=False)
         inference.append_simulations(theta[:3000], x[:3000])
         # Twenty epochs and a hundred tests are enough to go on with, and an unsolved notebook need not wait.
-        inference.train(training_batch_size=200, learning_rate=2e-3, max_num_epochs=20)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Maximum number of epochs")
+            inference.train(training_batch_size=200, learning_rate=2e-3, max_num_epochs=20)
         posterior, held = inference.build_posterior(), (theta[3000:], x[3000:])
         shares, averaged = run_sbc(*held, posterior, 100, show_progress_bar=False)
         found = check_sbc(shares, held[0], averaged, 100)["ks_pvals"]
