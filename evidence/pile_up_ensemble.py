@@ -110,15 +110,7 @@ def make_study(name, options, n_simulations):
     """Train on prior draws, test on others."""
     simulate, _, low, high = SET_UPS[name]
     return Study(
-        simulate,
-        features,
-        low,
-        high,
-        options,
-        n_simulations,
-        embedding=posteriors.convolution,
-        learning_rate=3e-3,
-        patience=8,
+        simulate, features, low, high, options, n_simulations, embedding=posteriors.convolution
     )
 
 

@@ -12,7 +12,7 @@ import torch
 import zuko
 from torch import Tensor, nn
 from torch import distributions as ds
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.arguments import refuse_arrays, refuse_outliers, whole
 from helpers.networks import seeded
@@ -277,9 +277,9 @@ def train_posterior(
     generator: torch.Generator,
     n_flows: int = 2,
     embedding: Callable[[tuple], nn.Module] = weighted_sums,
-    batch_size: int = 250,
-    learning_rate: float = 1e-2,
-    patience: int = 5,
+    batch_size: int = 500,
+    learning_rate: float = 3e-3,
+    patience: int = 8,
     max_epochs: int = 300,
     summary: str = "",
 ) -> Posterior:
@@ -307,9 +307,8 @@ def train_posterior(
         n_flows: how many flows share the posterior.
         embedding: makes the network that comes before a flow, from the shape of one data set: from
             (n, *shape) to (n, M), trained along.
-        batch_size, learning_rate: of the steps of Adam; 3e-3 for `convolution`, with a patience of 8.
-        patience: epochs without a gain of 0.1 in ln q after which the steps become short, and then
-            training ends.
+        batch_size, learning_rate: of the steps of Adam.
+        patience: epochs without a gain after which the steps become short, and then training ends.
         max_epochs: epochs after which it ends anyway.
         summary: what x is, in words, to be saved along.
 
@@ -360,8 +359,10 @@ def train_posterior(
     if given.dtype != x.dtype:
         given, spread = given.double(), given.double().std(dim=0)
         lost = (given - x).abs().amax(dim=0) > 0.01 * spread
-        if (lost := (lost & (spread > 1e-12 * given.abs().amax(dim=0))).nonzero()).numel():
-            problem = f"As {x.dtype}, like theta, x loses what varies at {lost[0].tolist()}"
+        if int((lost := lost & (spread > 1e-12 * given.abs().amax(dim=0))).sum()):
+            problem = (
+                f"As {x.dtype}, like theta, x loses what varies at {lost.nonzero()[0].tolist()}"
+            )
             raise ValueError(f"{problem}: subtract a constant, or give theta.double().")
     if fixed := (theta == theta[0]).all(dim=0).nonzero().flatten().tolist():
         why = "a parameter that is fixed has no posterior. Leave it out, and let the simulator hold it"
@@ -532,10 +533,12 @@ class _Estimator(nn.Module):
             getattr(self, f"{name}_scale").copy_(sample.std(dim=0).where(varies, math.inf))
         ordered, n = x[:: max(1, len(x) // 10_000)].sort(dim=0).values, len(x)
         tenth = len(ordered) // 10
-        self.x_ends.copy_(torch.stack(x.aminmax(dim=0), dim=-1))
-        tails = self.x_ends - torch.stack([ordered[tenth], ordered[-1 - tenth]], dim=-1)
-        self.x_tails.copy_(tails / math.log(n / 10))
-        self.x_number.fill_(n)
+        ends = torch.stack(x.aminmax(dim=0), dim=-1)
+        tails = (ends - torch.stack([ordered[tenth], ordered[-1 - tenth]], dim=-1)) / math.log(
+            n / 10
+        )
+        for buffer, value in ((self.x_ends, ends), (self.x_tails, tails), (self.x_number, n)):
+            buffer.copy_(torch.as_tensor(value))
 
     def features(self, x):
         return self.embedding((x - self.x_mean) / self.x_scale)
@@ -551,34 +554,31 @@ class _Estimator(nn.Module):
 def _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs):
     held_out, kept = torch.randperm(len(z)).to(z.device).tensor_split([max(2, len(z) // 10)])
     # Steps as long as these make the weights jitter around where they belong; their mean is there.
-    mean = copy.deepcopy(estimator).eval()
-    weights, means = list(estimator.parameters()), list(mean.parameters())
-    optimiser = torch.optim.Adam(weights, learning_rate, fused=True)
-    best, best_loss, goal, gained, n_steps, settled = None, math.inf, math.inf, 0, 0, math.inf
-    for epoch in range(max_epochs):
-        # Widths are learnt that cover the jitter, which the mean does not have: short steps take it away.
-        if (rate := min(1, (7 - 4 * epoch / settled) / 3)) <= 0:
-            break
-        optimiser.param_groups[0]["lr"] = learning_rate * rate
-        for batch in kept[torch.randperm(len(kept)).to(z.device)].split(batch_size):
-            optimiser.zero_grad()
-            (-estimator.log_prob(z[batch], x[batch]).mean()).backward()
-            nn.utils.clip_grad_norm_(weights, 5.0)
-            optimiser.step()
-            n_steps += 1
-            get_ema_multi_avg_fn(min(0.99, n_steps / (n_steps + 10)))(means, weights, n_steps)
-        with torch.no_grad():
-            for old, new in zip(mean.buffers(), estimator.buffers(), strict=True):
-                old.copy_(new)
-            loss = -mean.log_prob(z[held_out], x[held_out]).mean().item()
-        if loss < best_loss:
-            best, best_loss = copy.deepcopy(mean.state_dict()), loss
-        if loss < goal:
-            goal, gained = loss - 0.1, epoch
-        settled = min(settled, epoch + 1) if epoch - gained >= patience else settled
-    if best is None:
-        raise ValueError(
-            "The training lost its way: no epoch had a finite loss. Take a smaller learning_rate, or look at "
-            "x for values that are thousands of standard deviations away from the others."
-        )
-    estimator.load_state_dict(best)
+    mean = AveragedModel(estimator, multi_avg_fn=get_ema_multi_avg_fn(0.99))
+    best, best_loss, epochs = None, math.inf, iter(range(max_epochs))
+    # Widths are learnt that cover the jitter, which the mean does not have: short steps take it away.
+    for rate in (learning_rate, 0.1 * learning_rate):
+        optimiser = torch.optim.Adam(estimator.parameters(), rate)
+        waited = 0
+        for _ in epochs:
+            for batch in kept[torch.randperm(len(kept)).to(z.device)].split(batch_size):
+                optimiser.zero_grad()
+                loss = -estimator.log_prob(z[batch], x[batch]).mean()
+                loss.backward()
+                nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
+                optimiser.step()
+                mean.update_parameters(estimator)
+            with torch.no_grad():
+                loss = -mean.module.log_prob(z[held_out], x[held_out]).mean().item()
+            waited += 1
+            if loss < best_loss:
+                best, best_loss, waited = copy.deepcopy(mean.module.state_dict()), loss, 0
+            if waited == patience:
+                break
+        if best is None:
+            raise ValueError(
+                "The training lost its way: no epoch had a finite loss. Take a smaller learning_rate, or "
+                "look at x for values that are thousands of standard deviations away from the others."
+            )
+        estimator.load_state_dict(best)
+        mean.module.load_state_dict(best)

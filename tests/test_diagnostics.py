@@ -148,13 +148,13 @@ LOW, HIGH = torch.tensor([-1.0]), torch.tensor([3.0])
 
 @pytest.fixture(scope="module")
 def posterior():
-    """Of a number in a box, seen with an error of 0.1; poor and wide: 200 simulations, few short steps."""
+    """Of a number in a box, seen with an error of 0.1; a poor one: 200 simulations, few epochs."""
     generator = seeded(seed=3)
     theta = LOW + (HIGH - LOW) * torch.rand(200, 1, generator=generator)
     x = theta + 0.1 * torch.randn(200, 1, generator=generator)
     return posteriors.train_posterior(
         theta, x, LOW, HIGH, generator=generator, embedding=as_it_is, n_flows=1, batch_size=50,
-        max_epochs=15, learning_rate=3e-3,
+        max_epochs=15,
     )  # fmt: skip
 
 
