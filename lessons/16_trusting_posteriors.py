@@ -703,7 +703,8 @@ sbi_posterior, sbi_p = check.by_sbi((sbi_posterior, sbi_p))
 sbi_p.round(3)
 
 # %% tags=["nbval-ignore-output"]
-ours = train_posterior(theta_qpo[:3000], x_qpo[:3000], prior=qpo_prior, generator=seeded(0))
+short = dict(generator=seeded(0), batch_size=100, learning_rate=0.01)
+ours = train_posterior(theta_qpo[:3000], x_qpo[:3000], prior=qpo_prior, **short)
 log_q = {"train_posterior": ours.log_prob(theta_held[None], x_held)[0]}
 log_q["sbi"] = sbi_posterior.log_prob_batched(theta_held[None], x_held)[0]
 log_q["the prior"] = qpo_prior.log_prob(theta_held)
