@@ -12,7 +12,7 @@ PARTS = ("helpers", "course", "evidence", "lessons")
 MODULES = [path for part in PARTS for path in sorted((ROOT / part).rglob("*.py"))]
 # Slow to import, or needed by a few functions only: a notebook pays for what it uses, when it uses it.
 HEAVY = {
-    "astropy", "corner", "dask", "distributed", "numba", "pandas", "pooch", "scipy", "seaborn", "sklearn",
+    "astropy", "corner", "dask", "distributed", "numba", "pandas", "pooch", "sbi", "scipy", "seaborn", "sklearn",
     "stingray", "torch", "tqdm", "zuko",
 }  # fmt: skip
 
