@@ -690,7 +690,7 @@ torch.manual_seed(30)  # sbi, and torch's distributions, draw from torch's own g
 theta_qpo = qpo_prior.sample((3300,))
 x_qpo = behind(theta_qpo.exp(), seeded(31)).log()
 theta_held, x_held = theta_qpo[3000:], x_qpo[3000:]
-# solution: NPE(prior, density_estimator=...), append_simulations, train, build_posterior; run_sbc gives what check_sbc takes
+# solution: NPE(prior, density_estimator=...), append_simulations, train, build_posterior, run_sbc, check_sbc
 network = posterior_nn("maf", embedding_net=nn.Linear(99, 16))
 inference = NPE(qpo_prior, density_estimator=network, show_progress_bars=False)
 inference.append_simulations(theta_qpo[:3000], x_qpo[:3000])
