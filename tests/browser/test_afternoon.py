@@ -39,7 +39,7 @@ def test_a_check_answers_what_is_typed(open_notebook):
     notebook.replace_line(cell, "rate = exposure / counts", "rate = counts / exposure")
     notebook.replace_line(cell, "rate_err = 0.07", "rate_err = np.sqrt(counts) / exposure")
     notebook.run_cell()
-    expect(verdict).to_have_text("✔ Exercise 0.1: right.")
+    expect(verdict).to_contain_text("✔ Exercise 0.1: right. Solved so far: 0.1")
     notebook.picture("00-right")
 
     notebook.page.set_viewport_size({"width": 800, "height": 900})
