@@ -68,7 +68,7 @@ def posterior(log_q=4.0, prior=None, embedding=None):
     return SimpleNamespace(
         posterior_estimator=SimpleNamespace(embedding_net=embedding or torch.nn.Linear(99, 16)),
         prior=prior or lesson_16._qpos(1, 0)[0],
-        log_prob_batched=lambda theta, x: torch.full((1, len(x)), log_q),
+        log_prob_batched=lambda theta, x, **more: torch.full((1, len(x)), log_q),
     )
 
 
