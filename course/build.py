@@ -268,11 +268,11 @@ def saved(path):
         return nbformat.v4.new_notebook()
 
 
-def write(notebook, path):
-    """Write in one step: an interrupted build leaves the old notebook behind, whole."""
+def write(content, path):
+    """Write in one step: an interrupted build leaves the old file behind, whole."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        temporary.write_text(text(notebook), encoding="utf-8")
+        temporary.write_text(content, encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -300,8 +300,8 @@ def build(path, solve=solved_notebook):
     if not is_template(path):
         solved = solve(path)
         if text(saved(target), less=varying) != text(solved, less=varying):
-            write(solved, target)
-    write(exercises, ROOT / "notebooks" / target.name)
+            write(text(solved), target)
+    write(text(exercises), ROOT / "notebooks" / target.name)
     return time.perf_counter() - start
 
 
@@ -364,7 +364,7 @@ def main():
     try:
         if not arguments.check:
             lines = json.dumps(alternative_texts(), indent=0, ensure_ascii=False)
-            (ROOT / TEXTS).write_text(lines + "\n", encoding="utf-8")
+            write(lines + "\n", ROOT / TEXTS)
         problems = list(stale(paths)) if arguments.check else build_all(paths, solve)
     except LessonError as error:
         problems = [str(error)]
