@@ -28,7 +28,7 @@ FIGURE = Path(__file__).parents[1] / "docs/dead_time_speed.png"
 
 # Where the time goes: names of functions, to which all belongs that they call and no other name claims.
 PARTS = {
-    "random numbers": r"^randn?$|^(normal|uniform|exponential|log)_$|complex_normal|xoshiro",
+    "random numbers": r"^randn?$|^(normal|uniform|log)_$|^(complex_normal|exponential|split_mix|draw)$",
     "transform": r"fft_irfft",
     "light curve, else": r"^_rates$|^simulate_light_curves$",
     "walk": r"^walk_",
