@@ -56,7 +56,9 @@ def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
         raise ValueError(f"table lacks {', '.join(missing)}: give the rows of observations.")
     features, bare = {}, pd.DataFrame(table)  # pandas copies attrs, deeply, with each column
     for name in columns:
-        values = numbers(name, bare[name], missing=True)
+        values, dtype = bare[name].to_numpy(), bare[name].dtype
+        if getattr(dtype, "kind", "O") not in "biuf" or hasattr(dtype, "na_value"):
+            values = numbers(name, bare[name], missing=True)
         if name == "hue":
             features["hue_sin"] = np.sin(np.radians(values))
             features["hue_cos"] = np.cos(np.radians(values))
