@@ -235,6 +235,10 @@ def solved_notebook(path):
                 if output.output_type == "error":  # of what a slider calls: it fails no cell
                     raise LessonError(f"{place(index)}: {output.ename}: {output.evalue}")
                 data = output.get("data", {})
+                # A table that pandas styles has a random name, and stands anywhere in memory.
+                for kind in data.keys() & {"text/html", "text/plain"}:
+                    data[kind] = re.sub(r"\bT_[0-9a-f]{5}", f"T_{cell.id[:5]}", data[kind])
+                    data[kind] = re.sub(r"(?<=\.Styler) at 0x[0-9a-f]+", "", data[kind])
                 # A saved widget is dead, and its id is random.
                 if data.pop("application/vnd.jupyter.widget-view+json", None) is None:
                     continue

@@ -254,8 +254,11 @@ BAR = "from tqdm.auto import tqdm\n\nfor _ in tqdm(range(3)):\n    print('done')
 
 def test_two_builds_are_equal_to_the_byte(course):
     bar_that_varies = f'# %% tags=["nbval-ignore-output"]\n{BAR}'
+    styled = "import pandas as pd\n\npd.DataFrame([0.5]).style.format('{:.0%}')"
     # Two equal cells need two ids.
-    path = course(TWO_CURVES.format(look="--"), "draw(1)", SLIDER, BAR, bar_that_varies, "1", "1")
+    path = course(
+        TWO_CURVES.format(look="--"), "draw(1)", SLIDER, BAR, bar_that_varies, styled, "1", "1"
+    )
     build.build(path)
     first = files(course.root)
     for product in (course.root / name for name in first):
