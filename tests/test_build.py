@@ -278,6 +278,22 @@ def test_two_builds_are_equal_to_the_byte(course):
     assert not any(cell.get("outputs") for cell in exercises.cells)
 
 
+def test_nbval_finds_again_what_the_build_saved(course):
+    """Bars and styled tables, whose names and places in memory differ from run to run."""
+    styled = "import pandas as pd\n\npd.DataFrame([0.5]).style.format('{:.0%}')"
+    build.build(course(BAR, styled))
+    options = [
+        "--nbval",
+        "--nbval-current-env",
+        f"--nbval-sanitize-with={Path(__file__).with_name('nbval.cfg')}",
+    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    run = subprocess.run(
+        [*command, "solutions/00_lesson.ipynb"], cwd=course.root, capture_output=True, text=True
+    )
+    assert "2 passed" in run.stdout, run.stdout
+
+
 @pytest.mark.parametrize("call", ["draw(1)", SLIDER])
 def test_a_legend_that_only_colour_explains_fails_the_build(course, call):
     said = r"cell [23], .*Colour alone tells 'hard' from 'soft'"
