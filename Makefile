@@ -57,10 +57,11 @@ slides: .venv/.ready  ## build slides/ for teaching from the built notebooks; th
 data: .venv/.ready  ## rebuild the course data: the real from their public sources (needs the network), the simulated
 	@$(bin)/python -m course.make_data
 
-bench: .venv/.ready  ## how fast the simulators are, beside their peers: ten minutes; or beside another checkout: REF=../older
+bench: .venv/.ready  ## how fast the simulators are, beside their peers, posteriors beside sbi's: half an hour; or beside another checkout: REF=../older
 ifeq ($(REF),)
 	@$(bin)/python evidence/speed_dead_time.py
 	@$(bin)/python evidence/speed_pile_up.py
+	@$(bin)/python evidence/speed_sbi.py
 else
 	@$(bin)/python evidence/speed_beside.py "$(REF)"
 endif
