@@ -175,7 +175,7 @@ _, new = standardise(train[colours].dropna().to_numpy(), validation[colours].to_
 pd.DataFrame(new, columns=colours).agg(["mean", "std"]).round(2)
 
 # %% [markdown]
-# This is the validation set, scaled by the training set. Not 0 and 1, and rightly so: other sources *are* different, and the model has to be told.
+# The validation set, scaled by the training set, has means other than 0, and rightly so: other sources *are* different, and the model has to be told.
 
 # %% [markdown]
 # ### Does an outlier-proof scaler help?
@@ -195,7 +195,7 @@ without = with_outliers.where(with_outliers < with_outliers.quantile(0.99))
 (spreads(with_outliers) / spreads(without)).round(2)
 
 # %% [markdown]
-# A clear case, it seems. Now ask the neighbours who is a black hole and who a neutron star, first from two columns, then from five. The differences are small, so we take 24 splits.
+# The case seems clear. Now ask the neighbours who is a black hole and who a neutron star, first from two columns, then from five. The differences are small, so we take 24 splits.
 
 # %%
 few = ["hr_hard", "red_chi2"]
@@ -239,12 +239,12 @@ def mean_hue(hue):
 mean_hue = check.mean_hue(mean_hue)
 
 # %%
-hard = train.query("state_label == 'LHS' and source_id in ['S02', 'S05', 'S24'] and hue == hue")
+hard = train.query("state_label == 'LHS' and source_id in ['S02', 'S05', 'S24']")
 hues = hard.groupby("source_id").hue
-of_source = pd.DataFrame({"hard pointings": hues.size()})
+of_source = pd.DataFrame({"hard, with a hue": hues.count()})
 of_source["beyond 300°"] = hues.agg(lambda hue: (hue > 300).sum())
 of_source["mean (°)"] = hues.mean()
-of_source["direction (°)"] = hues.agg(lambda hue: mean_hue(hue.to_numpy()))
+of_source["direction (°)"] = hues.agg(lambda hue: mean_hue(hue.dropna().to_numpy()))
 of_source.round(0)
 
 # %% [markdown]
@@ -314,7 +314,7 @@ plotting.show(fig, "05_soft_state_rms")
 print(f"{(soft.rms_0p1_64.dropna() < median).mean():.0%} of these rms lie below the median")
 
 # %% [markdown]
-# The noise: a band of width $\Delta\nu$ averages $T\Delta\nu$ independent frequencies, and each scatters by 100 % (lesson 01). So the error of the variance is $P_\mathrm{noise}\sqrt{\Delta\nu/T}$, with $P_\mathrm{noise} = 2\,r_\mathrm{total}/r_\mathrm{net}^2$.
+# How large is the noise? A band of width $\Delta\nu$ averages $T\Delta\nu$ independent frequencies, and each scatters by 100 % (lesson 01). So the error of the variance is $P_\mathrm{noise}\sqrt{\Delta\nu/T}$, with $P_\mathrm{noise} = 2\,r_\mathrm{total}/r_\mathrm{net}^2$.
 #
 # An rms whose variance is not above zero is an **upper limit**: it belongs at the noise or *below* it. The popular median puts it among the hard states, where hardly any soft pointing is. And close to the noise even the measured values are biased: there only upward fluctuations have a root.
 
@@ -458,7 +458,7 @@ def pca(table):
 pca = check.pca(pca)
 
 # %% [markdown]
-# Nine columns: two colours, the disc's share, the logarithms of six rms. Gaps are filled "low", since they are upper limits.
+# We take nine columns: two colours, the disc's share, the logarithms of six rms. Gaps are filled "low", since they are upper limits.
 
 # %%
 nine = prepare(train, ["hr_soft", "hr_hard", "disc_frac", *GROUPS["rms"]])
@@ -538,7 +538,7 @@ less_all = {key: values - by_number[key[0], numbers[-1]] for key, values in by_n
 summary(less_all).unstack(0)
 
 # %% [markdown]
-# Each number less all 28: three components hold nearly everything about the state. The object needs six or more, and no number is better than keeping everything. With 14 columns, which become 28 features, PCA is a way to *look*, not a cure. It helps models that suffer from many columns. There the number of components is a hyperparameter (lesson 10).
+# The table shows the difference to all 28. Three components hold nearly everything about the state. The object needs six or more, and no number is better than keeping everything. With 14 columns, which become 28 features, PCA is a way to *look*, not a cure. It helps models that suffer from many columns. There the number of components is a hyperparameter (lesson 10).
 
 # %% [markdown]
 # ## Pipelines
@@ -614,7 +614,7 @@ summary(in_train).assign(validation=pd.Series(in_validation).round(1))
 # %% [markdown]
 # ## The leak
 #
-# Suppose you scale *before* you split: `preprocessor().fit_transform(train)`, then cross-validate. Every textbook forbids it. What does it cost? Twenty times, medians and scales come from all rows, or from the training rows of the split.
+# Suppose you scale *before* you split: `preprocessor().fit_transform(train)`, then cross-validate. What does it cost? Twenty times, medians and scales come from all rows, or from the training rows of the split.
 
 # %%
 leaked = preprocessor().fit_transform(train)
