@@ -414,7 +414,7 @@ ax.axvline(
     constant, color="0.4", linestyle=":", label=f"NICER, one constant answer: {constant:.0f} %"
 )
 ax.set(xlabel="states of new sources right, from gaps alone (%)", ylim=(1.6, -1.2), xlim=(0, 100))
-ax.legend(loc="upper left")
+ax.legend(loc="upper right")
 plotting.mark_guess(ax, my_guess_gaps)
 plotting.show(fig, "05_gaps_alone")
 summary(alone)
