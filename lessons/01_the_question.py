@@ -25,7 +25,7 @@ plotting.use_course_style()
 #
 # A star and a compact object, a black hole or a neutron star, orbit each other. Gas flows from the star, forms a disc, heats up as it falls, and shines in X-rays. The *disc* of a few million kelvin emits soft photons. The *corona*, a hotter cloud of electrons, scatters photons to high energies. Within weeks such a source can change its spectrum and its variability together. These patterns are the **accretion states**.
 #
-# We cannot see any of this. The telescope delivers a list: when did a photon arrive, and with what energy. From that list we make three things above all: a light curve, a power spectrum and a spectrum. Let us make them, from real data.
+# We cannot see any of this. The telescope delivers a list of photons, each with its time and its energy. From that list we make a light curve, a power spectrum and a spectrum. Let us do so, with real data.
 
 # %% [markdown] tags=["slide"]
 # ## The light curve
@@ -55,7 +55,7 @@ plotting.show(fig, "01_light_curve")
 #
 # $$F = \frac{S^2 - \bar x}{\bar x^2},$$
 #
-# Here $S^2$ is the variance of the *counts*, not of the rate, whose noise is different. (Divide by $n$ or by $n - 1$, as you like.) $\sqrt F$ is the fractional rms. Write $F$. If there is only noise, $F$ can be negative, and should be.
+# Here $S^2$ is the variance of the *counts*, not of the rate, whose noise is different. (Divide by $n$ or by $n - 1$, as you like.) $\sqrt F$ is the fractional rms. Write $F$. If there is only noise, $F$ can be negative: leave it so.
 
 
 # %%
@@ -80,7 +80,7 @@ near_mean = np.abs(counts / counts.mean() - 1) < 0.1
 print(f"within 10 % of the mean: {near_mean.mean():.0%} of the time")
 
 # %% [markdown]
-# This source is hardly ever at its "mean". Now a control, as with every new tool: three light curves from the events of other real observations.
+# This source is hardly ever at its "mean". Every new tool needs a control: here are three light curves of other real observations.
 
 # %%
 events = {name: data.load_events(name) for name in ("chandra_m82", "rxte_4u1636", "rxte_m82")}
@@ -161,7 +161,7 @@ plotting.show(fig, "01_power_spectrum")
 # - One periodogram (grey) scatters by 100 % at every frequency, however long it is. Only *averaging* helps.
 # - The curve falls by four decades: such features need **logarithms**.
 #
-# (A narrow peak on such a curve is a quasi-periodic oscillation, **QPO**. Its frequency, width and strength are among the best features, where a telescope can see it at all. You will meet them from lesson 2 on.)
+# (A narrow peak on such a curve is a quasi-periodic oscillation, **QPO**. Its frequency, width and strength are among the best features, where a telescope can see it.)
 
 # %% [markdown] tags=["slide"]
 # ## The spectrum
@@ -183,7 +183,7 @@ plotting.show(fig, "01_count_spectrum")
 print(f"{nicer.counts.sum() / 1e6:.1f} million photons in {nicer.exposure:.0f} s")
 
 # %% [markdown]
-# This is **not** the spectrum of the source. It is what a detector made of it, with its own sensitivity and its own energy resolution. The step at 2.2 keV is an absorption edge of gold, and the gold is in NICER's mirrors. If $s(E)$ is the photon spectrum that arrives, the expected counts in channel $i$ are
+# This is **not** the spectrum of the source. It is what a detector made of it, with its sensitivity and energy resolution. The step at 2.2 keV is an absorption edge of the gold in NICER's mirrors. If $s(E)$ is the photon spectrum that arrives, the expected counts in channel $i$ are
 #
 # $$m_i = T\int R(i, E)\, A(E)\, s(E)\, dE,$$
 #
@@ -333,7 +333,7 @@ plotting.show(fig, "01_hue")
 #
 # ### First: prediction, or parameters?
 #
-# What do you want to do with the answer? Data science has three tasks. Each has its own samples, features and tools (after Hernán, Hsu & Healy 2019; their third task is causal inference, and we add the measurement of parameters):
+# What do you want to do with the answer? Data science has three tasks, each with its own samples, features and tools (after Hernán, Hsu & Healy 2019; their third is causal inference, and we add the measurement of parameters):
 #
 # | task | it asks | who is eligible | features | tools |
 # |---|---|---|---|---|
@@ -341,7 +341,7 @@ plotting.show(fig, "01_hue")
 # | **prediction** | what is the label of the *next* sample? | samples like the target | anything known beforehand | any rule that passes on held-out data |
 # | **inference** | what *is* the parameter, or the cause? | samples whose selection you can model | what the model needs | likelihood, simulation, posterior |
 #
-# Will somebody act on a single answer, such as a referee or an observer on duty? They will ask why. Then **interpretability** is part of the question.
+# If somebody acts on a single answer, they will ask why. Then **interpretability** is part of the question.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 1.4 · Three tasks  ·  core · 5 min · ●○○
@@ -364,7 +364,7 @@ tasks = check.tasks(tasks)
 # %% [markdown] tags=["slide"]
 # ### Second: do the training data look like the target?
 #
-# Same telescope, same selection, same noise. How much can it matter? Take *one* source with a power-law spectrum and look at it with five telescopes. A hardness is the simplest feature of all: counts at 5–10 keV divided by counts at 3–5 keV.
+# They should have the same telescope, selection and noise. How much does it matter? Look at *one* source with a power-law spectrum through five telescopes. Our hardness is the counts at 5–10 keV divided by those at 3–5 keV.
 #
 # **Predict:** will the five telescopes agree on it within 10 %? Within a factor of 2?
 
@@ -416,7 +416,7 @@ at_two.round(2)
 # %% [markdown]
 # **Your prediction:** neither. Between NICER and NuSTAR the hardness of the same source differs by a factor of six.
 #
-# A rule learned on RXTE, "a hardness above this value is the hard state", takes every NICER pointing for a much softer source. The rule will not complain, because it does not know that telescopes exist. Lesson 12 meets this again, and the remedy: features that mean the same everywhere, such as $\Gamma$, fitted with the same model in the same band.
+# A rule learned on RXTE, "a hardness above this value is the hard state", takes every NICER pointing for a much softer source. The rule will not complain. Lesson 12 meets this again, with a remedy: features that mean the same everywhere, such as $\Gamma$, fitted with the same model in the same band.
 
 # %% [markdown]
 # ### Third: known biases, and corners where no data are
@@ -446,7 +446,7 @@ ax.xaxis.set_major_formatter("{x:.0e}")
 plotting.show(fig, "01_frequency_coverage")
 
 # %% [markdown]
-# "No QPO detected" can mean that there is none, or that nobody could have seen it. In a table both become an empty cell, and a model that fills empty cells with the mean invents physics. To lie *inside* the range is not enough either: `rxte_4u1636` has 3.3 photons in 4 s (see above), so there is nothing to see at 5 Hz. And the bar of eROSITA is too good, because its few bins have long gaps between them.
+# "No QPO detected" can mean that there is none, or that nobody could have seen it. In a table both become an empty cell, and a model that fills empty cells with the mean invents physics. To lie *inside* the range is not enough either: `rxte_4u1636` has 3.3 photons in 4 s (see above), so there is nothing to see at 5 Hz. The bar of eROSITA looks too good: its few bins have long gaps between them.
 #
 # Pointings are not drawn at random either. Telescopes look at what is bright or in outburst, and the transitions, which interest us most, last only days. So classes will be imbalanced, and faint sources missing.
 
@@ -458,7 +458,7 @@ plotting.show(fig, "01_frequency_coverage")
 # - `"no label"`: nobody can say what it is
 # - `"a crowd"`: the photons come from several sources, and one can see it
 # - `"thinned"`: somebody threw most of the photons away
-# - `"mostly background"`: the rate is about what the detector counts without a source, which is some tens per second for one of RXTE's five detectors
+# - `"mostly background"`: the rate is about what the detector counts without a source: some tens per second in each of RXTE's detectors
 # - `"too few points"`: what is left after cleaning is no light curve
 
 # %%
@@ -543,7 +543,7 @@ compared = {k: {name: f(x) for name, f in measures.items()} for k, x in light_cu
 pd.DataFrame(compared).T.map("{:,.6g}".format)
 
 # %% [markdown]
-# **Your prediction:** only the *fractional* rms stays. The variance of the source itself falls by a factor of 16, and that of the noise by 4. The Leahy power above its noise level of 2 falls by 4, because it compares the signal with the noise. Subtract the noise and divide by the mean rate, and power spectra of different sources can be compared: this is the *fractional rms* normalisation. One line of physics removes a bias that no amount of training data would have shown.
+# **Your prediction:** only the *fractional* rms stays. The variance of the source itself falls by a factor of 16, and that of the noise by 4. The Leahy power above its noise level of 2 falls by 4, because it compares the signal with the noise. Subtract the noise and divide by the mean rate, and power spectra of different sources can be compared: this is the *fractional rms* normalisation.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned

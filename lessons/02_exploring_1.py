@@ -96,9 +96,9 @@ spread = features.quantile([0.01, 0.5, 0.99]).T.map("{:.1e}".format)
 spread.assign(unit=pd.Series(table.attrs["units"] | {"flux_2_10": "erg/cm^2/s"}))
 
 # %% [markdown]
-# The mean of a log-normal quantity describes its few largest values. The median, or the mean of the logarithm, describes the typical row. And flux and rate lie more than ten decades apart: a method that measures *distances* between rows sees only one column. Lesson 05 treats logarithms and scales. (Note the lag: it can be negative, so it has no logarithm.)
+# The mean of a log-normal quantity describes its few largest values. The median, or the mean of the logarithm, describes the typical row. And flux and rate lie more than ten decades apart: a method that measures *distances* between rows sees only one column. Lesson 05 treats logarithms and scales.
 #
-# Now, what *cannot* be?
+# Now, which values *cannot* be?
 
 # %%
 early = (table.mjd.shift(-1) - table.mjd) * 86400 < table.exposure
@@ -136,7 +136,7 @@ measured = table.drop(columns=["hr_low", "hr_low_err"])
 print("dropna:", len(table.dropna()), "rows; without hr_low:", len(measured.dropna()))
 
 # %% [markdown]
-# **Your prediction:** none survives. Without `hr_low` two rows in a hundred do. To see which these are we first need a tool.
+# **Your prediction:** none survives. Without `hr_low` two rows in a hundred do. To see which rows these are, we first need a tool.
 
 # %% [markdown]
 # ## A spread that counts sources
@@ -231,7 +231,7 @@ reasons = check.reasons(reasons)
 # %% [markdown]
 # ## Who is left?
 #
-# Now we run the experiment with `dropna`: delete all rows with a gap (but not for `hr_low`), compare who is left with who was there, and let other skies say how sure that is.
+# Now we run the experiment with `dropna`: delete all rows with a gap (but not for `hr_low`), compare who is left with who was there, and take the errors from other skies.
 
 # %%
 whole = measured.notna().all(axis=1)
@@ -254,7 +254,7 @@ result = pd.DataFrame({"all": before, "error": errors[0], "no gap": after, "erro
 result.round(1)
 
 # %% [markdown]
-# The rows that are left are bright, mostly intermediate, richer in black holes, and about half of them are from three sources. Not a single soft state is among them. A model trained on these rows has never seen the soft states, four pointings in ten. The paper would say "we removed incomplete observations".
+# The rows that are left are bright, mostly intermediate, richer in black holes, and about half of them are from three sources. Not one is in the soft state, to which four pointings in ten belong: a model trained on these rows never sees it. The paper would say "we removed incomplete observations".
 #
 # The gap is a measurement: *this pointing has no QPO that we could see*. Lesson 05 keeps the row, fills the cell, and adds a column that says so.
 
@@ -378,9 +378,9 @@ counted = pd.concat([pd.DataFrame(kinds), pd.DataFrame(states)])
 counted.fillna(0).astype(int).T[["BH", "NS", *looks]]  # rows
 
 # %% [markdown]
-# Every row in B is of a neutron star (NS), as it must be: a black hole has no surface on which to burn. **A burst is the best evidence for a neutron star that there is.** Whoever cuts outliers at $5\sigma$ throws away the best label.
+# Every row in B is of a neutron star (NS), as it must be: a black hole has no surface on which anything could burn. **A burst is the best evidence for a neutron star that there is.** Whoever cuts outliers at $5\sigma$ throws away the best label.
 #
-# D is almost all neutron stars in soft states, and nothing went wrong in them. (Almost. Remember the rest.) *Our model* is wrong: it has a disc and a power law, but not the hot layer where matter settles on a surface. Bright pointings have the photons to show it. An outlier is a question, and sometimes the question is about us.
+# Nearly all rows in D are neutron stars in soft states, and nothing went wrong in them. (Remember the few others.) *Our model* is wrong: it has a disc and a power law, but not the hot layer where matter settles on a surface. Bright pointings have the photons to show it. An outlier is a question, and sometimes the question is about us.
 #
 # Slews are still a problem: those of faint sources hide in the noise. A slew is a *trend*, and the column `linear_trend` has a unit.
 
@@ -476,9 +476,9 @@ alarms = pd.DataFrame(alarms)
 pd.DataFrame({"found, of 5": alarms[misfiled].sum(), "false": alarms[~misfiled].sum()})
 
 # %% [markdown]
-# Brightness and colour find none, and give a hundred false alarms and more. An outbursting source is its own outlier, over decades of flux and from hard to soft. The dates work since they do not depend on the state. (Their three false alarms are sparse outbursts with long gaps.)
+# Brightness and colour find none, with more than a hundred false alarms. An outbursting source is its own outlier, over decades of flux and from hard to soft. The dates work since they do not depend on the state. (Their three false alarms are sparse outbursts with long gaps.)
 #
-# In a real archive candidates are only the *start*: look up the pointing direction in the file header. Until somebody has, the rows get a flag.
+# In a real archive candidates are only the *start*: look up the pointing direction in the file header. Until somebody has done so, the rows get a flag.
 
 # %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write three sentences). Slews, bursts, flares, group D, five misfiled rows, pairs of pointings at the same time: which of these rows would you delete, at which point of the analysis, and what exactly would you write in the paper? Would a reader with your table and your sentence arrive at the same rows?
@@ -510,7 +510,7 @@ for kind, own in table.groupby("object_label"):
 pd.DataFrame(holders).T
 
 # %% [markdown]
-# $n_\mathrm{eff} = (\sum n_i)^2/\sum n_i^2$, with $n_i$ rows of source $i$, is the **effective number** of sources: so many *equal* sources would be as uneven. Sixteen black holes count like five. Row by row, "accuracy on black holes" is mostly the accuracy on two of them.
+# $n_\mathrm{eff} = (\sum n_i)^2/\sum n_i^2$, with $n_i$ rows of source $i$, is the **effective number** of sources: so many *equal* sources would give the same error. Sixteen black holes count like five. Row by row, "accuracy on black holes" is mostly the accuracy on two of them.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 2.6 · The score of doing nothing  ·  core · 9 min · ●●○

@@ -112,19 +112,17 @@ for column in published:
 pd.Series(inside).unstack()[states].map("{:.0%}".format)
 
 # %% [markdown]
-# Read the table column by column.
-#
 # - **LHS** is where it should be, for black holes and for neutron stars.
 # - **HIMS and SIMS**: fewer than half of the pointings are inside for rms and Γ, except for Γ of black holes in SIMS. The track is continuous, so two readers would cut it in two places.
 # - **HSS** should have an rms below 5 %. Most pointings of black holes have more. Is it noise? See *Fake 1*.
 # - **Neutron stars** in HSS are far from the grey box of the disc share. Are they less soft? No: the fit knows a disc and a power law. The star has a surface that also glows, and the fit has no name for it.
 #
-# Every threshold from a paper belongs to a population. This one is that of black holes.
+# Every threshold from a paper belongs to a population: here, black holes.
 
 # %% [markdown]
 # ## How well does it separate?
 #
-# We have dozens of features, so we need a number. Draw one pointing at random from each of two groups. How often does the second have the larger value? Always: 1. Never: 0. If the feature knows nothing: 1/2. This is the Mann–Whitney statistic $U$ divided by the number of pairs; lesson 06 calls it AUC. Only the *order* of the values counts, so no logarithm changes it.
+# We have dozens of features, so we need a number. Draw one pointing at random from each of two groups. How often does the second have the larger value? The answer is 1 for always, 0 for never, and 1/2 if the feature knows nothing. This is the Mann–Whitney statistic $U$ divided by the number of pairs; lesson 06 calls it AUC. Only the *order* of the values counts, so no logarithm changes it.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 4.2 · Two groups, one number  ·  core · 10 min · ●●○
@@ -178,8 +176,6 @@ ax.set_title("how often the second is larger (blank: fewer than 20 values)")
 plotting.show(fig, "04_separations", colours=64)
 
 # %% [markdown]
-# This is a map of the whole problem.
-#
 # - **State.** From LHS to SIMS colours, rms, Γ and disc share all help. From SIMS to HSS hue and coherence help, and little else. This corner will cost us accuracy in all later lessons.
 # - **Object.** In hard states the frequencies know it, in soft states soft colour and disc share. The slowest rms knows it in every state, but rms also falls from state to state. One threshold for all states would be poor: features *interact*.
 # - **Lags** were expected to know the larger body. They stay near 0.5.
@@ -230,7 +226,7 @@ plotting.show(ax, "04_chosen_columns", colours=64)
 # %% [markdown]
 # **Your prediction:** 0.70 elsewhere, with a standard deviation of 0.08 from cut to cut.
 #
-# The best of many columns is best partly by luck, and three or four black holes leave much room for luck. Nothing here was a mistake: the winner was *selected* because it looked good on these rows. If we select on all rows, no rows are left to show the truth.
+# The best of many columns is best partly by luck, and three or four black holes leave much room for it. If we select on all rows, no rows are left to show the truth.
 #
 # So choose by physics, and by what holds for source after source.
 
@@ -284,7 +280,7 @@ plotting.show(fig, "04_three_pairs", colours=64)
 #
 # Ranks are not the truth either: $\rho$ does not know *how much*, and it does not see a relation that goes up and down again.
 #
-# Now many at once. Features that are made from the same data stand together.
+# Here are many at once. Features that are made from the same data stand together.
 
 # %%
 related = {
@@ -307,7 +303,7 @@ plotting.show(fig, "04_correlations", colours=64)
 # A strong correlation can mean three things:
 #
 # - **Twins.** For RXTE `hr_soft` and `hr_3_10` are the same column under two names. `rms_3_10` is `rms_0p1_64` in a narrower band. `std` and `amplitude` are one measurement. Keep one of each.
-# - **Relatives.** The state moves all rms bands together. Their *differences* carry the news, and power colours are made from these differences.
+# - **Relatives.** The state moves all rms bands together. Their *differences* carry the information, and power colours are made from them.
 # - **Physics.** Γ and hard colour: a steep spectrum is soft. Both stay.
 #
 # What do twins do to a linear model? Explain Γ by the two rms, five times, each time with other pointings:
@@ -329,7 +325,7 @@ effects.assign(sum=effects.sum(axis=1)).round(2)  # change of Γ per standard de
 # %% [markdown]
 # ## Pairs, by state and by object  ·  for home
 #
-# The pictures behind the coefficients: states below the diagonal, objects above it.
+# Here are the pictures behind the coefficients: states below the diagonal, objects above it.
 
 # %%
 grid = plotting.pair_plot(train, ["hr_soft", "gamma", "disc_frac"], logarithmic=["hr_soft"])
@@ -369,12 +365,12 @@ shares.reindex(states, level="state_label").map("{:.0%}".format)
 # %% [markdown]
 # **Your prediction:** clockwise, into the sector of HIMS.
 #
-# In HIMS, SIMS and HSS most hues lie in the published sector, for both objects. In LHS only those of black holes do: more than half of the hard-state neutron stars lie in the sector of HIMS. No measurement and no label is wrong: the calibration belongs to another population. So *the hue in LHS tells the mass*. (In HSS hardly any pointing *has* a hue.)
+# In HIMS, SIMS and HSS most hues lie in the published sector, for both objects. In LHS only those of black holes do: more than half of the hard-state neutron stars lie in the sector of HIMS. The calibration belongs to another population. So *the hue in LHS tells the mass*. (In HSS hardly any pointing *has* a hue.)
 
 # %% [markdown] tags=["slide"]
 # ## Γ against QPO frequency
 #
-# This is the best-known relation of the field. As the inner edge of the flow moves in, the QPO (quasi-periodic oscillation) gets faster and the spectrum steeper. Each source has its own curve, which its mass shifts.
+# As the inner edge of the flow moves in, the QPO (quasi-periodic oscillation) gets faster and the spectrum steeper: the best-known relation of the field. Each source has its own curve, which its mass shifts.
 #
 # ### Predict first
 #
@@ -427,12 +423,12 @@ plotting.show(ax, "04_correlation_by_source", colours=64)
 #
 # Within most sources the relation is tight; in the pool it is much looser. At the same Γ neutron stars have faster QPOs. This is a mild form of **Simpson's paradox**.
 #
-# The pooled line hides the *slope*: every source here has a steeper one. It hides the *mass*: the offset between the lines. And it hides *whose line it is*: the pool of black holes seems to lose little, but most of its pointings come from S02 and S13 (numbers of pointings in brackets).
+# The pooled line hides three things: the *slope*, which is steeper in every source here; the *mass*, which is the offset between the lines; and *whose line it is*, because most pointings of black holes come from S02 and S13 (numbers in brackets).
 
 # %% [markdown]
 # ### How sure are we?
 #
-# The usual bootstrap draws rows with replacement, measures, repeats, and takes the spread as the error. It assumes independent rows. Ours are not: hundreds of pointings of S02 say nothing about the next source. How would another *sample of sources* come out? Draw **sources**, with your function of lesson 02 (now in `helpers.resampling`).
+# A bootstrap of rows assumes independent rows. Ours are not: hundreds of pointings of S02 say nothing about the next source. So draw **sources**, with your function of lesson 02 (now in `helpers.resampling`).
 
 # %%
 generator = np.random.default_rng(44)
@@ -447,7 +443,7 @@ spread = bootstrap.groupby(["pool", "drawn"]).std().unstack("drawn")
 spread.round(3)
 
 # %% [markdown]
-# The errors from sources are several times those from rows. Both answer a question. *How would it come out on other nights at these sources?* *How at other sources?* Science asks the second, and so does a classifier for new sources. (With seven black holes even the wider error is rough.) From here on an error in this course is one by source, unless we say otherwise.
+# The errors from sources are several times those from rows. Errors from rows answer *how would it come out on other nights at these sources?* Errors from sources answer *how at other sources?* Science asks the second. (With seven black holes even this error is rough.) From here on an error in this course is one by source, unless we say otherwise.
 
 # %% [markdown]
 # ## Variability and disc  ·  for home
@@ -471,7 +467,7 @@ plotting.show(fig, "04_dilution", colours=64)
 #
 # ### Hysteresis, with a number
 #
-# Outbursts turn soft at high luminosity and hard again at a much lower one. `lum_edd_est` needs a distance from the literature, and it assumes 8 solar masses for all. Both cancel in a *ratio within one outburst*: the intermediate states before the middle of the soft state over those after it.
+# Outbursts turn soft at high luminosity and hard again at a much lower one. `lum_edd_est` needs a distance from the literature, and it assumes 8 solar masses for all. Both cancel in a *ratio within one outburst*: the luminosity in intermediate states before the middle of the soft state, over that after it.
 
 # %%
 ratios = {}
@@ -485,12 +481,12 @@ ratios = pd.Series(ratios).sort_values()
 ratios.round(1).to_frame("luminosity on the way up / on the way down")
 
 # %% [markdown]
-# All outbursts that were seen in all states do it, with a large scatter, neutron stars too. So luminosity alone cannot name the state.
+# All outbursts that were seen in all states do it, with a large scatter. So luminosity alone cannot name the state.
 
 # %% [markdown]
 # ## Fake 1: the faint always seem to vary more
 #
-# Back to the rms of HSS that was too high. The measured variance is the true one plus noise of mean zero. Where the sum is negative it has no root, and the cell is empty. The fainter the source, the larger is the noise, and the larger must a value be to exist at all. So even a *constant* true rms seems to rise towards faint sources.
+# Remember the rms of HSS that was too high. The measured variance is the true one plus noise of mean zero. Where the sum is negative it has no root, and the cell is empty. The fainter the source, the larger a value must be to exist at all. So even a *constant* true rms seems to rise towards faint sources.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 4.4 · Make the fake yourself  ·  core · 10 min · ●●○
@@ -580,7 +576,7 @@ def exposure_knows(table):
 print("exposure, intermediate against other states:", with_error(exposure_knows, train))
 
 # %% [markdown]
-# A clock sorts three of four pairs. Somebody *saw* a transition begin and asked for more time. The state made the exposure; the exposure did not make the state. For tonight's pointing, planned before anyone knew, it knows nothing. **You decide that it must go.** No score will tell you, because it improves every score that you have.
+# A clock sorts three of four pairs. Somebody *saw* a transition begin and asked for more time: the state made the exposure. For tonight's pointing, planned before anyone knew, it knows nothing. **You decide that it must go.** No score will tell you, because it improves every score that you have.
 #
 # **The literature.** `lum_edd_est` separated hard-state black holes from neutron stars well. It assumes 8 solar masses for all. Use 1.4 for neutron stars, which needs the label, and see what remains.
 
@@ -598,7 +594,7 @@ above = pd.Series(above, name="BH above NS in lum_edd_est, LHS")
 above.rename_axis("solar masses for NS").to_frame()
 
 # %% [markdown]
-# With fair masses that order is gone (0.5 would be none at all). The column did not measure an Eddington ratio. It measured erg/s, and neutron stars are lighter. This is real physics, but it needs a *distance*, hence a known source. For a source found last night the cell is empty.
+# With fair masses that order is gone (0.5 would be none at all). The column measured erg/s and no Eddington ratio, and neutron stars are lighter. This is real physics, but it needs a *distance*: for a source found last night the cell is empty.
 
 # %% [markdown]
 # ### The detector  ·  for home
@@ -631,12 +627,12 @@ found["scatter of the pointings"] = colour.change.std().round(2)
 pd.Series(found, name="soft colour in LHS, from reset to reset (%)").to_frame()
 
 # %% [markdown]
-# The drift is there (the archive was made with it), and *you cannot see it*: within one state a source varies by more. "I found nothing" is only as good as the error beside it. But a model that can read `mjd` and a colour to 1 % could learn the age of the detector.
+# The drift is there (the archive was made with it), and *you cannot see it*: within one state a source varies by more. "I found nothing" is only as good as the error beside it.
 
 # %% [markdown]
 # ## Power spectra, state by state
 #
-# Last, the pictures from which rms, hue, break and QPO were taken: mean power spectra of bright pointings of the *training* set, photon noise subtracted, times frequency, so that equal areas are equal variances.
+# The last figure shows what rms, hue, break and QPO were taken from: mean power spectra of bright pointings of the *training* set, photon noise subtracted, times frequency, so that equal areas are equal variances.
 
 # %%
 curves = data.load_segments()
@@ -663,7 +659,7 @@ medians = of_state["LHS"].groupby("object_label")[["nu_break", "qpo_freq"]].medi
 medians.assign(ratio=medians.NS / medians.BH).round(2)  # Hz
 
 # %% [markdown]
-# This figure holds most of the lesson: the squared rms is the area under a curve, the hue is its shape, the break is its left shoulder. From LHS to HIMS the *slow* power goes first. And a hard-state neutron star is nearly a hard-state black hole played five times faster. That number is, more or less, a ratio of masses.
+# This figure holds most of the lesson: the squared rms is the area under a curve, the hue is its shape, the break is its left shoulder. From LHS to HIMS the *slow* power goes first. And a hard-state neutron star is nearly a hard-state black hole played four to five times faster. That number is roughly a ratio of masses.
 
 # %% [markdown]
 # ## Exercise 4.5 · Your list  ·  core · 10 min · ●●○
@@ -695,7 +691,7 @@ verdicts = {
 verdicts = check.verdicts(verdicts)
 
 # %% [markdown]
-# Our lists, to compare with yours:
+# Our lists:
 #
 # | for the state | for the object | forbidden, and why |
 # |---|---|---|

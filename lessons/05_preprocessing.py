@@ -9,9 +9,12 @@
 # | **Run time** | below 60 s on two cores |
 
 # %%
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest
@@ -23,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+# %%
 from course.checks import lesson_05 as check
 from helpers import data, plotting
 from helpers.preprocessing import GROUPS, STATE_FEATURES, prepare, preprocessor
@@ -32,22 +36,22 @@ plotting.use_course_style()
 # %% [markdown]
 # ## How we shall measure
 #
-# Pre-processing is a chain of small decisions, and each has its folklore. We shall not argue about them, we shall measure: ten times, a quarter of the training *sources* is held out, the model learns from the rest, and we count the right answers. The score is a mean with the standard deviation over the ten splits. (That "share of right answers" is a poor metric is the subject of lesson 06. To compare two treatments of the *same* rows it will do.)
+# Pre-processing is a chain of small decisions. We shall not argue about them, we shall measure. Ten times, we hold out a quarter of the training *sources*, let the model learn from the rest, and count the right answers. A score is the mean over the ten splits, with their standard deviation. Two treatments are compared split by split: a hard split is hard for both. (Lesson 06 will say why the share of right answers is a poor metric. To compare treatments of the *same* rows it is good enough.)
 
 # %%
 train, validation = data.load_split()
 splits = GroupShuffleSplit(10, test_size=0.25, random_state=0)
 
 
-def right(model, features, label="state_label", splits=splits):
+def right(model, features, label="state_label", rows=train, splits=splits):
     """Per cent of right answers on held-out sources, for each of the splits."""
-    number, groups = train[label].factorize(sort=True)[0], train.source_id
+    number, groups = rows[label].factorize(sort=True)[0], rows.source_id
     return 100 * cross_val_score(model, features, number, groups=groups, cv=splits)
 
 
-def say(values):
-    """Mean and spread, in words."""
-    return f"{np.mean(values):5.1f} ± {np.std(values, ddof=1):4.1f}"
+def summary(scores):
+    """Mean and standard deviation over the splits, for each entry of a dictionary."""
+    return pd.DataFrame(scores).agg(["mean", "std"]).T.round(1)
 
 
 print(f"{len(train)} pointings at {train.source_id.nunique()} sources to learn from")
@@ -55,48 +59,43 @@ print(f"{len(train)} pointings at {train.source_id.nunique()} sources to learn f
 # %% [markdown] tags=["slide"]
 # ## Logarithms
 #
-# Three columns as they come, and their logarithms. Before you look: in which do you expect *most* of the pointings in a single bin of the histogram?
+# Here are three columns, and their logarithms. Before you look: in which do you expect *most* of the pointings in a single bin of the histogram?
 
 # %% tags=["slide"]
-columns = {"rate": "1/s", "red_chi2": "", "rms_0p1_64": "of the mean"}
-fig, axes = plt.subplots(2, 3, figsize=(8.4, 4.4), layout="constrained")
-for (name, unit), (top, bottom) in zip(columns.items(), axes.T, strict=True):
-    values = train[name].dropna()
-    fullest = np.histogram(values, 40)[0].max() / len(values)
-    top.hist(values, bins=40)
-    top.set(xlabel=f"{name} ({unit})" if unit else name, ylabel="pointings")
-    top.set_title(f"{fullest:.0%} in one bin")
-    bottom.hist(np.log10(values), bins=40)
-    bottom.set(xlabel=f"log10 {name}", ylabel="pointings")
+units = {"rate": "rate (1/s)", "red_chi2": "red_chi2", "rms_0p1_64": "rms (of the mean)"}
+plain = train[list(units)].rename(columns=units)
+both = plain.join(np.log10(plain).add_prefix("log10 "))
+fig, axes = plt.subplots(2, 3, figsize=(8.4, 4.4))
+for name, ax in zip(both, axes.flat, strict=True):
+    sns.histplot(both[name], bins=40, ax=ax).set_ylabel("pointings")
 plotting.show(fig, "05_skewed_columns")
+fullest = {name: both[name].value_counts(bins=40).max() / both[name].count() for name in both}
+pd.Series(fullest, name="share in the fullest bin").map("{:.0%}".format).to_frame()
 
 # %% [markdown]
-# A logarithm does three things.
+# A logarithm does three things:
 #
-# - It makes *factors* into *distances*. An error of 10 % is 0.04 in $\log_{10}$ at 5 counts/s and at 5000. Most of our errors are of that kind: distance, absorption, number of detectors all multiply.
-# - It lets the faint half of the archive speak: what was one bin becomes half of the axis.
-# - It pulls in the outliers. How far, we can count:
+# - It makes *factors* into *distances*. An error of 10 % is 0.04 in $\log_{10}$ at 5 counts/s and at 5000. Most of our errors multiply: distance, absorption, number of detectors.
+# - It spreads the faint half of the archive, which was in one bin, over half of the axis.
+# - It pulls in the outliers. How many standard deviations above the mean is the largest value?
 
 # %%
-for name in ("rate", "red_chi2", "rms_0p004_0p03"):
-    values = train[name].dropna()
-    far = [(v.max() - v.mean()) / v.std() for v in (values, np.log10(values))]
-    print(
-        f"{name:15s} largest value: {far[0]:4.1f} σ above the mean, {far[1]:4.1f} σ after the log"
-    )
+skewed = train[["rate", "red_chi2", "rms_0p004_0p03"]]
+skewed = skewed.join(np.log10(skewed).add_prefix("log10 "))
+far = (skewed.max() - skewed.mean()) / skewed.std()
+far.round(1).to_frame("largest value, σ above the mean")
 
 # %% [markdown]
-# And what has *no* logarithm? A lag is positive if hard photons come late, negative if they come early: its sign is the physics. An rms exists only where the excess variance came out above zero; otherwise the cell is empty, and stays so: $\log 0$ is not a small number, it is none.
+# Which columns have *no* logarithm? A lag is positive if hard photons come late, negative if they come early: its sign is the physics. An rms exists only where the excess variance is above zero. Otherwise the cell stays empty: $\log 0$ is not a small number, it is none.
 
 # %%
 negative = (train[list(GROUPS["lags"])] < 0).mean()
-print(negative.map("{:.0%} below zero".format).to_string())
-print(f"rms_0p1_64 is empty in {train.rms_0p1_64.isna().mean():.0%} of the pointings")
+negative.map("{:.0%}".format).to_frame("below zero")
 
 # %% [markdown]
 # ## Exercise 5.1 · What does this column need?  ·  core · 6 min · ●○○
 #
-# Eight columns. Which treatment does each need before a model for the *state* or the *object* sees it? Use `"log"`, `"angle"`, `"as is"` (scaling will come in any case) or `"forbid"`: no treatment will help, it must not be a feature at all. `train.attrs["meaning"][name]` tells what a column is; lessons 02 to 04 told how it came about.
+# Which treatment does each of eight columns need before a model for the *state* or the *object* sees it? Use `"log"`, `"angle"`, `"as is"` (scaling will come in any case) or `"forbid"`: it must not be a feature at all. `train.attrs["meaning"][name]` tells what a column is.
 
 # %%
 # solution: may it be negative? does it come back to where it began? who chose its value, and when?
@@ -117,11 +116,11 @@ treatments = check.treatments(treatments)
 # %% [markdown]
 # ## Scales
 #
-# To *k nearest neighbours*, a pointing is what most of its $k$ nearest neighbours are. Nearest by what? By $\sum_j (x_j - x'_j)^2$: counts per second squared, plus Crab units squared, plus a fraction squared. You would not let a student add these.
+# For *k nearest neighbours*, the state of a pointing is that of most of its $k$ nearest neighbours. The distance is $\sum_j (x_j - x'_j)^2$: counts per second squared, plus Crab units squared, plus a fraction squared. You would not let a student add these.
 #
 # ### Predict first
 #
-# Five columns: two colours, the disc's share, the rms, and, against lesson 04's list, the rate, for what it does to the scale. On scaled columns, the 15 nearest neighbours name the state of new sources right in nearly nine of ten pointings. How many per cent on the raw columns?
+# We take five columns: two colours, the disc's share, the rms, and the rate. (Lesson 04 forbids the rate; here it shows what a scale does.) On scaled columns, the 15 nearest neighbours name the state of new sources right in nearly nine of ten pointings. How many per cent will it be on the raw columns?
 
 # %%
 my_guess_raw = ...  # per cent, a number
@@ -138,23 +137,20 @@ found = {
     "tree, scaled": right(make_pipeline(StandardScaler(), tree), five),
 }
 fig, ax = plt.subplots(figsize=(6.4, 2.6))
-for row, (name, scores) in enumerate(found.items()):
-    ax.plot(scores, np.full(10, row), "o^sD"[row], markerfacecolor="none")
-    print(f"{name:19s} {say(scores)} % right")
-ax.set_yticks(range(4), found)
-ax.set(xlabel="right on held-out sources (%), ten splits", ylim=(3.5, -0.5))
+sns.stripplot(pd.DataFrame(found), orient="h", jitter=False, size=6, alpha=0.6, ax=ax)
+ax.set_xlabel("right on held-out sources (%), ten splits")
 plotting.mark_guess(ax, my_guess_raw)
 plotting.show(fig, "05_scaled_and_raw")
+summary(found)
 
 # %% [markdown]
-# **Your prediction:** 59 % on raw columns. Why, can be read off without any model. The mean squared distance between two pointings is twice the sum of the variances, so each column's share in it is its share of the variance:
+# **Your prediction:** 59 % on raw columns. The reason can be seen without a model: the mean squared distance between two pointings is twice the sum of the variances. Each column has this share in it:
 
 # %%
-share = five.var() / five.var().sum()
-print((100 * share).map("{:.6f} %".format).to_string())
+(five.var() / five.var().sum()).map("{:.6%}".format).to_frame("share of the variance")
 
 # %% [markdown]
-# On raw columns the neighbours compare count rates and nothing else; a rate tells as much about the distance of a source as about its state. In other units the answer would change: **a result that depends on the choice of units is no result.** The tree asks one question of one column at a time ("is the rate above 300?"), so that neither scale nor logarithm changes what it can say, and its scores are the same. So much for "always scale": scale for models that add up columns (neighbours, PCA, anything with a penalty, neural networks).
+# On raw columns the neighbours compare count rates and nothing else. In other units the answer would change: **a result that depends on the choice of units is no result.** The tree asks one question of one column at a time ("is the rate above 300?"). Neither scale nor logarithm changes what it can say, and its scores are the same. So scale for models that add up columns: neighbours, PCA, anything with a penalty, neural networks.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.2 · A scaler by hand  ·  core · 8 min · ●●○
@@ -175,57 +171,55 @@ standardise = check.standardise(standardise)
 
 # %%
 colours = ["hr_soft", "hr_hard"]
-_, scaled = standardise(train[colours].dropna().to_numpy(), validation[colours].to_numpy())
-print("validation, scaled by train:  mean", np.nanmean(scaled, axis=0).round(2), end="  ")
-print("deviation", np.nanstd(scaled, axis=0).round(2))
+_, new = standardise(train[colours].dropna().to_numpy(), validation[colours].to_numpy())
+pd.DataFrame(new, columns=colours).agg(["mean", "std"]).round(2)
 
 # %% [markdown]
-# Not 0, not 1, and that is right: other sources *are* different, and the model has to be told.
+# The validation set, scaled by the training set, has means other than 0, and rightly so: other sources *are* different, and the model has to be told.
 
 # %% [markdown]
 # ### Does an outlier-proof scaler help?
 #
-# `StandardScaler` takes mean and standard deviation, `RobustScaler` median and interquartile range. Remember lesson 02: slews, bursts and flares sit in this archive, one pointing in a hundred. By what factor does the largest one per cent of a column change its two scales?
+# `StandardScaler` takes mean and standard deviation, `RobustScaler` median and interquartile range. Slews, bursts and flares are in this archive (lesson 02). By what factor does the largest one per cent of a column change these two scales?
+
 
 # %%
-for name in ("red_chi2", "skew", "hr_soft"):
-    values = train[name].dropna()
-    rest = values[values < values.quantile(0.99)]
-    ratio = [
-        s(values) / s(rest) for s in (np.std, lambda v: np.subtract(*np.percentile(v, (75, 25))))
-    ]
-    print(f"{name:9s} deviation × {ratio[0]:4.2f}, interquartile range × {ratio[1]:4.2f}")
+def spreads(table):
+    """Standard deviation and interquartile range of each column."""
+    quartiles = table.quantile(0.75) - table.quantile(0.25)
+    return pd.DataFrame({"standard deviation": table.std(), "interquartile range": quartiles})
+
+
+with_outliers = train[["red_chi2", "skew", "hr_soft"]]
+without = with_outliers.where(with_outliers < with_outliers.quantile(0.99))
+(spreads(with_outliers) / spreads(without)).round(2)
 
 # %% [markdown]
-# A clear case, it seems. Now ask the neighbours who is a black hole and who a neutron star. The differences are small, so we take twenty-four splits.
+# The case seems clear. Now ask the neighbours who is a black hole and who a neutron star, first from two columns, then from five. The differences are small, so we take 24 splits.
 
 # %%
 few = ["hr_hard", "red_chi2"]
 more = ["hr_soft", "hr_hard", "rms_0p1_64", "red_chi2", "skew"]
-more_splits = GroupShuffleSplit(24, test_size=0.25, random_state=1)
+how = {"label": "object_label", "splits": GroupShuffleSplit(24, test_size=0.25, random_state=1)}
+scaled_by = {}
 for names in (few, more):
     filled = train[names].fillna(train[names].median())
-    logs = filled.assign(red_chi2=np.log10(filled.red_chi2))
-    standard, robust, logged = (
-        right(make_pipeline(scaler, neighbours), table, "object_label", more_splits)
-        for scaler, table in (
-            (StandardScaler(), filled), (RobustScaler(), filled), (StandardScaler(), logs),
-        )
-    )  # fmt: skip
-    print(", ".join(names), f": standard {say(standard)} %")
-    print(
-        f"   robust less standard {say(robust - standard)}, log less plain {say(logged - standard)}"
-    )
+    with_log = filled.assign(red_chi2=np.log10(filled.red_chi2))
+    standard = right(make_pipeline(StandardScaler(), neighbours), filled, **how)
+    robust = right(make_pipeline(RobustScaler(), neighbours), filled, **how)
+    logged = right(make_pipeline(StandardScaler(), neighbours), with_log, **how)
+    scaled_by[f"{len(names)} columns", "standard"] = standard
+    scaled_by[f"{len(names)} columns", "robust less standard"] = robust - standard
+    scaled_by[f"{len(names)} columns", "log less no log"] = logged - standard
+summary(scaled_by)
 
 # %% [markdown]
-# The first pair is better off with the robust scaler, by some six per cent; the second set is not, and rather worse. No contradiction. The outliers had squeezed `red_chi2` and `skew`; a robust scale lets them out again. That is good for a column that knows something and bad for one that does not: the skewness of a light curve, mostly noise, now weighs several times what it did. And the outliers are still there, tens to hundreds of units away. Scaling weighs columns against each other, and equal weights are a choice like any other. Look first; where physics says factors, take the logarithm. It did as much for the first pair as any clever scaler.
-#
-# (We subtract *pairwise*, split by split: the spread of the difference is a half or a third of that of the scores, since a hard split is hard for both.)
+# The robust scaler helps with two columns, by about six points. With five it does not help, and is rather worse. This is no contradiction. The outliers had squeezed `red_chi2` and `skew`; a robust scale spreads them again. That is good for a column that knows something and bad for one that is mostly noise, such as the skewness of a light curve. Scaling weighs columns against each other, and equal weights are a choice like any other. Look first. Where physics says factors, take the logarithm: for the two columns it did as much as the robust scaler.
 
 # %% [markdown]
 # ## Directions
 #
-# The hue is an angle. 359° and 1° are neighbours on the wheel, and as far apart as can be in the table. Their mean is 180°, the far side of the wheel: a state that neither of them is in.
+# The hue is an angle. 359° and 1° are neighbours on the wheel, and far apart in the table. Their mean is 180°, the far side of the wheel: a state that neither of them is in.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.3 · The mean of angles  ·  core · 8 min · ●●○
@@ -245,51 +239,42 @@ def mean_hue(hue):
 mean_hue = check.mean_hue(mean_hue)
 
 # %%
-hard = train[(train.state_label == "LHS") & train.hue.notna()]
-for source in ("S02", "S05", "S24"):
-    hue = hard.hue[hard.source_id == source].to_numpy()
-    beyond = np.sum(hue > 300)
-    print(f"{source}: {len(hue):3d} hard pointings, {beyond} beyond 300°; ", end="")
-    print(f"mean {hue.mean():3.0f}°, direction {mean_hue(hue):3.0f}°")
+hard = train.query("state_label == 'LHS' and source_id in ['S02', 'S05', 'S24']")
+hues = hard.groupby("source_id").hue
+of_source = pd.DataFrame({"hard, with a hue": hues.count()})
+of_source["beyond 300°"] = hues.agg(lambda hue: (hue > 300).sum())
+of_source["mean (°)"] = hues.mean()
+of_source["direction (°)"] = hues.agg(lambda hue: mean_hue(hue.dropna().to_numpy()))
+of_source.round(0)
 
 # %% [markdown]
-# The hard state lives at -20° to 140° (Heil, Uttley & Klein-Wolt 2015), across the cut. In a source with few pointings two of them on the wrong side are enough to move its mean by sixty degrees.
+# The hard state has hues of -20° to 140° (Heil, Uttley & Klein-Wolt 2015), on both sides of the cut at 0°. Two pointings beyond the cut can move the mean of a source by sixty degrees.
 #
-# The cut at 0° is a convention. So turn the wheel: put the zero elsewhere, and ask a logistic regression for the state, from the hue alone. If the column is treated well, nothing may change.
+# The cut at 0° is a convention. So we put the zero elsewhere, and ask a logistic regression for the state, from the hue alone. If the column is treated well, nothing changes.
 
 # %%
 seen = train[train.hue.notna()]
-
-
-def right_from(features):
-    """Per cent right on held-out sources, of the pointings with a hue."""
-    model = make_pipeline(StandardScaler(), LogisticRegression())
-    number, groups = seen.state_label.factorize(sort=True)[0], seen.source_id
-    return 100 * cross_val_score(model, features, number, groups=groups, cv=splits)
-
-
-angle = np.radians(seen.hue.to_numpy())
-arrows = np.column_stack([np.sin(angle), np.cos(angle)])
-cuts = np.arange(0, 360, 20)
-by_cut = np.array([right_from((seen[["hue"]] - cut) % 360) for cut in cuts])
-turned = np.array([right_from(arrows @ [[c, -s], [s, c]]) for c, s in ((1, 0), (0.6, 0.8))])
+linear = make_pipeline(StandardScaler(), LogisticRegression())
+by_cut = {cut: right(linear, (seen[["hue"]] - cut) % 360, rows=seen) for cut in range(0, 360, 20)}
+radians = np.radians(seen.hue.to_numpy())
+arrows = np.column_stack([np.sin(radians), np.cos(radians)])
+turned = arrows @ [[0.6, -0.8], [0.8, 0.6]]
+directions = {"sine and cosine": right(linear, arrows, rows=seen)}
+directions["both, turned by 53°"] = right(linear, turned, rows=seen)
 
 # %%
-fig, ax = plt.subplots(figsize=(6.4, 3.4))
-spread = by_cut.std(axis=1, ddof=1)
-ax.errorbar(cuts, by_cut.mean(axis=1), spread, fmt="o", label="degrees, wheel cut open here")
-mean, spread = turned[0].mean(), turned[0].std(ddof=1)
-ax.axhline(mean, color="C1", linestyle="--", label="sine and cosine")
-ax.axhspan(mean - spread, mean + spread, color="C1", alpha=0.15)
+in_degrees, as_arrows = summary(by_cut), summary(directions)
+look = {"errorbar": "sd", "err_style": "bars", "marker": "o", "linestyle": "", "markersize": 7}
+ax = sns.lineplot(pd.DataFrame(by_cut).melt(), x="variable", y="value", label="degrees", **look)
+ax.axhline(as_arrows["mean"].iloc[0], color="C1", linestyle="--", label="sine and cosine")
 ax.set(xlabel="hue at which the wheel is cut (degrees)", ylabel="right (%)", ylim=(50, 102))
 ax.legend(loc="upper left", ncols=2)
-plotting.show(fig, "05_cut_of_the_hue")
-for what, cut in (("worst", by_cut.mean(axis=1).argmin()), ("best", by_cut.mean(axis=1).argmax())):
-    print(f"degrees, {what} cut, at {cuts[cut]}°: {say(by_cut[cut])} %")
-print(f"sine and cosine: {say(turned[0])} %, turned by 53°: {say(turned[1])} %")
+plotting.show(ax, "05_cut_of_the_hue")
+worst_and_best = in_degrees.sort_values("mean").iloc[[0, -1]].rename("cut at {}°".format)
+pd.concat([worst_and_best, as_arrows])
 
 # %% [markdown]
-# In degrees the score depends on a convention, by more than twenty per cent. Sine and cosine do not know where the zero is. A cut at 340°, between the hues of soft and hard, does as well: but it has to be known beforehand, and holds until a source comes along that sits there. (Two columns instead of one are the price. A tree, which cuts for itself, gains less.)
+# In degrees the score depends on a convention, by more than twenty points. Sine and cosine do not depend on the zero. A cut between the hues of soft and hard does as well, but you have to know it beforehand.
 
 # %% [markdown]
 # ## Gaps
@@ -303,74 +288,69 @@ print(f"sine and cosine: {say(turned[0])} %, turned by 53°: {say(turned[1])} %"
 # Why not drop the rows that have gaps?
 
 # %%
-complete = train[list(STATE_FEATURES)].notna().all(axis=1)
-print(f"{complete.sum()} of {len(train)} pointings are complete", end=", ")
-print(f"of {train.source_id[complete].nunique()} of {train.source_id.nunique()} sources")
-print(
-    f"median rate {train.rate[complete].median():.0f} against {train.rate.median():.0f} per second"
-)
 states = ["LHS", "HIMS", "SIMS", "HSS"]
-print(train.state_label[complete].value_counts().reindex(states, fill_value=0).to_string())
+complete = train[list(STATE_FEATURES)].notna().all(axis=1)
+complete = np.where(complete, "complete", "with a gap")
+pd.crosstab(complete, train.state_label, rownames=["pointings"])[states]
 
 # %% [markdown]
-# Dropping is a selection, and a severe one: the soft state has no QPO and is gone. So fill. But with what? Look at one column first: the rms of the soft state.
+# Dropping is a selection: the soft state has no QPO, and not one of its pointings is left. So fill. But with what? Look at the rms of the soft state first.
 
 # %%
 soft = train[train.state_label == "HSS"]
 total = soft.rate / (1 - soft.bkg_frac)  # with background: it has noise too
 noise = np.sqrt(2 * total / soft.rate**2 * np.sqrt(63.9 / soft.exposure))
-gap = soft.rms_0p1_64.isna()
-by_rate = noise.groupby(pd.qcut(soft.rate, 12)).median()
+unmeasured, median = soft.rate[soft.rms_0p1_64.isna()], train.rms_0p1_64.median()
 
+# %%
 fig, ax = plt.subplots(figsize=(6.4, 3.8))
-ax.loglog(soft.rate, soft.rms_0p1_64, "D", color="#D55E00", markersize=2.5, label="soft, measured")
-ax.plot(soft.rate[gap], np.full(gap.sum(), 6e-4), "k|", label=f"soft, no rms ({gap.sum()})")
-ax.plot([i.mid for i in by_rate.index], by_rate, "k-", label="1 σ of photon noise")
-median = train.rms_0p1_64.median()
-ax.axhline(median, color="#0072B2", linestyle="--", label="median of all pointings")
+ax.loglog(soft.rate, soft.rms_0p1_64, "C1D", markersize=2.5, label="soft, measured")
+ax.plot(soft.rate, noise, "k.", markersize=1, label="1 σ of photon noise")
+ax.plot(unmeasured, 0 * unmeasured + 6e-4, "k|", label=f"soft, no rms ({len(unmeasured)})")
+ax.axhline(median, color="C0", linestyle="--", label="median of all pointings")
 ax.set(xlabel="net rate (1/s)", ylabel="rms, 0.1–64 Hz (of the mean)")
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 plotting.show(fig, "05_soft_state_rms")
-below = (soft.rms_0p1_64 < median).sum() / soft.rms_0p1_64.notna().sum()
-print(f"{below:.0%} of the soft pointings with an rms lie below the median of the archive")
+print(f"{(soft.rms_0p1_64.dropna() < median).mean():.0%} of these rms lie below the median")
 
 # %% [markdown]
-# The line: power above the noise has an error of $P_\mathrm{noise}\sqrt{\Delta\nu/T}$ as a variance, since a band of width $\Delta\nu$ averages $T\Delta\nu$ independent frequencies of 100 % scatter each (lesson 01), and $P_\mathrm{noise} = 2\,r_\mathrm{total}/r_\mathrm{net}^2$.
+# How large is the noise? A band of width $\Delta\nu$ averages $T\Delta\nu$ independent frequencies, and each scatters by 100 % (lesson 01). So the error of the variance is $P_\mathrm{noise}\sqrt{\Delta\nu/T}$, with $P_\mathrm{noise} = 2\,r_\mathrm{total}/r_\mathrm{net}^2$.
 #
-# Two things to see. An rms whose variance is not above zero is an **upper limit**: it belongs at the line or *below* it. The popular median puts it among the hard states, where hardly any soft pointing is. And along the line even the measured values are biased: at the faint end only upward fluctuations have a root.
+# An rms whose variance is not above zero is an **upper limit**: it belongs at the noise or *below* it. The popular median puts it among the hard states, where hardly any soft pointing is. And close to the noise even the measured values are biased: there only upward fluctuations have a root.
 
 # %% [markdown]
 # ### What does the filling do to a model?
 #
-# Four fillings for three columns, the two colours and the rms. After scaling the mean is 0; "low" means two standard deviations below it; "mark" adds a column that is 1 where there was a gap. We ask for the state, of *all* held-out pointings and of those with a *gap*, for which we note the *worst* of the ten splits too.
+# We compare four fillings of three columns, the two colours and the rms. "Low" means two standard deviations below the mean; "mark" adds a column that is 1 where there was a gap. We ask for the state of *all* held-out pointings, and of those with a *gap*, also in the *worst* of the ten splits.
 
 # %%
+marking = SimpleImputer(strategy="median", add_indicator=True)
 fillings = {
     "median": make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
     "mean": make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=0.0)),
     "low": make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=-2.0)),
-    "median + mark": make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True), StandardScaler()
-    ),
+    "median + mark": make_pipeline(marking, StandardScaler()),
 }
 models = {"logistic": LogisticRegression(max_iter=1000), "neighbours": neighbours}
 three = prepare(train, ["hr_soft", "hr_hard", "rms_0p1_64"])
 has_gap = three.isna().any(axis=1).to_numpy()
 
 # %%
-label, filled = train.state_label, {}
-for kind, model in models.items():
-    for name, filling in fillings.items():
-        rows = []
-        for fit, held_out in splits.split(three, groups=train.source_id):
-            pipeline = make_pipeline(filling, model).fit(three.iloc[fit], label.iloc[fit])
-            hit = pipeline.predict(three.iloc[held_out]) == label.iloc[held_out]
-            rows.append([100 * hit.mean(), 100 * hit[has_gap[held_out]].mean()])
-        filled[kind, name] = every, gaps = np.transpose(rows)
-        print(f"{kind:10s} {name:13s} all {say(every)}, gap {say(gaps)}, worst {gaps.min():3.0f} %")
+label, every, gap = train.state_label, {}, {}
+for kind, filling in itertools.product(models, fillings):
+    chain, hits = make_pipeline(fillings[filling], models[kind]), []
+    for fit, held_out in splits.split(three, groups=train.source_id):
+        said = chain.fit(three.iloc[fit], label.iloc[fit]).predict(three.iloc[held_out])
+        hit = said == label.iloc[held_out]
+        hits.append([hit.mean(), hit[has_gap[held_out]].mean()])
+    every[kind, filling], gap[kind, filling] = 100 * np.transpose(hits)
+gain = {key: values - gap[key[0], "median"] for key, values in gap.items()}
+tables = {"all": summary(every), "gap": summary(gap), "gap, less median": summary(gain)}
+tables["gap, worst split"] = pd.DataFrame(gap).agg(["min"]).T.round(1)
+pd.concat(tables, axis=1)
 
 # %% [markdown]
-# Over *all* pointings the fillings differ by a few per cent. You might not bother. But among the pointings that have a gap the median costs up to twenty per cent on average, and in unlucky splits it is a disaster, because which way these rows fall hangs on a few sources. **Score the rows that a treatment touches, not all rows.** What helps is either to put the value where physics says it is, or to let the model see that there was none.
+# Over *all* pointings the fillings differ by a few points. But among the pointings with a gap the median costs about twenty points on average, compared with "low" or a mark. The gain scatters as widely, because a few sources decide which way these rows fall; in the worst split the median is a disaster. **Score the rows that a treatment touches, not all rows.** Two things help: put the value where physics says it is, or let the model see that there was none.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.4 · Fill and mark  ·  stretch · 10 min · ●●○
@@ -392,21 +372,20 @@ fill_and_mark = check.fill_and_mark(fill_and_mark)
 # %% [markdown]
 # ### All the features
 #
-# Three columns were a magnifying glass. Now the course's 14 features of the state, with logarithms and directions, for both questions: each filling less the median, split by split.
+# Now we take the course's 14 features of the state, with logarithms and directions, for both questions: each filling less the median, split by split.
 
 # %%
 features = prepare(train, STATE_FEATURES).to_numpy()
-useful = {name: filling for name, filling in fillings.items() if name != "mean"}
-for target in ("state_label", "object_label"):
-    for kind, model in models.items():
-        scores = {n: right(make_pipeline(f, model), features, target) for n, f in useful.items()}
-        print(f"{target}, {kind}: median {say(scores['median'])} %")
-        for name in ("low", "median + mark"):
-            gain = scores[name] - scores["median"]
-            print(f"   {name:14s} {say(gain)}, better in {np.sum(gain > 0)} of 10 splits")
+targets, less_median = ("state_label", "object_label"), {}
+for target, kind in itertools.product(targets, models):
+    usual = right(make_pipeline(fillings["median"], models[kind]), features, target)
+    for filling in ("low", "median + mark"):
+        other = right(make_pipeline(fillings[filling], models[kind]), features, target)
+        less_median[target, kind, filling] = other - usual
+summary(less_median).assign(better_in=(pd.DataFrame(less_median) > 0).sum())
 
 # %% [markdown]
-# Be honest: for the state these are differences of about one per cent, as large as their own spread, for other columns know what the gap hides. For the object they are a little larger. And the sign depends on the model: marks help the linear model, which can give each its own weight, and do not help the neighbours, who are rather *worse* at the state with them. A mark that is rarely 1 has, once scaled, a 1 that lies several standard deviations from the 0: two pointings that differ in one gap end up far apart. There is no filling that is best for every model. There is one that is worst for the rows it touches.
+# For the state these are differences of about one point, as large as their own spread: other columns know what the gap hides. For the object they are a little larger. And the sign depends on the model. Marks help the linear model, which gives each its own weight. With marks the neighbours are rather *worse* at the state: after scaling, the 1 of a rare mark lies several standard deviations from the 0, so two pointings that differ in one gap are far apart. No filling is best for every model. One is worst for the rows it touches.
 
 # %% [markdown] tags=["slide"]
 # ### Do you want to know what a gap knows?
@@ -417,54 +396,49 @@ for target in ("state_label", "object_label"):
 my_guess_gaps = ...  # per cent, a number
 
 # %%
-names = list(STATE_FEATURES)
-nicer = data.load_observations("nicer")
 known = data.load_observations("rxte").source_id  # names only
-nicer = nicer[~nicer.source_id.isin(known)]  # 12 sources that RXTE never saw
-gaps, target = nicer[names].isna().astype(float), nicer.state_label
-same, other = [], []
+nicer = data.load_observations("nicer").query("source_id not in @known")  # 12 new sources
+empty = train[list(STATE_FEATURES)].isna().astype(float)
+empty_nicer = nicer[list(STATE_FEATURES)].isna().astype(float)
+alone = {"RXTE": [], "NICER": []}
 for fit, held_out in splits.split(train, groups=train.source_id):
-    empty = train[names].isna().astype(float)
     model = LogisticRegression(max_iter=1000).fit(empty.iloc[fit], label.iloc[fit])
-    same.append(100 * model.score(empty.iloc[held_out], label.iloc[held_out]))
-    other.append(100 * model.score(gaps, target))
-commonest = target.mode()[0]
-guessing = 100 * (target == commonest).mean()
+    alone["RXTE"].append(100 * model.score(empty.iloc[held_out], label.iloc[held_out]))
+    alone["NICER"].append(100 * model.score(empty_nicer, nicer.state_label))
+constant = 100 * nicer.state_label.value_counts(normalize=True).max()
 
 # %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(6.4, 2.8))
-ax.plot(same, np.zeros(10), "o", markerfacecolor="none")
-ax.plot(other, np.ones(10), "^", markerfacecolor="none")
-ax.axvline(guessing, color="0.4", linestyle=":", label=f"NICER, always {commonest}")
-ax.set_yticks([0, 1], ["RXTE, new sources", "NICER, new sources"])
-ax.set(xlabel="states right from the pattern of gaps alone (%)", ylim=(1.6, -1.2), xlim=(0, 100))
-ax.legend(loc="upper left")
+sns.stripplot(pd.DataFrame(alone), orient="h", jitter=False, size=6, alpha=0.6, ax=ax)
+ax.axvline(
+    constant, color="0.4", linestyle=":", label=f"NICER, one constant answer: {constant:.0f} %"
+)
+ax.set(xlabel="states of new sources right, from gaps alone (%)", ylim=(1.6, -1.2), xlim=(0, 100))
+ax.legend(loc="upper right")
 plotting.mark_guess(ax, my_guess_gaps)
 plotting.show(fig, "05_gaps_alone")
-print(f"RXTE {say(same)} %, NICER {say(other)} %, NICER guessing {guessing:.0f} %")
+summary(alone)
 
 # %%
-sky = {"rxte": train[names].isna().mean(), "nicer": nicer[names].isna().mean()}
-print((100 * pd.DataFrame(sky)).loc[["kt_in", "hue", "qpo_freq", "rms_hf"]].round(0).to_string())
-faint = pd.qcut(train.rate, 3, labels=["faint", "middle", "bright"])
-share = 100 * train[["hue", "rms_hf"]].isna().groupby([faint, label], observed=True).mean()
-print(
-    share.unstack()[
-        [(name, state) for name in ("hue", "rms_hf") for state in ("LHS", "HSS")]
-    ].round(0)
-)
+gaps = pd.DataFrame({"RXTE": empty.mean(), "NICER": empty_nicer.mean()})
+gaps.loc[["kt_in", "hue", "qpo_freq", "rms_hf"]].map("{:.0%}".format).rename_axis("empty")
+
+# %%
+third = pd.qcut(train.rate, 3, labels=["faint", "middle", "bright"])
+without_hue = empty.hue.groupby([third, label], observed=True).mean().unstack()
+without_hue[["LHS", "HSS"]].map("{:.0%}".format)
 
 # %% [markdown]
-# **Your prediction:** 84 % on new sources of RXTE, and 54 % on NICER's. The empty cells alone tell the state of new sources, to better than four in five, and on NICER most of that knowledge is gone: it does a little better than a constant answer. The first table says why: on RXTE half of the pointings have no disc temperature, mostly hard ones; NICER sees discs nearly always. The second says what else a gap knows: brightness. A faint hard state lacks its hue three or four times as often as a bright one. A **missing value is information about the telescope and the brightness** as well as about the source. If the next pointing is made with the same telescope at similar sources, use it. If you want to carry the rule elsewhere, you have just found what will break it. (We have looked at labels of NICER here, and lesson 12 will ask these sources again: nothing was chosen by what we saw.)
+# **Your prediction:** 84 % on new sources of RXTE, and 54 % on NICER's. The empty cells alone tell the state of more than four in five pointings. On NICER most of that knowledge is gone. The first table says why: on RXTE half of the pointings have no disc temperature; NICER sees discs nearly always. The second says that a gap knows the brightness too: a faint hard state lacks its hue three or four times as often as a bright one.
+#
+# A **missing value is information about the telescope and the brightness** as well as about the source. With the same telescope and similar sources, use it. If you carry the rule elsewhere, this will break it. (We have looked at labels of NICER, which lesson 12 will ask again: nothing was chosen by what we saw.)
 #
 # **Discuss with your neighbour** (5 min; alone, write two sentences): what would *you* put into an empty `qpo_freq`, and why? A small number? The median? The mean of its state? Does your answer differ for a bright soft state and a faint hard one, and can the table tell these apart?
 
 # %% [markdown]
 # ## Fewer dimensions
 #
-# Six bands of rms look like six features. Are they? A **principal component analysis** (PCA) turns the axes: the first new axis points where the data vary most, the second where they vary most at right angles to it, and so on.
-#
-# By hand it is three steps: subtract the mean of each column; compute the covariance matrix; take its eigenvectors. An eigenvector is a component, its eigenvalue the variance along it.
+# Six bands of rms look like six features. Are they? A **principal component analysis** (PCA) turns the axes: the first new axis points where the data vary most, the second where they vary most at right angles to it, and so on. It takes three steps: subtract the mean of each column; compute the covariance matrix; take its eigenvectors. An eigenvector is a component, its eigenvalue the variance along it.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.5 · PCA by hand  ·  core · 12 min · ●●●
@@ -484,7 +458,7 @@ def pca(table):
 pca = check.pca(pca)
 
 # %% [markdown]
-# Nine columns: two colours, the disc's share, the logarithms of six rms. Gaps are filled "low", since they are upper limits.
+# We take nine columns: two colours, the disc's share, the logarithms of six rms. Gaps are filled "low", since they are upper limits.
 
 # %%
 nine = prepare(train, ["hr_soft", "hr_hard", "disc_frac", *GROUPS["rms"]])
@@ -493,85 +467,83 @@ components, variances = pca(scaled)
 reference = PCA().fit(scaled)
 overlap = np.abs(np.sum(components * reference.components_, axis=1))  # 1 for the same line
 print("same axes up to sign:", np.allclose(overlap, 1))
-print("same variances:      ", np.allclose(variances, reference.explained_variance_, rtol=1e-2))
-print("shares (%):", (100 * reference.explained_variance_ratio_).round(1))
-print(pd.DataFrame(components[:2].T, nine.columns, ["PC1", "PC2"]).round(2).to_string())
+print("same variances:", np.allclose(variances, reference.explained_variance_, rtol=1e-2))
+print("shares of the variance (%):", (100 * reference.explained_variance_ratio_).round(1))
+pd.DataFrame(components[:2].T, nine.columns, ["PC1", "PC2"]).round(2)
 
 # %% [markdown]
-# The sign of a component is arbitrary; never interpret it. Its *pattern* can be read: in PC1 both colours and all six rms have one sign, the disc's share the other. It is the axis from hard, variable, without a disc to soft, steady, disc-dominated: three quarters of the variance of the archive are the one motion that you know from the outburst diagram. No label was needed to find it. PC2 is a contrast *within*: the soft colour against disc share and fast variability.
+# The sign of a component is arbitrary; never interpret it. Its *pattern* can be read: in PC1 both colours and all six rms have one sign, the disc's share the other. It is the axis from hard, variable, without a disc to soft, steady, disc-dominated. Three quarters of the variance are the one motion that you know from the outburst diagram, and no label was needed to find it. PC2 sets the soft colour against disc share and fast variability.
 #
-# And without scaling? And with a rate among the columns?
+# And without scaling, with a rate among the columns?
 
 # %%
 with_rate = train[["rate", "hr_soft", "hr_hard", "disc_frac", "rms_0p1_64"]].dropna()
 raw = PCA().fit(with_rate)
-print("raw: PC1 has", f"{raw.explained_variance_ratio_[0]:.7%}", "of the variance and consists of")
-print(pd.Series(raw.components_[0], with_rate.columns).abs().round(4).to_string())
+print(f"PC1 of the raw columns has {raw.explained_variance_ratio_[0]:.7%} of the variance")
 bands = nine[[f"log_{name}" for name in GROUPS["rms"]]]
-ratio = PCA().fit(fillings["low"].fit_transform(bands)).explained_variance_ratio_
-print("six rms alone, scaled (%):", (100 * ratio).round(1))
+ratio_of_bands = PCA().fit(fillings["low"].fit_transform(bands)).explained_variance_ratio_
+print("six rms alone, scaled (%):", (100 * ratio_of_bands).round(1))
+pd.DataFrame(np.abs(raw.components_[:1]), ["PC1, raw columns"], with_rate.columns).round(4)
 
 # %% [markdown]
-# Raw, PCA has discovered that count rates are large numbers. Scaled, the six rms share some four fifths of their variance in one component: they are **collinear**. Six columns, about two measurements: how much, and how fast. (For a linear model that means weights that cannot be told apart; lesson 11.)
+# Raw, PCA has discovered that count rates are large numbers. Scaled, the six rms share some four fifths of their variance in one component: they are **collinear**. These six columns are about two measurements: how much, and how fast. (Lesson 11 will show what collinear columns do to weights.)
 
 # %% [markdown] tags=["slide"]
 # ### Variance is not relevance
 #
-# Here is what the field would plot, with the states; and, on the right, the soft state alone, with the objects.
+# Here are the first two components: left, all pointings; right, the soft state alone.
 
 # %% tags=["slide-next"]
 score = reference.transform(scaled)
 score *= np.sign(reference.components_[:, 0])  # choose a sign: the soft colour counts positive
-fig, (left, right_) = plt.subplots(1, 2, figsize=(8.4, 3.8), sharey=True, layout="constrained")
-looks = {"LHS": ("#0072B2", "o"), "HIMS": ("#009E73", "^"), "SIMS": ("#CC79A7", "s")}
-looks |= {"HSS": ("#D55E00", "D"), "BH": ("#000000", "o"), "NS": ("#D55E00", "^")}
+points = pd.DataFrame(score[:, :2], columns=["PC1 (no unit)", "PC2 (no unit)"])
+points = points.assign(state=label.to_numpy(str), object=train.object_label.to_numpy(str))
 in_soft = (label == "HSS").to_numpy()
-for ax, column, chosen in ((left, label, in_soft | True), (right_, train.object_label, in_soft)):
-    for name in [n for n in looks if n in set(column)]:
-        own = chosen & (column == name).to_numpy()
-        style = {"color": looks[name][0], "markerfacecolor": "none", "markersize": 3, "alpha": 0.6}
-        ax.plot(score[own, 0], score[own, 1], looks[name][1], label=name, **style)
-    ax.set(xlabel="PC1 (no unit)")
-    ax.legend()
-left.set(ylabel="PC2 (no unit)", title="all pointings, by state")
-right_.set_title("the soft state (HSS), by object")
-plotting.show(fig, "05_components")
+axis_names = {"x": "PC1 (no unit)", "y": "PC2 (no unit)", "s": 14, "alpha": 0.6}
+of_state = {"hue": "state", "style": "state", "hue_order": states, "style_order": states}
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), sharey=True)
+sns.scatterplot(points, palette=["C0", "C2", "C3", "C1"], ax=axes[0], **of_state, **axis_names)
+of_object = {"hue": "object", "style": "object", "palette": {"BH": "k", "NS": "C1"}}
+sns.scatterplot(points[in_soft], ax=axes[1], **of_object, **axis_names)
+axes[0].set_title("all pointings, by state")
+axes[1].set_title("the soft state (HSS), by object")
+plotting.show(fig, "05_components", colours=64)
 
 # %%
-soft_rows = train[in_soft]
+from_one = {}
 for k in range(3):
-    one, groups = score[in_soft, k : k + 1], soft_rows.source_id
-    hits = cross_val_score(
-        LogisticRegression(class_weight="balanced"), one, soft_rows.object_label,
-        groups=groups, cv=splits, scoring="balanced_accuracy",
+    from_one[f"PC{k + 1}"] = 100 * cross_val_score(
+        LogisticRegression(class_weight="balanced"), score[in_soft][:, [k]], soft.object_label,
+        groups=soft.source_id, cv=splits, scoring="balanced_accuracy",
     )  # fmt: skip
-    share = reference.explained_variance_ratio_[k]
-    print(f"PC{k + 1}: {share:5.1%} of the variance, BH or NS in soft states {say(100 * hits)} %")
+from_one["PC2 less PC1"] = from_one["PC2"] - from_one["PC1"]
+summary(from_one)
 
 # %% [markdown]
-# (Balanced: the mean of the two classes' shares of right answers, so that guessing is worth 50 %. More in lesson 06. And the components have seen all sources: a leak, of a kind that we measure below.) A component with a tenth of the variance knows better than the first what the object is. PCA cannot know that. It never saw a label: **it keeps what varies, not what matters.** How many components are enough depends on the question:
+# This is the balanced accuracy for the object in the soft state: the mean of the two classes' shares of right answers (lesson 06). Guessing gives 50 %. (The components have seen all sources: a leak, of a kind that we measure below.) A component with a tenth of the variance knows better than the first what the object is. PCA never saw a label: **it keeps what varies, not what matters.** How many components are enough depends on the question:
 
 # %%
-numbers = (1, 2, 3, 4, 6, 10, 28)
-fig, ax = plt.subplots(figsize=(6.4, 3.4))
-for target, line in {"state_label": "o-", "object_label": "^--"}.items():
-    chains = [make_pipeline(fillings["median + mark"], PCA(n), models["logistic"]) for n in numbers]
-    scores = [right(chain, features, target) for chain in chains]
-    mean, spread = np.mean(scores, axis=1), np.std(scores, axis=1, ddof=1)
-    ax.errorbar(numbers, mean, spread, fmt=line, capsize=3, label=target.split("_")[0])
-    constant = 100 * train[target].value_counts(normalize=True).iloc[0]
-    print(f"{target}, the best constant answer: {constant:.0f} %")
+numbers, by_number = (1, 2, 3, 4, 6, 10, 28), {}
+for target, n in itertools.product(targets, numbers):
+    chain = make_pipeline(fillings["median + mark"], PCA(n), models["logistic"])
+    by_number[target, n] = right(chain, features, target)
+split_by_split = pd.DataFrame(by_number).rename_axis(["label", "number"], axis=1).melt()
+of_label = {"hue": "label", "style": "label", "markers": ["o", "^"], "err_style": "bars"}
+ax = sns.lineplot(split_by_split, x="number", y="value", errorbar="sd", **of_label)
 ax.set(xlabel="number of principal components", ylabel="right on held-out sources (%)")
-ax.legend(loc="lower right")
-plotting.show(fig, "05_number_of_components")
+plotting.show(ax, "05_number_of_components")
+
+# %%
+less_all = {key: values - by_number[key[0], numbers[-1]] for key, values in by_number.items()}
+summary(less_all).unstack(0)
 
 # %% [markdown]
-# Three numbers hold nearly everything about the state; the object needs six or more, and no number is clearly better than keeping everything. (Below the best constant answer a component knows nothing; so it is with the first one and the object.) With 14 columns, which become 28 features, PCA is a way to *look*, not a cure. It earns its place before models that suffer from many columns, and there the number of components is a hyperparameter (lesson 10).
+# The table shows the difference to all 28. Three components hold nearly everything about the state. The object needs six or more, and no number is better than keeping everything. With 14 columns, which become 28 features, PCA is a way to *look*, not a cure. It helps models that suffer from many columns. There the number of components is a hyperparameter (lesson 10).
 
 # %% [markdown]
 # ## Pipelines
 #
-# Logarithms learn nothing: they are the same for every row. Medians, means, deviations and components are *learned*, and we saw that they must be learned from training rows only. A **Pipeline** keeps the promise for you: `fit` learns every step in order, `predict` and `transform` only apply. Two pieces for it, and a look at one of them:
+# Logarithms learn nothing: they are the same for every row. Medians, means, deviations and components are *learned*, and must be learned from training rows only. A **Pipeline** takes care of it: `fit` learns every step in order, `predict` and `transform` only apply. Here are two pieces for it:
 
 
 # %%
@@ -588,16 +560,16 @@ def direction(table):
 
 logs = FunctionTransformer(log10_or_gap, feature_names_out="one-to-one")
 arrow = FunctionTransformer(direction, feature_names_out=lambda step, names: ["sin", "cos"])
-treat = ColumnTransformer(
-    [("log", logs, ["rms_2_16"]), ("angle", arrow, ["hue"]), ("rest", "passthrough", ["gamma"])]
-)
-print(treat.fit_transform(train).round(2)[:2])
-print(treat.get_feature_names_out())
+
+# %%
+steps = [("log", logs, ["rms_2_16"]), ("angle", arrow, ["hue"]), ("rest", "passthrough", ["gamma"])]
+treat = ColumnTransformer(steps)
+pd.DataFrame(treat.fit_transform(train)[:2], columns=treat.get_feature_names_out()).round(2)
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.6 · The whole chain  ·  core · 12 min · ●●○
 #
-# Now put it together, for any columns: treat, fill with medians and mark, scale. Use the pieces above. The features come in this order: the logarithms, sine and cosine, the others, and last the marks. Return the chain *unfitted*: whoever uses it will fit it.
+# Now put it together, for any columns: treat, fill with medians and mark, scale. The features come in this order: the logarithms, sine and cosine, the others, and last the marks. Return the chain *unfitted*: whoever uses it will fit it.
 
 
 # %%
@@ -627,18 +599,22 @@ difference = np.abs(mine.transform(validation) - course.transform(validation).to
 print(f"{difference.shape[1]} features, the same to 1e-9: {difference.max() < 1e-9}")
 print(course.get_feature_names_out()[[0, 8, 9, 16]])
 
+# %% [markdown]
+# Per cent right with all features, on held-out sources of the training set and on the validation set:
+
 # %%
-for target in ("state_label", "object_label"):
-    for kind, model in models.items():
-        pipeline = make_pipeline(preprocessor(), model).fit(train, train[target])
-        score = 100 * pipeline.score(validation, validation[target])
-        spread = right(make_pipeline(preprocessor(), model), train, target)
-        print(f"{target:12s} {kind:10s} validation {score:.1f} %, in train {say(spread)} %")
+in_train, in_validation = {}, {}
+for target, kind in itertools.product(targets, models):
+    pipeline = make_pipeline(preprocessor(), models[kind])
+    in_train[target, kind] = right(pipeline, train, target)
+    pipeline.fit(train, train[target])
+    in_validation[target, kind] = 100 * pipeline.score(validation, validation[target])
+summary(in_train).assign(validation=pd.Series(in_validation).round(1))
 
 # %% [markdown]
 # ## The leak
 #
-# Suppose you scale *before* you split: `preprocessor().fit_transform(train)`, then cross-validate. Every textbook forbids it. What does it cost? We hold out sources twenty times, and let the medians and scales come from all rows, or from the training rows of the split.
+# Suppose you scale *before* you split: `preprocessor().fit_transform(train)`, then cross-validate. What does it cost? Twenty times, medians and scales come from all rows, or from the training rows of the split.
 
 # %%
 leaked = preprocessor().fit_transform(train)
@@ -649,14 +625,14 @@ for fit, held_out in many.split(train, groups=train.source_id):
     sealed.append(100 * pipeline.score(train.iloc[held_out], label.iloc[held_out]))
     neighbours.fit(leaked.iloc[fit], label.iloc[fit])
     leaky.append(100 * neighbours.score(leaked.iloc[held_out], label.iloc[held_out]))
-gain = np.subtract(leaky, sealed)
-print(f"inside {say(sealed)} %, leaky {say(leaky)} %")
-print(f"gain {say(gain)}, positive in {np.sum(gain > 0)} of 20 splits")
+by_leak = np.subtract(leaky, sealed)
+print(f"the leak gains in {np.sum(by_leak > 0)} of 20 splits")
+summary({"scaled inside": sealed, "scaled before": leaky, "before less inside": by_leak})
 
 # %% [markdown]
-# Next to nothing: a small fraction of the spread between splits, and of either sign. A mean over thousands of rows hardly moves when a few sources join. Anyone who tells you that this leak, in a table like this one, ruins papers has not measured it.
+# The leak gains next to nothing: a small fraction of the spread between splits, and of either sign. A mean over thousands of rows hardly moves when a few sources join.
 #
-# So may we stop caring? The same habit, another step. We give each of the 24 training sources 1000 "features" out of a random generator, choose the 10 that separate black holes from neutron stars best, and cross-validate a logistic regression on these ten.
+# So may we stop caring? We make the same mistake in another step. We give each of the 24 training sources 1000 "features" out of a random generator, choose the 10 that separate black holes from neutron stars best, and cross-validate a logistic regression on these ten.
 #
 # **Predict:** pure noise. Chance is 50 %. What will the cross-validated score be?
 
@@ -687,33 +663,26 @@ honest_score = check.honest_score(honest_score)
 
 # %%
 hole = train.groupby("source_id").object_label.first().eq("BH").to_numpy()
-inside, outside = [], []
+inside, before = [], []
 for seed in range(20):
-    noise = np.random.default_rng(seed).standard_normal((len(hole), 1000))
-    inside.append(100 * honest_score(noise, hole, seed))
-    best = SelectKBest(k=10).fit_transform(noise, hole)  # the leak: labels of all rows
+    draw = np.random.default_rng(seed).standard_normal((len(hole), 1000))
+    inside.append(100 * honest_score(draw, hole, seed))
+    chosen = SelectKBest(k=10).fit_transform(draw, hole)  # the leak: labels of all rows
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    scores = cross_val_score(classifier, best, hole, cv=folds, scoring="balanced_accuracy")
-    outside.append(100 * scores.mean())
-print(f"chosen inside the folds {say(inside)} %, chosen before {say(outside)} %")
+    scores = cross_val_score(classifier, chosen, hole, cv=folds, scoring="balanced_accuracy")
+    before.append(100 * scores.mean())
 
 # %% tags=["slide"]
-fig, (left, right_) = plt.subplots(1, 2, figsize=(8.4, 3.2), layout="constrained")
-left.plot(sealed, leaky, "o", markerfacecolor="none")
-left.axline((90, 90), slope=1, color="0.4", linestyle=":", label="no difference")
-left.set(xlabel="scaled inside (%)", ylabel="scaled before (%)", title="scaler: state, 20 splits")
-bins = np.arange(20, 105, 5)
-right_.hist(inside, bins, histtype="step", linewidth=1.5, label="chosen inside")
-right_.hist(outside, bins, alpha=0.6, hatch="//", label="chosen before")
-right_.axvline(50, color="0.4", linestyle=":", label="chance")
-right_.set(xlabel="balanced accuracy (%)", ylabel="draws", title="selection: noise, 20 draws")
-plotting.mark_guess(right_, my_guess_noise)
-left.legend(loc="upper left")
-right_.legend(loc="upper left", bbox_to_anchor=(0.4, 1))
-plotting.show(fig, "05_leaks")
+on_noise = {"chosen inside the folds": inside, "chosen before": before}
+ax = sns.histplot(on_noise, bins=np.arange(20, 105, 5), element="step", palette=["C0", "C1"])
+ax.axvline(50, color="0.4", linestyle=":")
+ax.set(xlabel="balanced accuracy on noise (%); dotted: chance", ylabel="draws")
+plotting.mark_guess(ax, my_guess_noise)
+plotting.show(ax, "05_leaks")
+summary(on_noise)
 
 # %% [markdown]
-# **Your prediction:** 97 % on average, if columns are chosen with the labels of all rows. Nearly perfect, on nothing. Among 1000 columns of noise some happen to separate 24 sources; whoever chooses with the labels of all rows has chosen columns that also fit the held-out ones. The cross-validation that follows is correct, and worthless. Everything that looks at *labels* before the split does this: choosing columns, filling gaps with the mean of the class, choosing the better of ten scalers, and your own eyes on a plot of all sources.
+# **Your prediction:** 97 % on average, on nothing, if columns are chosen with the labels of all rows. Among 1000 columns of noise some happen to separate 24 sources, the held-out ones included. The cross-validation that follows is correct, and worthless. Everything that looks at *labels* before the split does this: choosing columns, filling gaps with the mean of the class, choosing the better of ten scalers, and your own eyes on a plot of all sources.
 #
 # A harmless leak and a fatal one are the same mistake in the source code. One habit cures both: **whatever has a `fit` goes into the Pipeline, and the Pipeline goes into the folds.**
 

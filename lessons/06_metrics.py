@@ -77,11 +77,11 @@ ten
 # | **is a transition** | true positive, TP | false negative, FN: a miss |
 # | **is quiet** | false positive, FP: a false alarm | true negative, TN |
 #
-# Nearly all metrics come from these four numbers and two questions. *Of what is there, how much did I find?*
+# Nearly all metrics come from these four numbers and two questions. *How much of what is there did I find?*
 #
 # $$\text{recall} = \text{sensitivity} = \frac{TP}{TP + FN},\qquad \text{specificity} = \frac{TN}{TN + FP}.$$
 #
-# *Of what I called, how much is real?* And one number $F$ for both: their harmonic mean, which is small if either is small:
+# *How much of what I called is real?* One number $F$ is made from both. It is their harmonic mean, which is small if either is small:
 #
 # $$\text{precision} = P = \frac{TP}{TP + FP},\qquad F = \frac{2PR}{P + R} = \frac{2\,TP}{2\,TP + FP + FN},$$
 #
@@ -109,7 +109,7 @@ ten_pointings = {
 ten_pointings = check.ten_pointings(ten_pointings)
 
 # %% [markdown]
-# Now the same from scikit-learn. Look at the order of its matrix: rows are labels, columns are calls, and `False` comes first. It is easy to take TN for TP.
+# In scikit-learn's matrix rows are labels, columns are calls, and `False` comes first. It is easy to take TN for TP.
 
 # %%
 is_there, called = (ten[column].to_numpy() == "transition" for column in ("label", "call"))
@@ -145,12 +145,12 @@ intervals = {
 pd.DataFrame.from_dict(intervals, orient="index").round(2)
 
 # %% [markdown]
-# From ten pointings we know that the recall is neither 0 nor 1, and not more. And of a thousand pointings only the positives inform the recall: **the number in the denominator counts**, not the size of the table.
+# From ten pointings we know that the recall is neither 0 nor 1, and not more. And among a thousand pointings only the positives inform the recall: **the number in the denominator counts**, not the size of the table.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.2 · Write the four  ·  core · 12 min · ●●○
 #
-# Return recall, specificity, precision and $F$, in this order, for arrays of true and false. Think of empty denominators: a model that never calls has no precision. The convention here: a share of nothing is `nan`, not 0, for 0 would be a statement. Take $F$ from the counts: undefined only without any transition *and* any call.
+# Return recall, specificity, precision and $F$, in this order, for arrays of true and false. A model that never calls has no precision: here a share of nothing is `nan`, not 0. Take $F$ from the counts: it is undefined only without any transition *and* any call.
 
 
 # %%
@@ -414,7 +414,7 @@ for name, (right, said, s) in against.items():
 pd.DataFrame(found_against).T.round(3)
 
 # %% [markdown]
-# Read this twice. More than a third of the pointings that are *labelled* as transitions are none: they are a small share of the many quiet pointings, but many beside the few real transitions. No threshold could find these. By accuracy, row by row, the model is **closer to the truth than the labels it learned from**, and no score against the labels can show it. By balanced accuracy it is not. Compare the two in the column *recall of transitions*, first and third row: the model misses several times as many true transitions as the reader. It errs less where there is most. Again the metric decides who is better.
+# More than a third of the pointings that are *labelled* as transitions are none: they are a small share of the many quiet pointings, but many beside the few real transitions. No threshold could find these. By accuracy, row by row, the model is **closer to the truth than the labels it learned from**, and no score against the labels can show it. By balanced accuracy it is not: the model misses several times as many true transitions as the reader (*recall of transitions*, first and third row). The metric decides who is better.
 #
 # We said one thing too early. Recall and AUC keep their values in another archive *if the labels are right*. Where true transitions are rarer and the reader errs as often, more of the labelled ones are mistakes. Then recall, AUC and balanced accuracy all fall.
 #
@@ -428,7 +428,7 @@ pd.DataFrame(found_against).T.round(3)
 # %% [markdown] tags=["slide"]
 # ## Exercise 6.5 · What was said, and what happened  ·  core · 14 min · ●●●
 #
-# For each of the $k$ bins between `edges` (a score on an edge belongs to the bin above, a score of exactly 1 to the last) three things, as three arrays: the mean of the scores in it, the share of true labels, the number of pointings. An empty bin keeps its place with `nan`, `nan` and 0.
+# Return three arrays, with one value for each of the $k$ bins between `edges` (a score on an edge belongs to the bin above, a score of exactly 1 to the last): the mean of the scores in it, the share of true labels, the number of pointings. An empty bin keeps its place with `nan`, `nan` and 0.
 
 
 # %%
@@ -483,7 +483,7 @@ pd.DataFrame.from_dict(in_bins, orient="index").round(2)
 # %% [markdown]
 # Balancing left the ranking as it was and made the probabilities far too large: where the balanced model says 60–80 %, a transition is the exception. It was trained for a world in which all states are equally common, and it describes that world. The **Brier score** is the mean squared distance of forecast and outcome. The **log loss** is the mean of $-\ln$ of the probability that was given to what happened. Both notice it; the AUC cannot. (Both are smallest for the true probabilities: *proper scores*.)
 #
-# The plain model is not perfect either: what it calls 20–40 % happens less often. Nobody could know that without looking.
+# The plain model is not perfect either: what it calls 20–40 % happens less often.
 
 # %% [markdown]
 # ## What a mistake costs
@@ -581,7 +581,7 @@ bills = pd.DataFrame(bills)
 bills.round(2).rename_axis(columns="false alarm : miss (ks)")
 
 # %% [markdown]
-# With a miss at 300 ks no model improves on "always call": the labels leave a doubt of some 6 % about every quiet pointing, and at these prices $p^\ast$ is 3 %. This result is about the *labels*, many of whose transitions are none. A probability that is calibrated on wrong labels is the probability of a label, and so is its threshold. In the other columns the models win, and the two are nearly equal. Do they differ at all? For that we need error bars.
+# With a miss at 300 ks no model is clearly better than "always call": the labels leave a doubt of some 6 % about every quiet pointing, and at these prices $p^\ast$ is 3 %. This result is about the *labels*: a probability that is calibrated on wrong labels is the probability of a label. In the other columns the models win, and the two are nearly equal. Do they differ at all? For that we need error bars.
 
 # %% [markdown]
 # ## The error bar of a metric
@@ -697,7 +697,7 @@ choice = check.choice(choice)
 # %% [markdown] tags=["slide"]
 # ## What we learned
 #
-# - Four boxes, two questions: of what is there, how much is found (recall, specificity); of what is called, how much is real (precision).
+# - Four boxes, two questions: how much of what is there is found (recall, specificity), and how much of what is called is real (precision).
 # - Beside every accuracy write the best constant answer; beside every precision, its prevalence; beside every number, an error bar from what was held out: sources.
 # - A threshold is a decision. With calibrated probabilities it follows from prices; class weights ruin the calibration and leave the ranking.
 # - Labels that are wrong in a few per cent can be wrong in more than a third of a rare class. The ceiling of a metric belongs to the metric.

@@ -189,7 +189,7 @@ there = balanced(everything, called_there, elsewhere)
 print(f"validation set, {validation.source_id.nunique()} sources: {there:.3f} ± {error_there:.3f}")
 
 # %% [markdown]
-# Repeat the cross-validation often enough, and the first error becomes as small as you like. But nobody asked about the deal. The validation set lies much lower than the deals let you expect: its sources are others, and 13 of them give no precise score either. Even the last error leaves something out. It resamples the sources that are judged, and keeps those of the training.
+# Repeat the cross-validation often enough, and the first error becomes as small as you like. But nobody asked about the deal. The validation set lies much lower than the deals let you expect: its sources are others, and 13 of them give no precise score either. Even the last error leaves something out: it keeps the sources of the training.
 #
 # For this task, drawing sources scatters hardly more than drawing pointings. We shall see why, and where it is otherwise.
 
@@ -267,7 +267,7 @@ for ax, task in zip(axes, wrong, strict=True):
 plotting.show(fig, "08_wrong_by_source", colours=64)
 
 # %% [markdown]
-# Two different pictures behind two respectable means. The *state* is missed a little everywhere. The *object* is missed in whole sources: for four of them the model is little better than a coin, or worse. So the error of its accuracy is some three times larger when sources are drawn. Who are the four? Look at them like an astronomer.
+# Two respectable means hide two different pictures. The *state* is missed a little everywhere. The *object* is missed in whole sources: for four of them the model is little better than a coin, or worse. So the error of its accuracy is some three times larger when sources are drawn. Who are the four? Look at them like an astronomer.
 
 # %%
 profile.sort_values(["object", "qpo_freq"]).round(2)  # medians in 1/s and Hz; soft: share of HSS
@@ -280,7 +280,7 @@ correlations.loc[["per_pcu", "rows"], ["state_wrong", "object_wrong"]].round(2)
 # %% [markdown]
 # For the state, bright sources fare better. Photons? The residuals (for home) test that story. For the object, neither brightness nor numbers explain it. The two black holes that fail (S28, S24) are those with the *fastest* QPOs (quasi-periodic oscillations). The model has learned "fast means light", so it calls them neutron stars. They are odd members of a class of which we have seen seven. More pointings of the same sources would not help. We need more *sources*, or a better thought (lesson 09).
 #
-# And the two neutron stars (S48, S40)? One is soft nearly all the time, but so are others that do well. The other is among the slowest, but so are others that do well. We looked, and do not know. Write that down too: a story that fits after the fact is cheap.
+# And the two neutron stars (S48, S40)? One is soft nearly all the time, the other is among the slowest; but so are others that do well. We do not know. Write that down too: a story that fits after the fact is cheap.
 
 # %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): a colleague wants to publish "new black-hole candidate" for a source that the model calls BH in 60 of its 60 pointings. How many independent measurements is that?
@@ -303,7 +303,7 @@ by_trust = with_errors(wrong["state"], train.label_trust)
 by_trust.assign(rows=train.label_trust.value_counts()).round(3)  # model and label differ
 
 # %% [markdown]
-# Nobody told the model about trust. Yet it differs twice as often where the human was unsure. That smells of label noise. `data/README.md` says how much: 6 % of the labels are those of a *neighbouring* state. So nobody can agree with more than 94 % of them. And in balanced accuracy?
+# Nobody told the model about trust. Yet it differs twice as often where the human was unsure. This looks like label noise. `data/README.md` says how much: 6 % of the labels are those of a *neighbouring* state. So nobody can agree with more than 94 % of them. And in balanced accuracy?
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.4 · The best possible score  ·  core · 15 min · ●●●
@@ -340,7 +340,7 @@ recalls = pd.DataFrame(recalls, states).T
 recalls.assign(mean=recalls.mean(axis=1)).round(3)
 
 # %% [markdown]
-# Read the column of SIMS twice. Six per cent of a common state fall into the small class next door, and fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**. A metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. On the validation sources the model finds the rare states rarer still, and more than a third of the drop there is a lower ceiling. Find your ceiling before you climb.
+# Read the column of SIMS twice. Six per cent of a common state fall into the small class next door, and fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**. A metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. On the validation sources the model finds the rare states rarer still, and part of the drop there is a lower ceiling. Find your ceiling before you climb.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.5 · Whom would you ask again?  ·  core · 12 min · ●●○
@@ -382,7 +382,7 @@ right.set_title("those that have a hue")
 plotting.show(fig, "08_suspicious", colours=64)
 
 # %% [markdown]
-# Take three rows of the table and decide for yourself. "HIMS" with an rms of more than 20 % and no disc; "SIMS" with 90 % disc and hardly any variability: an expert who reads these again will change their mind. The physics sides with the model, and nobody asked it.
+# Take three rows of the table and decide for yourself. "HIMS" with an rms of more than 20 % and no disc; "SIMS" with 90 % disc and hardly any variability: an expert who reads these again will change their mind. The physics is on the side of the model.
 #
 # ### The reveal
 #
@@ -410,7 +410,7 @@ bands = pd.cut(of_label.confidence, [0, 0.7, 0.9, 1])
 of_label.groupby(bands, observed=True)["label is wrong"].agg(["mean", "size"]).round(2)
 
 # %% [markdown]
-# About two thirds of the model's "mistakes" are mistakes of the label. Where the model is sure, nearly all are; where it hesitates, few. It was trained on labels of which one in eighteen is wrong, and it is right more often than its teacher. This can happen: mistakes that follow no feature average out. (The model would have learned habits of the human that *do* follow features, and the labels alone could not show it. Real labels have both.)
+# About two thirds of the model's "mistakes" are mistakes of the label. Where the model is sure, nearly all are; where it hesitates, few. It was trained on labels of which one in eighteen is wrong, and it is right more often than its teacher. This can happen: mistakes that follow no feature average out. (Mistakes that *do* follow features would have been learned. Real labels have both.)
 
 # %% [markdown] tags=["slide"]
 # ## Is 90 % sure right in 90 %?
@@ -558,11 +558,11 @@ print(f"BH in HSS: {lost.sum()} are called intermediate,", end=" ")
 print(f"{np.mean(r[lost] > 0.075):.0%} of them with an rms above 0.075")
 
 # %% [markdown]
-# Read the line "hue wheel, BH" with care: *on black holes that have a hue, an angle and four published borders do about as well as our fourteen features*, and in balanced accuracy not worse. Where these borders apply, nobody needs to learn anything from data. But the wheel answers for fewer than half of the pointings, the bright and variable ones. And on neutron stars it fails, since their noise is faster. We gain *coverage*. That is no small thing, but say so, instead of one number for each.
+# Read the line "hue wheel, BH" with care: *on black holes that have a hue, an angle and four published borders do about as well as our fourteen features*, and in balanced accuracy not worse. Where these borders apply, nobody needs to learn anything from data. But the wheel answers for fewer than half of the pointings, the bright and variable ones. And on neutron stars it fails, since their noise is faster. We gain *coverage*: say so, instead of one number for each.
 #
-# The cuts lose neutron stars first: nearly all of their soft states have a fitted disc share below 0.75, because disc plus power law is a black hole's model. Among black holes they lose the faint soft states, whose rms is above 0.075. This is partly noise and partly real, for a cooler disc dilutes less (lesson 04). Nobody meant the cuts for such data. A fair comparison says what its rival was made for.
+# The table's cuts lose neutron stars first: nearly all of their soft states have a fitted disc share below 0.75, because disc plus power law is a black hole's model. Among black holes they lose the faint soft states, whose rms is above 0.075. This is partly noise and partly real, for a cooler disc dilutes less (lesson 04). Nobody meant the cuts for such data. A fair comparison says what its rival was made for.
 #
-# Is a difference real? All parties judged the same pointings of the same sources, so what is hard for one is hard for the other. Take the difference **source by source**, and let the sources vote.
+# Is a difference real? What is hard for one party is hard for the other. So take the difference **source by source**, and let the sources vote.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.7 · Paired by source  ·  core · 10 min · ●●○
@@ -590,7 +590,7 @@ for (name, (says, label, we_say)), kind in itertools.product(rivals.items(), ("B
 pd.DataFrame(paired, ["accuracy, ours − theirs", "error", "sources"]).T.round(3)
 
 # %% [markdown]
-# And balanced accuracy, which has no value for a single source (few have all four states), from the skies:
+# A single source has no balanced accuracy (few have all four states), so its error comes from the skies:
 
 # %%
 for kind in ("BH", "NS"):
@@ -602,7 +602,7 @@ for kind in ("BH", "NS"):
 # %% [markdown]
 # ## Learning from mistakes, without learning them by heart
 #
-# Now we itch to change something. Every change from now on is a *choice*, made on data that we have looked at. So we count our choices, give each a reason before we try it, and judge all by the same yardstick. Two candidates with good reasons:
+# Now we want to change something. Every change is a *choice*, made on data that we have looked at. So we count our choices, give each a reason before we try it, and judge all by the same measure. Two candidates with good reasons:
 #
 # 1. **Class weights.** Rare states are found half of the time, so let each of their rows count more (`class_weight="balanced"`). Lesson 07 saw no gain on the validation sources. Why not?
 # 2. **Trust.** B and C labels are wrong more often, so let them count less: weights 1, 1/2 and 1/4 for A, B and C, chosen now and not tuned.
@@ -638,7 +638,7 @@ measured = ["gain", "error, sources drawn", "least of five deals", "most of five
 pd.DataFrame(gains, measured).T.round(3)  # in balanced accuracy
 
 # %% [markdown]
-# **Your prediction:** with class weights it falls; with trust it rises a little. The textbook cure does harm. Class weights make each row of the rare class count several times, and nearly half of *these* rows are HSS with the wrong label (see *The reveal*): they amplify the noise. To trust the trustworthy helps a little. Now one look at the validation sources, at the model as it was and at the one change that might help:
+# **Your prediction:** with class weights it falls; with trust it rises a little. Class weights make each row of the rare class count several times, and nearly half of *these* rows are HSS with the wrong label (see *The reveal*): they amplify the noise. Trust helps a little. Now one look at the validation sources, at the model as it was and at the one change that might help:
 
 # %%
 for name in ("as it is", "trust"):
@@ -659,7 +659,7 @@ print(f"scored against the old labels       {balanced(everything, again):.3f}")
 print(f"on the validation sources           {balanced(everything, again_there, elsewhere):.3f}")
 
 # %% [markdown]
-# The first gain is enormous, and made of paper: we let the pupil mark their own exam. Even the small second one is not clean: the corrections came from models that had seen the very rows which are scored now. On sources that nobody touched, nothing is gained. Use suspects to *ask a human again*, without showing them what the model thinks; never to grade.
+# The first gain is large and worthless: the pupil marked their own exam. Even the small second one is not clean: the corrections came from models that had seen the very rows which are scored now. On sources that nobody touched, nothing is gained. Use suspects to *ask a human again*, without showing them what the model thinks; never to grade.
 #
 # For lesson 12 we write down now:
 #

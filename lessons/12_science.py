@@ -35,7 +35,7 @@ plotting.use_course_style()
 # %% [markdown] tags=["slide"]
 # ## The model is final
 #
-# Eleven lessons have gone into two short lines. Lesson 10 has chosen the hyperparameters; from here on nobody changes them. **The test set measures a choice, and there must be nothing left to choose.**
+# Lesson 10 has chosen the hyperparameters; from here on nobody changes them. **The test set measures a choice, and there must be nothing left to choose.**
 #
 # The states are low/hard (LHS), hard-intermediate (HIMS), soft-intermediate (SIMS) and high/soft (HSS). The object is a black hole (BH) or a neutron star (NS).
 
@@ -199,12 +199,12 @@ for name, own in parts.items():
 pd.DataFrame(reveal).T.round(2)
 
 # %% [markdown]
-# A perfect model would lose a fifth. And ours is *better than its score*: it has learned what the noisy labels have in common, and it is punished for not repeating their mistakes. You will need this soon.
+# A perfect model would lose a fifth. And ours is *better than its score*: it has learned what the noisy labels have in common, and it is punished for not repeating their mistakes.
 
 # %% [markdown]
 # ## Now the science: how long does a source stay?
 #
-# Nobody needs a score. We wanted to learn about accretion. First question: **which share of an outburst is spent in each state?** Pointings are no clock: observers come more often, and stay longer, when something happens.
+# We wanted to learn about accretion. The first question is: **which share of an outburst is spent in each state?** Pointings are no clock: observers come more often, and stay longer, when something happens.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 12.2 · A clock from pointings  ·  core · 12 min · ●●○
@@ -265,14 +265,14 @@ times = pd.DataFrame({name: share(sky, column, "days") for name, column in rows.
 # %% [markdown]
 # **Your prediction:** the human labels give 15.6 %, where the truth is 10.5 %.
 #
-# **Misclassification moves from the many to the few.** A few per cent of a common state are a large part of a rare one. So the human labels inflate the transition by about half, and SIMS to almost twice its share. The model errs in the other direction: it is more careful about rare states than nature is. We have a confusion matrix. Can we not correct for that?
+# **Misclassification moves from the many to the few.** A few per cent of a common state are a large part of a rare one. So the human labels inflate the transition by about half, and SIMS to almost twice its share. The model errs in the other direction: it calls rare states too rarely. We have a confusion matrix. Can we not correct for that?
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 12.3 · Unfold  ·  core · 10 min · ●●○
 #
 # Let $M_{ij}$ be the share of label $i$ that is called $j$, so that each row adds up to 1. True shares $x$ then appear as $y_j = \sum_i x_i M_{ij}$. You measure $y$. Return $x$.
 #
-# (Nobody unfolds the response of a telescope. This matrix is small and well conditioned, and still the errors grow.)
+# (We never unfold the response of a telescope, but this matrix is small and well conditioned.)
 
 
 # %%
@@ -329,7 +329,7 @@ sizes = {"|bias|": by_way.mean().abs().sum(axis=1), "spread of one sky": by_way.
 pd.DataFrame(sizes).round(1)  # per cent, sums of the four states
 
 # %% [markdown]
-# Read this figure twice. With the *true* matrix, unfolding does what the algebra promises: nearly no bias, larger errors. A working astronomer has another matrix, measured against human labels. It makes the result **worse than the bare calls**. It corrects towards the *labels*, with all their noise. The labels of trust A take away part of the damage.
+# With the *true* matrix, unfolding does what the algebra promises: nearly no bias, larger errors. Astronomers have another matrix, measured against human labels. It makes the result **worse than the bare calls**. It corrects towards the *labels*, with all their noise. The labels of trust A take away part of the damage.
 #
 # **A correction inherits the errors of what it is calibrated on.** If the rare states matter, let two readers who do not know the calls relabel some hundred pointings with great care, and measure the matrix on these. Otherwise report bare calls and unfolded ones, and call their difference a systematic error.
 
@@ -404,7 +404,7 @@ print(f"above 1: {(turns.call > 1).mean():.0%} by calls, {(turns.truth > 1).mean
 # %% [markdown]
 # Most outbursts keep their luminosities, nearly or exactly, because only four pointings matter. Where a call goes wrong just there, it can go wrong by a large factor, in either direction. A HIMS that is called LHS is closer to the soft state and too bright. An LHS that is missed leaves us with one that is too faint.
 #
-# So the *existence* of hysteresis survives easily, and the median over outbursts survives within its error or so. But the ratio of *one* outburst, the one that you would write a paper about, can be wrong by several times. **How much an error of the classifier hurts depends on your question.** Carry it through to the end.
+# So the *existence* of hysteresis survives easily, and the median over outbursts survives within its error or so. But the ratio of *one* outburst can be wrong by several times. **How much an error of the classifier hurts depends on your question.** Carry it through to the end.
 
 # %% [markdown]
 # ## Another telescope
@@ -528,7 +528,7 @@ print(f"{counts.sum() / 1e6:.0f} million photons; colours (hr) in Crab, kt_in in
 real[shown].set_axis(densities).rename_axis("N_H (1e22/cm²)").round(3)
 
 # %% [markdown]
-# The colours do not depend on $N_H$; the fit does. Its χ² per degree of freedom is far from 1 for every column density (lines, reflection and calibration are in no disc plus power law). At the largest one the fit jumps to *another solution altogether*. Photons are not the problem; the model is.
+# The colours do not depend on $N_H$; the fit does. Its χ² per degree of freedom is far from 1 for every column density (lines, reflection and calibration are in no disc plus power law). At the largest one the fit jumps to *another solution altogether*.
 #
 # Now the call, from 20 training skies of RXTE and 20 of NICER.
 
@@ -585,7 +585,7 @@ print(f"most photons of a simulated hard pointing: {most:.0f} million")
 # %% [markdown]
 # In the features that the model *uses*, this source is quite normal: hence the confidence. (χ² is least at the smallest $N_H$ that we tried: our input is part of the answer.)
 #
-# In what the model does not use, the alarm rings. The colour at the lowest energies, `hr_low`, lies just beyond all simulated pointings, and nothing nearly as bright comes close to it. At our column density there is less gas before it than before any simulated source. Its χ² is larger than nearly all hard ones have, but that is no alarm: χ² grows with the photons, and none of them has nearly as many. **A confident call from a model that has seen nothing of the kind is a call with a footnote, and the footnote belongs in the abstract.**
+# In what the model does not use, the alarm rings. The colour at the lowest energies, `hr_low`, lies just beyond all simulated pointings, and no simulated hard pointing has nearly as many photons. At our column density there is less gas before it than before any simulated source. Its χ² is larger than nearly all hard ones have, but that is no alarm: χ² grows with the photons. **A confident call from a model that has seen nothing of the kind is a call with a footnote, and the footnote belongs in the abstract.**
 #
 # The literature has MAXI J1820+070 leaving its hard state in those days, so we expect hard or hard-intermediate. We may conclude: *the 3–10 keV colour and a (bad) fit at 0.5–10 keV look like those of the hard or the hard-intermediate state, as long as the column density is below what the fit can bear.* Only the timing would tell which of the two. A percentage would be the probability in a simulated world. And one source that fits is no validation.
 
@@ -658,15 +658,15 @@ abstract = check.abstract(abstract)
 #
 # 1. **Bring the domain along.** A table of energy bands told us which features to distrust. Compare with what physics and the literature say, before and after.
 # 2. **Follow best practice.** Splits by source, pipelines, one metric, a locked test set: boring, and the only reason to believe a number.
-# 3. **Interpret, diagnose, visualise.** A score is a small part of a story. Look at who is misclassified, and why.
+# 3. **Interpret, diagnose, visualise.** Look at who is misclassified, and why.
 # 4. **Say where it ends.** The range of the training data, the quality of the labels, the alarm beside the call.
-# 5. **Share what you learned,** the failures first. Someone is about to unfold with noisy labels.
+# 5. **Share what you learned,** the failures first.
 # 6. **Publish software and data,** with the split, the seeds and the versions. What nobody can repeat is an anecdote.
 #
-# And: the newest algorithm is not always the best for science. A more complex model has to earn its place. Let the measurement decide, not the year of publication.
+# And the newest algorithm is not always the best for science. Let the measurement decide, not the year of publication.
 
 # %% [markdown]
-# Lesson 00 ended with Box's loop: build, infer, criticise, revise. Today we took its last arrow, the one that leads to the paper. For our times per state it points *back*: to better labels.
+# Lesson 00 ended with Box's loop: build, infer, criticise, revise. For our times per state it leads *back*, to better labels.
 #
 # ### Your own project, twelve rows
 #
@@ -694,7 +694,7 @@ abstract = check.abstract(abstract)
 # ## What we learned
 #
 # - A test set is opened once, with an expectation in writing, and two errors: of what we know, and of a small sky.
-# - Labels have a ceiling, and noise in labels moves from the common states into the rare ones.
+# - Noisy labels set a ceiling, and they move pointings from the common states into the rare ones.
 # - Carry the errors of the classifier through to the science: they bias times and luminosities in different ways. A correction inherits the errors of what it is calibrated on.
 # - A feature of the same name may have another meaning at another telescope: read the definition before it travels. The distance to the training set sees a shift without any label.
 # - One real source: a call, its spread, its alarm, and a conclusion that is smaller than the probability.
@@ -702,4 +702,4 @@ abstract = check.abstract(abstract)
 # The twelve steps end here, where labels were the limit. Lesson 13 makes its own ground truth, with a simulator, and asks for parameters and their errors instead of names.
 
 # %% [markdown]
-# **Further reading.** D. Huppenkothen, M. Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528): rules for work that lasts) · S. Fotopoulou ([arXiv:2406.17316](https://arxiv.org/abs/2406.17316): unlabelled data and their structure) · D. Baron ([arXiv:1904.07248](https://arxiv.org/abs/1904.07248): outliers and distances, an overview) · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023: from model to science) · G. Gopalan, S. Vrtilek & L. Bornn ([arXiv:1507.03538](https://arxiv.org/abs/1507.03538): the ASM data, by system) · scikit-learn user guide, [*Common pitfalls*](https://scikit-learn.org/stable/common_pitfalls.html): what goes wrong most often.
+# **Further reading.** D. Huppenkothen, M. Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528): rules for work that lasts) · S. Fotopoulou ([arXiv:2406.17316](https://arxiv.org/abs/2406.17316): unlabelled data and their structure) · G. Gopalan, S. Vrtilek & L. Bornn ([arXiv:1507.03538](https://arxiv.org/abs/1507.03538): the ASM data, by system).

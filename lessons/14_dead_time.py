@@ -312,7 +312,7 @@ ipywidgets.interactive(draw_dead_time, rate=rate_slider, milliseconds=tau_slider
 # %% [markdown]
 # ## Fit it as usual
 #
-# The mock of Huppenkothen & Bachetti (2022) has two detectors, 10 s, a QPO at 20 Hz with $q = 10$ and 40 % rms, 1000 photons/s per detector. Their data are the mean of ten 1-s periodograms of the *summed* light curve, in bins of 5 ms. They have one mock. One mock proves nothing, so we make twenty, and first correct their rates as in exercise 14.3.
+# The mock of Huppenkothen & Bachetti (2022) has two detectors, 10 s, a QPO at 20 Hz with $q = 10$ and 40 % rms, 1000 photons/s per detector. Their data are the mean of ten 1-s periodograms of the *summed* light curve, in bins of 5 ms. They have one mock. That proves nothing, so we make twenty, and first correct their rates as in exercise 14.3.
 
 # %%
 names = ["rms", "ν₀ (Hz)", "q", "rate (1/s)"]
@@ -446,9 +446,9 @@ recovered = pd.DataFrame(rows, columns=["method", "rate (1/s)", "true rms", "fou
 recovered.pivot_table("found / true", ["method", "rate (1/s)"], "true rms").round(2)
 
 # %% [markdown]
-# Both work where the signal is small, without any machine learning. Both fail where the source varies by 40 % or more *and* is bright. Neither a division by the mean noise nor a factor for the mean rate undoes a response that is *not linear*.
+# Both work where the signal is small, without any machine learning. Both fail where the source varies by 40 % or more *and* is bright. The response is *not linear*, so no division by the mean noise and no factor for the mean rate undoes it.
 #
-# So here is a problem for simulations: strongly variable, bright, short. For everything weaker or fainter, please fit. *Here the first sitting ends.*
+# So bright and strongly variable sources are a problem for simulations. For everything weaker or fainter, please fit. *Here the first sitting ends.*
 
 # %% [markdown]
 # ## Second sitting: infer through the detector
@@ -703,7 +703,7 @@ print(f"{done.done} of {done.simulations} simulations; the first 1000 are those 
 # - **For small signals use $|H|^2$ or FAD.** Where a bright source varies by 40 %, both overestimate the rms, and the simple rate correction underestimates the rate.
 # - NPE on an exact simulator recovers rms and rate there, and says so where the data do not constrain a parameter.
 # - Predictive checks with what the network saw can pass when the detector is wrong. Keep one for the critic.
-# - One mock proves nothing. Lesson 16 does it properly.
+# - One mock proves nothing.
 
 # %% [markdown]
 # **Further reading.** [Huppenkothen & Bachetti 2022](https://arxiv.org/abs/2104.03278): the paper of this lesson · [Bachetti & Huppenkothen 2018](https://arxiv.org/abs/1709.09700): FAD and its limits · Zhang et al. 1995, ApJ 449, 930: noise behind a constant dead time · Huppenkothen, Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)): how to report such work

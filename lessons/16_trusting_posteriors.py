@@ -43,7 +43,7 @@ def seeded(seed):
 #
 # "68 % between 1.8 and 2.0" is a promise that can be counted. Take all sources for which you say 68 %, drawn from your prior: for 68 % of them the truth lies inside. One posterior cannot be caught lying. Five hundred can, and after training they cost nothing.
 #
-# First we need something to measure our instruments with: the power law of lesson 13, $\theta = (\Gamma, \lg K)$, 12 energy bins, 10 s. It has a likelihood, so the exact posterior is known. One knob is new: `gain`, by which all measured energies are too high.
+# First we need something to measure our instruments with: the power law of lesson 13, $\theta = (\Gamma, \lg K)$, 12 energy bins, 10 s. It has a likelihood, so the exact posterior is known. One parameter of the simulator is new: `gain`, by which all measured energies are too high.
 
 # %%
 pca = data.load_response("rxte_pca")
@@ -72,6 +72,7 @@ def expected(theta, seen=detector(), line=0.0, background=0.0):  # noqa: B008, i
 low, high = torch.tensor([1.0, -1.5]), torch.tensor([3.0, 0.0])
 
 
+# %%
 def draw_prior(n, generator, low=low, high=high):
     """Parameters (n, P), uniform in a box."""
     return low + (high - low) * torch.rand(n, len(low), generator=generator).clamp(1e-6, 1 - 1e-6)
@@ -160,9 +161,7 @@ plotting.show(fig, "16_four_ranks")
 #
 # **U**: too narrow, *overconfident*, the truth is too often outside. **Hump**: too wide. **Slope**: biased; if the posterior lies too high, few of its draws lie below the truth.
 #
-# This is simulation-based calibration (SBC; Talts et al. 2018).
-#
-# The grey band is not decoration. Each bin gets a binomial number of the 500 ranks, and 99 % of these numbers lie in the band. Without it you would see slopes in clouds.
+# This is simulation-based calibration (SBC; Talts et al. 2018). Each bin gets a binomial number of the 500 ranks, and 99 % of these numbers lie in the grey band. Without it you would see slopes in noise.
 
 # %% [markdown] tags=["slide"]
 # ## The laziest posterior in the world
@@ -204,7 +203,7 @@ def tarp(draws, theta, references):
 tarp = check.tarp(tarp)
 
 # %% [markdown]
-# Which points? Those that know nothing are the usual choice. Better are points that know the *data*, but not the truth. For each spectrum we take the θ of the most similar of 2000 other simulations. Such a point lies near the truth. Of a posterior that has looked at the data half of the draws are nearer still; of the prior hardly any.
+# Which points? Random points are the usual choice. Better are points that know the *data*, but not the truth. For each spectrum we take the θ of the most similar of 2000 other simulations. Such a point lies near the truth. A posterior that has looked at the data has half of its draws nearer still, the prior hardly any.
 
 
 # %%
@@ -226,7 +225,7 @@ plotting.coverage(ax, inside, diagnose.uniform_band(500, torch.linspace(0, 1, 10
 plotting.show(fig, "16_coverage")
 
 # %% [markdown]
-# The prior is caught: its curve shoots up at once, too wide. ("Half as wide" crosses the diagonal in an S, because the truth falls outside on either side.) With random points, as in the next table, it passes. With points that depend on the data TARP is even *sufficient*, in the limit of many tests and all points.
+# The prior is caught: its curve rises at once, so it is too wide. With random points, as in the next table, it passes. With points that depend on the data TARP is even *sufficient*, in the limit of many tests and all points.
 #
 # In practice you call one function, `calibration`:
 
@@ -243,12 +242,12 @@ found = {n: diagnose.calibration(d, theta, low, high, seeded(19)) for n, d in ev
 pd.DataFrame({name: row(one) for name, one in found.items()}, columns).T  # of the photon index
 
 # %% [markdown]
-# Look at "shifted up": the ranks see it at once, random points hardly. A step towards some of them is a step away from the others. Use both. With fewer than 100 tests `calibration` raises an error.
+# Look at "shifted up": the ranks see it at once, random points hardly. A step towards some of them is a step away from the others. Use both.
 
 # %% [markdown]
 # ## A network, and one number for its honesty
 #
-# Now NPE on 5000 simulations. A flow also has a density. This gives the most common test of all: the **smallest** region that reaches the truth holds those draws that are *more probable* than it. Its credibility must be uniform. The plot of the share of truths over credibility is called **expected coverage** (Hermans et al. 2022).
+# Now we train NPE on 5000 simulations. A flow has a density, and this gives the most common test of all: the **smallest** region that reaches the truth holds those draws that are *more probable* than it. Its credibility must be uniform. The share of truths over credibility is called **expected coverage** (Hermans et al. 2022).
 
 # %% tags=["nbval-ignore-output"]
 theta_train = draw_prior(5000, seeded(20))
@@ -263,7 +262,7 @@ pd.DataFrame([row(of_network, k) for k in (0, 1)], ["photon index Γ", "lg K"], 
 # %% [markdown]
 # ## Few simulations, many voices
 #
-# Some simulators take an hour for each θ. What does a network do with *500* simulations? We ask lesson 14's QPO behind dead time, 99 powers and four parameters, and train four flows on the same 500. They differ only in their first weights and in what they hold out.
+# Some simulators take an hour for each θ. What does a network do with *500* simulations? We train four flows on the same 500 of lesson 14's QPO behind dead time. They differ only in their first weights and in what they hold out.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.3 · Four opinions  ·  core · 8 min · ●●○
@@ -317,17 +316,17 @@ pd.DataFrame(columns, ["flow 1", "flow 2", "flow 3", "flow 4", "together"]).roun
 # %% [markdown]
 # A flow promises 68 % and holds fewer: it is **overconfident**, as all methods of SBI can be (Hermans et al. 2022). Where simulations are few, the four guess differently, and their disagreement is honest width. Together they hold more, nearly what they promise, *and* give the truth a higher density than any of them.
 #
-# It is no law that an average is honest. Where each flow is calibrated already and they still differ, their average is *too wide* (Gneiting & Ranjan 2013, [arXiv:1106.1638](https://arxiv.org/abs/1106.1638)). Test what you publish, not its parts.
+# An average need not be honest. Where each flow is calibrated already and they still differ, their average is *too wide* (Gneiting & Ranjan 2013, [arXiv:1106.1638](https://arxiv.org/abs/1106.1638)). Test what you publish, not its parts.
 
 # %% [markdown]
 # ## When there is a likelihood, be exact
 #
-# Sometimes the network is only the fast way, and a likelihood exists, as here. Then draw from the network, and weight the draws by what it should have said: **importance sampling**, $w \propto p(x\mid\theta)\,p(\theta)/q(\theta\mid x)$. The network need not be right. It only must not leave anything out.
+# If a likelihood exists, as here, draw from the network and weight the draws: this is **importance sampling**, $w \propto p(x\mid\theta)\,p(\theta)/q(\theta\mid x)$. The network need not be right, if it leaves nothing out.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.4 · Weigh them  ·  core · 10 min · ●●○
 #
-# The prior is uniform. Return the weights, summing to one, and how many draws they are worth: $1/\sum w^2$. Logarithms are in the thousands, of either sign: subtract the largest one before `exp`.
+# The prior is uniform. Return the weights, which sum to one, and their effective sample size, $1/\sum w^2$. Logarithms are in the thousands, of either sign: subtract the largest one before `exp`.
 
 
 # %%
@@ -365,7 +364,7 @@ print(f"4000 draws are worth {worth:.0f}")
 pd.DataFrame(three).agg(["mean", "std"]).T.round(3)  # of Γ
 
 # %% [markdown]
-# A few hundred simulations and a likelihood give the exact posterior. **If you have a likelihood, this is the way to use a network** (Barret & Dupourqué 2026 do it for X-ray spectra). What the draws are worth, as a share of their number, is the **efficiency**. It is a check that comes for free: low means that network and likelihood disagree. The helper `importance_sample` refuses if the draws are worth next to nothing.
+# A few hundred simulations and a likelihood give the exact posterior. **If you have a likelihood, this is the way to use a network** (Barret & Dupourqué 2026 do it for X-ray spectra). The effective sample size, as a share of the number of draws, is the **efficiency**. It is a check that comes for free: low means that network and likelihood disagree. (The helper is `importance_sample`.)
 #
 # ### Keep it, safely
 #
@@ -374,9 +373,9 @@ pd.DataFrame(three).agg(["mean", "std"]).T.round(3)  # of Γ
 # %% [markdown]
 # ## The wrong model
 #
-# So far the data came from the simulator. Yours will not. Calibration tests ask whether the network solves *the simulator*; none asks whether the simulator is *the sky*. For that there are three questions. Would the observation come out of its own posterior? Is it unlike all simulations? Are *many* observations unlike them?
+# So far the data came from the simulator. Yours will not. Calibration tests ask whether the network solves *the simulator*, and not whether the simulator is *the sky*. For that there are three questions. Would the observation come out of its own posterior? Is it unlike all simulations? Are *many* observations unlike them?
 #
-# The first is lesson 14's **posterior predictive check**. Two mistakes, one source, 40 mocks of each: a broad iron line that no simulation has; and a gain that is wrong by 6 %. The statistic is χ² about the posterior's mean model.
+# The first is lesson 14's **posterior predictive check**. We make two mistakes with one source, 40 mocks of each: a broad iron line that no simulation has, and a gain that is wrong by 6 %. The statistic is χ² about the posterior's mean model.
 
 # %%
 mistakes = {
@@ -408,7 +407,7 @@ columns = ["mean error of Γ / sd", "of lg K / sd", "share of mocks with p < 5 %
 pd.DataFrame(verdicts, columns).T.round(2)
 
 # %% [markdown]
-# The line is *caught*: no power law makes a bump. The gain is **not**: a power law with stretched energies is another power law, both parameters are wrong by about two error bars, and χ² is content. A check sees only what the model *cannot imitate*.
+# The line is *caught*: no power law makes a bump. The gain is **not**: a power law with stretched energies is another power law. Both parameters are wrong by about two error bars, and χ² does not notice. A check sees only what the model *cannot imitate*.
 
 # %% [markdown] tags=["slide-next"]
 # **Discuss with your neighbour** (3 min): what would have caught the gain? (A line whose energy you know, a second instrument, a source that everybody has observed?)
@@ -416,13 +415,13 @@ pd.DataFrame(verdicts, columns).T.round(2)
 # %% [markdown]
 # ## Three wrong beliefs, and what each does
 #
-# Now over the whole prior, with 400 truths each, on lessons 14 and 15, with ensembles:
+# Now we test ensembles on the simulators of lessons 14 and 15, with 400 truths each:
 #
 # 1. A network believes in a **constant dead time**; the data come from NuSTAR's, which varies.
 # 2. A network believes in Chandra's sharp **image**; the true one is 20 % wider.
-# 3. Simulator right, **population wrong**: a prior of all QPOs; the targets are weak and narrow ones, rms .1–.2 and $q$ of 20–30.
+# 3. The simulator is right, the **population wrong**: the prior has all QPOs; the targets are weak and narrow ones, rms 0.1–0.2 and $q$ of 20–30.
 #
-# Bias, coverage and ranks need truths, so only simulations have them. The last two columns can be had from real data. `p(100)` compares a hundred observations together with simulations (median of four hundreds, 500 shuffles: 0 means below .002). `unlike` is the share of observations that are lonelier than 99 % of the simulations.
+# Bias, coverage and ranks need truths, so only simulations have them. The last two columns can be had from real data. `p(100)` compares a hundred observations together with simulations (median of four hundreds, 500 shuffles: 0 means below 0.002). `unlike` is the share of observations that are lonelier than 99 % of the simulations.
 
 # %% [markdown]
 # ### Predict first
@@ -444,8 +443,7 @@ def judge(posterior, theta, x, known):
     p = [diagnose.misspecification_p(some, known, seeded(1)) for some in hundreds]
     odd = (diagnose.anomaly_p(posterior.features(x), known) < 0.01).double().mean()
     biases = " ".join(f"{value:+.1f}" for value in found.bias)
-    least = f"{found.sbc_p.min():.1g}"
-    return [biases, f"{held:.0%}", least, f"{np.median(p):.3f}", f"{odd:.0%}"]
+    return [biases, f"{held:.0%}", f"{found.sbc_p.min():.1g}", f"{np.median(p):.3f}", f"{odd:.0%}"]
 
 
 # %% tags=["nbval-ignore-output"]
@@ -491,13 +489,13 @@ pd.DataFrame(judged, judgements).T.rename_axis("log flux, Γ, N_H")
 # **Your prediction:** number 3, the population of weak, narrow QPOs.
 #
 # - **As believed** is the reference. Its least p-value is the smallest of three or four: a few per cent are no surprise.
-# - **The varying dead time** biases the rate by several error bars, and the regions hold next to nothing. A hundred observations *together* are clearly unlike the simulations: `misspecification_p`, which compares the network's features by the distance that you build below. Single ones are not: the share that the **anomaly score** calls unlike stays at about the 1 % that it calls unlike by construction.
-# - **The wider image** biases Γ by about an error bar, and coverage falls. Single observations raise no alarm. A hundred together may: look at `p(100)`, which differs from one set of simulations to the next. In lesson 15 the rejected events objected, which the network never saw.
-# - **The population** leaves the simulator right, and coverage near that of the reference. Yet $q$ is biased by about an error bar: where data say little, the prior speaks, and it says "most QPOs are broader than yours". Flat ranks over *your* prior say nothing of *their* population. And here `p(100)` raises its alarm, although no posterior is wrong, given its prior. **An alarm is not a diagnosis.**
+# - **The varying dead time** biases the rate by several error bars, and the regions hold next to nothing. A hundred observations *together* are clearly unlike the simulations: `misspecification_p`, which compares the network's features by the distance that you build below. Single ones are not: the **anomaly score** calls about 1 % of them unlike, as it does by construction.
+# - **The wider image** biases Γ by about an error bar, and coverage falls. Single observations raise no alarm. A hundred together may: `p(100)` differs from one set of simulations to the next.
+# - **The population** leaves the simulator right, and coverage near that of the reference. Yet $q$ is biased by about an error bar: data say little about $q$, so the prior decides, and most of its QPOs are broader. Flat ranks over *your* prior say nothing of *their* population. And here `p(100)` raises its alarm, although no posterior is wrong, given its prior. **An alarm is not a diagnosis.**
 #
 # ## Unlike everything
 #
-# The **anomaly score** asks of one observation: how far is its tenth neighbour among simulations, in the space of some features, and which share of the simulations is as lonely? We try two sets of features: those of the network, and the roots of the 12 counts, without their correlations. `p(100)` asks a hundred observations together, by the network's features.
+# The **anomaly score** asks of one observation: how far is its tenth neighbour among simulations, in the space of some features, and which share of the simulations is as lonely? We try two sets of features: those of the network, and the roots of the 12 counts, without their correlations.
 
 # %% tags=["nbval-ignore-output"]
 generator = seeded(28)
@@ -519,20 +517,20 @@ for name, x in strange.items():
 pd.DataFrame(alarms, ["unlike, by the network", "unlike, by roots of counts", "p(100)"]).T
 
 # %% [markdown]
-# The roots see nearly every line, and no steep source; the network's features see a part of both. Neither sees the gain, and hardly any the background, one spectrum at a time. A hundred together give the background away at once. Of the gain they see little or nothing. **An alarm is worth hearing; silence is not safety.**
+# The roots see nearly every line and hardly any steep source; the network's features see a part of both. In single spectra neither sees the gain, and both see little of the background. A hundred together show the background at once, and little or nothing of the gain. **An alarm is worth hearing; silence is not safety.**
 #
 # ## Adapting to data without labels  ·  for home
 #
-# You have thousands of real spectra without truths. Could training make the network *ignore* what differs between simulations and sky? **Unsupervised domain adaptation** adds a penalty to the loss: the embedded simulations and the embedded observations shall look alike. "Alike" is measured by the **maximum mean discrepancy**,
+# You have thousands of real spectra without truths. Could training make the network *ignore* what differs between simulations and sky? **Unsupervised domain adaptation** adds a penalty to the loss if embedded simulations and embedded observations look different. The difference is measured by the **maximum mean discrepancy**,
 #
 # $$\mathrm{MMD}^2 = \overline{k(a, a')} + \overline{k(b, b')} - 2\,\overline{k(a, b)}, \qquad k(u, v) = e^{-|u - v|^2/2h^2},$$
 #
-# with means over all pairs, those of a point with itself among them: how alike are two of ours, two of theirs, and one of each? Swierc et al. (2024) do this for NPE of gravitational lenses.
+# with means over all pairs, also of a point with itself.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.5 · How different are two clouds?  ·  core · 12 min · ●●○
 #
-# Write MMD² for features `a` (n, M) and `b` (m, M), in torch, so that the training can take its slope. `torch.cdist` has all distances between two sets of points.
+# Write MMD² for features `a` (n, M) and `b` (m, M), in torch, so that the training can take its gradient. `torch.cdist` has all distances between two sets of points.
 
 
 # %%
@@ -550,7 +548,7 @@ def mmd2(a, b, width):
 mmd2 = check.mmd2(mmd2)
 
 # %% [markdown]
-# A small network of our own: an embedding to six features, and from them a mean and an error for each parameter. `weight` is the price of looking different. The kernel is as wide as the features' median distance; otherwise the network would simply shrink them.
+# A small network of our own: an embedding to six features, and from them a mean and an error for each parameter. `weight` is the price of looking different. The kernel is as wide as the median distance of the features; otherwise the network would shrink them.
 
 
 # %%
@@ -577,7 +575,7 @@ def adapt(theta, x, target, weight, seed, n_steps=400, batch=128):
 
 
 # %% [markdown] tags=["slide"]
-# Three targets, each with half for training, without labels, and half to test, with them:
+# We take three targets, half of each for training without labels, half for tests with labels:
 #
 # - **background**: 20 counts per bin that no simulation has;
 # - **gain**: energies 6 % off;
@@ -643,15 +641,15 @@ pd.concat(runs).groupby(level=[0, 1], sort=False).agg(["mean", "std"]).round(3) 
 # **Your prediction:** it helps for the background, does nothing for the gain, and harms for the population.
 #
 # - **Background**: helps. The error of Γ more than halves, and that of lg K falls, without one label. But the 68 % intervals still hold far too few: *better is not honest*.
-# - **Gain**: nothing. Gain-shifted spectra look like other power laws; the clouds lay upon each other from the start (see the MMD).
-# - **Population**: harms, badly. The clouds differ because the *sources* do, and the penalty forces bright steep ones to look like all others. MMD fell, errors rose several times over. Adaptation assumes the population that you simulated ([arXiv:2502.04949](https://arxiv.org/abs/2502.04949) finds the same).
+# - **Gain**: nothing. Gain-shifted spectra look like other power laws, so the features were alike from the start (see MMD²).
+# - **Population**: harms, badly. The features differ because the *sources* do, and the penalty makes bright steep ones look like all others. The errors are several times larger. Adaptation assumes the population that you simulated ([arXiv:2502.04949](https://arxiv.org/abs/2502.04949) finds the same).
 #
-# We chose `weight` with truths in hand, which real targets do not have. Look at the third row: put the nuisance **into the simulator**, with a prior for what you do not know, and you beat all that, with intervals that hold. Adaptation is for what you cannot simulate.
+# We chose `weight` with truths, which real targets do not have. The third row is better than all that: put the nuisance **into the simulator**, with a prior for what you do not know. Adaptation is for what you cannot simulate.
 
 # %% [markdown]
 # ## Checking only when it surprises
 #
-# Suppose all of the above can be done, once somebody doubts a result. When does somebody doubt? Let the true Γ be 2.05; the literature says 1.9. Each of 600 groups has a gain that is off by up to 6 %, unknown to it. Results within .1 of the literature are published as they are. From the others the authors look for errors, find the gain and mend it.
+# Most people check a result only if it surprises them. Let the true Γ be 2.05; the literature says 1.9. Each of 600 groups has a gain that is wrong by up to 6 %, and does not know it. Results within 0.1 of the literature are published as they are. The authors of all others look for errors, find the gain and correct it.
 
 # %% tags=["nbval-ignore-output"]
 generator = seeded(29)
@@ -665,17 +663,22 @@ results = {"all as measured": measured, "all checked": mended, "checked if it su
 pd.DataFrame(results).agg(["mean", "sem"]).T.round(3)  # Γ; the truth is 2.05
 
 # %% [markdown]
-# Nobody cheated, every correction was right, and the mean is wrong by many standard errors, *towards the literature*. Gains that pushed the result down to it were never looked for. That is **confirmation bias**. Decide what you check *before* you see the result, and check a random share of the ones that please you.
+# Nobody cheated, every correction was right, and the mean is wrong by many standard errors, *towards the literature*. Nobody looked for gains that moved the result down to it. That is **confirmation bias**. Decide what you check *before* you see the result, and check a random share of the ones that please you.
 
 # %% [markdown]
 # ## The same with sbi  ·  for home
 #
-# `train_posterior` is ours. The field's package is **sbi**. Use it once on your own terms: the QPO behind dead time again, 3000 simulations, and a prior that is no box, but normal in the *logarithms* of the four parameters, which are now θ.
+# `train_posterior` is ours. The field's package is **sbi**. Use it once on your own terms: for the QPO behind dead time, with 3000 simulations, and a prior that is no box, but normal in the *logarithms* of the four parameters, which are now θ:
+
+# %%
+typical = torch.tensor([0.3, 15.0, 8.0, 900.0]).log()  # rms, ν₀ (Hz), q, rate (1/s)
+spread = torch.tensor([0.25, 0.4, 0.4, 0.25])
+qpo_prior = torch.distributions.MultivariateNormal(typical, torch.diag(spread**2))
 
 # %% [markdown]
 # ## Exercise 16.6 · Your own NPE  ·  stretch · 12 min · ●●○
 #
-# Train `NPE` with a network by `posterior_nn` that has an embedding of your own, `embedding_net`, from 99 powers to about 16 features. Train on the first 3000 simulations, build the posterior, and test it with `run_sbc` and `check_sbc` on the last 300. `sbi_p` are the four p-values of the ranks, which `check_sbc` calls `"ks_pvals"`. (Set `show_progress_bars=False`. Defaults work; a larger learning rate and smaller batches are better.)
+# Train `NPE` with a network by `posterior_nn` that has your own `embedding_net`, from 99 powers to about 16 features. Train on the first 3000 simulations, build the posterior, and test it with `run_sbc` and `check_sbc` on the last 300. `sbi_p` are the four p-values of the ranks, which `check_sbc` calls `"ks_pvals"`. (Set `show_progress_bars=False`. Defaults work; a larger learning rate and smaller batches are better.)
 
 # %% tags=["nbval-ignore-output"]
 from sbi.analysis import pairplot
@@ -683,9 +686,6 @@ from sbi.diagnostics import check_sbc, run_sbc
 from sbi.inference import NPE
 from sbi.neural_nets import posterior_nn
 
-typical = torch.tensor([0.3, 15.0, 8.0, 900.0]).log()  # rms, ν₀ (Hz), q, rate (1/s)
-spread = torch.tensor([0.25, 0.4, 0.4, 0.25])
-qpo_prior = torch.distributions.MultivariateNormal(typical, torch.diag(spread**2))
 torch.manual_seed(30)  # sbi, and torch's distributions, draw from torch's own generator
 theta_qpo = qpo_prior.sample((3300,))
 x_qpo = behind(theta_qpo.exp(), seeded(31)).log()
@@ -748,35 +748,32 @@ report = check.report(report)
 # | in this course | in sbi 0.27 | beware |
 # |---|---|---|
 # | `train_posterior` | `inference.NPE(prior, density_estimator=posterior_nn(...))`, `append_simulations`, `train`, `build_posterior` | weights come from torch's global seed |
-# | `embedding=` | `embedding_net=` of `posterior_nn` | the default is none |
-# | `sample(n, x)` | `sample((n,), x=x)` for one x, `sample_batched` for many | with a box, draws outside of it are rejected: if there are many, it gets slow |
-# | `log_prob` | `log_prob`, `log_prob_batched` | |
+# | `sample(n, x)` | `sample((n,), x=x)` for one x, `sample_batched` for many | draws outside a box are rejected: many make it slow |
 # | `ranks`, `calibration` | `diagnostics.run_sbc`, `check_sbc` | |
 # | `coverage` (TARP) | `diagnostics.run_tarp`, `check_tarp` | its p is no p-value of the tests: posteriors of half the width pass |
 # | `misspecification_p` | `diagnostics.calc_misspecification_mmd` | ours calls it |
 # | `predictive_p` | nothing: simulate draws and compare | |
-# | `plotting.corner` | `analysis.pairplot` | |
 # | a simulator of many θ at once | `inference.simulate_for_sbi` | for one seed, the data depend on batch size and number of workers |
 
 # %% [markdown]
 # ## The lesson of the lessons
 #
-# - **If statistics can do it, use statistics.** It comes with guarantees. Networks make models fast, at a price in accuracy: ask for the price.
-# - **SBI is principled.** It is Bayes' theorem, with a simulator where the likelihood would stand, and its promises can be counted. Ranks, coverage and predictive checks work for any posterior, from any sampler.
-# - **Truth must come from somewhere.** The simulator is a network's only ground truth. Most of the work, and of the trust, is in the simulator.
-# - **The newest algorithm is not always the best for science.** Here an ensemble of plain flows, and one more line in the simulator, did more than adaptation did.
+# - **If statistics can do it, use statistics.** It comes with guarantees.
+# - **SBI is principled.** It is Bayes' theorem, with a simulator in place of the likelihood, and its promises can be counted.
+# - **Truth must come from somewhere.** A network knows only its simulator, so most of the work is in the simulator.
+# - **The newest algorithm is not always the best for science.** Here several plain flows, and one more line in the simulator, did more than adaptation.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
 #
 # - U: too narrow; hump: too wide; slope: biased. With a band, or not at all.
-# - The prior passes ranks. Flat is necessary, not sufficient: ask also how narrow, and use reference points that know the data.
-# - Few simulations make overconfident flows. Several together are more honest, and better.
+# - The prior passes ranks. Calibration is necessary, not sufficient: use reference points that know the data.
+# - Flows from few simulations are overconfident. Several together are more honest, and better.
 # - Where a likelihood exists, weights make a network exact, and their efficiency is a check.
-# - Predictive checks see what the model cannot imitate: a line, not a gain. Anomaly scores see what is new in the features.
-# - Bias without loss of coverage (another population), loss of coverage while single observations raise no alarm (a wider image): no single number is trust.
+# - Predictive checks see what the model cannot imitate: a line, not a gain.
+# - Wrong models can bias without loss of coverage, or lose coverage without an alarm. No single number is trust.
 # - Adaptation helps against an unmodelled nuisance, does nothing for what looks like θ, and harms if the population differs. Simulate what you can.
 # - Checks that wait for a surprise bias the literature.
 
 # %% [markdown]
-# **Further reading.** Talts et al. 2018 ([arXiv:1804.06788](https://arxiv.org/abs/1804.06788): ranks) · Lemos et al. 2023 ([arXiv:2302.03026](https://arxiv.org/abs/2302.03026): TARP) · Hermans et al. 2022 ([arXiv:2110.06581](https://arxiv.org/abs/2110.06581): overconfidence, and ensembles against it) · Swierc et al. 2024 ([arXiv:2410.16347](https://arxiv.org/abs/2410.16347): adaptation), and [arXiv:2502.04949](https://arxiv.org/abs/2502.04949), where it fails · Barret & Dupourqué 2026 ([arXiv:2512.16709](https://arxiv.org/abs/2512.16709): importance sampling of X-ray spectra) · Huppenkothen, Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528): how to report)
+# **Further reading.** Talts et al. 2018 ([arXiv:1804.06788](https://arxiv.org/abs/1804.06788): ranks) · Lemos et al. 2023 ([arXiv:2302.03026](https://arxiv.org/abs/2302.03026): TARP) · Hermans et al. 2022 ([arXiv:2110.06581](https://arxiv.org/abs/2110.06581): ensembles) · Swierc et al. 2024 ([arXiv:2410.16347](https://arxiv.org/abs/2410.16347): adaptation, for gravitational lenses), and [arXiv:2502.04949](https://arxiv.org/abs/2502.04949), where it fails · Barret & Dupourqué 2026 ([arXiv:2512.16709](https://arxiv.org/abs/2512.16709): importance sampling of X-ray spectra) · Huppenkothen, Ntampaka et al. ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528): how to report)

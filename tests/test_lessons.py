@@ -73,10 +73,22 @@ def test_it_has_a_prediction_a_discussion_a_summary_and_readings(prose):
     assert len(readings.split(" · ")) >= 3
 
 
+def test_a_lesson_can_be_read(path):
+    """What is given: in notebooks/, the cells without a check."""
+    cells = nbformat.read(ROOT / "notebooks" / path.name, as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    given = [source.splitlines() for source in code if "check." not in source]
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    assert sum(map(len, given)) <= 300, "lines of given code"
+    assert words <= 3000, "words"
+    for cell in given:
+        assert len(cell) <= 20, cell
+
+
 def test_cells_can_be_read_in_one_glance(lesson):
     for cell in lesson.cells:
         if cell.cell_type == "code":
-            assert len(cell.source.splitlines()) <= 25, cell.source
+            assert len(cell.source.splitlines()) <= 20, cell.source
             assert all(len(line) <= 110 for line in cell.source.splitlines()), cell.source
 
 

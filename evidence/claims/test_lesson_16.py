@@ -18,9 +18,9 @@ def lesson():
     """The code of the lesson, but for what it trains and shows."""
     starts = (
         "from dataclasses", "from course.checks", "def seeded", "pca = data", "def detector",
-        "def expected", "low, high = torch", "def simulate", "many = torch", "def see", "ticks = ", "def exact",
-        "def ranks", "def tarp", "def unit", "def together", "def weigh", "mistakes = ", "def chi2",
-        "def mmd2",
+        "def expected", "low, high = torch", "def draw_prior", "def simulate", "many = torch",
+        "def see", "ticks = ", "def exact", "def ranks", "def tarp", "def unit", "def together",
+        "def weigh", "mistakes = ", "def chi2", "def mmd2",
     )  # fmt: skip
     return run_cells("16", starts)
 
