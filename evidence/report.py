@@ -60,8 +60,8 @@ INTRODUCTIONS = {
 These studies test neural posteriors for data with dead time (lesson 14), in the set-ups of [Huppenkothen & Bachetti
 2022](https://arxiv.org/abs/2104.03278). The tables quote the paper's numbers where it published them. HF and LF
 periodograms are averaged over bins of frequency that grow by 5 % (the paper: 1 % for HF, none for LF). Mocks are drawn
-from the prior. A mean of (estimate − truth)/sd near 0 means no bias. Its scatter is 1 for normal posteriors of the right width.
-A small p is evidence against calibration; one p-value in a hundred is below 0.01 by chance.""",
+from the prior. A mean of (estimate − truth)/sd near 0 means no bias. Its scatter is 1 for normal posteriors of the
+right width. A small p is evidence against calibration; one p-value in a hundred is below 0.01 by chance.""",
     "pile_up_ensemble": """## Pile-up
 
 These studies test neural posteriors from spectra in annuli (lesson 15), and fits of the same mocks. [König et al.
