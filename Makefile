@@ -79,7 +79,7 @@ clean:  ## remove .venv, all caches, build/ and slides/; keep notebooks and Jupy
 
 .PHONY: moved
 moved:
-	@echo "This folder was moved or copied after .venv was made, or the Python of .venv is gone: it is made anew."
+	@echo "This folder was moved or copied after .venv was made, or the Python of .venv is gone: it is made again."
 	@rm -rf .venv
 
 .venv/.ready: pyproject.toml $(wildcard $(CONSTRAINTS)) $(moved)
