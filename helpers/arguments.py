@@ -119,7 +119,7 @@ def resolved(name: str, times, step: float) -> None:
         raise ValueError(
             f"{name} up to {last:.9g} in {kind.removeprefix('torch.')} have steps "
             f"of {digit:.2g}, too coarse for {step:.2g}: keep float64 from the file on, and subtract "
-            "the first time before anything narrower."
+            "the first time before you convert to a narrower type."
         )
 
 
@@ -130,7 +130,7 @@ def segments(n_total: int, bin_size: float, segment: float, good=None) -> tuple[
     # A thousandth of a bin over the whole segment does not change the Fourier frequencies noticeably.
     if abs(segment / bin_size - n) > 1e-3:
         raise ValueError(
-            f"segment={segment:g} s is no whole number of bins of {bin_size:g} s. "
+            f"segment={segment:g} s is not a whole number of bins of {bin_size:g} s. "
             f"Use segment={max(n, 3) * bin_size:.9g}."
         )
     if not 3 <= n <= n_total:
@@ -180,10 +180,10 @@ def refuse_empty_run(name: str, counts) -> None:
         if p < _FALSE_ALARM:
             where = f" of light curve {row}" if len(rows) > 1 else ""
             raise ValueError(
-                f"{name} is empty from bin {start} to {start + length - 1}{where}: a gap, for its own "
-                f"variability makes that with p = {p:.0e}, and powers, lags and features would be "
-                "wrong. Say which bins lie in good time, good=(n_bins,) such as stingray's "
-                "Lightcurve.mask, or leave them out; all True if the source did vanish."
+                f"{name} is empty from bin {start} to {start + length - 1}{where}: a gap, because its "
+                f"variability gives this with p = {p:.0e}. Powers, lags and features would be wrong. "
+                "Give the bins in good time, good=(n_bins,) such as stingray's Lightcurve.mask, or "
+                "leave the gap out; use all True if the source did vanish."
             )
 
 
@@ -247,9 +247,9 @@ def refuse_outliers(name: str, values: "Tensor") -> None:
             row, *where = far.nonzero()[0].tolist()
             value, low, high = (float(t[tuple(where)]) for t in (values[row], low, high))
             raise ValueError(
-                f"{rows} of {len(values)} rows of {name} are so far off that the others, scaled, look all "
-                f"alike: {value:.4g} in row {row} at {where}, most are {low:.4g} to {high:.4g}. Leave them "
-                "out, of theta too, if the simulator failed there; else take logarithms, or clip."
+                f"{rows} of {len(values)} rows of {name} are so far off that, after scaling, all others look "
+                f"the same: {value:.4g} in row {row} at {where}, most are {low:.4g} to {high:.4g}. Leave them "
+                "out, also of theta, if the simulator failed there; otherwise take logarithms, or clip."
             )
 
 
@@ -261,5 +261,5 @@ def refuse_arrays(**values):
         if not isinstance(value, torch.Tensor):
             raise TypeError(
                 f"{name} must be a torch tensor, not {type(value).__name__}: torch.as_tensor({name}) "
-                "makes one, of the same numbers and dtype."
+                "makes one with the same numbers and dtype."
             )

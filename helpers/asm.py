@@ -62,7 +62,7 @@ def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
         raise DataError(folder, problem, _REMEDY)
     if faults and not fetch:
         have = f"holds {len(cache.registry) - len(faults)} of the {len(cache.registry)} files"
-        raise DataError(folder, f"{have}, and fetch=False forbids to fetch.", _REMEDY)
+        raise DataError(folder, f"{have}, and fetch=False forbids the download.", _REMEDY)
     if faults:
         _fetch(cache, faults)
     rows = [

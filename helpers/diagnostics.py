@@ -40,7 +40,7 @@ def _finite(**values):
         rows = value.flatten(1) if value.ndim > 1 else value.reshape(-1, 1)
         if wrong := int((~rows.isfinite()).any(dim=1).sum()):
             what = f"{name} holds NaN or infinity in {wrong} of {len(rows)} rows"
-            raise ValueError(f"{what}: find out why; what fails is seldom like the rest.")
+            raise ValueError(f"{what}: find the reason: failed rows are seldom like the others.")
 
 
 def _alike(draws, dimensions=None, **others):
@@ -328,8 +328,8 @@ def importance_sample(
     worth = float(1 / weights.square().sum())
     if not math.isfinite(worth) or worth < _ENOUGH:
         raise TooFewError(
-            f"{n} draws are worth {worth:.0f} after weighting, {_ENOUGH} are needed: take more draws, or "
-            "train longer; if that does not help, network and likelihood speak of different data. "
+            f"The effective sample size of {n} draws is {worth:.0f}, {_ENOUGH} are needed: take more draws, or "
+            "train longer; if that does not help, network and likelihood are for different data. "
             "Draws and weights are in `.estimate`.",
             (draws, weights),
         )

@@ -44,7 +44,7 @@ def hue(pc1, pc2):
         colour = numbers(name, colour, missing=True)
         if np.any(np.isinf(colour)) or np.any(colour <= 0):
             raise ValueError(
-                f"{name} must be finite and above zero, for its logarithm is taken: give the "
+                f"{name} must be finite and above zero, because its logarithm is taken: give the "
                 "ratio itself, and NaN where a variance is not above zero."
             )
         colours.append(np.log10(colour))

@@ -74,7 +74,7 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
         0.2000
     """
     if not bool((frequency >= 0).all()):
-        raise ValueError("power_law_noise needs frequencies of 0 Hz or more: take rfft's half.")
+        raise ValueError("power_law_noise needs frequencies of 0 Hz or more: use those of rfft.")
     rms = _parameter("rms", rms, frequency)
     index = _parameter("index", index, frequency, "finite")
     low = _parameter("low", low, frequency, "positive")

@@ -110,7 +110,7 @@ def train(
         (60, True)
     """
     if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} samples and y {len(y)} classes: they must be as many.")
+        raise ValueError(f"x has {len(x)} samples and y {len(y)} classes: give one class for each.")
     if not torch.isfinite(x).all():
         raise ValueError("x holds NaN or infinity: fill the gaps before you train.")
     counts = torch.bincount(y)

@@ -403,7 +403,7 @@ class _Table:
         values = self.column(name, dimensions) if name and shape else self.number(key, default)
         self.need(values is not None, f"has no {key}.", _SET)
         if not name and default is not None and key != "SYS_ERR" and self.keyword(key) is None:
-            self.warn(f"nothing is said of {key}: {default} is taken.")
+            self.warn(f"{key} is not given: {default} is assumed.")
         values = np.asarray(values, dtype=float)
         values = values[:, None] if 0 < values.ndim < len(shape) else values
         usual = (values >= least) & (values > above) & np.isfinite(values)
@@ -505,7 +505,7 @@ def _energies(table, arrays, mission, instr, epoch):
     if table.find("PI") and mission != "xte":
         with suppress(ValueError):  # a mission unknown to stingray
             return get_rough_conversion_function(mission, instr, epoch)(pi)
-    table.warn(f"no energies: no column ENERGY, and no PI of a scale that is known ({mission!r}).")
+    table.warn(f"no energies: no column ENERGY, and no PI with a known scale ({mission!r}).")
     return None
 
 
@@ -516,7 +516,7 @@ def _good_times(table, tables, names, ccd, limits, mjdref):
     if not found:
         problem = "no extension has good times, and TSTART or TSTOP is missing."
         table.need(None not in limits, problem, "Add an extension GTI with START and STOP.")
-        table.warn("no good times: all from TSTART to TSTOP is taken for good, gaps too.")
+        table.warn("no good times: all time from TSTART to TSTOP counts as good, also gaps.")
         return np.array([limits])
     present = set() if ccd is None else set(ccd[np.isfinite(ccd)].astype(int).tolist())
     names = [*names, *(f"{name}{number:02d}" for name in names for number in present)]

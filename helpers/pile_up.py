@@ -123,7 +123,7 @@ def davis_spectrum(
         raise ValueError(
             f"davis_spectrum needs photons (..., n_energies) in bins of equal width: photons have "
             f"shape {tuple(photons.shape)}, {len(energy_lo)} bins are {float(width.min()):.4g} to "
-            f"{float(width.max()):.4g} keV wide. PileUpSimulator.photons(theta) gives such."
+            f"{float(width.max()):.4g} keV wide. PileUpSimulator.photons(theta) gives these."
         )
     if photons.numel() == 0:  # torch has no Fourier transform of an empty tensor
         return photons.clone()
@@ -143,7 +143,7 @@ def davis_spectrum(
     most = float(load.detach().max())
     if not most <= _MOST_PER_REGION:
         raise ValueError(
-            f"{most:.3g} photons per frame in one region, of which nothing would be left: "
+            f"{most:.3g} photons per frame in one region, too many to leave any event: "
             f"davis_spectrum takes up to {_MOST_PER_REGION:g}. Limit the flux that a fit may try."
         )
     # Long enough that sums of many photons do not wrap around to low energies.

@@ -79,7 +79,7 @@ def show(figure, alt, *, colours=None, **values):
         values: values for the braces in a text of the lessons, such as {rate:.0f}.
     """
     if not isinstance(alt, str) or not alt.strip():
-        raise ValueError("show(figure, alt): say in one sentence what is to be seen in it.")
+        raise ValueError("show(figure, alt): describe in one sentence what it shows.")
     if re.fullmatch(r"\w+", alt):
         if alt not in (texts := json.loads(_TEXTS.read_text(encoding="utf-8"))):
             raise ValueError(
@@ -195,8 +195,8 @@ def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
     telescopes = table.instrument.unique() if "instrument" in table else []
     if len(telescopes) > 1:
         raise ValueError(
-            f"table holds {' and '.join(map(str, telescopes))}, whose rates and colours do not "
-            "compare: draw one telescope at a time."
+            f"table holds {' and '.join(map(str, telescopes))}, whose rates and colours cannot "
+            "be compared: draw one telescope at a time."
         )
     x, y = table[colour].to_numpy(float), (table.rate / table.n_det).to_numpy(float)
     ax.set(xscale="log", yscale="log")

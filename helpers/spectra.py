@@ -312,7 +312,7 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
     covered = float(_log_width(lo, hi).sum()) if 0 < low < high else 0.0
     if not abs(covered - np.log(high / low if covered else np.e)) < 1e-4:
         raise ValueError(
-            f"The band from {low} to {high} keV is not covered, once, by energy bins from "
+            f"The band from {low} to {high} keV is not covered exactly once by energy bins from "
             f"{float(energy_lo[0]):.4g} to {float(energy_hi[-1]):.4g} keV: choose 0 < low < high "
             "within them, or evaluate the model on a grid without gaps that covers the band."
         )

@@ -785,7 +785,7 @@ def test_a_lost_worker_costs_its_shard_only(run, process, made, tmp_path):
         os.kill(os.getpid(), signal.SIGKILL)
     return x"""
     text = "import os\nimport signal\n" + RECIPE.replace("    return x", deadly)
-    refused(r"ended the processes of .* again and again: 3\.", run, text=text, client=process)
+    refused(r"killed the processes of .* repeatedly: 3\.", run, text=text, client=process)
     found = campaign.status(made)
     assert (found.done, found.at_work) == (180, "")
     calls = [line for line in log.read_text().split() if line != "None"]

@@ -177,7 +177,7 @@ def run(
                     lost.append(number)
     if lost:
         raise CampaignError(
-            "These shards ended the processes of their workers again and again: "
+            "These shards killed the processes of their workers repeatedly: "
             f"{', '.join(map(str, lost))}. All others are done. Is there too little memory for a "
             "shard, or does the simulator crash? With fewer workers the same command tries again."
         )
@@ -272,7 +272,7 @@ def _local_cluster(device, workers):
         except RuntimeError as error:
             raise CampaignError(
                 f"The local workers did not start ({error}): give the same command again. (A script "
-                'needs `if __name__ == "__main__":` before what it does.)'
+                'needs `if __name__ == "__main__":` before its commands.)'
             ) from error
         with cluster, Client(cluster) as client:
             yield client
