@@ -57,10 +57,11 @@ slides: .venv/.ready  ## build slides/ for teaching from the built notebooks; th
 data: .venv/.ready  ## rebuild the course data, the real (from public sources, needs the network) and the simulated
 	@$(bin)/python -m course.make_data
 
-bench: .venv/.ready  ## measure the speed of the simulators and of other codes: ten minutes; or compare with another checkout: REF=../older
+bench: .venv/.ready  ## measure the speed of the simulators, of other codes, and of posteriors here and in sbi: half an hour; or compare with another checkout: REF=../older
 ifeq ($(REF),)
 	@$(bin)/python evidence/speed_dead_time.py
 	@$(bin)/python evidence/speed_pile_up.py
+	@$(bin)/python evidence/speed_sbi.py
 else
 	@$(bin)/python evidence/speed_beside.py "$(REF)"
 endif

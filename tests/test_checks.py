@@ -279,6 +279,7 @@ def test_verdicts_in_html_and_in_plain_text_and_no_two_look_the_same():
     for state, verdict in zip(states, verdicts, strict=True):
         assert f"Exercise &lt;1&gt;: {state}." in verdict._repr_html_()
         assert "x &lt; &quot;y&quot; &amp; z" in verdict._repr_html_()
+        assert "<small>" not in verdict._repr_html_()  # an empty line, where nothing is listed
         assert repr(verdict)[1:] == f' Exercise <1>: {state}. x < "y" & z'
     assert len({repr(verdict)[0] for verdict in verdicts}) == 3
     assert len({verdict._repr_html_().partition("Exercise")[0] for verdict in verdicts}) == 3

@@ -60,10 +60,11 @@ class Verdict:
 
     def _repr_html_(self):
         sign, colour = _LOOK[self.state]
+        solved = self.solved and f"<br><small>{html.escape(self.solved)}</small>"
         return (
             f'<div role="status" style="border-left: 5px solid {colour}; padding: 0.3em 0.8em;">'
             f"<b>{sign} {html.escape(self.exercise)}: {self.state}.</b> {html.escape(self.message)}"
-            f"<br><small>{html.escape(self.solved)}</small></div>"
+            f"{solved}</div>"
         )
 
 
