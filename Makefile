@@ -1,36 +1,36 @@
-# The course in two commands: `make lab` opens it, `make test` proves it.
-# Each target first makes .venv, if it is missing, of another folder, or older than pyproject.toml or constraints.txt.
+# Two commands run the course: `make lab` opens it, `make test` tests it.
+# Each target first makes .venv if it is missing, from another folder, or older than pyproject.toml or constraints.txt.
 
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
-# Where PyTorch comes from: the address of a package index; none: from where the rest comes; empty: from CPU_INDEX on
-# Linux without an NVIDIA driver, which saves it 3.7 GB of CUDA.
+# The package index for PyTorch. An address: this index; none: the index of the other packages; empty: CPU_INDEX on
+# Linux without an NVIDIA driver, which saves 3.7 GB of CUDA.
 TORCH_INDEX ?=
-# The index that pytorch.org names for Linux without a GPU.
+# The index for Linux without a GPU, from pytorch.org.
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 LESSON ?=
 PROSE ?=
 LESSONS ?=
 REF ?=
 FULL ?=
-# Whatever else `jupyter lab --help` knows, as --no-browser --port=9999.
+# Further options of `jupyter lab`, such as --no-browser --port=9999.
 LAB_OPTIONS ?=
 bin := .venv/bin
 pip = $(bin)/python -m pip install --disable-pip-version-check --constraint $(CONSTRAINTS)
-# Alone: the index of PyTorch need not have what constraints.txt wants of the packages that torch itself needs.
+# Without dependencies: the index of PyTorch may lack the versions in constraints.txt of the packages that torch needs.
 pip_torch = $(pip) --no-deps --index-url
-# Jupyter asks whoever runs it as root, in a container say, for this word.
+# Jupyter requires this option if root runs it, for example in a container.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
-# Scripts in .venv begin with the folder that they were made in, which .ready names; an upgrade can remove its Python.
+# Scripts in .venv contain the path of their folder, which .ready records; an upgrade can remove its Python.
 moved := $(shell [ ! -e .venv/.ready ] || { [ "$$(cat .venv/.ready)" = "$$(pwd -P)" ] && [ -x $(bin)/python ]; } \
   || echo moved)
-# Jupyter keeps files in the home, and dies where it cannot; then they go into build/.
+# Jupyter keeps files in the home directory, and fails if it cannot write them; then they go into build/.
 at_home = $(bin)/python -m course.check_env --home || { export HOME="$$PWD/build/home"; mkdir -p "$$HOME"; }
 FOLDERS := binder course data docs evidence findings helpers lessons notebooks solutions tests
 
 .PHONY: help lab test browser-test notebooks slides data bench evidence check-env clean
 
-help:  ## what can be made
+help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: .venv/.ready  ## open JupyterLab on lesson 00
@@ -41,9 +41,9 @@ lab: .venv/.ready  ## open JupyterLab on lesson 00
 
 test: .venv/.ready  ## unit tests, docstring examples, drift gate, every notebook through nbval
 	@$(bin)/ruff check .
-	@$(at_home); OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadscope  # two workers fill two cores: one thread each
+	@$(at_home); OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadscope  # two workers with one thread each use two cores
 
-browser-test: .venv/.ready  ## a learner's afternoon in Chromium without a screen (some lessons: LESSONS="00 14")
+browser-test: .venv/.ready  ## work through lessons as a learner in Chromium without a screen (some lessons: LESSONS="00 14")
 	@$(bin)/python tests/browser/chromium.py >/dev/null
 	@$(bin)/python -c 'import playwright' 2>/dev/null || $(pip) --editable '.[browser]'
 	@$(bin)/pytest tests/browser -v --lessons "$(LESSONS)"
@@ -54,10 +54,10 @@ notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one l
 slides: .venv/.ready  ## build slides/ for teaching from the built notebooks; they need no network
 	@$(bin)/python -m course.slides --chromium "$$($(bin)/python tests/browser/chromium.py 2>/dev/null)"
 
-data: .venv/.ready  ## rebuild the course data: the real from their public sources (needs the network), the simulated
+data: .venv/.ready  ## rebuild the course data, the real (from public sources, needs the network) and the simulated
 	@$(bin)/python -m course.make_data
 
-bench: .venv/.ready  ## how fast the simulators are, beside their peers, posteriors beside sbi's: half an hour; or beside another checkout: REF=../older
+bench: .venv/.ready  ## measure the speed of the simulators, of other codes, and of posteriors here and in sbi: half an hour; or compare with another checkout: REF=../older
 ifeq ($(REF),)
 	@$(bin)/python evidence/speed_dead_time.py
 	@$(bin)/python evidence/speed_pile_up.py
@@ -66,13 +66,13 @@ else
 	@$(bin)/python evidence/speed_beside.py "$(REF)"
 endif
 
-evidence: .venv/.ready  ## rerun all claims, into docs/evidence.md: ten minutes (FULL=1: half an hour); a lesson or simulator changed: LESSON=07
+evidence: .venv/.ready  ## test all claims again, into docs/evidence.md: ten minutes (FULL=1: half an hour); after a change of a lesson or simulator: LESSON=07
 	@$(bin)/python evidence/report.py $(if $(FULL),--full) $(if $(LESSON),--lesson $(LESSON))
 
 check-env: .venv/.ready  ## one line per package, device and data file: OK or FAIL, and the remedy
 	@$(bin)/python -m course.check_env
 
-clean:  ## remove .venv, all caches, build/ and slides/; notebooks stay, and JupyterLab's last checkpoints of them
+clean:  ## remove .venv, all caches, build/ and slides/; keep notebooks and JupyterLab's last checkpoints of them
 	rm -rf .venv build slides __pycache__ *.egg-info .hypothesis .pytest_cache .ruff_cache .virtual_documents sbi-logs
 	find $(wildcard $(FOLDERS)) -type d \( -name __pycache__ -o -name '*.egg-info' -o -name .hypothesis \
 	  -o -name .pytest_cache -o -name .ruff_cache -o -name .virtual_documents -o -name sbi-logs \) \
@@ -80,7 +80,7 @@ clean:  ## remove .venv, all caches, build/ and slides/; notebooks stay, and Jup
 
 .PHONY: moved
 moved:
-	@echo "This folder was moved or copied after .venv was made, or the Python of .venv is gone: it is made anew."
+	@echo "This folder was moved or copied after .venv was made, or the Python of .venv is gone: it is made again."
 	@rm -rf .venv
 
 .venv/.ready: pyproject.toml $(wildcard $(CONSTRAINTS)) $(moved)

@@ -1,4 +1,4 @@
-"""What the tests share: figures without a screen, and a suite that runs on any device."""
+"""Common settings of the tests: figures without a screen, and tests that run on any device."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ matplotlib.use("agg")
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--device", default="cpu", help="where tensors live in the tests: cpu, cuda or mps"
+        "--device", default="cpu", help="device of tensors in the tests: cpu, cuda or mps"
     )
     parser.addoption(
         "--every-claim",
@@ -21,7 +21,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "quick: a claim of a lesson that is tried in seconds")
+    config.addinivalue_line("markers", "quick: a claim of a lesson that is tested in seconds")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -39,10 +39,10 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
-    """One thread for torch, before the fixtures of each test.
+    """Set one thread for torch, before the fixtures of each test.
 
-    More only wait for each other in steps as small as ours; and numba's parallel loops, in stingray,
-    give torch back the threads that the environment had taken.
+    Several threads only wait for each other in such small steps. Numba's parallel loops in stingray
+    reset the number of threads that the environment had limited.
     """
     import torch
 
@@ -51,7 +51,7 @@ def pytest_runtest_setup():
 
 @pytest.fixture(scope="session")
 def device(request):
-    """The device that `pytest --device` asks for."""
+    """Return the device of `pytest --device`."""
     import torch
 
     device = torch.device(request.config.getoption("--device"))
@@ -64,5 +64,5 @@ def device(request):
 
 @pytest.fixture
 def record_property(record_property):
-    """pytest's, for numbers of numpy and torch too: as they are, they cannot leave a worker's process."""
+    """Extend pytest's fixture to numbers of numpy and torch, which cannot leave a worker's process."""
     return lambda name, value: record_property(name, np.asarray(value, dtype=float).tolist())

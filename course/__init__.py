@@ -1,1 +1,1 @@
-"""What builds and checks the course: learners import its checks and never need to open it."""
+"""Code that builds and checks the course: learners import its checks, and need not open it."""

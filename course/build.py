@@ -1,8 +1,8 @@
 """Build the notebooks of the course from their sources.
 
-    python -m course.build [NN ...]     build all lessons, or those whose names begin so
-    python -m course.build --check      the drift gate: is every notebook what its source says?
-    python -m course.build --prose 07   only words and tags have changed: keep the outputs, run nothing
+    python -m course.build [NN ...]     build all lessons, or those whose names begin with NN
+    python -m course.build --check      the drift gate: does every notebook agree with its source?
+    python -m course.build --prose 07   only text and tags have changed: keep the outputs, run nothing
 
 A source is a jupytext percent script, lessons/NN_name.py. It becomes solutions/NN_name.ipynb,
 solved and executed, and notebooks/NN_name.ipynb, where each block between the two markers
@@ -11,11 +11,12 @@ solved and executed, and notebooks/NN_name.ipynb, where each block between the t
     # end solution
 
 is replaced by the hint and by `name = ...` for every name that is needed later (or by `...`);
-a dictionary keeps its keys. Below the title of each lesson after 00 goes the strip of the twelve steps.
-lessons/NN_name.toml holds what each figure of a lesson shows, for readers who cannot see it, by a name: "cost" there
-is `plotting.show(figure, "06_cost")` here. All of them go into helpers/alternative_texts.json, where `show` finds them.
-A source without a number is no lesson: the exam, or, where there is nothing to solve, a template such
-as lessons/my_observation.py, which becomes notebooks/my_observation.ipynb alone.
+a dictionary keeps its keys. The strip of the twelve steps is added below the title of each lesson after 00.
+lessons/NN_name.toml has the alternative text of each figure by a name, for readers who cannot see it: "cost" in
+06_metrics.toml is for `plotting.show(figure, "06_cost")`. The build collects all texts in
+helpers/alternative_texts.json, where `show` finds them.
+A source without a number is not a lesson: it is the exam, or a template without anything to solve, such
+as lessons/my_observation.py, which becomes only notebooks/my_observation.ipynb.
 """
 
 import argparse
@@ -44,8 +45,8 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = Path("helpers/alternative_texts.json")
-AT_ONCE = 2  # lessons: each may hold 1.5 GB, and its libraries use several cores by themselves
-CELL_TIMEOUT = 180  # seconds: the budget of a whole notebook
+AT_ONCE = 2  # lessons in parallel: each may need 1.5 GB, and its libraries use several cores
+CELL_TIMEOUT = 180  # seconds, the limit of a whole notebook
 STEPS = (
     "Figuring out what we want to learn, and why",
     "Exploring the data, part I",
@@ -68,27 +69,27 @@ AFTERWARDS = {
     22: "Your own observation",
 }
 TITLES = dict(enumerate(STEPS, 1)) | AFTERWARDS
-MARKER = r" *#.*\bsolutions?\b.*"  # any comment that speaks of a solution must be one of a pair
+MARKER = r" *#.*\bsolutions?\b.*"  # any comment with this word must be one of a pair
 BLOCK = re.compile(rf"^( *)# solution: (.+)\n((?:(?!{MARKER}).*\n)*)\1# end solution$", re.M)
 
 
 class LessonError(Exception):
-    """An error in a lesson's source, with the place where it stands."""
+    """An error in a lesson's source, with its place."""
 
 
 def is_lesson(path):
-    """Whether a source has a number."""
+    """Return whether a source is a lesson, that is, has a number."""
     return path.stem[:2].isdigit()
 
 
 def is_template(path):
-    """Whether a source is no lesson, and has nothing to solve."""
+    """Return whether a source is not a lesson, and has nothing to solve."""
     return not is_lesson(path) and not BLOCK.search(path.read_text(encoding="utf-8"))
 
 
 def step_strip(number):
-    """One line for the head of a lesson: where we are on the twelve steps or after them, and the way elsewhere."""
-    place = list(TITLES).index(number) + 1  # of those that there are
+    """Return the line below a lesson's title: its place in the twelve steps or after them, and links."""
+    place = list(TITLES).index(number) + 1  # among the existing lessons
     numbers = (0, *TITLES, None)
     files = {int(path.stem[:2]): path.stem for path in (ROOT / "lessons").glob("[0-9]*.py")}
     files[None] = "my_observation"
@@ -111,7 +112,7 @@ def step_strip(number):
 
 
 def read_lesson(path):
-    """The lesson without outputs, and `place(index, line)`: where a line of a cell is, in words."""
+    """Return the lesson without outputs, and `place(index, line)`, which names a line of a cell."""
     source = path.read_text(encoding="utf-8")
     lesson = jupytext.reads(source, fmt="py:percent")
     starts = [n for n, line in enumerate(source.splitlines(), 1) if line.startswith("# %%")]
@@ -126,7 +127,7 @@ def read_lesson(path):
         lesson.cells[0].source = f"{title}\n\n{step_strip(number)}\n{rest}"
     copies = Counter()
     for cell in lesson.cells:
-        # Jupytext's ids are random; ours come from the content, and equal cells are numbered.
+        # Jupytext's ids are random; ours depend on the content, and equal cells are numbered.
         key = cell.cell_type + cell.source
         cell.id = hashlib.sha256(f"{key}{copies[key]}".encode()).hexdigest()[:12]
         copies[key] += 1
@@ -139,7 +140,7 @@ def read_lesson(path):
 
 
 def alternative_texts():
-    """The texts of all figures by their names, each from the file beside its lesson."""
+    """Return the texts of all figures by their names, each from the file of its lesson."""
     texts = {}
     for path in sorted((ROOT / "lessons").glob("*.toml")):
         lesson, prefix = path.with_suffix(".py"), path.stem.partition("_")[0]
@@ -155,8 +156,8 @@ def alternative_texts():
 
 
 def stub(block, tree, first, last):
-    """What a learner finds in place of the block, which is lines `first` to `last` of `tree`."""
-    for node in ast.walk(tree):  # from the outside in: what is needed later, in the same function?
+    """Return what replaces a block for learners; the block is lines `first` to `last` of `tree`."""
+    for node in ast.walk(tree):  # from outside to inside: names that the same function needs later
         if isinstance(node, ast.FunctionDef) and node.lineno < first <= node.end_lineno:
             tree = node
     reads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
@@ -173,7 +174,7 @@ def stub(block, tree, first, last):
 
 
 def exercise(source, place):
-    """The source of a cell with each solution replaced by its hint and its stub."""
+    """Return the source of a cell with each solution replaced by its hint and its stub."""
     without_blocks = BLOCK.sub(lambda block: "\n" * block[0].count("\n"), source)
     if stray := re.search(f"^{MARKER}", without_blocks, re.M):
         line = without_blocks.count("\n", 0, stray.start()) + 1
@@ -193,7 +194,7 @@ def exercise(source, place):
 
 
 def learners_notebook(path):
-    """The lesson with exercises to fill in and without outputs."""
+    """Return the lesson with exercises to fill in and without outputs."""
     lesson, place = read_lesson(path)
     for index, cell in enumerate(lesson.cells):
         if cell.cell_type == "code":
@@ -202,28 +203,28 @@ def learners_notebook(path):
 
 
 def solved_notebook(path):
-    """The solved lesson with its outputs."""
+    """Return the solved lesson with its outputs."""
     lesson, place = read_lesson(path)
     client = NotebookClient(
         lesson,
         timeout=CELL_TIMEOUT,
         resources={"metadata": {"path": str(ROOT / "solutions")}},
         record_timing=False,
-        coalesce_streams=True,  # or what is printed comes in random pieces
+        coalesce_streams=True,  # otherwise printed text comes in random pieces
         extra_arguments=["--log-level=ERROR"],
     )
-    # What a slider draws is kept as a figure; nbclient's stand-in for the slider would swallow it,
-    # and now and then wait for its own timeout (nbclient issue 312).
+    # The figure of a slider is kept; nbclient's replacement for the slider would drop it, and would
+    # sometimes wait for its own timeout (nbclient issue 312).
     client.widget_registry = {}
     with client.setup_kernel():
         if any("plotting" in cell.source for cell in lesson.cells):
-            # Authors hear of legends that only colour explains; learners' kernels never do.
+            # Only the build reports legends that differ by colour alone; learners' kernels do not.
             client.kc.execute("from course import legends; legends.watch()", silent=True)
         for index, cell in enumerate(lesson.cells):
             try:
                 client.execute_cell(cell, index)
             except CellExecutionError as error:
-                # The innermost frame in the notebook may belong to a function of an earlier cell.
+                # The innermost frame in the notebook may be in a function of an earlier cell.
                 traceback = re.sub(r"\x1b\[[\d;]*m", "", error.traceback)
                 frames = re.findall(r"Cell In\[(\d+)\], line (\d+)", traceback)
                 count, line = map(int, frames[-1] if frames else (cell.execution_count, 1))
@@ -232,26 +233,26 @@ def solved_notebook(path):
             except (CellTimeoutError, DeadKernelError) as error:
                 raise LessonError(f"{place(index)}: {str(error).splitlines()[0]}") from None
             for output in list(cell.get("outputs", [])):
-                if output.output_type == "error":  # of what a slider calls: it fails no cell
+                if output.output_type == "error":  # a slider's function: no cell fails
                     raise LessonError(f"{place(index)}: {output.ename}: {output.evalue}")
                 data = output.get("data", {})
-                # A table that pandas styles has a random name, and stands anywhere in memory.
+                # A table that pandas styles has a random name and a random address in memory.
                 for kind in data.keys() & {"text/html", "text/plain"}:
                     data[kind] = re.sub(r"\bT_[0-9a-f]{5}", f"T_{cell.id[:5]}", data[kind])
                     data[kind] = re.sub(r"(?<=\.Styler) at 0x[0-9a-f]+", "", data[kind])
-                # A saved widget is dead, and its id is random.
+                # A saved widget does not work, and its id is random.
                 if data.pop("application/vnd.jupyter.widget-view+json", None) is None:
                     continue
                 if data["text/plain"].startswith("interactive("):
                     data["text/plain"] = "Run this cell to move the slider."
                 elif varying(cell):
-                    # A progress bar that says 0 %. Where nbval compares, it sees one too.
+                    # A progress bar at 0 %. Where nbval compares outputs, it also sees one.
                     cell.outputs.remove(output)
     return lesson
 
 
 def text(notebook, less=lambda cell: False):
-    """The notebook as it is on disk, less the outputs of the cells that `less` picks."""
+    """Return the notebook as it is on disk, without the outputs of the cells that `less` selects."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code" and less(cell):
@@ -260,12 +261,12 @@ def text(notebook, less=lambda cell: False):
 
 
 def varying(cell):
-    """Whether the outputs of a cell differ from run to run; nbval does not compare them either."""
+    """Return whether the outputs of a cell differ from run to run; nbval does not compare these either."""
     return "nbval-ignore-output" in cell.metadata.get("tags", [])
 
 
 def saved(path):
-    """The notebook at `path`; an empty one where there is none, or none that can be read."""
+    """Return the notebook at `path`, or an empty one if there is none that can be read."""
     try:
         return nbformat.read(path, as_version=4)
     except (FileNotFoundError, ValueError):
@@ -273,7 +274,7 @@ def saved(path):
 
 
 def write(content, path):
-    """Write in one step: an interrupted build leaves the old file behind, whole."""
+    """Write in one step: an interrupted build leaves the old file complete."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         temporary.write_text(content, encoding="utf-8")
@@ -283,7 +284,7 @@ def write(content, path):
 
 
 def solved_as_before(path):
-    """The solved lesson with the outputs that are saved, where no code has changed."""
+    """Return the solved lesson with its saved outputs, if no code has changed."""
     lesson, place = read_lesson(path)
     new, old = (
         [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -298,7 +299,7 @@ def solved_as_before(path):
 
 
 def build(path, solve=solved_notebook):
-    """Build both notebooks of a lesson; return the seconds that it took."""
+    """Build both notebooks of a lesson; return the time it took, in seconds."""
     start = time.perf_counter()
     exercises, target = learners_notebook(path), ROOT / "solutions" / f"{path.stem}.ipynb"
     if not is_template(path):
@@ -310,7 +311,7 @@ def build(path, solve=solved_notebook):
 
 
 def stale(paths):
-    """What is not as the sources say: one sentence for each notebook."""
+    """Yield one sentence for each notebook or file that does not agree with the sources."""
     texts = alternative_texts()
     if json.loads((ROOT / TEXTS).read_text(encoding="utf-8")) != texts:
         yield f"{TEXTS} is not what lessons/*.toml say: `make notebooks`"
@@ -336,11 +337,11 @@ def stale(paths):
 
 
 def build_all(paths, solve=solved_notebook):
-    """Build some lessons at once; return the errors in them."""
+    """Build lessons in parallel; return their errors."""
     errors = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = {pool.submit(build, path, solve): path.stem for path in paths}
-        # Where nobody watches, in a log, there is no bar: one line for each lesson is enough.
+        # A log has no progress bar: one line for each lesson is enough.
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="lesson", disable=None):
             try:
                 tqdm.write(f"{jobs[job]}  {job.result():.1f} s")
@@ -350,7 +351,7 @@ def build_all(paths, solve=solved_notebook):
 
 
 def main():
-    """Build or check the lessons that are asked for."""
+    """Build or check the requested lessons."""
     parser = argparse.ArgumentParser(description="Build the notebooks of the course.")
     parser.add_argument("names", nargs="*", metavar="NN", help="beginnings of lesson names")
     parser.add_argument("--check", action="store_true", help="say what is stale, build nothing")
@@ -363,7 +364,7 @@ def main():
             known = ", ".join(path.stem for path in lessons)
             parser.error(f"no lesson begins with {name!r}; there are {known}")
     paths = [path for path in lessons if path.stem.startswith(tuple(arguments.names) or "")]
-    # Ctrl-C ends us at once, and the kernels end with us; Python would wait for all the threads.
+    # Ctrl-C ends this process at once, and its kernels with it; Python would wait for all threads.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         if not arguments.check:

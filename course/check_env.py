@@ -1,6 +1,6 @@
-"""Is this machine ready for the course?  `python -m course.check_env`, or `make check-env`.
+"""Check whether this machine is ready for the course: `python -m course.check_env`, or `make check-env`.
 
-One line per package, device and data file: OK or FAIL, and the remedy. Exits with 1 if anything fails.
+Prints one line per package, device and data file: OK or FAIL, and the remedy. Exits with 1 if anything fails.
 """
 
 import filecmp
@@ -26,18 +26,18 @@ except ImportError:
 __all__ = ["data_files", "devices", "folder", "home", "main", "packages", "pins", "shadows"]
 
 _ROOT = Path(__file__).resolve().parent.parent
-# Where the name to import is not the name to install.
+# Packages whose name to import differs from the name to install.
 _MODULES = {"ml-xray-spectral-timing": "helpers", "scikit-learn": "sklearn"}
 
 
 def pins():
-    """The lines `name==version` of constraints.txt: what the course was tested with."""
+    """Return the lines `name==version` of constraints.txt, the tested versions."""
     lines = (_ROOT / "constraints.txt").read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def packages():
-    """Yield (ok, name, what was found or what to do) for the course itself and every package that it declares."""
+    """Yield (ok, name, result or remedy) for the course itself and every package that it declares."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
     tested = dict(pin.split("==") for pin in pins())
     for requirement in (project["name"], *project["dependencies"]):
@@ -45,7 +45,7 @@ def packages():
         try:
             importlib.import_module(_MODULES.get(name, name))
             version = importlib.metadata.version(name)
-        except Exception as error:  # a broken package can raise anything on import
+        except Exception as error:  # importing a broken package can raise any error
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             yield False, name, f"{reason}; remedy: `make clean lab`"
             continue
@@ -55,11 +55,11 @@ def packages():
 
 
 def folder():
-    """Yield one line: from which folder a notebook imports `helpers`, as this one may have been moved or copied."""
+    """Yield one line: the folder from which notebooks import `helpers`, which may have been moved or copied."""
     code = (
         "from importlib.util import find_spec; print(getattr(find_spec('helpers'), 'origin', ''))"
     )
-    # -P: whatever lies beside the notebooks is for `shadows`.
+    # -P leaves out files in notebooks/, which `shadows` checks.
     started = subprocess.run(
         [sys.executable, "-P", "-c", code], cwd=_ROOT / "notebooks", capture_output=True, text=True
     )
@@ -69,8 +69,8 @@ def folder():
     _, *differ = filecmp.cmpfiles(_ROOT, place, sources, shallow=False)
     if found and place == _ROOT:
         yield True, "helpers", f"from {place}"
-    # On a server all may share one installation, from somebody else's clone that is as new as this. A .venv is for its
-    # own folder; `activate` in a copied one leads to the old one.
+    # On a server all users may share one installation, from another clone that is as new as this. A .venv belongs to
+    # its own folder; `activate` in a copied .venv refers to the old folder.
     elif found and not any([*differ, *map(prefix.is_relative_to, (_ROOT, place))]):
         yield True, "helpers", f"from {place}, not from {_ROOT}"
     else:
@@ -80,7 +80,7 @@ def folder():
 
 
 def shadows():
-    """Yield one line for every file or folder beside the notebooks that they would import instead of a package."""
+    """Yield one line for every file or folder in notebooks/ that would be imported instead of a package."""
     for place in ("notebooks", "solutions"):
         for module in pkgutil.iter_modules([_ROOT / place]):
             spec = importlib.util.find_spec(module.name)
@@ -90,14 +90,14 @@ def shadows():
 
 
 def home():
-    """Yield one line for the folders in which Jupyter keeps its files, commonly in the home: can they be written?"""
+    """Yield one line that says whether Jupyter can write its files, which are usually in the home directory."""
     if paths is None:  # `packages` says so
         return
     try:
         for place in map(Path, (paths.jupyter_config_dir(), paths.jupyter_runtime_dir())):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=place).close()
-    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where the home is
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home directory
         remedy = "`make lab` keeps them in build/home; else `HOME=$PWD/build/home jupyter lab`"
         yield False, "home", f"Jupyter cannot keep its files: {error}; remedy: {remedy}"
     else:
@@ -137,9 +137,9 @@ def data_files():
 
 
 def main():
-    """Print one line for each thing that the course needs; return 1 if anything fails, else 0."""
+    """Print one line for each requirement of the course; return 1 if anything fails, else 0."""
     failures, why, needed = 0, refusal(), list(packages())
-    # What has no wheels may have been built; but that mends no Windows.
+    # Packages without wheels may have been built; but this does not help on Windows.
     ready = not why or (sys.platform != "win32" and all(ok for ok, *_ in needed))
     version = ".".join(map(str, sys.version_info[:3]))
     python = [(ready, "python", f"{version}; {why}" if why else version)]
@@ -152,6 +152,6 @@ def main():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--home"]:  # all that the Makefile asks before it starts Jupyter
+    if sys.argv[1:] == ["--home"]:  # the only question of the Makefile before it starts Jupyter
         sys.exit(next((found for ok, _, found in home() if not ok), None))
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The containers in which learners return what is right: the tests and the evidence put answers into each of them."""
+"""Containers in which learners may return right answers; tests and evidence put answers into each of them."""
 
 import functools
 
@@ -9,7 +9,7 @@ __all__ = ["CONTAINERS", "Packed", "pack"]
 
 
 def _numbers_or_none(value):
-    """An array of numbers, bools or strings of a result that is one; else None."""
+    """Return a result as an array of numbers, bools or strings; None if it is none."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     if isinstance(value, (bool, int, float, np.generic, np.ndarray)) and not isinstance(value, str):
@@ -18,7 +18,7 @@ def _numbers_or_none(value):
 
 
 def _rows_of(given, n):
-    """The index of an argument that has n rows of pandas, or None."""
+    """Return the index of an argument that has n rows of pandas, or None."""
     for other in given:
         if (
             isinstance(other, (pd.Series, pd.DataFrame))
@@ -48,7 +48,7 @@ def _series(values, given):
 
 
 def _indexed(values, given):
-    """Rows in another order than those given, with their index; or with an index of words."""
+    """Return rows in another order than given, with their index, or with an index of strings."""
     if values.ndim != 1 or not len(values):
         return None
     index = _rows_of(given, len(values))
@@ -143,14 +143,14 @@ def pack(value, how, given=()):
             return value.iloc[::-1]
         return value[list(value)[::-1]] if how == "column" else value
     if hasattr(value, "requires_grad") and value.requires_grad:
-        return value.double() if how == "tensor with gradient" else value  # its graph must stay
+        return value.double() if how == "tensor with gradient" else value  # keep its graph
     numbers = _numbers_or_none(value)
     packed = None if numbers is None else CONTAINERS[how](numbers, given)
     return value if packed is None else packed
 
 
 class Packed:
-    """Puts the results of right answers into containers, one after the other.
+    """Decorator that puts the results of a right answer into one container after the other.
 
     Args:
         hows: keys of `CONTAINERS`, used in turn.

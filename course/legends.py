@@ -1,6 +1,6 @@
-"""Legends that only colour explains: what whoever builds a lesson hears of, and no learner.
+"""Find legends whose entries differ by colour alone; only the build of a lesson reports them.
 
-One reader in twenty is colour-blind, and printers are grey.
+One reader in twenty is colour-blind, and many printers print in grey.
 """
 
 import itertools
@@ -17,7 +17,7 @@ __all__ = ["alike_but_for_colour", "watch"]
 
 
 def watch():
-    """Let `plotting.show` refuse, in this process, figures whose legends only colour explains."""
+    """Let `plotting.show` refuse, in this process, figures whose legends differ by colour alone."""
     show = plotting.show
 
     def show_if_told_apart(figure, *arguments, **settings):
@@ -32,9 +32,9 @@ def watch():
 
 
 def alike_but_for_colour(figure):
-    """Pairs of labels of a legend whose signs differ in colour, not in shape, width or brightness.
+    """Return pairs of labels of a legend that differ in colour, but not in shape, width or brightness.
 
-    It cannot see what no legend explains: the colours of a scale, or those that a text names.
+    It cannot check colours without a legend, such as those of a scale or of a text.
     """
     pairs = []
     for ax in figure.axes:
@@ -45,7 +45,7 @@ def alike_but_for_colour(figure):
             for artist, label in zip(*ax.get_legend_handles_labels(), strict=True)
         ]
         for (shape, width, bright, one), (*other, two) in itertools.combinations(signs, 2):
-            # As bright: below the contrast of 3 that WCAG 2.2 asks for (criterion 1.4.11)
+            # Equally bright: a contrast below 3, the minimum of WCAG 2.2 (criterion 1.4.11)
             ratio = (max(bright, other[2]) + 0.05) / (min(bright, other[2]) + 0.05)
             thick, thin = max(width, other[1]), min(width, other[1])
             if shape == other[0] and thick <= 2 * thin and ratio < 3:
@@ -54,8 +54,8 @@ def alike_but_for_colour(figure):
 
 
 def _sign(artist):
-    """The shape by which an artist is known, the width of its line, and its luminance on white."""
-    if isinstance(artist, Container):  # of error bars, whose points may be missing, or of bars
+    """Return the shape of an artist, the width of its line, and its luminance on white."""
+    if isinstance(artist, Container):  # error bars, whose points may be missing, or bars
         artist = artist[0] if artist[0] is not None else artist[2][0]
     if isinstance(artist, Line2D):
         shape, width = (artist.get_linestyle(), artist.get_marker()), artist.get_linewidth()
@@ -75,6 +75,6 @@ def _sign(artist):
 
 
 def _luminance(rgb):
-    """Relative luminance of a colour, 0 to 1 (IEC 61966-2-1)."""
+    """Return the relative luminance of a colour, 0 to 1 (IEC 61966-2-1)."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return linear @ (0.2126, 0.7152, 0.0722)

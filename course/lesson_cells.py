@@ -1,4 +1,4 @@
-"""The code of a lesson, run as it stands there: what is claimed is tested on what is taught."""
+"""Run the code of a lesson unchanged, so that claims are tested on the code that is taught."""
 
 import re
 from pathlib import Path
@@ -10,17 +10,17 @@ LESSONS = Path(__file__).resolve().parents[1] / "lessons"
 
 
 def run_cells(number, starts, scope=None, change=None):
-    """Run cells of a lesson, in their order there, and return the names that they define.
+    """Run cells of a lesson, in the lesson's order, and return the names that they define.
 
     Args:
-        number: of the lesson, "03".
-        starts: how the code of a cell begins: a string, or a tuple of them.
-        scope: names that are there already, which the cells may use and replace.
-        change: {code: other code}, such as another seed or a smaller number, in these cells.
+        number: number of the lesson, such as "03".
+        starts: the beginning of a cell's code: a string, or a tuple of strings.
+        scope: existing names, which the cells may use and replace.
+        change: {code: other code} to replace in these cells, such as a seed or a smaller number.
 
     Raises:
-        LookupError: if no cell begins so, or code that is to be changed stands in none of them: the
-            lesson was rewritten.
+        LookupError: if no cell begins like this, or none of the cells has the code to replace, because
+            the lesson was rewritten.
     """
     (path,) = LESSONS.glob(f"{number}_*.py")
     scope = {} if scope is None else scope
@@ -43,8 +43,8 @@ def run_cells(number, starts, scope=None, change=None):
 def lesson_names(number, *starts, given=None, change=None, **names):
     """Run cells as `run_cells` does, and return their names as attributes.
 
-    The cells may use the names of an earlier call, `given`, and further `names`; `given` stays as it
-    is, so that one can go on from there again and again.
+    The cells may use the names of an earlier call, `given`, and further `names`. `given` is not
+    changed, so that several calls can continue from it.
     """
     scope = {**({} if given is None else vars(given)), **names}
     return SimpleNamespace(**run_cells(number, starts, scope, change))

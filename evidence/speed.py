@@ -1,4 +1,4 @@
-"""What the measurements of speed share: a clock, a table, the machine, the arguments."""
+"""Common code of the measurements of speed: clock, table, machine, arguments."""
 
 import argparse
 import platform
@@ -13,7 +13,7 @@ from helpers import plotting
 
 
 def best(call, repeats=5, clock=time.perf_counter):
-    """Seconds of the fastest of several calls, after one that warms up."""
+    """Return the time, s, of the fastest of several calls, after a first call that is not counted."""
     call()
     seconds = []
     for _ in range(repeats):
@@ -30,14 +30,14 @@ def row(what, value, aim=""):
 
 
 def peak_memory():
-    """GB that this process has taken at most."""
+    """Return the peak memory of this process, GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def begin(doc):
-    """Read the argument `--device`, give it back, and print the head of the table.
+    """Read and return the argument `--device`, and print the head of the table.
 
-    From here on torch has one thread: the steps are too small for two cores to share them.
+    It sets torch to one thread, because the steps are too small to be shared by two cores.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--device", default="cpu", type=torch.device)

@@ -1,10 +1,10 @@
-"""How fast this checkout is beside another one, such as an older commit, on this machine.
+"""Compare the speed of this checkout with that of another one, such as an older commit, on this machine.
 
     python evidence/speed_beside.py FOLDER [measure ...] [--pairs 5]        (make bench REF=FOLDER)
 
-FOLDER is the other checkout: `git worktree add FOLDER COMMIT` makes one. One process in each reads its own `helpers`;
-both get the same questions in turn, one at a time, on one core each. Prints, for each measure, the processor time here
-and there, and the ratio of each pair: median, lowest and highest. Without names all are measured, some six minutes.
+FOLDER is the other checkout: `git worktree add FOLDER COMMIT` makes one. One process in each imports its own `helpers`;
+both do the same work in turn, one at a time, on one core each. For each measure it prints the processor time here and
+there, and median, lowest and highest ratio of the pairs. Without names it takes all measures, in about six minutes.
 """
 
 import argparse
@@ -22,9 +22,9 @@ HERE = Path(__file__).resolve().parents[1]
 
 
 def theirs(*names):
-    """A module of `helpers`, by the first of these names that this process's checkout has."""
+    """Import a module of `helpers`, by the first of these names that this process's checkout has."""
     for name in names:
-        # Not by trying: what this checkout lacks, an editable installation of another one would give
+        # Do not try to import it: an editable installation of another checkout would provide it
         if Path("helpers", *name.split(".")).with_suffix(".py").is_file():
             return importlib.import_module(f"helpers.{name}")
     sys.exit(f"{Path.cwd()} has no helpers.{names[0]}")
@@ -35,26 +35,26 @@ def generator():
 
 
 def simulations(n, theta, **settings):
-    """Milliseconds of one dead-time simulation."""
+    """Measure ms per dead-time simulation."""
     simulate = theirs("dead_time", "simulators.dead_time").DeadTimeSimulator(**settings)
     theta = torch.tensor(theta).expand(n, 4)
     return lambda: simulate(theta, generator()), 1e3 / n
 
 
 def walk(rows=8192, bins=4000):
-    """Nanoseconds per bin of `count_detected`."""
+    """Measure ns per bin of `count_detected`."""
     count = theirs("dead_time", "simulators.dead_time").count_detected
     light = torch.full((rows, bins), 1000.0)
     return lambda: count(light, 2.5e-3, 2.5e-3, generator()), 1e9 / light.numel()
 
 
 def uniform(rows=8192, bins=4000):
-    """Nanoseconds per bin of the random numbers that `count_detected` cannot do without."""
+    """Measure ns per bin of the random numbers that `count_detected` needs."""
     return lambda: torch.rand(rows, bins, generator=generator()), 1e9 / (rows * bins)
 
 
 def photons(detector, annuli=None, total=2_000_000):
-    """Nanoseconds per photon of 32 simulations at one photon a frame."""
+    """Measure ns per photon of 32 simulations at one photon per frame."""
     detector = getattr(theirs("ccd", "simulators.ccd"), detector)
     pile_up = theirs("pile_up", "simulators.pile_up")
     exposure = total // 32 * detector.frame_time
@@ -67,7 +67,7 @@ def photons(detector, annuli=None, total=2_000_000):
 
 
 def training(n=10_000):
-    """Seconds from 10,000 simulations to a posterior, LF averaged."""
+    """Measure the time, s, from 10,000 simulations to a posterior, LF averaged."""
     simulate = theirs("dead_time", "simulators.dead_time").DeadTimeSimulator()
     train = theirs("posteriors", "inference.posterior").train_posterior
     low, high = torch.tensor([0.1, 5.0, 3.0, 500.0]), torch.tensor([0.5, 40.0, 30.0, 1500.0])
@@ -105,15 +105,15 @@ MEASURES = {
 
 
 def answer():
-    """Be one of the two processes: read names of measures, write the processor time of each."""
+    """Run one of the two processes: read names of measures, write the processor time of each."""
     torch.set_num_threads(1)
     ready, out = {}, os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # nothing but answers
+    os.dup2(2, 1)  # only answers on stdout
     for name in map(str.strip, sys.stdin):
         if name not in ready:
             ready[name] = MEASURES[name][1]()
             if name != "training":
-                ready[name][0]()  # what is compiled at the first call
+                ready[name][0]()  # compile before measuring
         call, unit = ready[name]
         start = time.process_time()
         call()

@@ -1,11 +1,11 @@
-"""What a campaign of simulations costs, and whether it survives: local processes on this machine.
+"""Measure the speed of a campaign in local processes, and whether it survives crashes.
 
     python evidence/speed_campaign.py [speed] [million] [kills] [--tree FOLDER]        all three by default, in TMPDIR
 
-speed: one worker and two, in turn, three times. million: 10⁶ simulations by one worker and by two, whole commands,
-with the memory of all processes together. kills: SIGKILL for coordinators and workers at twenty random moments, and
-the result beside an undisturbed run. The recipe is docs/recipes/dead_time.py; with --tree that of another checkout,
-and its `helpers`. Prints a table.
+speed: one worker and two, in turn, three times. million: 10⁶ simulations by one worker and by two, for whole commands,
+with the memory of all processes together. kills: SIGKILL to coordinators and workers at twenty random moments, and a
+comparison with an undisturbed run. The recipe is docs/recipes/dead_time.py; --tree takes recipe and `helpers` from
+another checkout. It prints a table.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def shards_of(folder):
 
 
 def family(process):
-    """The processes of a run that are alive."""
+    """Return the living processes of a run."""
     try:
         run = psutil.Process(process.pid)
         everyone = [run, *run.children(recursive=True)]
@@ -69,7 +69,7 @@ def workers_of(process):
 
 
 def seconds_at_work(folder):
-    """From the moment at which settings are written, just before the first shard, to the last shard."""
+    """Return the time, s, from the writing of the settings, just before the first shard, to the last shard."""
     last = max(p.stat().st_mtime for p in shards_of(folder))
     return last - (folder / "campaign.json").stat().st_mtime
 
@@ -107,7 +107,7 @@ def million(folder, simulations=1_000_000, shard=10_000):
 
 @contextlib.contextmanager
 def watched(process, every=2.0):
-    """The largest memory so far, bytes, of a run's processes together, in a list."""
+    """Return a list with the largest memory so far, bytes, of all processes of a run together."""
     peak, finished = [0], threading.Event()
 
     def watch():
@@ -116,7 +116,7 @@ def watched(process, every=2.0):
             for p in family(process):
                 with contextlib.suppress(psutil.Error):
                     memory = p.memory_full_info()
-                    # What is shared counts once, or not at all where the system does not tell.
+                    # Shared memory counts once, or not at all if the system does not report it.
                     total += getattr(memory, "pss", memory.uss)
             peak[0] = max(peak[0], total)
 
@@ -135,7 +135,7 @@ def kills(folder, n=20, simulations=400_000, shard=1000):
         if process is None:
             before = len(shards_of(where))
             process = start(where, simulations, shard, 2)
-            # A quarter of them before there is any work to lose.
+            # A quarter of them come before any work can be lost.
             at_work = random.random() > 0.25
             while at_work and process.poll() is None and len(shards_of(where)) == before:
                 time.sleep(0.1)

@@ -1,9 +1,9 @@
-"""How fast the dead-time simulator is: ratios to its peers and to its own limit, measured in one run.
+"""Measure the speed of the dead-time simulator, relative to other codes and to its own limit.
 
     python evidence/speed_dead_time.py        (make bench)
 
-Prints a table and draws docs/dead_time_speed.png. All of it runs on one core, what is compared in turn. Each time
-is the best of several.
+It prints a table and draws docs/dead_time_speed.png. All runs use one core; codes that are compared run in turn. Each
+time is the best of several.
 """
 
 import functools
@@ -26,7 +26,7 @@ THETA = (0.4, 20.0, 10.0, 1000.0)
 FIGURE = Path(__file__).parents[1] / "docs/dead_time_speed.png"
 
 
-# Where the time goes: names of functions, to which all belongs that they call and no other name claims.
+# Parts of the time by function names; calls inside a function count for it unless they have their own name.
 PARTS = {
     "random numbers": r"^randn?$|^(normal|uniform|log)_$|^(complex_normal|exponential|split_mix|draw)$",
     "transform": r"fft_irfft",
@@ -38,9 +38,9 @@ PARTS = {
 
 
 def published_recipe(theta, generator, fine=1e-5):
-    """One simulation of the LF set-up, on a fine grid, with numpy and stingray.
+    """Make one simulation of the LF set-up, on a fine grid, with numpy and stingray.
 
-    As Huppenkothen & Bachetti 2022 describe it (arXiv:2104.03278), without its known flaws: a light curve on a grid of
+    It follows Huppenkothen & Bachetti 2022 (arXiv:2104.03278), without its known flaws: a light curve on a grid of
     1e-5 s after Timmer & König, photons of two detectors, dead time, bins, periodogram of the sum.
     """
     rms, centroid, quality, rate = theta
@@ -77,7 +77,7 @@ def thetas(n, device, rate=THETA[-1]):
 
 
 def shares(simulate, theta, generator):
-    """{part: share of the processor time of these simulations}."""
+    """Return {part: share of the processor time of these simulations}."""
     simulate(theta, generator)
     found, parts, last = dict.fromkeys([*PARTS, "rest"], 0.0), ["rest"], 0.0
 
@@ -105,7 +105,7 @@ def shares(simulate, theta, generator):
 
 
 def draw_shares(ax, device, generator):
-    """Bars of where the time of one LF and one HF simulation goes, and their rows."""
+    """Draw bars and print rows of the parts of the time of one LF and one HF simulation."""
     n, hf = 1024, (0.45, 200.0, 15.0, 1000.0)
     cases = {
         "LF": (DeadTimeSimulator(segment=None), thetas(n, device)),
@@ -128,7 +128,7 @@ def draw_shares(ax, device, generator):
 
 
 def growth(device, generator):
-    """Seconds against simulations, exposure and incident rate, with lines of slope 1, and where they go."""
+    """Draw time against simulations, exposure and incident rate, with lines of slope 1, and its parts."""
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), constrained_layout=True)
     panels = {
         "simulations": ([64, 256, 1024, 4096, 16384], lambda v: (DeadTimeSimulator(), thetas(v, device))),

@@ -1,9 +1,9 @@
-"""How fast the pile-up simulator is: nanoseconds per photon and per simulation, measured in one run.
+"""Measure the speed of the pile-up simulator, per photon and per simulation.
 
     python evidence/speed_pile_up.py        (make bench)
 
-Prints a table and draws docs/pile_up_speed.png. (a) and (b) run on one core; (c) on as many as torch uses, in one
-process for each: its arrays are too small to be shared. Each time of (a) is the best of several.
+It prints a table and draws docs/pile_up_speed.png. (a) and (b) run on one core; (c) on as many as torch uses, with one
+process for each, because its arrays are too small to be shared. Each time of (a) is the best of several.
 """
 
 import multiprocessing
@@ -17,8 +17,8 @@ from speed import begin, best, peak_memory, row
 from helpers.ccd import ACIS, EROSITA, PN, XRT_PC
 from helpers.pile_up import PileUpSimulator, absorbed_blackbody
 
-# König, Huppenkothen et al. 2025 (arXiv:2511.11863). How long they observe is a choice of this course: with 100 s,
-# 2000 frames, simulations have 5 to 200,000 photons.
+# König, Huppenkothen et al. 2025 (arXiv:2511.11863). The exposure is chosen by this course: with 100 s, 2000 frames,
+# simulations have 5 to 200,000 photons.
 ANNULI = (0.0, 30.0, 60.0, 120.0, 240.0)
 LOWEST = torch.tensor([-12.0, 0.030, 0.2])
 HIGHEST = torch.tensor([-8.0, 0.200, 2.0])
@@ -34,26 +34,26 @@ def published_setup():
 
 
 def photons_of(simulate, theta):
-    """Expected photons of all these simulations, wherever they fall."""
+    """Return the expected photons of all these simulations, at any place."""
     parts = [simulate.photons(t).sum(dtype=torch.float64) for t in theta.split(1024)]
     return float(sum(parts)) * simulate.n_frames
 
 
 def per_photon(detector, per_frame, device, generator, annuli, repeats=5):
-    """Nanoseconds per photon of 32 simulations with so many photons per frame."""
+    """Measure ns per photon of 32 simulations with this number of photons per frame."""
     frames = max(1, round(PHOTONS / 32 / per_frame))
     simulate = PileUpSimulator(detector, exposure=frames * detector.frame_time, annuli=annuli)
     theta = torch.tensor([-11.0, 1.7, 0.1], device=device)
     theta[0] += torch.log10(per_frame / simulate.photons(theta).sum())
     theta = theta.expand(32, 3)
-    # On a CPU, of the processor's own time
+    # Processor time on a CPU
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     seconds = best(lambda: simulate(theta, generator), repeats, clock)
     return seconds / photons_of(simulate, theta) * 1e9
 
 
 def one_batch(arguments):
-    """What one process of (c) does: seconds since all started are measured outside."""
+    """Do the work of one process of (c), whose time is measured outside."""
     theta, seed = arguments
     torch.set_num_threads(1)
     simulate = published_setup()
@@ -62,7 +62,7 @@ def one_batch(arguments):
 
 
 def growth(device, generator):
-    """Nanoseconds per photon against photons per frame, for each detector."""
+    """Draw ns per photon against photons per frame, for each detector."""
     figure, ax = plt.subplots(figsize=(5.5, 3.6), constrained_layout=True)
     per_frame = [0.01, 0.1, 1.0, 10.0, 100.0]
     for detector in (ACIS, XRT_PC, PN, EROSITA):
@@ -92,7 +92,7 @@ def main(device, processes):
     batches = theta.split(1000)
     start = time.perf_counter()
     if device.type == "cpu":
-        # Bright ones take longest: whoever is free takes the next batch.
+        # Bright simulations take longest: a free process takes the next batch.
         with multiprocessing.get_context("spawn").Pool(processes) as pool:
             done = pool.map(one_batch, [(t, i) for i, t in enumerate(batches)], chunksize=1)
         peak = max(memory for _, memory in done)

@@ -1,11 +1,11 @@
-"""Posteriors by `train_posterior` beside those by sbi, from the same simulations: how good, and how fast?
+"""Compare posteriors of `train_posterior` and of sbi from the same simulations: quality and training time.
 
     python evidence/speed_sbi.py [--seeds 3]
 
-The set-up is "LF averaged" of evidence/dead_time_ensemble.py: 10,000 simulations to train on, 500 others to test.
-Prints mean ln q(truth), which is higher for a better posterior, the processor time of the training, the smallest of the
-four p-values of the ranks (SBC) over all seeds, and how many draws lie inside the prior's box. ln q of sbi's posteriors
-is corrected for what lies outside of it, by 2000 draws of each. A quarter of an hour.
+The set-up is "LF averaged" of evidence/dead_time_ensemble.py: 10,000 simulations for training, 500 others for tests.
+It prints mean ln q(truth), which is higher for a better posterior, the processor time of the training, the smallest of
+the four p-values of the ranks (SBC) over all seeds, and the share of draws inside the prior's box. ln q of sbi's
+posteriors is corrected for the probability outside the box, from 2000 draws of each. It takes a quarter of an hour.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def ours(n_flows):
 
 
 def by_sbi(model, *, training=None, **network):
-    """NPE with a network by `posterior_nn`; "linear" embeds the powers in 16 numbers, as ours does."""
+    """Make NPE with a network of `posterior_nn`; "linear" embeds the powers in 16 numbers, as ours does."""
     training = training or {}
 
     def estimate(theta, x, prior, held_out, seed):
@@ -58,7 +58,7 @@ def by_sbi(model, *, training=None, **network):
             options["x_dist"] = prior
         start = time.process_time()
         inference = NPE(prior, posterior_nn(model, **options), show_progress_bars=False)
-        with contextlib.redirect_stdout(io.StringIO()):  # the number of its epochs
+        with contextlib.redirect_stdout(io.StringIO()):  # hide the number of epochs
             flow = inference.append_simulations(theta, x).train(**training)
         seconds = time.process_time() - start
         truths, data = held_out
@@ -86,11 +86,11 @@ WAYS = {
 
 
 def judge(log_q, draws, prior, truths):
-    """Mean ln q(truth) inside the box, smallest p of the ranks, share of draws inside."""
+    """Return mean ln q(truth) inside the box, smallest p of the ranks, share of draws inside."""
     inside = prior.support.check(draws)
     number = inside.sum(dim=0)
     below = ((draws < truths) & inside[..., None]).sum(dim=0)
-    # A place within the step that the truth stands on: ranks of few draws are uniform like those of many.
+    # A uniform place within the step of the truth makes ranks of few draws uniform, too.
     within = torch.rand(truths.shape, generator=torch.Generator().manual_seed(1))
     ranks = (below + within) / (number + 1)[:, None]
     share = number / len(draws)
@@ -113,7 +113,7 @@ def main():
     for name, estimate in WAYS.items():
         rows = []
         for seed in seeds:
-            torch.manual_seed(seed)  # sbi's boxes draw from torch's own generator
+            torch.manual_seed(seed)  # sbi's boxes draw from torch's global generator
             theta = prior.sample((TRAINED + HELD_OUT,))
             x = simulate(theta, torch.Generator().manual_seed(seed)).log()
             held_out = theta[TRAINED:], x[TRAINED:]

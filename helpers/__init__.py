@@ -1,1 +1,1 @@
-"""What the lessons of *Machine Learning in X-ray Spectral Timing* share."""
+"""Package that the lessons of *Machine Learning in X-ray Spectral Timing* share."""

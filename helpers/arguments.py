@@ -1,4 +1,4 @@
-"""What users hand in, refused by name where it is of no use, or digits, masks or gaps get lost."""
+"""Check arguments; refuse by name those that cannot be used, or would lose digits, masks or gaps."""
 
 import contextlib
 import math
@@ -15,16 +15,16 @@ __all__ = [
     "resolved", "rows_of", "seconds", "segments", "tensor", "whole",
 ]  # fmt: skip
 
-# A run of empty bins is looked at where the mean rate would give this many counts: e^-25 = 1e-11.
+# A run of empty bins is examined if the mean rate would give this many counts: e^-25 = 1e-11.
 _SUSPICIOUS = 25
-# The shortest stretches that are compared hold this many counts, so that they are nearly Gaussian.
+# The shortest stretches that are compared have this many counts, so that they are nearly Gaussian.
 _STRETCH = 50
 # The probability at which a run of empty bins is refused.
 _FALSE_ALARM = 1e-6
 
 
 def seconds(name: str, value) -> float:
-    """A positive number of seconds."""
+    """Return a positive number of seconds as a float."""
     value = float(value)
     if not 0 < value < math.inf:
         raise ValueError(f"{name} must be a positive number of seconds, not {value:g}.")
@@ -32,14 +32,14 @@ def seconds(name: str, value) -> float:
 
 
 def whole(name: str, value, at_least: int) -> int:
-    """A whole number, of numpy too."""
+    """Return a whole number, of Python or numpy, as an int."""
     if not isinstance(value, Integral) or value < at_least:
         raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}.")
     return int(value)
 
 
 def one_of(name: str, value, choices):
-    """One of a few words."""
+    """Return a value that must be one of a few words."""
     if value not in choices:
         expected = " or ".join(f'"{choice}"' for choice in choices)
         raise ValueError(f"{name} must be {expected}, not {value!r}.")
@@ -47,14 +47,14 @@ def one_of(name: str, value, choices):
 
 
 def rows_of(theta: "Tensor") -> "Tensor":
-    """(n, P) the parameters of each simulation, of theta (..., P)."""
+    """Return theta (..., P) as (n, P), one row for each simulation."""
     if theta.ndim == 0 or not theta.dtype.is_floating_point:
         raise ValueError("theta must be a tensor (..., P) of real numbers.")
     return theta.detach().reshape(-1, theta.shape[-1])
 
 
 def numbers(name: str, values, missing: bool = False) -> np.ndarray:
-    """float64 of real numbers; masked, None and NA are NaN, and refused unless they may be missing."""
+    """Return real numbers in float64; masked, None and NA become NaN, refused unless `missing` is True."""
     array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     kind, result = array.dtype.kind, None
     if kind in "biufO":
@@ -77,7 +77,7 @@ def numbers(name: str, values, missing: bool = False) -> np.ndarray:
 
 
 def tensor(name: str, values, missing: bool = False) -> "Tensor":
-    """A tensor as it is, and other `numbers` as a tensor in float64."""
+    """Return a tensor unchanged, and other `numbers` as a tensor in float64."""
     import torch
 
     if isinstance(values, torch.Tensor):
@@ -86,7 +86,7 @@ def tensor(name: str, values, missing: bool = False) -> "Tensor":
 
 
 def labels(name: str, values) -> np.ndarray:
-    """Labels, none of them missing."""
+    """Return labels as an array; none of them may be missing."""
     array = np.asarray(values)
     missing = _missing(values, array)
     if missing.any():
@@ -98,7 +98,7 @@ def labels(name: str, values) -> np.ndarray:
 
 
 def _missing(values, array):
-    """Where an array of these values holds nothing: masked, None, NA or NaN."""
+    """Return a mask of the missing values: masked, None, NA or NaN."""
     mask = getattr(values, "mask", False)
     missing = np.broadcast_to(False if callable(mask) else mask, array.shape)  # pandas has a method
     if array.dtype.kind == "O":
@@ -119,18 +119,18 @@ def resolved(name: str, times, step: float) -> None:
         raise ValueError(
             f"{name} up to {last:.9g} in {kind.removeprefix('torch.')} have steps "
             f"of {digit:.2g}, too coarse for {step:.2g}: keep float64 from the file on, and subtract "
-            "the first time before anything narrower."
+            "the first time before you convert to a narrower type."
         )
 
 
 def segments(n_total: int, bin_size: float, segment: float, good=None) -> tuple[int, np.ndarray]:
-    """Bins in a segment, and the first bin of each segment that lies inside good time."""
+    """Return the number of bins in a segment, and the first bin of each segment inside good time."""
     bin_size, segment = seconds("bin_size", bin_size), seconds("segment", segment)
     n = round(segment / bin_size)
-    # A thousandth of a bin over the segment leaves every Fourier frequency where it is said to be.
+    # A thousandth of a bin over the whole segment does not change the Fourier frequencies noticeably.
     if abs(segment / bin_size - n) > 1e-3:
         raise ValueError(
-            f"segment={segment:g} s is no whole number of bins of {bin_size:g} s. "
+            f"segment={segment:g} s is not a whole number of bins of {bin_size:g} s. "
             f"Use segment={max(n, 3) * bin_size:.9g}."
         )
     if not 3 <= n <= n_total:
@@ -156,18 +156,18 @@ def segments(n_total: int, bin_size: float, segment: float, good=None) -> tuple[
 def refuse_empty_run(name: str, counts) -> None:
     """Refuse light curves (..., n_bins) with a run of empty bins that their own rate does not explain.
 
-    Runs in which the mean rate would give 25 counts are cut out. What is left has, in stretches of
-    50 counts, 100, ... up to the longest run, a standard deviation s of steps from one to the next.
-    With y counts beside a run (no more than the median, or bursts would do), its step to nothing has
-    the probability T(-y/s) of Student's t. Of the step back it is the same: the larger one squared,
-    times the places and lengths tried, is refused below 1e-6. Red noise that fades, to a rate of zero
-    too, is not, for it has few counts beside its runs.
+    Runs in which the mean rate would give 25 counts are cut out. The rest is divided into stretches
+    of 50 counts, 100, ... up to the longest run; s is the standard deviation of the steps from one
+    stretch to the next. If a run has y neighbouring counts (at most the median, to exclude bursts),
+    the step to zero has the probability T(-y/s) of Student's t, and so has the step back. The larger
+    of both, squared and times the number of places and lengths tried, is refused below 1e-6. Red
+    noise that fades slowly, even to a rate of zero, passes: few counts are next to its empty runs.
     """
     rows = counts.detach() if hasattr(counts, "detach") else np.asarray(counts)
     rows = rows.reshape(-1, rows.shape[-1])
     if not (rows == 0).any():
         return
-    # A run of 2 b - 1 bins holds one of the blocks of b: most light curves are told here.
+    # A run of 2 b - 1 bins contains a whole block of b bins: most light curves are decided here.
     length = 1
     if (rows == rows.round()).all():
         mean = max(float(rows.sum(-1).max()) / rows.shape[1], 1e-9)
@@ -180,19 +180,19 @@ def refuse_empty_run(name: str, counts) -> None:
         if p < _FALSE_ALARM:
             where = f" of light curve {row}" if len(rows) > 1 else ""
             raise ValueError(
-                f"{name} is empty from bin {start} to {start + length - 1}{where}: a gap, for its own "
-                f"variability makes that with p = {p:.0e}, and powers, lags and features would be "
-                "wrong. Say which bins lie in good time, good=(n_bins,) such as stingray's "
-                "Lightcurve.mask, or leave them out; all True if the source did vanish."
+                f"{name} is empty from bin {start} to {start + length - 1}{where}: a gap, because its "
+                f"variability gives this with p = {p:.0e}. Powers, lags and features would be wrong. "
+                "Give the bins in good time, good=(n_bins,) such as stingray's Lightcurve.mask, or "
+                "leave the gap out; use all True if the source did vanish."
             )
 
 
 def _likeliest_gap(counts):
-    """Probability, first bin and length of the run of empty bins that is explained worst."""
+    """Return probability, first bin and length of the least probable run of empty bins."""
     n, filled, total = len(counts), np.flatnonzero(counts), float(np.sum(counts))
     if total <= 0:
         return 1.0, 0, 0
-    # One count, in rates too: all are multiples of it. Else the least that there is, not to alarm.
+    # One count, also in rates: all values are its multiples. Otherwise the smallest value, to be careful.
     one = np.diff(np.unique(counts)).min()
     if abs(counts / one - np.round(counts / one)).max() > 0.01:
         one = 1.0 if (counts == np.round(counts)).all() else counts[counts > 0].min()
@@ -229,10 +229,10 @@ def _likeliest_gap(counts):
 
 
 def refuse_outliers(name: str, values: "Tensor") -> None:
-    """Refuse values (n, ...) of which some are so far away that, scaled, the others look all alike.
+    """Refuse values (n, ...) with outliers so far away that, after scaling, all others look the same.
 
-    Far from the central 96 per cent, or from the narrowest half, if a tenth or a third went astray.
-    Measured: ten times the scale of the bulk costs a tenth of what can be learned, 1000 times all.
+    Outliers are far from the central 96 per cent, or from the narrowest half (if up to a third are bad).
+    Measured: an outlier at 10 times the bulk's scale costs a tenth of the information, at 1000 all.
     """
     spread, ordered = values.std(dim=0), values[:: max(1, len(values) // 10_000)].sort(dim=0).values
     k, half = max(1, len(ordered) // 50), len(ordered) // 2
@@ -247,19 +247,19 @@ def refuse_outliers(name: str, values: "Tensor") -> None:
             row, *where = far.nonzero()[0].tolist()
             value, low, high = (float(t[tuple(where)]) for t in (values[row], low, high))
             raise ValueError(
-                f"{rows} of {len(values)} rows of {name} are so far off that the others, scaled, look all "
-                f"alike: {value:.4g} in row {row} at {where}, most are {low:.4g} to {high:.4g}. Leave them "
-                "out, of theta too, if the simulator failed there; else take logarithms, or clip."
+                f"{rows} of {len(values)} rows of {name} are so far off that, after scaling, all others look "
+                f"the same: {value:.4g} in row {row} at {where}, most are {low:.4g} to {high:.4g}. Leave them "
+                "out, also of theta, if the simulator failed there; otherwise take logarithms, or clip."
             )
 
 
 def refuse_arrays(**values):
-    """Refuse whatever is no tensor of torch, by its name."""
+    """Refuse values that are not tensors of torch, by their names."""
     import torch
 
     for name, value in values.items():
         if not isinstance(value, torch.Tensor):
             raise TypeError(
                 f"{name} must be a torch tensor, not {type(value).__name__}: torch.as_tensor({name}) "
-                "makes one, of the same numbers and dtype."
+                "makes one with the same numbers and dtype."
             )

@@ -1,4 +1,4 @@
-"""The RXTE/ASM set: fetched from its public home, or read from a folder."""
+"""Load the RXTE/ASM light curves from a folder, or download them from their public repository."""
 
 import io
 import os
@@ -18,7 +18,7 @@ URL = (
     "c10284c72340c519c7ae46fcf89f11e2d1307ce9/"
 )
 _VARIABLE = "XRAY_TIMING_ASM"
-# system and type, with or without a blank between them, then date, intensity and two colours
+# System and type, with or without a space between them, then date, intensity and two colours
 _LINE = re.compile(
     r"\s*(\S+?)\s*(LMBH|HMBH|Pulsar|Nonpulsar|Zsource|Atoll|Burster|[Uu]nclass)"
     r"\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*"
@@ -34,18 +34,18 @@ _REMEDY = (
 def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
     """Intensities and colours of 41 X-ray binaries from the RXTE All-Sky Monitor, with labels.
 
-    The set of Gopalan et al. 2015 (arXiv:1507.03538). Its authors state no licence, so the course
-    does not contain it. It is read from, in this order: the folder `path`; the folder that the
-    environment variable XRAY_TIMING_ASM names; the cache on this machine, which is filled from
-    github.com/ggopalan/XRay-Binary-Classification (4.2 MB; what is there is not fetched again).
-    Every file must have the SHA-256 that data/asm_registry.txt holds: a `DataError` says what to do
-    where one has not, or is missing and cannot or must not be fetched.
+    The data are those of Gopalan et al. 2015 (arXiv:1507.03538). Their authors state no licence, so
+    the course does not contain them. They are read from the first of: the folder `path`; the folder
+    that the environment variable XRAY_TIMING_ASM names; the cache on this machine, which is filled
+    from github.com/ggopalan/XRay-Binary-Classification (4.2 MB; files in it are not fetched again).
+    Each file must have the SHA-256 in data/asm_registry.txt. A `DataError` says what to do if a file
+    has another one, or is missing and cannot be fetched (or fetch is False).
 
-    Nothing is cleaned: what looks wrong is wrong in the files. Finding it is an exercise.
+    Nothing is cleaned: values that look wrong are wrong in the files. Finding them is an exercise.
 
     Args:
         path: a folder with the subfolders Training, Validation, Burster_Test and Unclass.
-        fetch: whether to use the network, if the cache is not whole and no folder is named.
+        fetch: whether to use the network if the cache is incomplete and no folder is named.
 
     Returns:
         One row per measurement: `folder`, `file`, `system`, `type` as spelled there, `mjd` [days],
@@ -62,7 +62,7 @@ def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
         raise DataError(folder, problem, _REMEDY)
     if faults and not fetch:
         have = f"holds {len(cache.registry) - len(faults)} of the {len(cache.registry)} files"
-        raise DataError(folder, f"{have}, and fetch=False forbids to fetch.", _REMEDY)
+        raise DataError(folder, f"{have}, and fetch=False forbids the download.", _REMEDY)
     if faults:
         _fetch(cache, faults)
     rows = [
@@ -75,7 +75,7 @@ def load_asm(path=None, *, fetch=True) -> pd.DataFrame:
 
 
 def _faults(folder, registry):
-    """{file: fault} for the files of the set that are not as they should be in the folder."""
+    """Return {file: fault} of the files that are missing or changed in the folder."""
     faults = {}
     for name, digest in registry.items():
         try:
@@ -87,10 +87,10 @@ def _faults(folder, registry):
 
 
 def _fetch(cache, names):
-    """Fetch files into the cache; pooch puts each into place when its SHA-256 is right."""
+    """Fetch files into the cache; pooch stores a file only if its SHA-256 is right."""
     logger = pooch.get_logger()
     level = logger.level
-    logger.setLevel("WARNING")  # the bar says enough
+    logger.setLevel("WARNING")  # the progress bar is enough
     try:
         for name in tqdm(names, desc="RXTE/ASM", unit="file"):
             cache.fetch(name, downloader=pooch.HTTPDownloader(timeout=30))

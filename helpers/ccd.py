@@ -1,7 +1,7 @@
-"""X-ray CCDs: what they are made of, and how they turn charges in pixels into graded events.
+"""Models of X-ray CCDs, and how they turn charges in pixels into graded events.
 
-From the charges in the pixels of a frame alone the detector has to say which photons came. Two that
-are too close look like one of their summed energy (pile-up), or are rejected for their shape.
+A detector reconstructs photons from the charges in the pixels of a frame. Two photons that are too
+close look like one with their summed energy (pile-up), or are rejected for their pattern.
 """
 
 import math
@@ -23,50 +23,50 @@ __all__ = [
     "grade_pixels",
 ]  # fmt: skip
 
-# Neighbours (right, down): those above the split threshold add 1, 2, 4, … to ACIS' flight grade.
+# Neighbours (right, down): those above the split threshold add 1, 2, 4, … to the ACIS flight grade.
 _AROUND = ((-1, 1), (0, 1), (1, 1), (-1, 0), (1, 0), (-1, -1), (0, -1), (1, -1))
 
 
 @dataclass(frozen=True)
 class CCD:
-    """An X-ray CCD behind its telescope.
+    """X-ray CCD with its telescope.
 
-    Charge: a Gaussian cloud of σ = `cloud` whose shares fall on the sides of the nearest pixel
-    edges; or, with `cloud_scale`, weights exp(-(d/scale)²), d the distance in pixels to the centres
-    of the four nearest pixels, normalised. Both are products of a share in x and one in y, and
-    fill at most 2 × 2 pixels.
+    The charge of a photon is a Gaussian cloud of σ = `cloud`, which the nearest pixel edges divide;
+    or, with `cloud_scale`, it has normalised weights exp(-(d/scale)²), where d is the distance in
+    pixels to the centres of the four nearest pixels. Both are products of a share in x and one in y,
+    and fill at most 2 × 2 pixels.
 
-    Rule "islands": neighbouring pixels (by a side) above the split threshold are one event. Its
-    energy is their sum, its grade the number of pixels in a valid pattern, and 0 in any other.
-    Valid are one pixel; two; three in an L with the brightest at its corner; 2 × 2 with the
-    faintest diagonally opposite to the brightest.
-    Rule "acis": the event is the 3 × 3 neighbourhood of a pixel brighter than its 8 neighbours. Its
-    energy is the sum of those above the split threshold, its grade (0 to 7) that of ASCA.
+    Rule "islands": pixels above the split threshold that share a side are one event. Its energy is
+    their sum. Its grade is the number of pixels if the pattern is valid, else 0. Valid patterns are
+    one pixel; two; three in an L with the brightest at its corner; 2 × 2 with the faintest
+    diagonally opposite to the brightest.
+    Rule "acis": an event is the 3 × 3 neighbourhood of a pixel brighter than its 8 neighbours. Its
+    energy is the sum of its pixels above the split threshold, its grade (0 to 7) that of ASCA.
 
-    What is impossible is refused with a ValueError.
+    Impossible values give a ValueError.
 
     References: Dauser et al. 2019, A&A 630, A66 (SIXTE: charge clouds, islands); the Chandra
     Proposers' Observatory Guide, chapter 6 (grades).
 
     Args:
-        name: of the instrument.
-        frame_time: what a frame collects photons for, s.
+        name: name of the instrument.
+        frame_time: exposure of a frame, s.
         pixel, pixel_size: width of a pixel on the sky, arcsec, and on the chip, µm.
         psf_core, psf_slope: r_c, arcsec, and b > 1 of the King profile [1 + (r/r_c)²]^-b of the
-            photons' density; r_c is infinite for light that is the same everywhere.
-        psf_table: pairs (arcsec, share of a point's photons within), ascending, in place of King's
-            profile. The density is constant from one radius to the next, and zero beyond the last.
+            density of photons; r_c is infinite for uniform light.
+        psf_table: ascending pairs (arcsec, enclosed share of a point source's photons), instead of the
+            King profile. The density is constant between two radii, and zero outside the last.
         cloud: σ of the charge cloud, µm; 0 to leave each photon in one pixel.
         cloud_scale: scale of the exponential rule, pixels; 0 for the Gaussian cloud.
-        readout_noise: σ in each pixel that is read, keV.
-        event_threshold, split_threshold: of an event's brightest pixel, and of the others, keV.
-        upper_limit: of an event's energy, keV; above it the event is rejected.
+        readout_noise: σ in each pixel, keV.
+        event_threshold, split_threshold: for an event's brightest pixel, and for the others, keV.
+        upper_limit: largest energy of an accepted event, keV.
         rule: "islands" or "acis".
-        grades: those that are accepted.
-        area: effective area, the nodes (keV, cm²) of a curve that is straight in both logarithms; or
-            the name of a response in data/ whose area is taken. Beyond them it is zero. Or a whole
-            `spectra.Response`: charges are drawn from its rows, not with Fano's noise. Noise and losses
-            in it count twice, unless noise, thresholds and clouds here are 0: single photons then repeat it.
+        grades: accepted grades.
+        area: effective area: nodes (keV, cm²) of a curve that is linear in both logarithms, or the name
+            of a response in data/; zero outside. Or a whole `spectra.Response`: then charges are drawn
+            from its rows, without Fano noise. Its noise and losses count twice unless noise, thresholds
+            and clouds here are 0: single photons then reproduce the response.
         fano: F in the variance F w E of the charge of a photon of energy E, w = 3.65 eV in silicon.
 
     Example:
@@ -129,7 +129,7 @@ class CCD:
             raise ValueError("psf_table must be pairs (arcsec, share), ascending from 0 to 1.")
 
     def enclosed(self, radius: float) -> float:
-        """The share of a point source's photons within this radius, arcsec."""
+        """Return the share of a point source's photons within this radius, arcsec."""
         if len(self.psf_table):
             r, share = np.array([(0.0, 0.0), *self.psf_table]).T
             return float(np.interp(radius**2, r**2, share))
@@ -137,7 +137,7 @@ class CCD:
         return 1 - beyond if self.psf_core < math.inf else 1.0
 
     def radius(self, share: Tensor) -> Tensor:
-        """The radius within which this share of the photons falls, pixels."""
+        """Return the radius that encloses this share of the photons, pixels."""
         if len(self.psf_table):
             nodes = share.new_tensor([(0, 0), *self.psf_table])
             square, known = (nodes[:, 0] / self.pixel) ** 2, nodes[:, 1].contiguous()
@@ -148,7 +148,7 @@ class CCD:
         return r.clamp_(min=0).sqrt_() * (self.psf_core / self.pixel)
 
     def upper_share(self, distance: Tensor) -> Tensor:
-        """The share of the charge beyond a pixel edge, of a photon this far beyond it, pixels."""
+        """Return the share of the charge above a pixel edge, for a photon this far above it, pixels."""
         if self.cloud_scale:
             return torch.sigmoid(distance * (2 / self.cloud_scale**2))
         if self.cloud:
@@ -156,15 +156,15 @@ class CCD:
         return (distance >= 0).to(distance.dtype)
 
     def blur(self, energy: Tensor) -> Tensor:
-        """σ of the charge that a photon of this energy frees, √(F w E), keV."""
+        """Return σ of the charge that a photon of this energy frees, √(F w E), keV."""
         return (energy * (self.fano * 3.65e-3)).sqrt()
 
 
-# Unless a source is named, numbers below are a choice of this course: round, and near to what is
-# known. Frame times and pixels are the instruments'; areas are sketches, but for that of pn.
+# Unless a source is named, the numbers below are chosen by this course: round, and near to known
+# values. Frame times and pixels are those of the instruments; areas are approximate, except for pn.
 ACIS = CCD(
     name="Chandra ACIS",
-    frame_time=3.2,  # and 0.041 s more to the next frame, to shift the image away
+    frame_time=3.2,  # and 0.041 s to the next frame, to shift the image
     pixel=0.492, pixel_size=24.0,
     psf_core=0.38, psf_slope=1.7,  # half of the photons in a circle 1" wide
     cloud=2.0,
@@ -179,10 +179,10 @@ ACIS = CCD(
         (12.0, 1.0),
     ),
 )  # fmt: skip
-"""Chandra's imager, full frame. The area is a sketch of the chip S3 in the first years."""
+"""Chandra's imager, full frame. The area is approximately that of the chip S3 in the first years."""
 
 ACIS_SUBARRAY = CCD(**{**vars(ACIS), "name": "Chandra ACIS, subarray", "frame_time": 0.44104})
-"""ACIS with few rows read, and so more often: the frame time of ObsID 10027 (M82)."""
+"""ACIS that reads fewer rows more often, with the frame time of ObsID 10027 (M82)."""
 
 XRT_PC = CCD(
     name="Swift XRT, photon counting",
@@ -198,7 +198,7 @@ XRT_PC = CCD(
         (4.0, 75.0), (5.0, 70.0), (6.0, 60.0), (8.0, 20.0), (10.0, 6.0), (12.0, 1.0),
     ),
 )  # fmt: skip
-"""Swift's X-ray telescope in photon counting mode. The response in data/ is of the other mode."""
+"""Swift's X-ray telescope in photon counting mode. The response in data/ is for windowed timing."""
 
 PN = CCD(
     name="XMM-Newton EPIC pn",
@@ -229,11 +229,11 @@ EROSITA = CCD(
         (12.0, 1.0),
     ),
 )  # fmt: skip
-"""One of the seven cameras of eROSITA. The area is a sketch."""
+"""One of the seven cameras of eROSITA. The area is approximate."""
 
 
 def chandra_dither(time: Tensor) -> Tensor:
-    """Chandra's dither over ACIS at times (n,) s, (n, 2) pixels: 8" sin(2π t/P), P = 1000 s and 707 s.
+    """Return Chandra's dither 8" sin(2π t/P), P = 1000 and 707 s, at times (n,) s: (n, 2) ACIS pixels.
 
     Example:
         >>> chandra_dither(torch.tensor([250.0]))
@@ -245,33 +245,33 @@ def chandra_dither(time: Tensor) -> Tensor:
 
 
 class Events(NamedTuple):
-    """What a detector reports, (n_events,) each, of events that are accepted and of those that are not."""
+    """Events of a detector, accepted and rejected; each attribute has shape (n_events,)."""
 
-    simulation: Tensor  # which it is of
-    frame: Tensor  # and which frame of this
-    x: Tensor  # arcsec, the brightest pixel's centre from the source (in mid-frame, if it moves)
+    simulation: Tensor  # number of the simulation
+    frame: Tensor  # number of the frame in this simulation
+    x: Tensor  # arcsec, from the source (in mid-frame, if it moves) to the brightest pixel's centre
     y: Tensor  # the same, upwards
     energy: Tensor  # keV
-    grade: Tensor  # as `CCD` says
-    n_photons: Tensor  # how many truly hit its pixels
+    grade: Tensor  # as defined in `CCD`
+    n_photons: Tensor  # true number of photons that hit its pixels
     valid: Tensor  # whether grade and energy are accepted
 
 
 def read_frames(frame, corner, hit, charge, noise, side, detector, memory=None):
-    """Events of photons: the charges of a frame add up, and each pixel is read with noise.
+    """Make events from photons: the charges of a frame add up, and each pixel is read with noise.
 
     Args:
-        frame: (n,) of each photon, ascending.
-        corner: (n,) the lower left of the 2 × 2 pixels that it lights, row × side + column.
-        hit: (n,) which pixel it hit.
-        charge: (4, n) keV in the 2 × 2, the lower two first.
+        frame: (n,) frame of each photon, ascending.
+        corner: (n,) lower left of the 2 × 2 pixels with its charge, row × side + column.
+        hit: (n,) pixel that it hit.
+        charge: (4, n) keV in the 2 × 2 pixels, the lower two first.
         noise: (4, n) normal numbers, of which each pixel takes one.
-        side: pixels to a side of an image, the outermost of which are dark.
+        side: pixels per side of an image; its outermost pixels have no charge.
         detector: thresholds, noise, rule and grades.
-        memory: bytes of images, None for 8 GB; but a CPU takes frame by frame.
+        memory: bytes of images, None for 8 GB; on a CPU one frame at a time is processed.
 
     Returns:
-        Of each event: a photon of its frame, (column, row), energy, grade, photons, validity.
+        For each event: a photon of its frame, (column, row), energy, grade, photons, validity.
     """
     if charge.device.type == "cpu":
         arrays = (x.numpy() for x in (frame, corner, hit, charge, noise))
@@ -279,7 +279,7 @@ def read_frames(frame, corner, hit, charge, noise, side, detector, memory=None):
         grades = None if detector.rule == "islands" else _asca_grades()
         accepted = np.isin(np.arange(8), detector.grades), detector.upper_limit
         n, *found = frames_compiled(*arrays, side, *levels, grades, *accepted)
-        found = (torch.tensor(x[:n]) for x in found)  # copies: the arrays are longer
+        found = (torch.tensor(x[:n]) for x in found)  # copies, because the arrays are longer
     else:
         parts = frames_abreast(frame, corner, hit, charge, noise, side, detector, memory)
         found = map(torch.cat, zip(*parts, strict=True))
@@ -289,12 +289,12 @@ def read_frames(frame, corner, hit, charge, noise, side, detector, memory=None):
 
 
 def frames_abreast(frame, corner, hit, charge, noise, side, detector, memory):
-    """What `read_frames` says, with places as in `corner`, for parts that fit into the memory."""
+    """Do the work of `read_frames` in parts that fit into memory, with places as in `corner`."""
     number = torch.unique_consecutive(frame, return_inverse=True)[1]
     begins = torch.searchsorted(number, torch.arange(int(number[-1]) + 1, device=frame.device))
     most = int((memory or 2**33) // (side**2 * (4 + charge.element_size())))
     most = min(len(begins), max(1, most))
-    # Frame by frame for each pixel: the few that hold most photons lie side by side.
+    # For each pixel, frame by frame: the few pixels with most photons are then adjacent in memory.
     image, right, down = charge.new_zeros(most * side**2), most, most * side
     slot = torch.full(image.shape, -1, dtype=torch.int32, device=image.device)
     for a, b in pairwise([*begins[::most].tolist(), len(frame)]):
@@ -302,7 +302,7 @@ def frames_abreast(frame, corner, hit, charge, noise, side, detector, memory):
         quad = corner.new_tensor([0, right, down, right + down])
         places = ((corner[a:b] * most + which)[:, None] + quad).flatten()
         image.scatter_add_(0, places, charge.T[a:b].flatten())
-        # A pixel with charge of several photons is in the list as often: the last entry is for all.
+        # A pixel with charge of several photons is listed several times: its last entry represents it.
         entries = torch.arange(len(places), device=places.device, dtype=torch.int32)
         slot.scatter_reduce_(0, places, entries, "amax")
         total = image[places] + detector.readout_noise * noise.T[a:b].flatten()
@@ -322,7 +322,7 @@ def frames_abreast(frame, corner, hit, charge, noise, side, detector, memory):
 def frames_compiled(
     frame, corner, hit, charge, noise, side, sigma, split, threshold, grades, accepted, limit
 ):
-    """What `frames_abreast` does, frame by frame, without arrays in between."""
+    """Do the work of `frames_abreast` frame by frame, without intermediate arrays."""
     n, most = len(frame), side * side + 1
     image, own_noise = np.zeros((2, side * side), charge.dtype)
     hits, lit, members = np.zeros((3, most), np.int64)
@@ -350,7 +350,7 @@ def frames_compiled(
             if image[pixel] <= (0 if grades is None else threshold):
                 continue
             peak, energy, number, size, grade = pixel, image[pixel], hits[pixel], 1, 0
-            if grades is None:  # pixels of islands that are known have a minus
+            if grades is None:  # pixels of known islands are negative
                 members[0], image[pixel], known = pixel, -energy, 0
                 while known < size:
                     for step in (-side, -1, 1, side):
@@ -376,7 +376,7 @@ def frames_compiled(
                 for k in range(8):
                     near = pixel + _AROUND[k][0] + _AROUND[k][1] * side
                     value = image[near]
-                    # Of two that are equally bright, the first.
+                    # The first of two equally bright pixels counts.
                     outshone |= value > image[pixel] or (value == image[pixel] and near < pixel)
                     energy += value
                     number += hits[near] * (value > 0)
@@ -397,18 +397,18 @@ def frames_compiled(
 
 
 def grade_pixels(pixels, charge, photons, slot, right, down, detector):
-    """Events among the pixels above the split threshold, wherever these lie in memory.
+    """Find events among the pixels above the split threshold, for any layout in memory.
 
     Args:
-        pixels: (n,) the place of each pixel.
+        pixels: (n,) place of each pixel in memory.
         charge: (n,) keV.
-        photons: (n,) how many hit it.
-        slot: at each place the number of its pixel, or -1. All neighbours of pixels must have places.
-        right, down: how many places a neighbour is away.
+        photons: (n,) number of photons that hit it.
+        slot: number of the pixel at each place, or -1. All neighbours of pixels must have places.
+        right, down: distance to a neighbour, in places.
         detector: thresholds, rule and grades.
 
     Returns:
-        Of each event: the number of the brightest pixel, energy, grade, photons, validity.
+        For each event: the number of the brightest pixel, energy, grade, photons, validity.
     """
     rule = _islands if detector.rule == "islands" else _neighbourhoods
     found = rule(pixels, charge, photons, slot, right, down, detector.event_threshold)
@@ -418,13 +418,13 @@ def grade_pixels(pixels, charge, photons, slot, right, down, detector):
 
 
 def _islands(pixels, charge, photons, slot, right, down, threshold):
-    """Neighbours by a side belong together, and so do the neighbours of neighbours."""
+    """Group pixels that share a side, directly or through other pixels, into events."""
     near = torch.stack([slot[pixels + right], slot[pixels + down]])
     _, one = torch.nonzero(near >= 0).T
     other, numbers = near[near >= 0].long(), torch.arange(len(pixels), device=pixels.device)
     island = numbers
     while not torch.equal(a := island[one], b := island[other]):
-        # The higher of two names is now called like the lower, and so on to the lowest.
+        # Each pixel takes the lower label of two neighbours, until all have the lowest of their island.
         island = island.scatter_reduce(0, torch.maximum(a, b), torch.minimum(a, b), "amin")
         while not torch.equal(lower := island[island], island):
             island = lower
@@ -436,15 +436,15 @@ def _islands(pixels, charge, photons, slot, right, down, threshold):
     n_photons = photons.new_zeros(shape).index_add_(0, island, photons)
     size = torch.bincount(island, minlength=shape[0])
     highest = charge.new_zeros(shape).scatter_reduce_(0, island, charge, "amax")
-    # Of several pixels that are equally bright, the first.
+    # The first of several equally bright pixels counts.
     brightest = torch.nonzero(charge == highest[island]).flatten()
     peak = torch.full(shape, len(pixels), device=pixels.device)
     peak.scatter_reduce_(0, island[brightest], brightest, "amin")
 
     kept = highest > threshold
     peak, energy, size, n_photons = (x[kept] for x in (peak, energy, size, n_photons))
-    # Up to two pixels are always valid. Three and four are if the brightest has one neighbour to a
-    # side and one above or below; and, of four, if the one between these is the faintest.
+    # Up to two pixels are always valid. Three and four are valid if the brightest has one neighbour at
+    # its side and one above or below; four also need the fourth, between these, to be the faintest.
     grade = torch.where(size <= 2, size, 0)
     large = (size == 3) | (size == 4)
     centre, size = pixels[peak[large]], size[large]
@@ -461,10 +461,10 @@ def _islands(pixels, charge, photons, slot, right, down, threshold):
 
 
 def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold):
-    """The 3 × 3 pixels around each that none of its 8 neighbours outshines."""
+    """Make events from the 3 × 3 pixels around each pixel that is the brightest of them."""
     peak = torch.nonzero(charge > threshold).flatten()
     centre, at_centre = pixels[peak], charge[peak]
-    # An entry more, for the pixels below the split threshold.
+    # One more entry represents the pixels below the split threshold.
     charge, photons = (torch.nn.functional.pad(x, (0, 1)) for x in (charge, photons))
     energy, n_photons = at_centre.clone(), photons[peak]
     is_peak, bits = torch.ones_like(peak, dtype=torch.bool), torch.zeros_like(peak)
@@ -473,7 +473,7 @@ def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold):
         bits += (neighbour >= 0) * 2**k
         neighbour = torch.where(neighbour >= 0, neighbour, len(pixels))
         value = charge[neighbour]
-        # Of two that are equally bright, the first.
+        # The first of two equally bright pixels counts.
         is_peak &= (value < at_centre) if (dy, dx) < (0, 0) else (value <= at_centre)
         energy += value
         n_photons += photons[neighbour]
@@ -483,8 +483,8 @@ def _neighbourhoods(pixels, charge, photons, slot, right, down, threshold):
 
 @cache
 def _asca_grades():
-    """ASCA's grade of each of the 256 flight grades: single, split up or down, left, right, L."""
-    # The corners that touch each of the four sides.
+    """Return the ASCA grade of each of the 256 flight grades: single, split up or down, left, right, L."""
+    # Corners that touch each of the four sides.
     touching = {2: 1 | 4, 8: 1 | 32, 16: 4 | 128, 64: 32 | 128}
     clean = {0: 0, 2: 2, 64: 2, 8: 3, 16: 4, 2 | 8: 6, 2 | 16: 6, 64 | 8: 6, 64 | 16: 6}
     spoilt = {0: 1, 2: 5, 3: 5, 4: 5, 6: 7, 7: 7}
@@ -492,7 +492,7 @@ def _asca_grades():
     for bits in range(256):
         sides, corners = bits & (2 | 8 | 16 | 64), bits & (1 | 4 | 32 | 128)
         grade = clean.get(sides, 7)
-        # A corner spoils that touches one of the sides, but not the one between two; or is alone.
+        # A corner spoils the grade if it touches exactly one lit side, or if no side is lit.
         spoiling = 0 if sides else corners
         for side, touched in touching.items():
             spoiling ^= touched if side & sides else 0

@@ -1,11 +1,11 @@
-"""Loaders of the course's data, observed and simulated; each file is verified before it is read.
+"""Load the course's data, observed and simulated; each file is verified before it is read.
 
-Spectra, responses and the simulated archive lie in the course's data/ folder, where SHA256SUMS holds
-the SHA-256 of each; events and light curves come with stingray. data/README.md says where everything
-comes from. A `DataError` says what to do if a name does not exist, or a file is missing or changed.
+Spectra, responses and the simulated archive are in the course's folder data/, with the SHA-256 of each
+file in SHA256SUMS; events and light curves come with stingray. data/README.md gives the origin of all
+data. A `DataError` says what to do if a name does not exist, or a file is missing or changed.
 """
 
-# What is slow to import is imported where it is used: a notebook pays only for what it uses.
+# Packages that are slow to import are imported in the functions that need them.
 import hashlib
 import io
 import math
@@ -38,10 +38,10 @@ _WORDS = (
     *("obs_id", "source_id", "outburst_id", "filed_under", "instrument", "label_trust", "outlier"),
     *("state", "state_label", "object", "object_label", "outburst_kind", "qpo_type"),
 )
-# The columns of either table that hold no floats.
+# Columns of both tables that are not floats.
 _OTHER_TYPES = {"n_det": int, "qpo_det": bool, **dict.fromkeys(_WORDS, str)}
 
-# What stingray installs of events and light curves: the file, and its SHA-256.
+# Events and light curves that stingray installs: file names, and below their SHA-256.
 _FILES = {
     "chandra_m82": "tests/data/chandra_test.fits",
     "rxte_4u1636": "tests/data/xte_test.evt.gz",
@@ -65,40 +65,40 @@ _REINSTALL = (
     "pip install --force-reinstall --no-deps --constraint constraints.txt stingray"
 )
 
-# The folds are filled with the largest sources first, so that the last two hold the most sources.
-# A score counts sources: these two are for validation and test.
+# The splitter places the largest sources first, so that the last two folds have the most sources.
+# The error of a score depends on the number of sources: these two are for validation and test.
 _FOLDS, _VALIDATION, _TEST = 5, 3, 4
 
-_opened = None  # what was written down when this process opened the test set
+_opened = None  # expectation that was stated when this process opened the test set
 
 
 class DataError(ValueError):
-    """A data file cannot be used: which one, what is wrong, and what to do about it."""
+    """A data file cannot be used; the message names the file, the problem and the remedy."""
 
     def __str__(self):
         return "{}: {} {}".format(*self.args)
 
 
 class AlreadyOpenedError(Exception):
-    """The test set was asked for a second time."""
+    """The test set was requested for a second time."""
 
 
 def load_observations(name: str) -> "DataFrame":
-    """What two telescopes measured in thousands of pointings at X-ray binaries, simulated.
+    """Load simulated measurements of two telescopes, from thousands of pointings at X-ray binaries.
 
     - ``"rxte"``: 6000 pointings of RXTE's PCA.
-    - ``"nicer"``: 1000 pointings of NICER, years later, at sources of which some are new.
+    - ``"nicer"``: 1000 pointings of NICER, years later, some of them at new sources.
     - ``"first"``: 300 rows of ``"rxte"`` drawn at random, for the first lessons.
-    - ``"another_sky"``, ``"another_sky_sealed"``: 1691 pointings of RXTE at 32 sources of another
-      sky, and 709 at 16 more, without labels and `label_trust`: the exam.
+    - ``"another_sky"``, ``"another_sky_sealed"``: for the exam, 1691 pointings of RXTE at 32 sources
+      of another sky, and 709 at 16 more, without labels and `label_trust`.
 
-    Sources and labels are invented, responses are real; data/README.md says how it was made. The
-    archive has flaws, as archives do, and finding them is an exercise: nothing is cleaned. What
-    could not be measured is NaN, and data/columns.csv says why.
+    Sources and labels are invented, responses are real; data/README.md says how they were simulated.
+    The archive has flaws, as real archives have. Nothing is cleaned: finding the flaws is an exercise.
+    Values that could not be measured are NaN; data/columns.csv says why.
 
     Returns:
-        One row per pointing, in order of time. Names and labels are strings, `n_det` is whole,
-        `qpo_det` true or false, all else float. `attrs` has "units" and "meaning" of the columns.
+        One row per pointing, in order of time. Names and labels are strings, `n_det` is int, `qpo_det`
+        bool, all other columns float. `attrs` has "units" and "meaning" of the columns.
 
     Example:
         >>> table = load_observations("first")
@@ -111,15 +111,15 @@ def load_observations(name: str) -> "DataFrame":
 
 
 def load_truth() -> "DataFrame":
-    """What was really there in the pointings of `load_observations`: answers, not data.
+    """Load the true properties of the pointings of `load_observations`: answers, not data.
 
-    For checking afterwards how well a method did. Never train on it, and choose no method by it:
-    outside a simulation nobody has this table, and whoever has looked at it is no longer blind.
+    Use this table to check afterwards how well a method works. Never train on it, and choose no method
+    by it: real archives have no such table, and a user who has looked at it is no longer blind.
 
     Returns:
-        One row per pointing of RXTE, then of NICER; `obs_id` ties it to the observations. Strings
-        and floats, and `attrs`, as there. `filed_under`, `outlier` and `qpo_type` are "" where
-        there is no such thing; numbers that do not exist are NaN.
+        One row per pointing of RXTE, then of NICER; `obs_id` identifies the observation. Types and
+        `attrs` are those of `load_observations`. `filed_under`, `outlier` and `qpo_type` are "" where
+        they do not apply; numbers that do not exist are NaN.
 
     Example:
         >>> truth = load_truth()
@@ -130,24 +130,24 @@ def load_truth() -> "DataFrame":
 
 
 def load_segments() -> SimpleNamespace:
-    """2000 short light curves with their power spectra, cut from pointings of the simulated RXTE.
+    """Load 2000 short light curves with their power spectra, cut from pointings of the simulated RXTE.
 
-    Each segment lasts 128 s in bins of 0.25 s. There are five from every chosen pointing, and each
-    overlaps the next by half: a random split into training and test data puts the same photons on
-    both sides, so split by source. The power spectra are those of the same segments in bins of
-    1/128 s, from 1/128 to 64 Hz, averaged over bins of frequency that widen as the logarithm.
+    Each segment lasts 128 s in bins of 0.25 s. Each chosen pointing gives five segments, and each of
+    them overlaps the next by half: a random split into training and test data puts the same photons
+    on both sides, so split by source. The power spectra are those of the same segments in bins of
+    1/128 s, from 1/128 to 64 Hz, averaged over logarithmic bins of frequency.
 
     Returns:
-        What the file holds, as attributes, one row per segment:
+        The arrays of the file as attributes, one row per segment:
 
-        - obs_id: (n,) the pointing that it was cut from.
-        - source_id, state_label, object_label: (n,) as in that row of `load_observations("rxte")`.
+        - obs_id: (n,) the pointing that the segment was cut from.
+        - source_id, state_label, object_label: (n,) of this pointing in `load_observations("rxte")`.
         - start: (n,) seconds after the start of the pointing.
         - counts: (n, n_bins) whole numbers, background included.
         - power: (n, n_frequencies) (rms/mean of the source)^2/Hz, Poisson noise included.
-        - noise: (n,) the level of that noise, in the same unit.
+        - noise: (n,) the level of the Poisson noise, in the same unit.
         - frequency: (n_frequencies,) Hz, the middle of each bin of frequencies.
-        - n_averaged: (n_frequencies,) how many frequencies were averaged in it.
+        - n_averaged: (n_frequencies,) number of frequencies that were averaged in each bin.
         - bin_size: s, of `counts`. length: s, of a segment.
 
     Example:
@@ -159,22 +159,22 @@ def load_segments() -> SimpleNamespace:
 
 
 def load_spectrum(name: str) -> SimpleNamespace:
-    """An observed X-ray spectrum of a black-hole X-ray binary.
+    """Load an observed X-ray spectrum of a black-hole X-ray binary.
 
-    - ``"nicer_maxi_j1820"``: MAXI J1820+070 on 2018-07-03, 96.5 million counts in 5962 s. Channels
-      are three of the detector's, 30 eV. The file's history says that two pointings were combined.
-      It holds nothing below 0.2 keV. No background was subtracted; Poisson errors.
+    - ``"nicer_maxi_j1820"``: MAXI J1820+070 on 2018-07-03, 96.5 million counts in 5962 s. A channel
+      combines three of the detector's, 30 eV. The file's history says that two pointings were combined.
+      It has no data below 0.2 keV. No background was subtracted; errors are Poisson errors.
     - ``"ixpe_swift_j1727"``: Swift J1727.8-1613 on 2023-09-07, Stokes I of detector unit 1, 40 eV.
-      Each event is weighted, so counts are no integers and `counts_err` is the file's own.
+      Each event has a weight, so counts are not integers, and `counts_err` is from the file.
 
     Returns:
-        What the file holds, as attributes:
+        The contents of the file, as attributes:
 
-        - name, source, telescope, obs_id, date: what was observed, with what, and when.
+        - name, source, telescope, obs_id, date: strings that describe the observation.
         - response: the name of its response; the channels are those of `load_response(response)`.
         - exposure: s.
-        - channel: (n_channels,) the first original detector channel of each.
-        - counts, counts_err: (n_channels,) and one standard deviation of them.
+        - channel: (n_channels,) the first original detector channel in each channel.
+        - counts, counts_err: (n_channels,) counts, and their standard deviation.
         - energy_lo, energy_hi: (n_channels,) edges of the channels, nominal keV.
 
     Example:
@@ -187,18 +187,18 @@ def load_spectrum(name: str) -> SimpleNamespace:
 
 
 def load_response(name: str) -> "Response":
-    """The response of an X-ray detector: what it makes of a photon spectrum.
+    """Load the response of an X-ray detector, which turns a photon spectrum into count rates.
 
     - ``"nicer"``: NICER XTI, all detectors together, on axis; calibration of 2020.
     - ``"ixpe"``: one IXPE detector unit, for weighted events; its area below 2.5 keV is tiny, as
-      behind the grey filter that very bright sources need.
-    - ``"rxte_pca"``: RXTE PCA, its unit PCU 2 alone, for 2000-04-27; all 129 Standard 2 channels.
+      with the grey filter that very bright sources need.
+    - ``"rxte_pca"``: RXTE PCA, the unit PCU 2 only, for 2000-04-27; all 129 Standard 2 channels.
     - ``"nustar_fpma"``: NuSTAR, focal plane module A.
     - ``"xmm_pn"``: XMM-Newton EPIC pn, Thin 1 filter.
     - ``"swift_xrt"``: Swift XRT in windowed timing mode, grades 0 to 2.
 
-    Channels and energies are grouped well below the resolution; data/README.md gives the price. It
-    comes on the CPU, in float32; `response.to(device, dtype)` moves it.
+    Channels and energies are grouped to bins much narrower than the resolution; data/README.md gives
+    the errors. Tensors are float32 on the CPU; `response.to(device, dtype)` moves them.
 
     Example:
         >>> response = load_response("rxte_pca")
@@ -216,25 +216,25 @@ def load_response(name: str) -> "Response":
 
 
 def load_events(name: str) -> "EventList":
-    """Times, energies and more of single X-ray photons, from the test data that stingray installs.
+    """Load an event list (times, energies and more of photons) from stingray's test data.
 
-    They are sorted by `time` [s after `mjdref`]; good time is `gti` [s], and `energy` is in keV.
+    Events are sorted by `time` [s after `mjdref`]; good time is `gti` [s], and `energy` is in keV.
 
     - ``"chandra_m82"``: Chandra ACIS, the galaxy M82 (ObsID 10027, 2008-10-04): 4612 events in
       945 s, with `x` and `y` on the sky [pixels of 0.492 arcsec] and `grade`. Times count whole
       frames of `dt` = 0.44104 s. `t_start`, `t_stop` and the header's EXPOSURE are those of the
-      whole observation, of which this is a piece: for a rate divide by the good time.
+      whole observation, of which this is a part: for a rate divide by the good time.
     - ``"rxte_4u1636"``: RXTE PCA, the neutron star 4U 1636-53 (ObsID 93087-01-02-11, 2008-01-13),
-      PCU 2 and 4. The file keeps 1000 events of 1229 s: a PCA sees hundreds in one second, so it
-      was thinned, and neither its rate nor its dead time can be used.
+      PCU 2 and 4. The file has 1000 events in 1229 s. A PCA sees hundreds per second, so events were
+      removed, and neither the rate nor the dead time can be used.
     - ``"rxte_m82"``: RXTE PCA, M82 again (2009-12-18), in Good Xenon mode (every event, 1 µs),
-      PCU 2: 3518 events of 102 s. The PCA has no image, and most of these are background.
-    - ``"astrosat_crab"``: AstroSat LAXPC, the Crab (2022-08-25): 1000 events, cut from the whole:
-      453 of detector 1 in 0.67 s, 547 of detector 2 in 0.19 s at the end of it. The clock ticks
-      every `dt` = 10 µs. The file has no good times: `gti` is that of the whole observation.
+      PCU 2: 3518 events in 102 s. The PCA makes no image, and most events are background.
+    - ``"astrosat_crab"``: AstroSat LAXPC, the Crab (2022-08-25): 1000 events, cut from an observation:
+      453 of detector 1 in 0.67 s, 547 of detector 2 in the last 0.19 s of these. The clock has steps
+      of `dt` = 10 µs. The file has no good times: `gti` is that of the whole observation.
 
-    `detector_id` is the PCU of RXTE events. Their energies, from stingray's nominal table for epoch
-    and PCU, are good to a few per cent. Some lie after the good time: `apply_gtis()` removes these.
+    `detector_id` is the PCU of RXTE events. Their energies are from stingray's nominal table for epoch
+    and PCU, with errors of a few per cent. Some lie after good time: `apply_gtis()` removes them.
 
     Example:
         >>> events = load_events("chandra_m82")
@@ -247,25 +247,25 @@ def load_events(name: str) -> "EventList":
     from helpers.observations import read_events
 
     with warnings.catch_warnings():
-        # They have no good times, or were changed after their DATASUM was written.
+        # The warnings: no good times, or data that were changed after their DATASUM was written.
         warnings.simplefilter("ignore")
         return read_events(path)
 
 
 def load_light_curve(name: str) -> "DataFrame":
-    """A light curve, one row per bin, from the data that stingray installs.
+    """Load a light curve, one row per bin, from the data that stingray installs.
 
-    - ``"erosita"``: one source in the eROSITA field 300007 in November 2019; the file gives no
-      name. One row for each of the 24 bins of 100 s, of 3740, in which the source was in view at
-      all. Columns, with k = 1, 2, 3 for the bands 0.2-5, 0.2-2.3 and 2.3-5 keV: `time` [s after
+    - ``"erosita"``: one source in the eROSITA field 300007 in November 2019; the file does not name
+      it. It was in view in 24 of the 3740 bins of 100 s; the table has one row for each of these.
+      Columns, with k = 1, 2, 3 for the bands 0.2-5, 0.2-2.3 and 2.3-5 keV: `time` [s after
       MJD 51543.875] (middle of the bin), `width` [s], `counts_k`, `background_k` (counts expected
-      in the source region) and `exposure_k` [s] (what the bin is worth after vignetting). Beware of
-      rates from bins with hardly any exposure: 17 bins have more than 10 s in band 1. And bands 2
-      and 3 do not add up to band 1 (2653 counts against 2688), so their events differ.
+      in the source region) and `exposure_k` [s] (effective exposure after vignetting). Beware of
+      rates from bins with very short exposures: 17 bins have more than 10 s in band 1. Bands 2 and 3
+      do not add up to band 1 (2653 counts against 2688), so their events differ.
     - ``"sample"``: `time` [s] and `rate` [1/s] of 22143 bins of 0.125 s without a gap. The file
-      says nothing about source or telescope. Two things can be read from it: rate x 0.125 s x 5 is
-      an integer, as for an average over five detectors, and the time stamps, if they were seconds
-      of the RXTE mission, would fall on 1997-07-07.
+      does not name source or telescope. Two things can be inferred: rate x 0.125 s x 5 is an integer,
+      as for an average over five detectors; and the time stamps, if they are seconds of the RXTE
+      mission, are of 1997-07-07.
 
     `attrs["units"]` holds the unit of each column.
 
@@ -284,19 +284,19 @@ def load_light_curve(name: str) -> "DataFrame":
 
 
 def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]":
-    """Cut rows into k folds of whole sources, each kind of source dealt evenly.
+    """Divide rows into k folds of whole sources, with each kind of source distributed evenly.
 
-    The list of sources is stratified, not that of the rows, so that each seed is another deal.
+    The list of sources is stratified, not that of the rows, so that each seed gives another deal.
     (`StratifiedGroupKFold` balances rows: with a few large sources all seeds give the same folds.)
 
     Args:
-        groups: the source of each row, (n,), none missing.
-        label: the kind of its source, (n,), none missing, and the same in all rows of a source.
-        k: the number of folds; each kind has at least as many sources.
-        seed: of the shuffling.
+        groups: (n,) the source of each row, none missing.
+        label: (n,) the kind of its source, none missing, and the same in all rows of a source.
+        k: the number of folds, at most the number of sources of each kind.
+        seed: integer seed of the shuffling.
 
     Returns:
-        k pairs, the positions of the rows inside and outside; each row is outside once.
+        k pairs of arrays: positions of the training rows, and of the held-out rows of each fold.
 
     Example:
         >>> groups, label = np.array(["A", "B", "B", "C", "D"]), np.array([1, 1, 1, 0, 0])
@@ -317,11 +317,11 @@ def deal_sources(groups, label, k, seed) -> "list[tuple[np.ndarray, np.ndarray]]
 
 
 def load_split() -> "tuple[DataFrame, DataFrame]":
-    """The training and the validation set of the RXTE archive: lessons 04 to 11 know no other rows.
+    """Load the training and the validation set of the RXTE archive; lessons 04 to 11 use no other rows.
 
-    No source is in two parts. The archive is cut by `sklearn.model_selection.StratifiedGroupKFold`
-    into five folds of about equal numbers of pointings of each object in each state; three are for
-    training, one for validation, and one is the test set, which only `open_test_set` hands out.
+    No source is in two parts. The archive is divided by `sklearn.model_selection.StratifiedGroupKFold`
+    into five folds of about equal numbers of pointings of each object in each state. Three are for
+    training, one for validation, and one is the test set, which only `open_test_set` returns.
     Rows and `attrs` are those of `load_observations("rxte")`.
 
     Example:
@@ -335,19 +335,19 @@ def load_split() -> "tuple[DataFrame, DataFrame]":
 
 
 def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
-    """The test set: sources by which no model or feature of the course was chosen; handed out once.
+    """Load the test set, once: no model or feature of the course was chosen with its sources.
 
-    A test set measures how well a *finished* choice does on sources that had no part in it. Whoever
-    looks, changes something and looks again has turned it into a validation set: say first what you
-    are about to measure. Rows are as in `load_split`. The lock holds as long as this Python process
-    does; it is a promise, not a safe, for the rows lie in data/.
+    A test set measures how well a *finished* choice works on sources that had no part in it. If you
+    look, change something and look again, it becomes a validation set: say first what you are about
+    to measure. Rows are as in `load_split`. The lock lasts as long as this Python process. It is a
+    promise, not a protection, because the rows are in data/.
 
     Args:
-        model, metric: which model, which is final, and by which metric it will be judged, in words.
-        expected: the value of it that you expect, a finite number.
+        model, metric: the final model, and the metric by which it will be judged, in words.
+        expected: the value of the metric that you expect, a finite number.
 
     Raises:
-        AlreadyOpenedError: if it was opened before; the message repeats what was written down then.
+        AlreadyOpenedError: if it was opened before; the message repeats the first expectation.
 
     Example:
         >>> test = open_test_set(model="always BH", metric="accuracy", expected=0.4)
@@ -375,7 +375,7 @@ def open_test_set(*, model: str, metric: str, expected: float) -> "DataFrame":
 
 
 def read_file(name: str) -> bytes:
-    """Read the bytes of a file of data/, whose SHA-256 must be that of its name in data/SHA256SUMS.
+    """Read the bytes of a file in data/, and verify its SHA-256 against data/SHA256SUMS.
 
     Raises:
         DataError: if the file or SHA256SUMS is missing, unreadable or changed.
@@ -393,7 +393,7 @@ def read_file(name: str) -> bytes:
 
 
 def _read_bytes(path, remedy, digest=None):
-    """The content of a file, verified where its SHA-256 is given."""
+    """Return the content of a file, verified if its SHA-256 is given."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -412,36 +412,36 @@ def _choose(name, names, kind):
 
 
 def _read_table(file, kind):
-    """A table of the archive, whose columns the dictionary lists."""
+    """Read a table of the archive; data/columns.csv describes its columns."""
     import pandas as pd
 
     dictionary = pd.read_csv(io.BytesIO(read_file("columns.csv")), keep_default_na=False)
     dictionary = dictionary[dictionary.table == kind].set_index("column")
     types = {name: _OTHER_TYPES.get(name, float) for name in dictionary.index}
-    # A word that is empty stays "", a number becomes NaN.
+    # An empty string stays "", an empty number becomes NaN.
     missing = {name: [""] for name, its_type in types.items() if its_type is float}
     rows = io.BytesIO(read_file(file))
     table = pd.read_csv(rows, dtype=types, keep_default_na=False, na_values=missing)
-    own = dictionary.loc[list(table)]  # the sealed pointings have no labels
+    own = dictionary.loc[list(table)]  # sealed pointings have no labels
     table.attrs.update(units=own.unit.to_dict(), meaning=own.meaning.to_dict())
     return table
 
 
 def _read_arrays(file):
-    """{name: array} of an npz file, in this machine's types; single values as Python's own."""
+    """Return {name: array} of an npz file, in native byte order; single values as Python's types."""
     with np.load(io.BytesIO(read_file(file))) as archive:
         arrays = {name: _native(values) for name, values in archive.items()}
     return {name: values if values.ndim else values.item() for name, values in arrays.items()}
 
 
 def _native(values):
-    """Numbers of any width and byte order as those of this machine, which torch takes as well."""
+    """Return numbers in a native type and byte order that torch accepts."""
     types = {"f": np.float64, "i": np.int64, "u": np.int64}
     return np.asarray(values).astype(types.get(values.dtype.kind, values.dtype))
 
 
 def _stingray_file(name, names, kind):
-    """The path of a file that stingray installs, found without importing stingray, and verified."""
+    """Return the verified path of a file of stingray, without importing stingray."""
     _choose(name, names, kind)
     found = find_spec("stingray")
     if found is None:
@@ -470,7 +470,7 @@ def _read_erosita(path):
 
 
 def _folds():
-    """The RXTE archive, and the number of the fold of each row."""
+    """Return the RXTE archive, and the number of the fold of each row."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     table = load_observations("rxte")

@@ -1,4 +1,4 @@
-"""Can a posterior be trusted? Tests with known truth, with the data at hand, and with a likelihood."""
+"""Test posteriors with known truths, with the observed data, and with a likelihood."""
 
 import math
 from collections.abc import Callable
@@ -20,14 +20,14 @@ __all__ = [
     "importance_sample", "misspecification_p", "predictive_p", "ranks", "uniform_band",
 ]  # fmt: skip
 
-_ENOUGH = 100  # test sets, and draws for each of them
+_ENOUGH = 100  # smallest number of test sets, and of draws for each of them
 
 
 class TooFewError(ValueError):
-    """Too few test sets or draws for a verdict. Attribute `estimate`: what they say all the same."""
+    """Too few test sets or draws for a reliable result; the attribute `estimate` has the result."""
 
     def __init__(self, message, estimate):
-        super().__init__(message, estimate)  # both: else it could not travel between processes
+        super().__init__(message, estimate)  # both, so that it can be pickled
         self.estimate = estimate
 
     def __str__(self):
@@ -40,11 +40,11 @@ def _finite(**values):
         rows = value.flatten(1) if value.ndim > 1 else value.reshape(-1, 1)
         if wrong := int((~rows.isfinite()).any(dim=1).sum()):
             what = f"{name} holds NaN or infinity in {wrong} of {len(rows)} rows"
-            raise ValueError(f"{what}: find out why; what fails is seldom like the rest.")
+            raise ValueError(f"{what}: find the reason: failed rows are seldom like the others.")
 
 
 def _alike(draws, dimensions=None, **others):
-    """Refuse what is not finite, or of another shape than one of the draws (S, ...)."""
+    """Refuse values that are not finite, or whose shape does not fit the draws (S, ...)."""
     _finite(draws=draws, **others)
     wrong = not draws.numel() or draws.ndim != (dimensions or draws.ndim)
     for name, value in others.items():
@@ -55,9 +55,9 @@ def _alike(draws, dimensions=None, **others):
 
 
 def ranks(draws: Tensor, theta: Tensor) -> Tensor:
-    """(n, P) share of the posterior's draws (S, n, P) below the truth (n, P): uniform if calibrated.
+    """Compute ranks (n, P): the share of posterior draws (S, n, P) below the truth (n, P).
 
-    The ranks of simulation-based calibration. Necessary, not sufficient: the prior passes.
+    Calibrated posteriors give uniform ranks (SBC). This is not sufficient: the prior gives them, too.
 
     Reference: Talts et al. 2018, arXiv:1804.06788.
 
@@ -70,11 +70,11 @@ def ranks(draws: Tensor, theta: Tensor) -> Tensor:
 
 
 def coverage(draws: Tensor, theta: Tensor, references: Tensor) -> Tensor:
-    """(n,) share of the draws (S, n, P) nearer to a reference (n, P) than the truth is: uniform too.
+    """Compute the share (n,) of draws (S, n, P) that are nearer to a reference (n, P) than the truth.
 
-    Tests of accuracy with random points (TARP): each reference is the centre of a region that just
-    excludes the truth. Distances are Euclidean: scale the parameters. References that depend on the
-    data, not on the truth, show what ranks cannot: that the prior says nothing of them.
+    For calibrated posteriors it is uniform (tests of accuracy with random points, TARP): each reference
+    is the centre of a region that just excludes the truth. Distances are Euclidean: scale the parameters.
+    References that depend on the data, not on the truth, also detect a posterior that is the prior.
 
     Reference: Lemos et al. 2023, arXiv:2302.03026, algorithm 2.
 
@@ -89,10 +89,10 @@ def coverage(draws: Tensor, theta: Tensor, references: Tensor) -> Tensor:
 
 
 def credibility(log_prob: Tensor, log_prob_of_truth: Tensor) -> Tensor:
-    """(n,) share of the draws, log q (S, n), more probable than the truth, log q (n,): uniform too.
+    """Compute the share (n,) of draws with a higher density log q (S, n) than the truth, log q (n,).
 
-    It is the smallest credible region of highest density that holds the truth; the distribution
-    function of it is the expected coverage. Above the diagonal is not confident enough.
+    It is the credibility of the smallest highest-density region that contains the truth, and is uniform
+    if calibrated. Its distribution function is the expected coverage: above the diagonal, underconfident.
 
     Reference: Hermans et al. 2021, arXiv:2110.06581.
 
@@ -100,16 +100,16 @@ def credibility(log_prob: Tensor, log_prob_of_truth: Tensor) -> Tensor:
         >>> credibility(torch.tensor([[0.0], [-1.0], [-2.0], [-3.0]]), torch.tensor([-1.5]))
         tensor([0.5000], dtype=torch.float64)
     """
-    # Outside its prior's support a truth has -∞.
+    # A truth outside the support of the prior has -∞.
     finite = (torch.nan_to_num(t, math.nan, math.inf, 0.0) for t in (log_prob, log_prob_of_truth))
     _alike(next(finite), log_prob_of_truth=next(finite))
     return (log_prob > log_prob_of_truth).double().mean(dim=0)
 
 
 def uniform_band(n: int, levels: Tensor, probability: float = 0.99) -> tuple[Tensor, Tensor]:
-    """(m,) lower and upper bound of the share of n uniform numbers below each of m levels.
+    """Compute lower and upper bounds (m,) of the share of n uniform numbers below each of m levels.
 
-    At each level by itself the share lies between with this probability, by the binomial distribution.
+    At each single level the share lies between them with this probability (binomial distribution).
 
     Example:
         >>> uniform_band(100, torch.tensor([0.5]))
@@ -123,32 +123,32 @@ def uniform_band(n: int, levels: Tensor, probability: float = 0.99) -> tuple[Ten
 
 
 class Calibration(NamedTuple):
-    """What `calibration` finds, for each of P parameters or for all of them."""
+    """Results of `calibration`, for each of P parameters or for all of them."""
 
     bias: Tensor  # (P,) mean of (posterior mean - truth)/(posterior standard deviation): 0 if none
     bias_error: Tensor  # (P,) its standard error
-    scatter: Tensor  # (P,) standard deviation of the same: 1 if normal, above it if too narrow
-    sbc_p: Tensor  # (P,) p-value of the ranks being uniform, after Kolmogorov and Smirnov
-    tarp_p: float  # the same of `coverage`, from random points in the box
+    scatter: Tensor  # (P,) standard deviation of the same: 1 if right, larger if too narrow
+    sbc_p: Tensor  # (P,) Kolmogorov-Smirnov p-value for uniform ranks
+    tarp_p: float  # the same for `coverage`, with random points in the box
 
 
 def calibration(
     draws: Tensor, theta: Tensor, low: Tensor, high: Tensor, generator=None
 ) -> Calibration:
-    """Are posteriors right on average, and as sure as they may be? From test sets with known truth.
+    """Test whether posteriors are unbiased and of the right width, with test sets of known truth.
 
     Args:
-        draws: (S, n, P) draws from the posteriors of n test sets, 100 or more each.
-        theta: (n, P) the truths, drawn from the prior, 100 or more.
+        draws: (S, n, P) draws from the posteriors of n test sets, with S and n at least 100.
+        theta: (n, P) the truths, drawn from the prior.
         low, high: (P,) corners of the prior, or of a box around all truths; they scale `coverage`.
-        generator: of its random points and of the ranks' last digits, on the CPU.
+        generator: torch generator on the CPU, for random points and for ties of ranks.
 
     Raises:
-        TooFewError: if there are fewer test sets or draws than that. It carries its estimate.
-        ValueError: if shapes differ, numbers are not finite, truths outside, or posteriors points.
+        TooFewError: if there are fewer test sets or draws; `estimate` has the result.
+        ValueError: if shapes differ, values are not finite, truths outside, or posteriors points.
 
     Example:
-        The prior as posterior: ranks are uniform, and only that it is never wrong says nothing.
+        The prior as posterior passes: its ranks are uniform, although it has learned nothing.
 
         >>> generator = torch.Generator().manual_seed(1)
         >>> theta, draws = (torch.rand(*n, generator=generator) for n in ((500, 1), (200, 500, 1)))
@@ -185,7 +185,7 @@ def calibration(
 
 
 def _uniform_p(shares, n_draws, generator):
-    # Shares are one of 0/S, 1/S, ... S/S, and the test is for continuous numbers: spread them evenly.
+    # Shares are 0/S, 1/S, ... or S/S, but the test is for continuous numbers: add uniform noise.
     within = torch.rand(shares.shape, generator=generator, dtype=torch.float64)
     spread = (shares.cpu() * n_draws + within) / (n_draws + 1)
     return float(stats.kstest(spread.numpy(), "uniform").pvalue)
@@ -194,16 +194,16 @@ def _uniform_p(shares, n_draws, generator):
 def predictive_p(
     samples: Tensor, simulate: Callable, statistic: Callable, observed: Tensor, generator=None
 ) -> Tensor:
-    """Posterior predictive p-value: how often is the statistic of a replica at least the observed one?
+    """Compute posterior predictive p-values: the share of replicas with at least the observed statistic.
 
-    Conservative, for the posterior has seen the data: p-values crowd around 1/2.
+    They are conservative, because the posterior has seen the data: p-values concentrate around 1/2.
 
     Reference: Gelman, Meng & Stern 1996, Statistica Sinica 6, 733.
 
     Args:
         samples: (n, P) draws from the posterior of the observation.
-        simulate: from theta (n, P) and a generator to n data sets, one for each draw.
-        statistic: from data sets (n, ...) to (n, ...), one or several numbers, so many p-values.
+        simulate: function from theta (n, P) and a generator to n data sets, one for each draw.
+        statistic: function from data sets (n, ...) to (n, ...): one p-value for each number.
         observed: one data set.
 
     Example:
@@ -221,7 +221,7 @@ def predictive_p(
         raise ValueError(f"Of {n} samples, replicas and observed are {shapes}.")
     replicas, seen = statistic(data), statistic(observed[None])
     _finite(statistic_of_replicas=replicas, statistic_of_the_observed=seen)
-    # a statistic that asks for theta has n of the observed, too
+    # a statistic that depends on theta has n values for the observed data, too
     usual = replicas.shape[:1] == (n,) and seen.shape[:1] in ((1,), (n,))
     if not usual or replicas.shape[1:] != seen.shape[1:]:
         what = f"The statistic of {n} replicas and of observed[None]"
@@ -231,15 +231,15 @@ def predictive_p(
 
 
 def anomaly_p(features: Tensor, known: Tensor) -> Tensor:
-    """(n,) share of the known data that lie as far or farther from their neighbours than these.
+    """Compute the share (n,) of known data whose neighbours are at least as far away as for these data.
 
-    The distance is that to the tenth neighbour, in units in which each feature of the known data
-    has a standard deviation of one. Small: unlike all that is known, so no posterior can be trusted
-    there. It answers for each data set alone; `misspecification_p` asks all of them together.
+    The distance is that to the tenth neighbour; each feature is scaled to a standard deviation of one
+    in the known data. A small value means that a data set is unlike all known data, and that its
+    posterior cannot be trusted. Each data set is tested alone; `misspecification_p` tests all together.
 
     Args:
         features: (n, M), such as `Posterior.features` of the observations.
-        known: (N, M) the same of simulations that were not trained on, a thousand or more.
+        known: (N, M) the same for simulations that were not trained on, a thousand or more.
 
     Example:
         >>> known = torch.randn(1000, 2, generator=torch.Generator().manual_seed(1))
@@ -248,7 +248,7 @@ def anomaly_p(features: Tensor, known: Tensor) -> Tensor:
     """
     new, known, unlike = (t.cpu().numpy() for t in _scaled(features, known, _ENOUGH))
     neighbours = NearestNeighbors(n_neighbors=10).fit(known)
-    # The nearest neighbour of a known one is itself; kneighbors() without data leaves it out.
+    # The nearest neighbour of a known data set is itself; kneighbors() without data leaves it out.
     typical = np.sort(neighbours.kneighbors()[0][:, -1])
     distance = neighbours.kneighbors(new)[0][:, -1]
     p = 1 - np.searchsorted(typical, distance) / len(typical)
@@ -256,10 +256,10 @@ def anomaly_p(features: Tensor, known: Tensor) -> Tensor:
 
 
 def misspecification_p(features: Tensor, known: Tensor, generator: torch.Generator) -> float:
-    """Do many observations, together, look like simulations? A small p-value says no.
+    """Compute a p-value for the hypothesis that n observations together are like the simulations.
 
-    The maximum mean discrepancy of features (n, M) from known ones (N, M), N well above n, against
-    that of simulations from each other: sbi's `calc_misspecification_mmd`, in the features' space.
+    It compares the maximum mean discrepancy (MMD) of features (n, M) from known ones (N, M), N well
+    above n, with that between simulations, as sbi's `calc_misspecification_mmd` does for features.
 
     Reference: Schmitt et al. 2021, arXiv:2112.08866; Gretton et al. 2012, JMLR 13, 723.
 
@@ -288,7 +288,7 @@ def _scaled(features, known, enough):
     refuse_outliers("known", known)
     low, high = known.aminmax(dim=0)
     rounding = 4 * torch.finfo(known.dtype).eps * torch.maximum(low.abs(), high.abs())
-    constant = high - low <= rounding  # and who differs there is unlike all that is known
+    constant = high - low <= rounding  # data that differ there are unlike all known data
     mean, scale = known.mean(dim=0), known.std(dim=0).where(~constant, math.inf)
     unlike = (constant & ((features - low).abs() > 2 * rounding)).any(dim=1)
     return (features - mean) / scale, (known - mean) / scale, unlike
@@ -297,21 +297,21 @@ def _scaled(features, known, enough):
 def importance_sample(
     posterior: Posterior, x: Tensor, log_likelihood: Callable, n: int, generator=None
 ) -> tuple[Tensor, Tensor]:
-    """Draws (n, P) and weights (n,) that make a neural posterior exact, where a likelihood exists.
+    """Make draws (n, P) and weights (n,) that correct a neural posterior, where a likelihood exists.
 
-    w ∝ L(θ) p(θ)/q(θ|x), with a sum of one, are worth 1/Σ w² draws. Lesson 16 shows it.
+    The weights w ∝ L(θ) p(θ)/q(θ|x) sum to one; the effective sample size is 1/Σ w². See lesson 16.
 
     Reference: Dax et al. 2023, arXiv:2210.05686; for spectra Barret & Dupourqué 2026, arXiv:2512.16709.
 
     Args:
-        posterior, x: of `train_posterior`, and one data set.
-        log_likelihood: from θ (n, P) to (n,) ln L of the same data.
-        n: draws.
+        posterior, x: a posterior of `train_posterior`, and one data set.
+        log_likelihood: function from θ (n, P) to (n,) ln L of the same data.
+        n: number of draws.
 
     Raises:
-        TooFewError: if the draws are worth fewer than 100: the network's posterior is not where the
-            likelihood is. It carries draws and weights.
-        ValueError: if x is not one data set, or log_likelihood is not (n,), or NaN or +∞ anywhere.
+        TooFewError: if the effective sample size is below 100: the network's posterior and the
+            likelihood disagree. `estimate` has draws and weights.
+        ValueError: if x is not one data set, or log_likelihood is not (n,), or is NaN or +∞.
     """
     if tuple(x.shape) != posterior.shape:
         raise ValueError(f"x is {tuple(x.shape)}, but one data set is {posterior.shape}.")
@@ -322,14 +322,14 @@ def importance_sample(
         what = f"is {tuple(log_l.shape)}, with {wrong} NaN or +∞"
         raise ValueError(f"log_likelihood of {n} draws {what}: it must be ({n},), finite or -∞.")
     log_weights = log_l - posterior.log_prob(draws[None], x[None])[0]
-    if posterior.low is None:  # a uniform prior is one constant
+    if posterior.low is None:  # a uniform prior is constant
         log_weights = log_weights + posterior.prior.log_prob(draws)
     weights = torch.softmax(log_weights.double(), dim=0)
     worth = float(1 / weights.square().sum())
     if not math.isfinite(worth) or worth < _ENOUGH:
         raise TooFewError(
-            f"{n} draws are worth {worth:.0f} after weighting, {_ENOUGH} are needed: take more draws, or "
-            "train longer; if that does not help, network and likelihood speak of different data. "
+            f"The effective sample size of {n} draws is {worth:.0f}, {_ENOUGH} are needed: take more draws, or "
+            "train longer; if that does not help, network and likelihood are for different data. "
             "Draws and weights are in `.estimate`.",
             (draws, weights),
         )

@@ -1,6 +1,6 @@
-"""The hue of power colours, lags and coherence, and what light curves look like.
+"""Compute features: the hue of power colours, lags and coherence, and shapes of light curves.
 
-What data cannot give is NaN: zero would be a measurement. What cannot be used gives a ValueError.
+A feature that the data cannot give is NaN, not zero. Arguments that cannot be used give a ValueError.
 """
 
 from typing import NamedTuple
@@ -11,26 +11,26 @@ from helpers.arguments import numbers, refuse_empty_run, resolved, segments
 
 __all__ = ["HUES", "HUE_CENTRE", "Lags", "hue", "hue_states", "lags", "light_curve_features"]
 
-#: {state: (from, to)} the hues, in degrees, at which black holes are found in each state: Heil,
-#: Uttley & Klein-Wolt 2015, MNRAS 448, 3339. Neutron stars vary faster, which moves theirs.
+#: {state: (from, to)} hues of black holes in each state, degrees: Heil, Uttley & Klein-Wolt 2015,
+#: MNRAS 448, 3339. Neutron stars vary faster, which shifts their hues.
 HUES = {"LHS": (-20, 140), "HIMS": (140, 220), "SIMS": (220, 300), "HSS": (300, 340)}
 
 _POISSON = 2.0  # the noise level of counts in Leahy's normalisation
 
-#: PC1 and PC2 of the point about which the hue turns.
+#: PC1 and PC2 of the point around which the hue is measured.
 HUE_CENTRE = (4.51920, 0.453724)
 
 
 def hue(pc1, pc2):
-    """Hue, the angle of (log PC1, log PC2) about (log 4.51920, log 0.453724), clockwise from 135°.
+    """Compute the hue: angle of (log PC1, log PC2) around (log 4.51920, log 0.453724), clockwise from 135°.
 
     Zero points to the upper left. The hue is a direction: 359° and 1° are neighbours, so give a
-    model its sine and cosine, or cut the circle where no source lives, near 340°.
+    model its sine and cosine, or cut the circle where there are no sources, near 340°.
 
     Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339, Section 3.
 
     Args:
-        pc1, pc2: (...) the power colours, finite and above zero: the ratios, not their logarithms.
+        pc1, pc2: (...) power colours, finite and above zero: the ratios, not their logarithms.
 
     Returns:
         (...) degrees in [0, 360); NaN where a colour is NaN.
@@ -44,19 +44,19 @@ def hue(pc1, pc2):
         colour = numbers(name, colour, missing=True)
         if np.any(np.isinf(colour)) or np.any(colour <= 0):
             raise ValueError(
-                f"{name} must be finite and above zero, for its logarithm is taken: give the "
+                f"{name} must be finite and above zero, because its logarithm is taken: give the "
                 "ratio itself, and NaN where a variance is not above zero."
             )
         colours.append(np.log10(colour))
     x, y = (colour - np.log10(c) for colour, c in zip(colours, HUE_CENTRE, strict=True))
-    # Rounded in the last digits only, or -1e-15 would come out as 360.
+    # Round the last digits only: otherwise -1e-15 would become 360.
     return np.round(135 - np.degrees(np.arctan2(y, x)), 10) % 360
 
 
 def light_curve_features(time, rate, error):
-    """The features of Richards et al. 2011 that mean something for an X-ray light curve.
+    """Compute the features of Richards et al. 2011 that apply to X-ray light curves.
 
-    A dictionary of (...) values, in order; x is the rate, σ its error, P_q its q-th percentile:
+    The result is a dictionary of (...) values, where x is the rate, σ its error, P_q its q-th percentile:
 
     - amplitude: (max - min) / 2
     - beyond1std: share with |x - weighted mean| > weighted standard deviation, weights 1/σ²
@@ -65,7 +65,7 @@ def light_curve_features(time, rate, error):
     - max_slope: largest |Δx/Δt| between neighbours, counts/s²
     - median_absolute_deviation: median |x - median|
     - median_buffer_range_percentage: share within 0.1 amplitude of the median
-    - pair_slope_trend: share of neighbours of which the later is higher, over all pairs
+    - pair_slope_trend: share of neighbouring pairs in which the later rate is higher
     - percent_amplitude: max |x - median| / median
     - percent_difference_flux_percentile: (P_95 - P_5) / median
     - skew, small_kurtosis: G₁ and G₂, corrected for small samples; a Gaussian has 0 and 0
@@ -73,20 +73,20 @@ def light_curve_features(time, rate, error):
     - stetson_j: mean of sgn(p) √|p|, p = δ² - 1, δ = √(n/(n-1)) (x - weighted mean) / σ
     - stetson_k: mean |δ| / √(mean δ²)
 
-    Without QSO and non_QSO: a quasar's random walk takes years (Butler & Bloom 2011, AJ 141, 93).
+    QSO and non_QSO are left out: a quasar's random walk takes years (Butler & Bloom 2011, AJ 141, 93).
 
-    Conventions are those of the `light-curve` package, percentiles too: they interpolate between
-    (i - 1/2)/n (numpy's "hazen"). cesium gives other numbers: buffer range within 0.2 amplitude,
-    stetson_k larger by 1/0.798 = 1.25, a robust mean in the Stetson indices, std and skew with n.
+    Conventions are those of the `light-curve` package, also for percentiles, which interpolate between
+    (i - 1/2)/n (numpy's "hazen"). cesium differs: buffer range within 0.2 amplitude, stetson_k larger
+    by 1/0.798 = 1.25, a robust mean in the Stetson indices, std and skew with n.
     Never mix libraries between training and use.
 
-    What divides by a median at or below zero, or by a spread of zero, is NaN.
+    Features that divide by a median of zero or less, or by a spread of zero, are NaN.
 
     Reference: Richards et al. 2011, ApJ 733, 10, Section 3 and Table 5; Stetson 1996, PASP 108,
     851, for J and K; Joanes & Gill 1998, The Statistician 47, 183, for G₁ and G₂.
 
     Args:
-        time: (n,) s, rising, n >= 4, of bins in good time: gaps are left out, not made zeros.
+        time: (n,) s, ascending, n >= 4, of bins in good time: leave gaps out, do not fill them with 0.
         rate: (..., n) counts/s.
         error: one standard deviation of the rate, above zero; broadcasts with the rate.
 
@@ -139,7 +139,7 @@ def light_curve_features(time, rate, error):
     delta = np.sqrt(n / (n - 1)) * from_weighted / error
     excess = delta**2 - 1
 
-    # A constant rate may leave rounding errors behind in its moments; they are no spread.
+    # The moments of a constant rate may have rounding errors, which are no spread.
     varies = amplitude > 0
     m2, m3, m4 = ((centred**k).mean(-1) for k in (2, 3, 4))
     m2 = np.where(varies, m2, np.nan)
@@ -166,23 +166,23 @@ def light_curve_features(time, rate, error):
 
 
 def hue_states(hue):
-    """The state in whose sector of the power-colour wheel, of `HUES`, each hue lies.
+    """Return the state of each hue [deg], by the sectors of the power-colour wheel in `HUES`.
 
     The sectors cover the circle. A border belongs to the sector that begins there. The result has
-    the shape of `hue` [deg], in which whole turns do not matter; it is "" where a hue is missing.
+    the shape of `hue`, whose multiples of 360 do not matter; it is "" where a hue is missing.
 
     Example:
         >>> hue_states([10.0, 350.0, 160.0, 250.0, 320.0, float("nan")]).tolist()
         ['LHS', 'LHS', 'HIMS', 'SIMS', 'HSS', '']
     """
     hue = numbers("hue", hue, missing=True)
-    with np.errstate(invalid="ignore"):  # a hue of infinity is as missing as NaN
+    with np.errstate(invalid="ignore"):  # an infinite hue counts as missing, as NaN does
         sectors = [(hue - low) % 360 < high - low for low, high in HUES.values()]
     return np.select(sectors, list(HUES), default="")
 
 
 class Lags(NamedTuple):
-    """What `lags` finds, (..., n_bands) each, with one standard deviation."""
+    """Results of `lags`, (..., n_bands) each, with errors of one standard deviation."""
 
     time_lag: np.ndarray  # s, above zero where the hard photons come later
     time_lag_err: np.ndarray
@@ -193,26 +193,26 @@ class Lags(NamedTuple):
 
 
 def lags(soft, hard, bin_size, segment, bands, good=None):
-    """Time lag τ = arg⟨S H*⟩ / (2π ν) and coherence γ² = (|⟨S H*⟩|² - n²) / (|S|² |H|²) in bands.
+    """Compute lags τ = arg⟨S H*⟩ / (2π ν) and coherence γ² = (|⟨S H*⟩|² - n²) / (|S|² |H|²) in bands.
 
-    S and H are the Fourier transforms of the two light curves in segments; ⟨⟩ runs over segments
-    and the frequencies of a band. ν is the mean frequency of the band weighted by the common power,
-    so that a constant delay comes out as itself; above half a period it wraps. Leakage through the
-    ends of a segment pulls lags to zero: keep segments long against the variability.
+    S and H are the Fourier transforms of the two light curves in segments; ⟨⟩ is the mean over segments
+    and the frequencies of a band. ν is the mean frequency of the band weighted by the common power, so
+    that a constant delay is measured correctly; lags above half a period wrap. Leakage at the ends of
+    segments reduces lags: use segments much longer than the time scale of the variability.
 
-    |S|² and |H|² are free of Poisson noise N, and n² = (|S|² N_H + |H|² N_S + N_S N_H)/M. The two
-    must share no photons. Phases that differ inside a band lower its coherence, which is not clipped
-    to [0, 1], and NaN where a band shows no variability. The phase error holds well below 1 rad; that
-    of the coherence is first order, with all covariances of |S|², |H|² and |⟨S H*⟩|.
+    |S|² and |H|² are without Poisson noise N, and n² = (|S|² N_H + |H|² N_S + N_S N_H)/M. The two must
+    have no photons in common. Phases that differ inside a band lower its coherence, which is not clipped
+    to [0, 1], and is NaN without variability. The phase error holds well below 1 rad; the error of the
+    coherence is first order, with all covariances of |S|², |H|² and |⟨S H*⟩|.
 
     Reference: Vaughan & Nowak 1997, ApJ 474, L43, Eq. 8, for γ² and n²; Nowak et al. 1999, ApJ 510,
     874, Eq. 16, and Uttley et al. 2014, A&ARv 22, 72, Eq. 12, for the phase error, whose 1 - g² is
-    summed frequency by frequency, and so holds for steep spectra.
+    summed over single frequencies here, so that it also holds for steep spectra.
 
     Args:
         soft, hard: (..., n_bins) counts, not rates, with background, in the same bins.
-        bin_size, segment, good: as of `light_curves.averaged_periodogram`; two or more segments,
-            with counts in each. `good` must name all gaps.
+        bin_size, segment, good: as in `light_curves.averaged_periodogram`; two or more segments, each
+            with counts. `good` must exclude all gaps.
         bands: list of (lowest, highest) frequency, Hz.
 
     Example:
@@ -239,7 +239,7 @@ def lags(soft, hard, bin_size, segment, bands, good=None):
                 "rates, or of net counts, is not known. Make segments shorter, or name the bins in "
                 "good time, good=(n_bins,) True or False."
             )
-        # Leahy's normalisation, segment by segment
+        # Leahy's normalisation for each segment
         transforms.append(np.fft.rfft(cut) * np.sqrt(2 / counts))
         powers.append((np.abs(transforms[-1]) ** 2).mean(-2))
     cross = (transforms[0] * transforms[1].conj()).mean(-2)
@@ -254,22 +254,22 @@ def lags(soft, hard, bin_size, segment, bands, good=None):
 
 
 def _band_lag(frequency, cross, soft, hard, n_segments):
-    """One band's entries of `Lags`, from (..., n_frequencies) averages over segments."""
+    """Return the entries of `Lags` for one band, from (..., n_frequencies) averages over segments."""
     n_averaged = n_segments * len(frequency)
     common = cross.mean(-1)
     phase = np.angle(common)
     aligned = (cross * np.exp(-1j * phase)[..., None]).real
     with np.errstate(divide="ignore", invalid="ignore"):
-        # Where the common power is mostly noise the weighted mean may leave the band.
+        # If the common power is mostly noise, the weighted mean may lie outside the band.
         middle = (aligned * frequency).sum(-1) / aligned.sum(-1)
         middle = np.clip(middle, frequency[0], frequency[-1])
-        # Unbiased for |S|²|H|² - |S H*|² at each frequency, since E[p_S p_H - |c|²] is (1 - 1/n) of it
+        # Unbiased for |S|²|H|² - |S H*|² at each frequency, because E[p_S p_H - |c|²] is (1 - 1/n) of it
         incoherent = (soft * hard - np.abs(cross) ** 2).sum(-1) * n_segments / (n_segments - 1)
         variance = incoherent / (2 * n_averaged * len(frequency))
         soft_free, hard_free = soft.mean(-1) - _POISSON, hard.mean(-1) - _POISSON
         noise_common = (soft_free + hard_free + _POISSON) * _POISSON / n_averaged
         power = np.abs(common) ** 2
-        # Steep spectra: a few strong frequencies carry the band
+        # In steep spectra a few strong frequencies dominate the band
         strength = np.sqrt(soft * hard)
         effective = n_segments * strength.sum(-1) ** 2 / (strength**2).sum(-1)
         phase_err = np.sqrt(np.clip(variance, 0, None) / power)

@@ -1,8 +1,8 @@
-"""Light curves with a known power spectrum, and the periodograms that measure it back.
+"""Simulate light curves with a known power spectrum, and estimate it with periodograms.
 
 A power spectrum here is one-sided, in (fractional rms)² per Hz: its integral over a band is the
-variance, relative to the squared mean, that the band contributes. Components add. What cannot be
-used is refused by name, with a ValueError.
+variance, relative to the squared mean, that the band contributes. Components add. Arguments that
+cannot be used give a ValueError with their name.
 """
 
 import math
@@ -21,10 +21,10 @@ __all__ = [
 
 
 def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
-    """The Lorentzian P(f) = rms² Δ / {[π/2 + arctan(f₀/Δ)] [(f - f₀)² + Δ²]} with Δ = fwhm/2.
+    """Evaluate the Lorentzian P(f) = rms² Δ / {[π/2 + arctan(f₀/Δ)] [(f - f₀)² + Δ²]}, Δ = fwhm/2.
 
-    A quasi-periodic oscillation (fwhm = f₀/Q, quality factor Q), or broad noise (f₀ = 0, flat up to
-    Δ). A light curve holds less than rms², for it misses what is above its Nyquist frequency.
+    It describes a quasi-periodic oscillation (fwhm = f₀/Q, quality factor Q) or broad noise (f₀ = 0,
+    flat up to Δ). A light curve has less variance than rms²: power above the Nyquist frequency is lost.
 
     Reference: Belloni, Psaltis & van der Klis 2002, ApJ 572, 392, who integrate from -∞ to ∞: their
     r² is the rms² here times π / [π/2 + arctan(f₀/Δ)], twice as large at f₀ = 0.
@@ -39,7 +39,7 @@ def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
         (..., n_frequencies) power, (fractional rms)²/Hz.
 
     Example:
-        A QPO at 5 Hz with Q = 10 and 10 per cent rms, on broad noise with 20 per cent:
+        A QPO at 5 Hz with Q = 10 and 10 per cent rms, on broad noise with 20 per cent rms:
 
         >>> frequency = torch.linspace(0.001, 100.0, 100_000, dtype=torch.float64)
         >>> qpo = lorentzian(frequency, rms=0.1, centroid=5.0, fwhm=5.0 / 10)
@@ -55,7 +55,7 @@ def lorentzian(frequency: Tensor, rms, centroid, fwhm) -> Tensor:
 
 
 def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
-    """The power law P(f) ∝ f^-index, with rms² = ∫ P df from low to high; result as `lorentzian`'s.
+    """Evaluate P(f) ∝ f^-index, with rms² = ∫ P df from low to high; the result is as of `lorentzian`.
 
     The power law continues on both sides of the band. At f = 0 it is infinite for a positive index.
 
@@ -74,14 +74,14 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
         0.2000
     """
     if not bool((frequency >= 0).all()):
-        raise ValueError("power_law_noise needs frequencies of 0 Hz or more: take rfft's half.")
+        raise ValueError("power_law_noise needs frequencies of 0 Hz or more: use those of rfft.")
     rms = _parameter("rms", rms, frequency)
     index = _parameter("index", index, frequency, "finite")
     low = _parameter("low", low, frequency, "positive")
     high = _parameter("high", high, frequency, "positive")
     if not bool((high > low).all()):
         raise ValueError("The band of power_law_noise is empty: high must be above low everywhere.")
-    # The integral of a power law is the same mathematics in Hz as in keV.
+    # The integral of a power law is the same function in Hz as in keV.
     in_band = power_law(low, high, index[..., 0], norm=1.0)
     return rms.square() * frequency.pow(-index) / in_band
 
@@ -89,7 +89,7 @@ def power_law_noise(frequency: Tensor, rms, index, low, high) -> Tensor:
 def simulate_light_curves(
     power_spectrum, n_bins: int, bin_size: float, *, generator=None, dtype=None, device=None
 ) -> Tensor:
-    """Relative light curves 1 + x with x_j = Σ_k C_k e^{2πi jk/n}, Gaussian, E|C_k|² = P(f_k) Δf/2.
+    """Simulate Gaussian light curves 1 + x, x_j = Σ_k C_k e^{2πi jk/n} with E|C_k|² = P(f_k) Δf/2.
 
     The sum runs over f_k = k Δf, Δf = 1/(n bin_size), for positive and negative k, C_{-k} = C_k*.
     The mean is 1 exactly; for even n the amplitude at the Nyquist frequency is real. As in nature,
@@ -99,11 +99,11 @@ def simulate_light_curves(
     frequency, not P sinc². If P is meant for the instantaneous rate, whose bin averages have
     Σ_k P(|f + k/bin_size|) sinc²(f bin_size + k), simulate in finer bins and average them.
 
-    **Leakage.** The light curve is periodic: its last bin is followed by its first, and there is no
-    leakage. Real observations are pieces of something longer: simulate more bins and keep some,
-    `[..., :n]`. Their mean scatters around 1, and a steep spectrum leaks to higher frequencies.
+    **Leakage.** The light curve is periodic: its first bin follows its last, and there is no leakage.
+    Real observations are pieces of longer light curves: simulate more bins and keep some, `[..., :n]`.
+    Their mean then scatters around 1, and a steep spectrum leaks to higher frequencies.
 
-    **Negative rates** are returned as they are: x falls below -1 in 0.6 per cent of the bins for an
+    **Negative rates** are not changed: x falls below -1 in 0.6 per cent of the bins for an
     rms σ of 0.4, in 2.3 per cent for 0.5. Clipping, `.clamp(min=0)`, changes mean and rms to
     m = Φ(1/σ) + σ φ(1/σ) and sqrt{[(1 + σ²) Φ(1/σ) + σ φ(1/σ)]/m² - 1}, with Φ and φ the standard
     normal distribution and density: the rms falls by 0.04, 0.6, 2.4 per cent at 0.3, 0.4, 0.5.
@@ -111,16 +111,16 @@ def simulate_light_curves(
     Reference: Timmer & König 1995, A&A 300, 707.
 
     Args:
-        power_spectrum: the model: gets (n_frequencies,) frequencies in Hz, without zero and up to
-            the Nyquist frequency, and returns (..., n_frequencies) one-sided powers, finite and not
-            negative, in (fractional rms)²/Hz. Light curves have the dtype and device of these.
+        power_spectrum: function from (n_frequencies,) frequencies, Hz, above zero and up to the
+            Nyquist frequency, to (..., n_frequencies) one-sided powers, (fractional rms)²/Hz, finite
+            and not negative. Light curves have the dtype and device of the powers.
         n_bins: number of bins of each light curve, at least 2.
         bin_size: width of a bin, s.
-        generator: the source of randomness, on the device of the powers.
-        dtype, device: of the frequencies that the model gets, torch's defaults if not given.
+        generator: torch generator on the device of the powers.
+        dtype, device: those of the frequencies; torch's defaults if not given.
 
     Returns:
-        (..., n_bins) light curves: times a mean rate they are rates.
+        (..., n_bins) relative light curves: multiply them by a mean rate to get rates.
 
     Example:
         1000 light curves of 10 s, each with a QPO of its own centroid:
@@ -153,7 +153,7 @@ def simulate_light_curves(
     scale = (power * (0.5 / (n * bin_size))).sqrt()
     amplitudes[..., 1:].mul_(scale)
     amplitudes[..., 0] = 1
-    if not amplitudes.numel():  # of which a Fourier transform may not be asked for
+    if not amplitudes.numel():  # torch has no Fourier transform of an empty tensor
         return power.new_zeros(*power.shape[:-1], n)
     return torch.fft.irfft(amplitudes, n, norm="forward")
 
@@ -161,7 +161,7 @@ def simulate_light_curves(
 def averaged_periodogram(
     light_curve: Tensor, bin_size: float, segment: float, normalisation="leahy", good=None
 ) -> tuple[Tensor, Tensor]:
-    """The mean over the segments of P_k = A |Σ_j c_j e^{-2πi jk/n}|² at f_k = k/(n bin_size).
+    """Average over segments the periodogram P_k = A |Σ_j c_j e^{-2πi jk/n}|² at f_k = k/(n bin_size).
 
     A = 2/N for "leahy", with N the mean number of counts in a segment: constant Poisson counts have
     a mean power of 2. A = 2 n bin_size/N² for "fractional": the sum of P_k/(n bin_size) is the
@@ -169,30 +169,30 @@ def averaged_periodogram(
     of 2/r.
 
     Neither f = 0 nor, for even n, the Nyquist frequency is returned, as in stingray: amplitudes are
-    real there, and powers of another distribution. Bins after the last whole segment are left out,
-    of N too. Unlike in stingray, a segment without counts enters, not to favour bright ones.
+    real there, and powers have another distribution. Bins after the last whole segment are left out,
+    also of N. Unlike in stingray, a segment without counts is included, to avoid a bias.
 
-    Segments begin where good time begins, and lie inside it, as stingray's do in good time intervals:
-    a gap that is taken for a rate of zero adds power, and takes lags away. Without `good`, a run of
-    empty bins that `arguments.refuse_empty_run` cannot explain is refused.
+    Segments lie inside good time and begin at its start, as in stingray's good time intervals: a gap
+    that is treated as a rate of zero adds power and reduces lags. Without `good`, a run of empty bins
+    that `arguments.refuse_empty_run` cannot explain is refused.
 
     Reference: Leahy et al. 1983, ApJ 266, 160; Belloni & Hasinger 1990, A&A 230, 103.
 
     Args:
-        light_curve: (..., n_bins) counts per bin, for "fractional" in any unit, such as a rate;
-            their sum must be positive and finite. A tensor, or numbers that become one.
+        light_curve: (..., n_bins) counts per bin, or for "fractional" values of any unit, such as a
+            rate; their sum must be positive and finite. A tensor, or numbers.
         bin_size: width of a bin, s.
-        segment: length of a segment, s, a whole number of bins: from 3 to the whole light curve.
+        segment: length of a segment, s: a whole number of bins, from 3 to n_bins.
         normalisation: "leahy" or "fractional".
-        good: (n_bins,) True for each bin that lies in good time, such as the `mask` of stingray's
-            `Lightcurve`; None if all do.
+        good: (n_bins,) True for each bin in good time, such as the `mask` of stingray's
+            `Lightcurve`; None if all bins are good.
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, with
         n_frequencies = (n - 1) // 2 for segments of n bins.
 
     Example:
-        A sine of amplitude 0.1 has rms² = 0.1²/2 = 0.005, all at its own frequency:
+        A sine of amplitude 0.1 has rms² = 0.1²/2 = 0.005, all of it at its frequency:
 
         >>> time = torch.arange(200, dtype=torch.float64) * 0.1
         >>> sine = 1 + 0.1 * torch.sin(2 * torch.pi * 0.5 * time)
@@ -209,22 +209,22 @@ def averaged_periodogram(
 def averaged_cospectrum(
     first: Tensor, second: Tensor, bin_size: float, segment: float, normalisation="leahy", good=None
 ) -> tuple[Tensor, Tensor]:
-    """The mean of Re(F₁* F₂) over consecutive segments of two light curves of the same source.
+    """Average Re(F₁* F₂) over consecutive segments of two light curves of the same source.
 
-    Noise that the two do not share, also what dead time makes of it, averages to zero; the source's
-    power remains. Normalised with the geometric mean of both counts, as in stingray.
+    Noise that is independent in the two averages to zero, also behind dead time; the power of the
+    source remains. The normalisation uses the geometric mean of both counts, as in stingray.
 
     Reference: Bachetti et al. 2015, ApJ 800, 109.
 
     Args:
         first, second: (..., n_bins) counts per bin of the two light curves, in the same bins.
-        bin_size, segment, normalisation, good: as of `averaged_periodogram`.
+        bin_size, segment, normalisation, good: as in `averaged_periodogram`.
 
     Returns:
         (n_frequencies,) frequencies in Hz and (..., n_frequencies) powers, which can be negative.
 
     Example:
-        Of two Poisson light curves nothing remains, but for scatter:
+        Two independent Poisson light curves have a mean of zero within the scatter:
 
         >>> expected = torch.full((2, 100_000), 5.0)
         >>> counts = torch.poisson(expected, torch.Generator().manual_seed(1))
@@ -245,17 +245,17 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     """Average neighbouring frequencies in bins whose width grows as Δ_j = (1 + f) Δ_{j-1}.
 
     The first bin starts at half the first frequency and is as wide as the spacing; a frequency on
-    an edge belongs to the upper bin; the last bin holds what is left. These are the rules of
+    an edge belongs to the upper bin; the last bin has the remaining frequencies. These are the rules of
     stingray's `rebin_log`, except that a bin without a frequency, NaN there, is left out.
 
     Args:
         frequency: (n_frequencies,) evenly spaced, ascending, as `averaged_periodogram` returns them, Hz.
         power: (..., n_frequencies).
-        f: the growth, 0 or more; 0.01 is usual. With 0 nothing is averaged.
+        f: growth of the width, 0 or more; 0.01 is usual. With 0 nothing is averaged.
 
     Returns:
         (n_log_bins,) mean frequency, (..., n_log_bins) mean power and (n_log_bins,) number of
-        frequencies in each bin. Of a single periodogram, number × power × 2/P_model follows the χ²
+        frequencies in each bin. For a single periodogram, number × power × 2/P_model follows the χ²
         distribution with 2 × number degrees of freedom.
 
     Example:
@@ -286,13 +286,13 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
     while edges[-1] <= last:
         width *= 1 + f
         edges.append(edges[-1] + width)
-    # Rounding must not push a frequency that lies on an edge below it.
+    # Rounding must not move a frequency on an edge into the bin below.
     edges = torch.tensor(edges, dtype=torch.float64) * (1 - 1e-6)
     bins = torch.searchsorted(edges, position, right=True)
     number = torch.unique_consecutive(bins, return_counts=True)[1]
 
     def mean(values):
-        # Unlike scatter or index_add it sums in the same order on every run, also on a GPU.
+        # Unlike scatter or index_add, segment_reduce sums in the same order in every run, also on a GPU.
         first = values.movedim(-1, 0).contiguous()
         lengths = number.to(values.device)
         return torch.segment_reduce(first, "mean", lengths=lengths, axis=0).movedim(0, -1)
@@ -301,7 +301,7 @@ def log_bin(frequency: Tensor, power: Tensor, f: float) -> tuple[Tensor, Tensor,
 
 
 def _periodogram(curves, bin_size, segment, normalisation, good):
-    """The mean periodogram of one light curve, or cospectrum of two, over all their segments."""
+    """Return the mean periodogram of one light curve, or the cospectrum of two, over all segments."""
     one_of("normalisation", normalisation, ("leahy", "fractional"))
     n_bins, starts = segments(curves[0].shape[-1:].numel(), bin_size, segment, good)
     if good is None:
@@ -322,7 +322,7 @@ def _amplitudes(light_curve, n_bins, n_frequencies, starts):
     if not light_curve.dtype.is_floating_point:
         light_curve = light_curve.to(torch.get_default_dtype())
     n_segments = len(starts)
-    if starts[-1] == (n_segments - 1) * n_bins:  # one after the other: without a copy
+    if starts[-1] == (n_segments - 1) * n_bins:  # consecutive segments need no copy
         cut = light_curve[..., : n_segments * n_bins].unflatten(-1, (n_segments, n_bins))
     else:
         at = torch.as_tensor(starts[:, None] + range(n_bins), device=light_curve.device)
@@ -340,14 +340,14 @@ def _amplitudes(light_curve, n_bins, n_frequencies, starts):
 
 
 def _frequencies(number, duration, dtype, device):
-    """k/duration for k = 1 ... number, rounded once."""
+    """Return k/duration for k = 1 ... number, rounded once."""
     grid = torch.arange(1, number + 1, dtype=torch.float64) / duration
     return grid.to(dtype=dtype, device=device)
 
 
 def _parameter(name, value, frequency, kind="zero or positive"):
-    """A model's parameter, checked, with a dimension for the frequencies at its end."""
-    # A tensor stays on its device: torch refuses to mix two, where a move would hide a slow mistake.
+    """Return a checked parameter of a model with a last dimension for the frequencies."""
+    # A tensor stays on its device: torch refuses to mix devices, and a silent copy would be slow.
     if not isinstance(value, Tensor):
         value = tensor(name, value, missing=True).to(frequency)
     value = value[..., None]

@@ -1,6 +1,6 @@
 """Small neural networks for features and power spectra, and the loop that trains them.
 
-Lesson 09 writes both in the open, later ones take them from here. A ValueError refuses bad input.
+Lesson 09 writes both step by step; later lessons import them. Bad input gives a ValueError.
 """
 
 from contextlib import contextmanager
@@ -14,12 +14,12 @@ __all__ = ["NetworkClassifier", "convolutional", "feed_forward", "probabilities"
 
 
 def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32)) -> nn.Sequential:
-    """Layers of perceptrons: linear, ReLU, linear, ReLU, ..., linear.
+    """Make a feed-forward network with the layers linear, ReLU, linear, ReLU, ..., linear.
 
     Args:
-        n_features, n_classes: how many numbers describe a sample, and how many classes there are.
-        generator: torch generator of the initial weights, which are those that torch draws.
-        hidden: perceptrons of each hidden layer; () makes it a logistic regression.
+        n_features, n_classes: number of features of a sample, and number of classes.
+        generator: torch generator of the initial weights, in torch's default distribution.
+        hidden: number of units in each hidden layer; () gives a logistic regression.
 
     Returns:
         A network from (n, n_features) to (n, n_classes) logits, on the CPU.
@@ -38,14 +38,14 @@ def feed_forward(n_features: int, n_classes: int, *, generator, hidden=(64, 32))
 
 
 def convolutional(n_bins: int, n_classes: int, *, generator) -> nn.Sequential:
-    """A one-dimensional convolutional network for binned spectra.
+    """Make a one-dimensional convolutional network for binned spectra.
 
-    Two blocks, of 16 and 32 filters: each slides its filters of 7 bins along the spectrum, then keeps
-    the larger of two neighbours. What a filter has learned at one frequency it knows at all others.
+    It has two blocks, with 16 and 32 filters. Each block applies its filters of 7 bins along the
+    spectrum, then keeps the larger of two neighbours. A filter is the same at all frequencies.
 
     Args:
-        n_bins: bins of a spectrum, four or more.
-        n_classes, generator: as of `feed_forward`.
+        n_bins: number of bins of a spectrum, four or more.
+        n_classes, generator: as in `feed_forward`.
 
     Returns:
         A network from (n, n_bins) to (n, n_classes) logits, on the CPU.
@@ -81,24 +81,24 @@ def train(
 ) -> dict[str, list[float]]:
     """Train a classifier in place by mini-batch descent on the cross-entropy, with AdamW's steps.
 
-    Balanced, rare classes are not ignored, and probabilities are those of a world in which all are
-    equally common. (Where many labels of a rare class are wrong, it is a worse one: lesson 08.)
+    With `balanced`, rare classes are not ignored, and probabilities hold for equally common classes.
+    (If many labels of a rare class are wrong, the balanced model can be worse: lesson 08.)
 
-    Reference: Loshchilov & Hutter 2019, arXiv:1711.05101, for the steps.
+    Reference: Loshchilov & Hutter 2019, arXiv:1711.05101, for AdamW.
 
     Args:
         network: from (n, ...) to (n, n_classes) logits, on the device of x.
-        x: (n, ...) samples, scaled and finite; on the device that shall do the work.
-        y: (n,) whole numbers from 0, the classes, each of them at least once.
-        generator: torch generator, on the CPU, of the order of the samples.
-        held_out: samples and classes that are watched and never learned from.
-        n_epochs, batch_size: how often each sample is seen, and samples per step.
-        learning_rate, weight_decay: size of first steps, and how strongly weights are pulled to 0.
+        x: (n, ...) samples, scaled and finite, on the device on which to train.
+        y: (n,) class numbers from 0, each class at least once.
+        generator: torch generator on the CPU, for the order of the samples.
+        held_out: (x, y) of a held-out set, whose loss is computed but not minimised.
+        n_epochs, batch_size: passes through the samples, and samples per step.
+        learning_rate, weight_decay: initial learning rate, and strength of AdamW's weight decay.
         balanced: whether classes, rather than samples, have the same weight in the loss.
 
     Returns:
-        "train" and, with `held_out`, "held_out": the loss after each epoch, a mean over samples,
-        weighted as in the training. Whoever guesses has log(n_classes).
+        A dictionary with "train" and, if given, "held_out": the loss after each epoch, a mean over
+        samples, weighted as in the training. Equal probabilities give log(n_classes).
 
     Example:
         >>> generator = torch.Generator().manual_seed(1)
@@ -110,7 +110,7 @@ def train(
         (60, True)
     """
     if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} samples and y {len(y)} classes: they must be as many.")
+        raise ValueError(f"x has {len(x)} samples and y {len(y)} classes: give one class for each.")
     if not torch.isfinite(x).all():
         raise ValueError("x holds NaN or infinity: fill the gaps before you train.")
     counts = torch.bincount(y)
@@ -134,7 +134,7 @@ def train(
 
 
 def probabilities(network: nn.Module, x: Tensor) -> Tensor:
-    """(n, n_classes) probabilities of the classes of samples, without gradients.
+    """Compute the probabilities (n, n_classes) of the classes of samples x (n, ...), without gradients.
 
     Example:
         >>> network = feed_forward(2, 3, generator=torch.Generator().manual_seed(1))
@@ -146,16 +146,16 @@ def probabilities(network: nn.Module, x: Tensor) -> Tensor:
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
-    """A network as scikit-learn wants its models, for pipelines and folds.
+    """Classifier that gives a network the interface of scikit-learn, for pipelines and folds.
 
     Args:
         make: `feed_forward`, `convolutional`, or any function (n_features, n_classes, generator=...).
-        seed: of the initial weights and of the order of the samples.
-        device: what torch calls the device that does the work.
-        training: further arguments of `train` as a dictionary, such as {"n_epochs": 10}.
+        seed: integer seed of the initial weights and of the order of the samples.
+        device: torch's name of the device on which to compute.
+        training: dictionary of further arguments of `train`, such as {"n_epochs": 10}.
 
     Attributes:
-        classes_, network_: after `fit`, the labels in their order, and the trained network.
+        classes_, network_: after `fit`, the sorted labels, and the trained network.
 
     Example:
         >>> x = np.random.default_rng(1).normal(size=(200, 2))
@@ -188,7 +188,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
 @contextmanager
 def seeded(generator):
-    """Let torch draw weights as a generator says, and leave its global generator as it was."""
+    """Seed torch's global generator from a generator inside this context, and restore it afterwards."""
     device = None if generator is None else generator.device
     seed = int(torch.randint(2**31, (), generator=generator, device=device))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

@@ -1,8 +1,8 @@
-"""A user's own files: event lists, spectra and responses in FITS, as observatories hand them out.
+"""Read a user's own FITS files from observatories: event lists, spectra and responses.
 
-The layouts are those of the OGIP: memo OGIP/92-007 for spectra (PHA), CAL/GEN/92-002 for responses
-(RMF, RSP, ARF), OGIP/93-003 for times. docs/own_observation.md has recipes, and the files that were
-tried. A `DataError` names file, extension, column and remedy, a warning what had to be assumed.
+The formats are those of the OGIP: memo OGIP/92-007 for spectra (PHA), CAL/GEN/92-002 for responses
+(RMF, RSP, ARF), OGIP/93-003 for times. docs/own_observation.md has recipes, and a list of tested
+files. A `DataError` names file, extension, column and remedy; a warning states an assumption.
 """
 
 import re
@@ -27,39 +27,39 @@ __all__ = ["common_gti", "live_time", "read_events", "read_response", "read_spec
 
 _AGAIN = "Get the file again from its archive, or make it again."
 _SET = "Correct it: astropy.io.fits.setval(path, keyword, value=..., ext=...)."
-# Units as files spell them, in any case, in terms of s, keV and cm^2, which no unit at all means.
+# Units as spelled in files, in upper or lower case, in s, keV and cm^2; no unit means these.
 _SECONDS = {"s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "d": 86400, "ms": 1e-3}
 _KEV = {"kev": 1, "ev": 1e-3, "mev": 1e3, "gev": 1e6}
 _CM2 = {"cm**2": 1, "cm2": 1, "cm^2": 1, "m**2": 1e4, "m2": 1e4, "m^2": 1e4}
 _COUNT = r"(counts?|cts?|photons?)"
 _RATE = _COUNT + r"(/s(ec)?|[.*]?s(\*\*|\^)?\(?-1\)?)"
 _DAY = 86400.0
-_MAX_BYTES = 4e9  # of a matrix, which is dense
+_MAX_BYTES = 4e9  # largest size of a dense matrix
 
 
 def read_events(path) -> "EventList":
-    """Times, energies and more of single photons from an event file, as a `stingray.EventList`.
+    """Read an event file (times, energies and more of photons) into a `stingray.EventList`.
 
-    Read are files of NuSTAR, NICER, XMM, Chandra, Swift, RXTE (science events), AstroSat, IXPE and
-    others that keep the standard. Times are TIME + TIMEZERO, in the middle of the bin TIMEDEL where
-    TIMEPIXR is given. Good time is what is common to all GTI extensions that stingray's table names
-    for the mission (of the CCDs in the file, for Chandra and XMM). Events outside it are kept:
-    `events.apply_gtis()` leaves them out. Energies are a column ENERGY, or PI channels on
-    stingray's nominal scale; for better ones, `events.convert_pi_to_energy("response.rmf")`.
+    It reads files of NuSTAR, NICER, XMM, Chandra, Swift, RXTE (science events), AstroSat, IXPE and
+    others that follow the standard. Times are TIME + TIMEZERO, in the middle of the bin TIMEDEL if
+    TIMEPIXR is given. Good time is the intersection of all GTI extensions that stingray's table names
+    for the mission (for Chandra and XMM, of the CCDs in the file). Events outside it are kept:
+    `events.apply_gtis()` removes them. Energies are from the column ENERGY, or from PI channels on
+    stingray's nominal scale; `events.convert_pi_to_energy("response.rmf")` gives better ones.
 
     Returns:
         Events sorted by time, in float64 and int64:
 
         - time: (n,) s after `mjdref`, a date MJD in the system `timesys`.
         - gti: (n_intervals, 2) s, ascending and separate.
-        - energy: (n,) keV, NaN where unknown; None, and a warning, where nothing gives a scale.
-        - pi, detector_id: (n,) channels; CCD, PCU or module. None where the file has none.
-        - prior, x, y, grade, pattern: (n,) columns of these names, where there are any. `prior` [s]
-          is NuSTAR's live time since the event before; its sum is the live time.
+        - energy: (n,) keV, NaN where unknown; None, with a warning, if there is no scale.
+        - pi, detector_id: (n,) channels; CCD, PCU or module. None if the file has none.
+        - prior, x, y, grade, pattern: (n,) columns of these names, if they exist. `prior` [s] is
+          NuSTAR's live time since the previous event; its sum is the live time.
         - mission, instr, t_start, t_stop, dt (TIMEDEL, s), timesys, timeref, ephem, header.
 
     Raises:
-        DataError: if the file is no event list, is damaged, or does not say what its times mean.
+        DataError: if the file is no event list, is damaged, or does not define its times.
 
     Example:
         >>> import stingray
@@ -76,7 +76,7 @@ def read_events(path) -> "EventList":
     keys = ("MISSION", "TELESCOP", "INSTRUME", "TIMESYS", "TIMEREF", "PLEPHEM")
     told = {key: table.word(key, everywhere=True) for key in keys}
     mission, instr = (told["MISSION"] or told["TELESCOP"]).lower(), told["INSTRUME"]
-    mission = "axaf" if mission == "chandra" else mission  # as stingray and most headers call it
+    mission = "axaf" if mission == "chandra" else mission  # the name in stingray and most headers
     known = read_mission_info(mission) if mission else {}
     defaults = {"ecol": "PI", "ccol": "NONE", "gti": "GTI,STDGTI"}
     names = (get_key_from_mission_info(known, *key, instr or None) for key in defaults.items())
@@ -113,9 +113,9 @@ def read_events(path) -> "EventList":
 
 
 def common_gti(*gtis) -> np.ndarray:
-    """Time (n, 2) that is good in all of several lists of intervals (n, 2), s.
+    """Intersect several lists of good time intervals (n, 2), s.
 
-    stingray.gti.cross_gtis (2.3.2) takes too much where an interval of one ends as one of another begins.
+    stingray.gti.cross_gtis (2.3.2) gives too much if one list's interval ends where another's begins.
 
     Example:
         >>> common_gti([[0, 10], [20, 30]], [[5, 20], [25, 40]]).tolist()
@@ -129,14 +129,14 @@ def common_gti(*gtis) -> np.ndarray:
 
 
 def live_time(edges, times, prior) -> np.ndarray:
-    """Live seconds (n_bins,) between edges (n_bins + 1,): for prior (n,) s before each event at times (n,).
+    """Compute live time (n_bins,), s, between edges (n_bins + 1,), from `prior` (n,) s at `times` (n,).
 
-    A detector is taken for live in [t - prior, t]. Vetoes in between, such as NuSTAR's, are in the sum
-    and not in their place, and nothing is known after the last event: it counts as dead. All events
-    must be there: choose bands and regions afterwards.
+    The detector is assumed to be live in [t - prior, t]. Vetoes in between, such as NuSTAR's, are correct
+    in the sum but not in their place. Time after the last event is unknown and counts as dead. Use all
+    events, and select bands and regions afterwards.
 
     Example:
-        Events at 1 and 2 s, the first of which cost 0.4 s:
+        Events at 1 and 2 s, with 0.4 s of dead time after the first:
 
         >>> live_time([0, 1, 1.5, 2, 3], times=[1.0, 2.0], prior=[1.0, 0.6]).round(3).tolist()
         [1.0, 0.1, 0.5, 0.0]
@@ -154,29 +154,29 @@ def live_time(edges, times, prior) -> np.ndarray:
 
 
 def read_spectrum(path) -> SimpleNamespace:
-    """Counts per detector channel: one spectrum (PHA type I), or several in one table (type II).
+    """Read counts per channel: one spectrum (PHA type I), or several in one table (type II).
 
-    Nothing is subtracted, grouped or left out: what the file says about it comes along.
+    Nothing is subtracted, grouped or left out; what the file says about this is returned, too.
 
     Reference: Arnaud, George & Tennant, memo OGIP/92-007.
 
     Returns:
-        What the file holds, as attributes; in type II numbers have a first dimension (n_spectra,)
-        more, but for `channel`. docs/own_observation.md subtracts, groups and folds.
+        The contents of the file as attributes; for type II all numbers except `channel` have another
+        first dimension (n_spectra,). docs/own_observation.md subtracts, groups and folds.
 
-        - source, telescope, instrument, obs_id, date: words, "" where the file has none.
+        - source, telescope, instrument, obs_id, date: strings, "" if the file has none.
         - exposure: s.
         - channel: (n_channels,) numbers of the channels, as `read_response` takes them.
-        - counts, counts_err: (n_channels,) and one standard deviation; rates are multiplied by the
-          exposure. Errors are sqrt(counts) where POISSERR says so, or counts come without errors.
+        - counts, counts_err: (n_channels,) with one standard deviation; rates are multiplied by the
+          exposure. Errors are sqrt(counts) if POISSERR says so, or if counts have no errors.
         - sys_err: (n_channels,) systematic error, as a share of the counts.
         - quality: (n_channels,) 0 is good. grouping: (n_channels,) -1 continues a group.
         - areascal, backscal: (n_channels,) scale factors of the area and of the background.
-        - background_file, response_file, area_file: paths that the header names, as seen from the
-          folder of the spectrum, or None; a list if spectra of type II differ in it.
+        - background_file, response_file, area_file: paths from the header, relative to the folder of
+          the spectrum, or None; a list if the spectra of type II differ.
 
     Raises:
-        DataError: if the file holds no spectrum, or more than one extension of them, or is damaged.
+        DataError: if the file has no spectrum, or several extensions with spectra, or is damaged.
     """
     tables = _tables(path)
     found = _with(tables, "COUNTS", "RATE")
@@ -219,22 +219,22 @@ def read_spectrum(path) -> SimpleNamespace:
 
 
 def read_response(rmf, arf=None, *, channel=None, dtype=torch.float32) -> Response:
-    """The response of a detector, from its redistribution matrix and its effective area.
+    """Read the response of a detector, from its redistribution matrix and its effective area.
 
-    A matrix that has the area in it (an RSP) is split into its row sums, the area, and the rest:
-    photons that are never reported are then no part of the area. A lowest energy of 0 keV, where
-    models are not defined, becomes a thousandth of its bin's upper edge.
+    A matrix that contains the area (an RSP) is divided into its row sums, the area, and the rest: the
+    area then excludes photons that are never reported. A lowest energy of 0 keV, where models are not
+    defined, becomes a thousandth of its bin's upper edge.
 
     Reference: George et al. 1992, Legacy 2, 51 (memo CAL/GEN/92-002), and CAL/GEN/92-002a.
 
     Args:
         rmf: path of the matrix, an RMF or RSP.
-        arf: path of the effective area, on the same energies; none for an RSP.
-        channel: (n,) the channels that are wanted, as `read_spectrum` numbers them; else all.
-        dtype: of the tensors, on the CPU; torch.float64 keeps each digit of a file in float64.
+        arf: path of the effective area, on the same energies; None for an RSP.
+        channel: (n,) numbers of the channels to keep, as in `read_spectrum`; None for all.
+        dtype: dtype of the tensors, on the CPU; torch.float64 keeps all digits of a file in float64.
 
     Raises:
-        DataError: of a damaged file, a missing channel, an area missing, double or on another grid.
+        DataError: if a file is damaged, a channel missing, or the area missing, double or on other bins.
     """
     tables = _tables(rmf)
     bounds = _only(tables, "table of E_MIN and E_MAX", _with(tables, "E_MIN", "E_MAX"))
@@ -277,12 +277,12 @@ def read_response(rmf, arf=None, *, channel=None, dtype=torch.float32) -> Respon
 
 
 class _Table:
-    """A table extension; what is wrong with it is told with file, extension and column."""
+    """Table extension whose errors name the file, the extension and the column."""
 
     def __init__(self, path, hdus, number):
         self.path, self.hdu, self.first = path, hdus[number], hdus[0]
         self.label = f"extension {self.hdu.name or number}"
-        # summed before astropy turns bytes into numbers; a blank sum means an unknown one
+        # The sum comes before astropy converts bytes to numbers; a blank sum means that it is unknown.
         known = str(self.hdu.header.get("DATASUM")).isdigit()
         self.is_sound = not known or self.hdu.verify_datasum() == 1
         self.names, self.data = self.hdu.columns.names, self.hdu.data
@@ -299,7 +299,7 @@ class _Table:
         warnings.warn(f"{self.path}: {self.label}: {message}", stacklevel=3)
 
     def keyword(self, key, everywhere=False):
-        """A keyword of this extension, or of the first; None where it is missing or empty."""
+        """Return a keyword of this extension, or of the first; None if it is missing or empty."""
         for hdu in (self.hdu, self.first) if everywhere else (self.hdu,):
             try:
                 value = hdu.header.get(key)
@@ -314,7 +314,7 @@ class _Table:
         return "" if value is None else str(value).strip()
 
     def number(self, key, default=None, scale=1.0, everywhere=False):
-        """A finite number; some files write it as text."""
+        """Return a finite number, which some files write as text."""
         if (value := self.keyword(key, everywhere)) is None:
             return default
         try:
@@ -326,29 +326,29 @@ class _Table:
 
     @property
     def unit_of_time(self):
-        """Seconds, of the unit of TSTART, TSTOP and TIMEZERO."""
+        """Return the unit of TSTART, TSTOP and TIMEZERO, in seconds."""
         unit = self.word("TIMEUNIT", everywhere=True).lower() or "s"
         self.need(unit in _SECONDS, f"keyword TIMEUNIT is {unit!r}.", "It must be s or d.")
         return _SECONDS[unit]
 
     def split(self, key, default=None, **options):
-        """A number that may be two keywords, its whole part and the rest: MJDREF is MJDREFI + MJDREFF."""
+        """Return a number that may be in two keywords, as MJDREF is MJDREFI + MJDREFF."""
         parts = [self.number(f"{key:.7}{part}", **options) for part in "IF"]
         return self.number(key, default, **options) if None in parts else sum(parts)
 
     def mjdref(self, default=None):
-        """The date that times count from, MJD."""
+        """Return the date, MJD, from which times count."""
         value = self.split("MJDREF", default, everywhere=True)
         self.need(value is not None, "has no keyword MJDREF (or MJDREFI and MJDREFF).", _SET)
         return value
 
     def find(self, *names):
-        """The first of these columns that there is, as the file spells it."""
+        """Return the first of these columns that exists, as the file spells it."""
         have = {name.upper(): name for name in self.names}
         return next((have[name.upper()] for name in names if name.upper() in have), None)
 
     def raw(self, name):
-        """A column as astropy gives it."""
+        """Return a column as astropy reads it."""
         have = ", ".join(self.names)
         self.need(self.find(name), f"is missing; there are {have}.", _AGAIN, name)
         try:
@@ -357,13 +357,13 @@ class _Table:
             raise self.fault(f"cannot be read ({error}).", _AGAIN, name) from error
 
     def column(self, name, dimensions=(1,)):
-        """Numbers in int64 or float64; NaN is where the file has TNULL."""
+        """Return numbers in int64 or float64, NaN where the file has TNULL."""
         values, column = self.raw(name), self.hdu.columns[self.find(name)]
         usual = values.dtype.kind in "iuf" and values.ndim in dimensions
         problem = f"holds {values.dtype.name} of shape {values.shape}."
         self.need(usual, problem, "It must hold a number in each row.", name)
         absent = np.zeros(values.shape, dtype=bool)
-        if isinstance(column.null, int):  # the number as it is stored, before TSCAL and TZERO
+        if isinstance(column.null, int):  # the stored number, before TSCAL and TZERO
             absent = values == column.null * (column.bscale or 1) + (column.bzero or 0)
         values = values.astype(float if values.dtype.kind == "f" or absent.any() else np.int64)
         if absent.any():
@@ -378,7 +378,7 @@ class _Table:
         return (self.hdu.columns[self.find(name)].unit or "").strip()
 
     def factor(self, name, units):
-        """What makes s, keV or cm^2 of a column."""
+        """Return the factor that converts a column to s, keV or cm^2."""
         unit = self.unit(name)
         problem, remedy = f"has the unit {unit!r}.", f"It must be {' or '.join(units)}."
         self.need(unit.lower() in ("", *units), problem, remedy, name)
@@ -388,7 +388,7 @@ class _Table:
         return self.column(name) * self.factor(name, units)
 
     def times(self, name):
-        """Times [s], in the unit of the column or else of TIMEUNIT."""
+        """Return times [s], from the unit of the column or else TIMEUNIT."""
         times, unit = self.quantity(name, _SECONDS), self.unit(name)
         grain = np.spacing(np.abs(times).max(initial=0).astype(np.float32))
         step = self.number("TIMEDEL", None, self.unit_of_time) or 1e-3
@@ -398,12 +398,12 @@ class _Table:
         return times if unit else times * self.unit_of_time
 
     def setting(self, key, default, shape, least=-np.inf, above=-np.inf):
-        """What may be a column or a keyword, for each spectrum or each channel of shape."""
+        """Return a setting from a column or a keyword, for each spectrum or each channel of shape."""
         name, dimensions = self.find(key), range(1, len(shape) + 1)
         values = self.column(name, dimensions) if name and shape else self.number(key, default)
         self.need(values is not None, f"has no {key}.", _SET)
         if not name and default is not None and key != "SYS_ERR" and self.keyword(key) is None:
-            self.warn(f"nothing is said of {key}: {default} is taken.")
+            self.warn(f"{key} is not given: {default} is assumed.")
         values = np.asarray(values, dtype=float)
         values = values[:, None] if 0 < values.ndim < len(shape) else values
         usual = (values >= least) & (values > above) & np.isfinite(values)
@@ -412,20 +412,20 @@ class _Table:
         return np.broadcast_to(values, shape).copy()
 
     def files(self, key, shape):
-        """The path of another file, or a list of paths."""
+        """Return the path of another file, or a list of paths."""
         words = self.raw(key) if self.find(key) and len(shape) == 2 else [self.word(key)]
         words, folder = [str(word).strip() for word in words], self.path.parent
         paths = [None if word.lower() in ("", "none") else folder / word for word in words]
         return paths[0] if len(set(paths)) == 1 else paths
 
     def check_sum(self):
-        """Warn if data are not those of DATASUM, an old one of which grppha leaves behind."""
+        """Warn if data do not match DATASUM; grppha always keeps an old DATASUM, and gets no warning."""
         if not self.is_sound and "grppha" not in self.word("CREATOR"):
             self.warn("data and DATASUM disagree: they were changed after it, or are damaged.")
 
 
 def _tables(path):
-    """The table extensions of a FITS file, once it is seen to be whole."""
+    """Return the table extensions of a FITS file, after checking that it is complete."""
     path = Path(path)
     if not path.is_file():
         raise DataError(path, "there is no such file.", "Check the path.")
@@ -449,7 +449,7 @@ def _tables(path):
 
 
 def _only(tables, kind, found):
-    """The one table of a kind that was found."""
+    """Return the only table of a kind that was found."""
     if len(found) != 1:
         have = ", ".join(table.hdu.name or "?" for table in tables)
         remedy = "Save the one you want in a file of its own." if found else "Give another file."
@@ -464,7 +464,7 @@ def _with(tables, *names):
 
 
 def _event_table(tables):
-    """The table of events: the one that says so, or else the only one with times."""
+    """Return the table of events: the one with this label, or else the only one with times."""
     named = [t for t in tables if re.match("EVENT|XTE_SE|STDEVT", t.hdu.name.upper())]
     said = [t for t in tables if t.word("HDUCLAS1").upper() in ("EVENT", "EVENTS")] or named
     exact = [t for t in said if t.hdu.name.upper() == "EVENTS"]
@@ -474,7 +474,7 @@ def _event_table(tables):
 
 
 def _energies(table, arrays, mission, instr, epoch):
-    """keV, or None and a warning; a PCA's channels of this pointing become its own, in `arrays`."""
+    """Return energies, keV, or None with a warning; a PCA's channels are converted, in `arrays`."""
     from stingray.mission_support import get_rough_conversion_function
     from stingray.mission_support.rxte import rxte_pca_event_file_interpretation
 
@@ -491,7 +491,7 @@ def _energies(table, arrays, mission, instr, epoch):
         try:
             packed = rxte_pca_event_file_interpretation(packed, header=table.hdu.header)["PHA"]
             pi[known] = packed
-            # stingray asks for each event in turn; PCU 0 has a scale of its own
+            # stingray converts one event at a time; PCU 0 has its own scale
             to_energy = get_rough_conversion_function(mission, instr, epoch)
             scales = np.array([to_energy(np.arange(256), k) for k in (0, 1)])
             energy = np.full(len(pi), np.nan)
@@ -503,25 +503,25 @@ def _energies(table, arrays, mission, instr, epoch):
     if table.find("PI") and (mission, instr) == ("swift", "xrt"):
         return pi * 0.01 + 0.005
     if table.find("PI") and mission != "xte":
-        with suppress(ValueError):  # a mission that stingray does not know
+        with suppress(ValueError):  # a mission unknown to stingray
             return get_rough_conversion_function(mission, instr, epoch)(pi)
-    table.warn(f"no energies: no column ENERGY, and no PI of a scale that is known ({mission!r}).")
+    table.warn(f"no energies: no column ENERGY, and no PI with a known scale ({mission!r}).")
     return None
 
 
 def _good_times(table, tables, names, ccd, limits, mjdref):
-    """(n, 2) what is common to the GTI extensions of the mission, or of the CCDs in the file."""
+    """Return the intersection (n, 2) of the GTI extensions of the mission, or of the CCDs in the file."""
     found = [t for t in tables if "GTI" in t.hdu.name.upper() or t.word("HDUCLAS1") == "GTI"]
     found = found or [t for t in tables if t.find("START") and t.find("STOP")]
     if not found:
         problem = "no extension has good times, and TSTART or TSTOP is missing."
         table.need(None not in limits, problem, "Add an extension GTI with START and STOP.")
-        table.warn("no good times: all from TSTART to TSTOP is taken for good, gaps too.")
+        table.warn("no good times: all time from TSTART to TSTOP counts as good, also gaps.")
         return np.array([limits])
     present = set() if ccd is None else set(ccd[np.isfinite(ccd)].astype(int).tolist())
     names = [*names, *(f"{name}{number:02d}" for name in names for number in present)]
     label = {t: t.hdu.name.upper() for t in found}
-    # GTI00103 and the like are selections in XMM's lists, whose STDGTI may stay beside them.
+    # XMM's lists have selections such as GTI00103, and may also keep STDGTI.
     usual = [t for t in found if label[t] in names or re.fullmatch(r"GTI0\d{4}", label[t])]
     chosen = usual or found
     chosen = [t for t in chosen if t.number("CCD_ID", -1) in {-1, *present}] or chosen
@@ -542,7 +542,7 @@ def _good_times(table, tables, names, ccd, limits, mjdref):
 
 
 def _check_times(table, time, gti, limits):
-    """Refuse times that cannot be of this observation, and good time of another one."""
+    """Refuse times outside this observation, and good time of another observation."""
     first, last = (gti[0, 0], gti[-1, 1]) if None in limits else limits
     for what, times in (("event", time), ("good", gti)):
         far = (times < first - _DAY) | (times > last + _DAY)
@@ -555,7 +555,7 @@ def _check_times(table, time, gti, limits):
 
 
 def _channels(table, tables, n):
-    """(n,) the channels of a spectrum; where it names none, those of the EBOUNDS beside it."""
+    """Return the channels (n,) of a spectrum; if it has none, those of EBOUNDS in the same file."""
     table = next((t for t in (table, *tables) if t.find("CHANNEL")), table)
     channel = np.atleast_2d(table.column("CHANNEL", (1, 2)))
     usual = channel.shape[1] == n and (channel == channel[0]).all() and (np.diff(channel) > 0).all()
@@ -565,7 +565,7 @@ def _channels(table, tables, n):
 
 
 def _errors(table, name, counts, scale):
-    """One standard deviation of counts."""
+    """Return one standard deviation of counts."""
     given, poisson = table.find("STAT_ERR"), table.keyword("POISSERR")
     if poisson is None and given is None:
         poisson = bool((counts == counts.round()).all())
@@ -589,10 +589,10 @@ def _energy_bins(table):
 
 
 def _expand(table, numbers, n_energies):
-    """(n_energies, n_channels) the matrix, whose rows skip their zeros.
+    """Return the full matrix (n_energies, n_channels) from rows without their zeros.
 
-    Row i holds N_GRP runs of neighbouring channels: run g starts at channel F_CHAN[g] and has
-    N_CHAN[g] values. TLMIN of F_CHAN tells whether the first channel is called 0 or 1.
+    Row i has N_GRP runs of neighbouring channels: run g starts at channel F_CHAN[g] and has N_CHAN[g]
+    values. TLMIN of F_CHAN says whether the first channel has the number 0 or 1.
     """
     problem = f"{n_energies} energies x {len(numbers)} channels do not fit into memory."
     usual = 8 * n_energies * len(numbers) < _MAX_BYTES
@@ -601,7 +601,7 @@ def _expand(table, numbers, n_energies):
     for n, *row in zip(table.column("N_GRP"), *map(table.raw, names), strict=True):
         starts, lengths, values = map(np.atleast_1d, row)
         usual = 0 <= n <= min(len(starts), len(lengths))
-        # as int64: 16-bit integers would overflow
+        # int64, because 16-bit integers would overflow
         starts, lengths = (x[: max(n, 0)].astype(np.int64) for x in (starts, lengths))
         usual = usual and (lengths >= 0).all() and lengths.sum() <= len(values)
         problem = f"row {len(rows) + 1} has not what N_GRP and N_CHAN say."
@@ -615,7 +615,7 @@ def _expand(table, numbers, n_energies):
         return first <= low and high - first <= len(numbers)
 
     index = table.names.index(table.find("F_CHAN")) + 1
-    # Fermi's GBM counts from 1 without TLMIN, as the memo wants, and from 0 in EBOUNDS
+    # Fermi GBM counts from 1 without TLMIN, as the memo prescribes, but from 0 in EBOUNDS
     first = table.number(f"TLMIN{index}", 1 if fits_from(1) else numbers[0])
     problem = f"channels {low} to {high - 1} are not in {len(numbers)} from {first:g} (TLMIN) on."
     table.need(fits_from(first), problem, "Correct the keyword TLMIN of F_CHAN.", "F_CHAN")
@@ -633,7 +633,7 @@ def _expand(table, numbers, n_energies):
 
 
 def _read_area(arf, rmf, energy_lo, energy_hi):
-    """(n_energies,) cm^2, on the energies of the matrix."""
+    """Return the area (n_energies,), cm^2, on the energies of the matrix."""
     tables = _tables(arf)
     table = _only(tables, "table of an effective area (SPECRESP)", _with(tables, "SPECRESP"))
     lo, hi = _energy_bins(table)

@@ -1,10 +1,10 @@
-"""Pile-up: what a CCD reports of a bright point source, photon by photon, for many sources at once.
+"""Simulate pile-up: the events of bright point sources in a CCD, photon by photon.
 
-In each frame photons arrive by Poisson's law, with energies from the source's spectrum times the
-effective area and places from the telescope's point spread. Each frees its charge with Fano's noise,
-into at most 2 × 2 pixels; the charges of all photons of a frame add up, each pixel is read with
-noise, and `ccd` makes events of them. `davis_spectrum` is the analytic model that fits use. What
-cannot be used is refused by name, with a ValueError.
+The number of photons in a frame is Poisson distributed. Their energies follow the source's spectrum
+times the effective area, and their places the telescope's point spread function. Each frees its charge
+with Fano noise in at most 2 × 2 pixels. The charges of all photons of a frame add up, each pixel is
+read with noise, and `ccd` makes events of them. `davis_spectrum` is the analytic model for fits.
+Arguments that cannot be used give a ValueError with their name.
 """
 
 import math
@@ -23,15 +23,15 @@ from helpers.streams import chunks
 __all__ = ["PileUpSimulator", "absorbed_blackbody", "absorbed_power_law", "davis_spectrum"]
 
 # Photons that are drawn together, so that their arrays stay in a processor's cache; a GPU needs more
-# to be busy. Whole frames: a frame with more photons is drawn alone.
+# to be efficient. Frames are not divided: a frame with more photons is drawn alone.
 _PHOTONS = {"cpu": 2**15, "cuda": 2**21}
-# Photons per frame in one region of Davis' model: as many energies' sums must fit into the memory.
+# Most photons per frame in one region of Davis' model: the sums of their energies need memory.
 _MOST_PER_REGION = 1e4
-_THROWN = 2**20  # single photons, at the detector, to measure its response
+_THROWN = 2**20  # single photons that are simulated to measure the detector's response
 
 
 def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
-    """Photons/cm²/s per bin (..., n_energies) of a power law behind gas, of given absorbed flux.
+    """Compute an absorbed power law with given absorbed flux: photons/cm²/s per bin (..., n_energies).
 
     Args:
         energy_lo, energy_hi: (n_energies,) edges of bins that cover 0.5 to 10 keV, keV.
@@ -51,10 +51,10 @@ def absorbed_power_law(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> T
 
 
 def absorbed_blackbody(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> Tensor:
-    """Photons/cm²/s per bin (..., n_energies) of a blackbody behind gas, of given absorbed flux.
+    """Compute an absorbed blackbody with given absorbed flux: photons/cm²/s per bin (..., n_energies).
 
-    As `absorbed_power_law`, but the flux is that from 0.2 to 2 keV, and theta (..., 3) holds its
-    log10 [erg/cm²/s], kT [keV], N_H [1e22/cm²].
+    Arguments are as in `absorbed_power_law`, but the flux is from 0.2 to 2 keV, and theta (..., 3)
+    has log10 of the flux [erg/cm²/s], kT [keV], N_H [1e22/cm²].
 
     Example:
         >>> edges = torch.linspace(0.1, 12.0, 1191)
@@ -70,7 +70,7 @@ def absorbed_blackbody(energy_lo: Tensor, energy_hi: Tensor, theta: Tensor) -> T
 
 def _absorbed(energy_lo, energy_hi, flux, n_h, log_flux, band):
     flux = flux * spectra.absorption(energy_lo, energy_hi, n_h)
-    # In float64, for what is left of a cold source behind much gas is not much.
+    # In float64, because little flux of a cold source passes a high column density.
     total = spectra.energy_flux(energy_lo, energy_hi, flux.double(), *band)
     return (flux * (10 ** log_flux.double() / total)[..., None]).to(flux.dtype)
 
@@ -79,34 +79,34 @@ def davis_spectrum(
     photons: Tensor, energy_lo: Tensor, energy_hi: Tensor, *, n_frames: float = 1.0,
     alpha=0.5, psf_fraction=0.95, n_regions=1.0, fracexpo=0.987,
 ) -> Tensor:  # fmt: skip
-    """Events per bin after pile-up, N_f n ε e^-L Σ_p α^(p-1) S^*p / p! + N_f (1 - f) s.
+    """Compute events per bin after pile-up, N_f n ε e^-L Σ_p α^(p-1) S^*p / p! + N_f (1 - f) s.
 
-    s are the expected photons of a frame. A share f of them falls on n regions, of which each is
+    s are the expected photons of a frame. A share f of them falls on n regions, each of which is
     exposed for a share ε of its time: S = f s/(n ε), L = Σ S. If p photons hit one region in the
-    same frame, there is one event of their summed energy (S^*p is the p-fold convolution), and it
-    has a good grade with probability α^(p-1). The sum is done at once, for its Fourier transform is
-    (exp(αφ) - 1)/α with φ that of S. To be folded with the redistribution of single photons.
+    same frame, they give one event of their summed energy (S^*p is the p-fold convolution), which has
+    a good grade with probability α^(p-1). The sum over p is exact: its Fourier transform is
+    (exp(αφ) - 1)/α with φ that of S. Fold the result with the redistribution of single photons.
 
-    Photons have the central energies of their bins; a sum between two of these is shared by both.
+    Photons have the central energies of their bins; a sum between two centres is shared by both bins.
     Defaults are those of sherpa's jdpileup.
 
     Reference: Davis 2001, ApJ 562, 575.
 
     Args:
-        photons: (..., n_energies) expected photons in a frame and bin, before the redistribution,
-            up to 10,000 of them per frame in one region.
+        photons: (..., n_energies) expected photons per frame and bin, before the redistribution,
+            up to 10,000 per frame in one region.
         energy_lo, energy_hi: (n_energies,) edges of bins of equal width, keV.
-        n_frames: how many frames are added.
+        n_frames: number of frames that are added.
         alpha: (...) α, the grade migration parameter, above 0 and up to 1, a number or a tensor.
         psf_fraction: (...) f, 0 to 1.
         n_regions: (...) n, above 0.
         fracexpo: (...) ε, above 0 and up to 1.
 
     Returns:
-        (..., n_energies) expected events up to the last bin, in all frames, differentiable.
+        (..., n_energies) expected events in all frames, up to the last bin, differentiable.
 
     Example:
-        Of one region with one photon per frame, 1 - 1/e = 63 per cent of the frames have an event:
+        In one region with one photon per frame, 1 - 1/e = 63 per cent of the frames have an event:
 
         >>> edges = torch.arange(0.005, 40.0, 0.01)
         >>> photons = torch.zeros(len(edges) - 1)
@@ -123,9 +123,9 @@ def davis_spectrum(
         raise ValueError(
             f"davis_spectrum needs photons (..., n_energies) in bins of equal width: photons have "
             f"shape {tuple(photons.shape)}, {len(energy_lo)} bins are {float(width.min()):.4g} to "
-            f"{float(width.max()):.4g} keV wide. PileUpSimulator.photons(theta) gives such."
+            f"{float(width.max()):.4g} keV wide. PileUpSimulator.photons(theta) gives these."
         )
-    if photons.numel() == 0:  # of which a Fourier transform may not be asked for
+    if photons.numel() == 0:  # torch has no Fourier transform of an empty tensor
         return photons.clone()
     n = photons.shape[-1]
     alpha, fraction, regions, exposed = (
@@ -136,17 +136,17 @@ def davis_spectrum(
     region = source * fraction / (regions * exposed)
     load = region.sum(dim=-1, keepdim=True)
 
-    # In bins, an energy that two photons add is their indices and this: each photon more, again.
+    # In units of bins, a sum of p energies is the sum of their indices and (p - 1) times this.
     offset = float(energy_lo[0] + energy_hi[0]) / 2 / step
     whole = math.floor(offset + 1e-3)
     between = max(0.0, offset - whole)
     most = float(load.detach().max())
     if not most <= _MOST_PER_REGION:
         raise ValueError(
-            f"{most:.3g} photons per frame in one region, of which nothing would be left: "
+            f"{most:.3g} photons per frame in one region, too many to leave any event: "
             f"davis_spectrum takes up to {_MOST_PER_REGION:g}. Limit the flux that a fit may try."
         )
-    # Long enough that the sums of as many photons as ever come do not return at low energies.
+    # Long enough that sums of many photons do not wrap around to low energies.
     length = int((n + whole) * (most + 8 * math.sqrt(most) + 12))
     length = 2 ** math.ceil(math.log2(length))
     omega = torch.arange(length // 2 + 1, dtype=torch.float64, device=photons.device)
@@ -155,8 +155,8 @@ def davis_spectrum(
     shift = torch.polar(torch.ones_like(omega), omega * whole) * shared
     phi = torch.fft.rfft(region, n=length)
     z = alpha * phi * shift
-    # e^-L (exp(z) - 1)/z, whatever z: near zero by its series, for a difference would lose digits, and
-    # else with both exponents together, for exp(z) alone could be infinite.
+    # e^-L (exp(z) - 1)/z for all z: by its series near zero, where a difference would lose digits, and
+    # otherwise with both exponents together, because exp(z) alone could be infinite.
     small = z.abs() < 0.05
     safe = torch.where(small, torch.ones_like(z), z)
     nearby = 1.0
@@ -170,39 +170,39 @@ def davis_spectrum(
 
 
 class PileUpSimulator:
-    """Event lists and spectra of a point source that a CCD with pile-up sees.
+    """Simulate event lists and spectra of a point source in a CCD with pile-up.
 
-    `theta` decides on dtype and device; results do not depend on `memory` (see `streams`). On a GPU
+    `theta` determines dtype and device; results do not depend on `memory` (see `streams`). On a GPU
     sums of charges may differ in their last digit from one run to the next.
 
-    Photons two or three pixels or more beyond the outermost annulus are not recorded. No background,
-    no losses of charge, no out-of-time events (photons that come while a frame is shifted, 6 per cent
-    for pn in full frame, 1.3 for ACIS); all the exposure is spent collecting photons.
+    Photons more than two or three pixels outside the outermost annulus are not recorded. There are no
+    background, no charge losses and no out-of-time events (photons that arrive while a frame is shifted,
+    6 per cent for pn in full frame, 1.3 for ACIS); the whole exposure collects photons.
 
     Args:
-        detector: such as `ccd.ACIS`.
-        spectrum: the source: gets energy_lo and energy_hi (n_energies,) in keV and theta (..., P),
-            and returns photons/cm²/s in each bin (..., n_energies), finite and 0 or more.
+        detector: a `ccd.CCD`, such as `ccd.ACIS`.
+        spectrum: function from energy_lo and energy_hi (n_energies,), keV, and theta (..., P) to
+            photons/cm²/s of the source in each bin (..., n_energies), finite and 0 or more.
         exposure: s, rounded to whole frames.
         annuli: (n_annuli + 1,) ascending radii, arcsec; None for one circle of 10 pixels.
         channels: (n_channels + 1,) ascending energies, keV; None for 1024 channels of 15 eV.
         energies: lowest energy, highest energy and width of the bins of photon energies, keV; the
             spectrum is constant inside each.
-        position: where in a pixel the source is, right and up from its centre, -0.5 to 0.5 pixels;
-            None for each simulation to draw its own, uniformly. Or a path that begins at such a place,
-            as `ccd.chandra_dither`: from times (n,) since the start, s, to (n, 2) pixels, of any size,
-            but no more than 1 away from the middle of the same frame. Annuli follow the source.
+        position: of the source, right and up from the centre of a pixel, -0.5 to 0.5 pixels; None for
+            a uniform draw in each simulation. Or a path that is added to this draw, such as
+            `ccd.chandra_dither`: a function from times (n,) since the start, s, to (n, 2) pixels, which
+            moves up to 1 pixel from the middle of a frame. Annuli follow the source.
         memory: bytes that images on a GPU may take; None for 8 GB. A CPU needs one image.
 
     Attributes:
-        n_frames: of each simulation.
+        n_frames: number of frames of each simulation.
         energy_lo, energy_hi, effective_area: (n_energies,) keV and cm², float64.
         annuli, channels: as above, in float64.
-        side: pixels to a side of the square image, in whose middle the source is.
-        kept: share of the photons that are drawn: those that fall into the image, but for its edge.
+        side: pixels per side of the square image, in whose middle the source is.
+        kept: share of the photons that are drawn, which fall into the image without its edge.
 
     Example:
-        At 10 photons in a frame, most of what ACIS accepts from the core is piled up:
+        At 10 photons per frame, most events that ACIS accepts from the core are piled up:
 
         >>> from helpers.ccd import ACIS
         >>> simulate = PileUpSimulator(ACIS, exposure=640.0, annuli=[0.0, 1.0, 2.0, 4.0])
@@ -253,14 +253,14 @@ class PileUpSimulator:
         centres = ((edges[1:] + edges[:-1]) / 2).numpy()
         self.effective_area = torch.from_numpy(_area(detector.area, centres))
 
-        # Images: the source in the middle of a square of pixels, with room to move, in a dark ring.
+        # Images have the source in the middle of a square of pixels, with room to move, and an empty edge.
         reach = math.ceil(float(self.annuli[-1]) / detector.pixel) + 2
         self._half = reach + 2 + callable(position)
         self.side = 2 * self._half + 1
         self.kept = detector.enclosed(reach * detector.pixel)
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(..., n_annuli, n_channels) counts of accepted events around the source, for theta (..., P)."""
+        """Simulate spectra for theta (..., P): counts (..., n_annuli, n_channels) of accepted events."""
         shape = (len(self.annuli) - 1, len(self.channels) - 1)
         counts = theta.new_zeros(math.prod(theta.shape[:-1]), *shape)
         for events in self._events(theta, generator):
@@ -271,9 +271,9 @@ class PileUpSimulator:
         return counts.reshape(*theta.shape[:-1], *shape)
 
     def events(self, theta: Tensor, generator: torch.Generator | None = None) -> Events:
-        """Every event for theta (..., P), of which `self(theta, generator)` are the spectra.
+        """Simulate all events for theta (..., P); `self(theta, generator)` are their spectra.
 
-        Simulation counts along the flattened dimensions before the last of theta. Sorted by it and frame.
+        Simulations are numbered along theta's flattened leading dimensions. Sorted by number and frame.
         """
         none, real = theta.new_zeros(0, dtype=torch.int64), theta.new_zeros(0)
         nothing = Events(none, none, real, real, real, none, none, none.bool())
@@ -283,22 +283,22 @@ class PileUpSimulator:
         return Events(*(part.index_select(0, order) for part in events))
 
     def photons(self, theta: Tensor) -> Tensor:
-        """(..., n_energies) expected photons per frame and energy bin, wherever they fall."""
+        """Compute the expected photons (..., n_energies) per frame and energy bin, at any place."""
         lo, hi, area = (x.to(theta) for x in (self.energy_lo, self.energy_hi, self.effective_area))
         return self.spectrum(lo, hi, theta) * (area * self.detector.frame_time)
 
     @cached_property
     def response(self) -> spectra.Response:
-        """Area, losses and blur of single photons: for fits without pile-up, all annuli together.
+        """Measure the response of single photons, for fits without pile-up and all annuli together.
 
-        Measured by throwing 2^20 photons, even in energy and place in a pixel, at the detector.
+        It has area, losses and blur, from a simulation of 2^20 photons, uniform in energy and in a pixel.
         Counts in an annulus: response.fold(flux) × exposure × `psf_fraction` of it. float32, CPU.
         """
         sobol = torch.quasirandom.SobolEngine(8, scramble=True, seed=1)
         n_rows, n_channels = len(self.energy_lo), len(self.channels) - 1
         thrown = torch.zeros(n_rows, dtype=torch.int64)
         seen = torch.zeros(n_rows * n_channels, dtype=torch.float64)
-        # Each in the middle of 5 × 5 pixels of its own; as many at once as take some tens of MB.
+        # Each photon has its own 5 × 5 pixels; some tens of MB are simulated at once.
         frame = torch.arange(_THROWN // 16, dtype=torch.float64)
         for _ in range(16):
             uniform = sobol.draw(len(frame), dtype=torch.float64)
@@ -320,7 +320,7 @@ class PileUpSimulator:
 
     @cached_property
     def psf_fraction(self) -> Tensor:
-        """(n_annuli,) the mean share of photons whose pixel's centre is in each annulus, float64."""
+        """Compute the mean share (n_annuli,) of photons whose pixel's centre is in each annulus, float64."""
         n = 6 if callable(self.position) else 4
         uniform = torch.quasirandom.SobolEngine(n, scramble=True, seed=1).draw(2**18).double()
         frame = (uniform[:, -1] * self.n_frames).floor().clamp_(max=self.n_frames - 1)
@@ -331,13 +331,13 @@ class PileUpSimulator:
         return torch.bincount(annulus[inside], minlength=len(self.annuli) - 1) / len(x) * self.kept
 
     def _source(self, uniform):
-        """(n, 2) places of the source in its pixel, from uniform numbers."""
+        """Return places (n, 2) of the source in its pixel, from uniform numbers."""
         if self.position is None or callable(self.position):
             return uniform - 0.5
         return uniform.new_tensor(self.position).expand(len(uniform), 2)
 
     def _follow(self, start, frame, moment):
-        """(n, 2) where in the image that follows it the source is, now (in frames) and in mid-frame."""
+        """Return places (n, 2) of the source in the image that follows it, now (in frames) and in mid-frame."""
         if not callable(self.position):
             return start, start
         n, times = len(start), torch.cat([moment, frame.double() + 0.5]) * self.detector.frame_time
@@ -351,27 +351,27 @@ class PileUpSimulator:
         return (path - (path[n:] + 0.5).floor().repeat(2, 1)).to(start.dtype).split(n)
 
     def _charge(self, energy, normal):
-        """keV that photons free, from a normal number each."""
+        """Return the charges of photons, keV, from one normal number each."""
         if not isinstance(self.detector.area, spectra.Response):
             return energy.addcmul(self.detector.blur(energy), normal)
         energies, low, high, table = (x.to(energy) for x in self._rows)
         row = torch.searchsorted(energies, energy, right=True).clamp_(max=len(energies) - 1)
         u = torch.special.ndtr(normal)
-        k = _table_search(table, row, u) - 1  # the channel, in which energies are even
+        k = _table_search(table, row, u) - 1  # the channel, in which energies are uniform
         below, above = table[row, k], table[row, k + 1]
         return torch.lerp(low[k], high[k], (u - below) / (above - below))
 
     @cached_property
     def _rows(self):
-        """Of a whole response: energies; channels and, without energy, one for photons not reported;
-        the chance of less than each, in 2^k entries."""
+        """Return a response's energies; its channels, and one without energy for unreported photons;
+        and cumulative probabilities in 2^k entries."""
         rmf, pad = self.detector.area, torch.nn.functional.pad
         channels = pad(rmf.channel_lo, (0, 1)), pad(rmf.channel_hi, (0, 1))
         n, cdf = len(channels[0]), pad(rmf.redistribution.double().cumsum(dim=1), (1, 0))
         return rmf.energy_hi, *channels, pad(cdf, (0, 2 ** n.bit_length() - n), value=math.inf)
 
     def _land(self, u, v, source):
-        """Where photons hit the image inside its edge, pixels, from uniform numbers and their source."""
+        """Return where photons hit the image inside its edge, pixels, from uniform numbers and the source."""
         detector = self.detector
         if detector.psf_core == math.inf and not len(detector.psf_table):
             side = self.side - 4
@@ -382,7 +382,7 @@ class PileUpSimulator:
         return torch.addcmul(x, r, angle.cos()), torch.addcmul(y, r, angle.sin())
 
     def _events(self, theta, generator):
-        """The events of theta, part by part."""
+        """Yield the events of theta in parts."""
         rows = rows_of(theta)
         draw = dict(dtype=theta.dtype, device=theta.device)
         limit = _PHOTONS.get(theta.device.type, _PHOTONS["cpu"])
@@ -394,7 +394,7 @@ class PileUpSimulator:
                     f"The spectra of simulations {cell.start} to {cell.stop - 1} are not all finite "
                     "and 0 or more in each bin: look at the ranges that theta is drawn from."
                 )
-            # The chance of an energy up to the end of each bin but the last, in tables of 2^k entries.
+            # Probability of an energy below the end of each bin but the last, in tables of 2^k entries.
             cdf = photons.cumsum(dim=-1)
             cdf = (cdf / cdf[:, -1:])[:, :-1].to(theta.dtype)
             room = 2 ** cdf.shape[1].bit_length() - cdf.shape[1]
@@ -404,13 +404,13 @@ class PileUpSimulator:
                 yield from self._expose(portion, cdf, source, cell.start, draw)
 
     def _expose(self, portion, cdf, source, first_simulation, draw):
-        """The events of some frames of some simulations."""
+        """Return the events of some frames of some simulations."""
         stretches = torch.tensor(portion, dtype=torch.float64, device=cdf.device).T.contiguous()
         ends = stretches[-1].cumsum(0)
         n = int(torch.poisson(ends[-1:], generator=draw["generator"]))
         if n == 0:
             return
-        # Arrivals in order, in expected photons: waiting times, scaled to what n + 1 of them took.
+        # Sorted arrivals in units of expected photons: sums of waiting times, scaled by the sum of n + 1.
         arrival = torch.rand(n + 1, **draw).clamp_(min=2**-25).log_().double().cumsum(0)
         arrival = arrival[:-1] * (ends[-1] / arrival[-1])
         stretch = torch.searchsorted(ends, arrival, right=True).clamp_(max=len(ends) - 1)
@@ -432,7 +432,7 @@ class PileUpSimulator:
         yield Events(which + first_simulation, frame, x, y, *measured)
 
     def _spread(self, x, y, energy, side):
-        """The lower left of the 2 × 2 pixels that photons light, the one they hit, and charges."""
+        """Return the lower left of the 2 × 2 pixels with charge, the pixel that is hit, and charges."""
         left, low = (x - 0.5).floor_(), (y - 0.5).floor_()
         share_x = self.detector.upper_share(x - left - 1)
         share_y = self.detector.upper_share(y - low - 1)
@@ -442,11 +442,11 @@ class PileUpSimulator:
         lower = energy - upper
         upper_right, lower_right = upper * share_x, lower * share_x
         charge = torch.stack([lower - lower_right, lower_right, upper - upper_right, upper_right])
-        return corner, hit, torch.nn.functional.threshold_(charge, 1e-5, 0.0)  # 0.01 eV is nothing
+        return corner, hit, torch.nn.functional.threshold_(charge, 1e-5, 0.0)  # neglect 0.01 eV
 
 
 def _portions(rates, n_frames, limit):
-    """Stretches (simulation, first and last frame, rate, expected), in lists of about `limit` photons."""
+    """Yield lists of (simulation, first and last frame, rate, expected) with about `limit` photons."""
     portion, room = [], limit
     for simulation, rate in enumerate(rates):
         first = 0 if rate > 0 else n_frames
@@ -462,8 +462,8 @@ def _portions(rates, n_frames, limit):
 
 
 def _table_search(table, row, u):
-    """Of each row of a table of 2^k ascending entries: how many are up to u."""
-    # torch.searchsorted would take several times as long: a processor cannot guess its turns.
+    """Count for each row of a table of 2^k ascending entries how many are at most u."""
+    # torch.searchsorted takes several times as long, because its branches cannot be predicted.
     length = table.shape[1]
     flat, start = table.flatten(), row * length
     found, step = start.to(torch.int32), length // 2
@@ -474,7 +474,7 @@ def _table_search(table, row, u):
 
 
 def _bins(values, edges, even=False):
-    """In which bin each value is, and whether it is in any. Fast if all bins are equally wide."""
+    """Return the bin of each value, and whether it is in any bin. Fast if bins are equally wide."""
     n, first, last = len(edges) - 1, float(edges[0]), float(edges[-1])
     if even:
         index = (values - first).mul_(n / (last - first)).long().clamp_(0, n - 1)
@@ -494,7 +494,7 @@ def _ascending(name, edges, unit):
 
 
 def _area(area, energy):
-    """(n_energies,) cm² at these energies, zero beyond those of `CCD.area`."""
+    """Return the area (n_energies,), cm², at these energies; zero outside those of `CCD.area`."""
     if isinstance(area, str):
         from helpers.data import load_response
 

@@ -1,9 +1,9 @@
-"""The look of the course's figures, and the plots that the field draws again and again.
+"""Style of the course's figures, and standard plots of X-ray astronomy and inference.
 
-Plot functions take first the axes that they draw on, and return them. Colours are safe for the
-colour-blind (Okabe & Ito 2008), and never colour alone tells two things apart. What is missing, or
-not above zero on a logarithmic axis, cannot be drawn: legends and notes tell how many points are.
-What does not fit, such as a table without a column, is refused by name, with a ValueError.
+Plot functions take the axes as their first argument, and return them. Colours are safe for
+colour-blind readers (Okabe & Ito 2008), and colour is never the only difference. Points that are
+missing, or not above zero on a logarithmic axis, are not drawn: legends and notes give the number of
+drawn points. Arguments that do not fit, such as a table without a column, give a ValueError.
 """
 
 import base64
@@ -18,9 +18,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.lines import Line2D
-from PIL import Image  # matplotlib brings it along
+from PIL import Image  # a dependency of matplotlib
 
-# Functions that draw with seaborn import it: lessons without it, such as the first, start sooner.
+# Functions that need seaborn import it themselves: lessons without it, such as the first, start sooner.
 
 __all__ = [
     "Figure", "corner", "coverage", "distributions", "hardness_intensity", "heat_map", "line_style",
@@ -28,12 +28,12 @@ __all__ = [
     "steps", "use_course_style",
 ]  # fmt: skip
 
-# The alternative texts of all lessons, which course/build.py collects here, so that a copied notebook has them too
+# Alternative texts of all lessons; course/build.py collects them here, so that a copied notebook has them, too
 _TEXTS = Path(__file__).parent / "alternative_texts.json"
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
-# What each label looks like, so that a state looks the same in all figures of the course
+# Colour and marker of each label, which are the same in all figures of the course
 _LOOKS = {
     "LHS": ("#0072B2", "o"),
     "HIMS": ("#009E73", "^"),
@@ -46,9 +46,9 @@ _MORE_LOOKS = (("C0", "v"), ("C1", "P"), ("C2", "<"), ("C3", "X"), ("C4", ">"), 
 
 
 class Figure:
-    """A rendered figure that carries its alternative text wherever the notebook goes.
+    """Rendered figure that keeps its alternative text wherever the notebook is displayed.
 
-    It is shown as HTML: in no other form do JupyterLab and nbconvert hand on the text of an image.
+    It is shown as HTML: only in this form do JupyterLab and nbconvert keep the text of an image.
     """
 
     def __init__(self, png, alt):
@@ -72,14 +72,14 @@ def show(figure, alt, *, colours=None, **values):
     """Display a figure with its alternative text, and close it.
 
     Args:
-        figure: a matplotlib figure, axes of it, or a grid of seaborn.
-        alt: what is to be seen, for readers who cannot see it: a sentence; or, in the lessons, the name
-            of one in lessons/NN_name.toml, such as "14_gaps".
-        colours: None, or how many to keep, 2 to 256: few make a crowded figure three times smaller.
-        values: what a text of the lessons says in braces, such as {rate:.0f}.
+        figure: a matplotlib figure, its axes, or a grid of seaborn.
+        alt: one sentence that describes the figure, for readers who cannot see it; or, in the lessons,
+            the name of a text in lessons/NN_name.toml, such as "14_gaps".
+        colours: None, or a number of colours, 2 to 256: few make a crowded figure three times smaller.
+        values: values for the braces in a text of the lessons, such as {rate:.0f}.
     """
     if not isinstance(alt, str) or not alt.strip():
-        raise ValueError("show(figure, alt): say in one sentence what is to be seen in it.")
+        raise ValueError("show(figure, alt): describe in one sentence what it shows.")
     if re.fullmatch(r"\w+", alt):
         if alt not in (texts := json.loads(_TEXTS.read_text(encoding="utf-8"))):
             raise ValueError(
@@ -98,15 +98,15 @@ def show(figure, alt, *, colours=None, **values):
 
 
 def mark_guess(ax, guess, axis="x"):
-    """Mark the reader's guess in a finished plot: a dashed line, or an arrow at the edge if it lies outside.
+    """Mark the reader's guess in a finished plot, by a dashed line or, if outside, an arrow at the edge.
 
-    Neither the limits of the axes nor a legend change.
+    Limits and legend do not change.
 
     Args:
         ax: matplotlib axes, with everything else drawn.
-        guess: a number, in the unit of the axis, or a short text that holds one, such as "about 0.7". `...` draws
-            nothing; anything else draws nothing and says so.
-        axis: the axis on which the guess is a position, "x" or "y".
+        guess: a number, in the unit of the axis, or a short text with one number, such as "about 0.7". `...` draws
+            nothing; other values draw nothing and print a message.
+        axis: axis of the guess, "x" or "y".
 
     Example:
         >>> _, ax = plt.subplots()
@@ -125,7 +125,7 @@ def mark_guess(ax, guess, axis="x"):
         return ax
     limits = getattr(ax, f"get_{axis}lim")()
     at, low, high = getattr(ax, f"{axis}axis").get_transform().transform([value, *limits])
-    share = (at - low) / (high - low)  # of the way along the axis
+    share = (at - low) / (high - low)  # position along the axis, 0 to 1
     text, x = f"your guess: {value:g}", axis == "x"
     if 0 <= share <= 1:
         (ax.axvline if x else ax.axhline)(value, color="black", linestyle="--", linewidth=1)
@@ -142,7 +142,7 @@ def mark_guess(ax, guess, axis="x"):
 
 
 def _one_number(guess):
-    """The number that a guess is, or that a short text holds; None if there is none, or more than one."""
+    """Return the number in a guess or short text; None if there is none, or more than one."""
     if isinstance(guess, str) and len(guess) <= 40:
         found = _NUMBER.findall(guess.replace("−", "-"))
         guess = float(found[0]) if len(found) == 1 else None
@@ -154,7 +154,7 @@ def _one_number(guess):
 
 
 def line_style(number):
-    """The style of the curve of this number, so that not colour alone tells neighbours apart."""
+    """Return the line style of a curve by its number: neighbours differ in more than colour."""
     return ("-", "--", "-.", ":")[number % 4]
 
 
@@ -163,8 +163,8 @@ def steps(ax, edges, values, errors=None, **style):
 
     Args:
         edges: bin edges (n + 1,), in the unit of the x-axis.
-        values, errors: (n,), in the unit of the y-axis; one standard deviation, or None.
-        style: handed to matplotlib's `stairs`.
+        values, errors: (n,), in the unit of the y-axis; errors are one standard deviation, or None.
+        style: further arguments of matplotlib's `stairs`.
     """
     edges = np.asarray(edges)
     artist = ax.stairs(_filled(values), edges, **{"baseline": None, "linewidth": 1.2, **style})
@@ -175,15 +175,15 @@ def steps(ax, edges, values, errors=None, **style):
 
 
 def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
-    """Draw a hardness-intensity diagram: net rate of one detector over a colour, both logarithmic.
+    """Draw a hardness-intensity diagram: net rate per detector against a colour, both logarithmic.
 
-    Bands differ between telescopes: name them on the axes.
+    Bands differ between telescopes: write them on the axes.
 
     Args:
         table: rows of one telescope's table of observations, with `rate` [1/s], `n_det`,
             `state_label`, the colour and, for an outburst, `mjd` and `outburst_id`.
         colour: the column of the x-axis, in Crab units.
-        outburst: an `outburst_id`, whose pointings are joined in order of time, or None.
+        outburst: an `outburst_id`, whose pointings are joined by a line in order of time, or None.
 
     Example:
         >>> from helpers.data import load_observations
@@ -195,8 +195,8 @@ def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
     telescopes = table.instrument.unique() if "instrument" in table else []
     if len(telescopes) > 1:
         raise ValueError(
-            f"table holds {' and '.join(map(str, telescopes))}, whose rates and colours do not "
-            "compare: draw one telescope at a time."
+            f"table holds {' and '.join(map(str, telescopes))}, whose rates and colours cannot "
+            "be compared: draw one telescope at a time."
         )
     x, y = table[colour].to_numpy(float), (table.rate / table.n_det).to_numpy(float)
     ax.set(xscale="log", yscale="log")
@@ -216,16 +216,16 @@ def hardness_intensity(ax, table, *, colour="hr_soft", outburst=None):
 
 
 def distributions(ax, table, column, *, ranges=None, logarithmic=False):
-    """Draw how a feature is distributed in each state, black holes above a line, neutron stars below.
+    """Draw the distribution of a feature in each state, black holes above a line, neutron stars below.
 
-    Halves of seaborn's violins, filled and hatched, each scaled to its own maximum, so that the few
-    are seen beside the many. Grey boxes are published ranges.
+    Each distribution is half of a seaborn violin, filled or hatched, and scaled to its own maximum, so
+    that small groups are visible. Grey boxes are published ranges.
 
     Args:
         table: rows of observations, with `state_label`, and `object_label` of one or two kinds.
         column: the feature of the x-axis.
         ranges: {state: (from, to)} in the unit of the column, or None.
-        logarithmic: whether the x-axis is.
+        logarithmic: whether the x-axis is logarithmic.
 
     Example:
         >>> from helpers.data import load_observations
@@ -242,7 +242,7 @@ def distributions(ax, table, column, *, ranges=None, logarithmic=False):
     values, scale = table[column].astype(float), np.log10 if logarithmic else np.asarray
     rows = table[np.isfinite(values) & ((values > 0) | (not logarithmic))]
     low, high = rows[column].quantile([0.005, 0.995])
-    # What lies far out is drawn at the edge, not lost; one width of kernel resolves all rows alike.
+    # Outliers are drawn at the edge, not lost; all rows have the same kernel width.
     rows = rows.assign(**{column: rows[column].clip(low, high)})
     width = (scale(high) - scale(low)) / 60
     if logarithmic:
@@ -277,14 +277,14 @@ def distributions(ax, table, column, *, ranges=None, logarithmic=False):
 def heat_map(ax, matrix, groups=None, *, limits=(-1, 1), fontsize=8):
     """Draw a matrix of numbers as coloured cells with the number in each, and lines between groups.
 
-    It is seaborn's `heatmap`. The colours run from orange over white, in the middle of the limits,
-    to violet, and are light enough for black numbers. The first cell is at (0.5, 0.5).
+    It uses seaborn's `heatmap`. The colours range from orange through white, at the middle of the
+    limits, to violet, and are light enough for black numbers. The first cell is at (0.5, 0.5).
 
     Args:
-        matrix: a DataFrame (n_rows, n_columns), NaN where there is nothing to tell.
-        groups: {name: row labels}, in the order of the rows: lines are drawn between the groups,
-            and also between columns where the columns are those of the rows.
-        limits, fontsize: numbers at the ends of the colours, and size of numbers and labels.
+        matrix: a DataFrame (n_rows, n_columns), NaN in cells to leave empty.
+        groups: {name: row labels}, in the order of the rows: lines are drawn between the groups of
+            rows, and of columns if these have the same labels.
+        limits, fontsize: values at the ends of the colour scale, and size of numbers and labels.
 
     Example:
         >>> import pandas as pd
@@ -320,15 +320,15 @@ def heat_map(ax, matrix, groups=None, *, limits=(-1, 1), fontsize=8):
 
 
 def pair_plot(table, columns, logarithmic=()):
-    """Draw every feature over every other, by state below the diagonal and by object above it.
+    """Draw every feature against every other, by state below the diagonal and by object above it.
 
-    The result is seaborn's `PairGrid` of (n, n) axes, which `show` takes as a figure, by state on
-    the diagonal. Axes show the middle 99.6 per cent.
+    The result is seaborn's `PairGrid` of (n, n) axes, which `show` accepts as a figure; the diagonal
+    has the distributions by state. Axes show the middle 99.6 per cent.
 
     Args:
         table: rows of observations, with `state_label` and `object_label`.
-        columns: n features.
-        logarithmic: those of the columns whose axes are logarithmic.
+        columns: names of n features.
+        logarithmic: names of the columns with logarithmic axes.
 
     Example:
         >>> from helpers.data import load_observations
@@ -340,10 +340,10 @@ def pair_plot(table, columns, logarithmic=()):
     import seaborn as sns
 
     _need(table, [*columns, "state_label", "object_label"])
-    # The fewer a state and object have, the later they are drawn, or nobody would see them.
+    # Small states and objects are drawn last: otherwise they would be hidden.
     size = table.groupby(["state_label", "object_label"])[columns[0]].transform("size")
     rows = table.loc[size.sort_values(ascending=False, kind="stable").index]
-    with plt.rc_context({"figure.constrained_layout.use": False}):  # seaborn would warn of it
+    with plt.rc_context({"figure.constrained_layout.use": False}):  # seaborn would give a warning
         grid = sns.PairGrid(rows, vars=columns, height=2, diag_sharey=False)
     for name in logarithmic:
         plt.setp(grid.axes[:, columns.index(name)], xscale="log")
@@ -376,15 +376,15 @@ def pair_plot(table, columns, logarithmic=()):
 
 
 def power_colour_wheel(ax, table, sectors, centre):
-    """Draw power colours on the wheel of Heil et al.: PC2 over PC1, with the hues of the states.
+    """Draw power colours on the wheel of Heil et al.: PC2 against PC1, with the hues of the states.
 
-    The hue, the angle about the centre, runs clockwise through the shaded sectors from LHS to HSS.
+    The hue, the angle around the centre, increases clockwise through the shaded sectors, LHS to HSS.
     Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339, Section 3.
 
     Args:
         table: rows of observations, with `pc1`, `pc2` and `state_label`.
         sectors: {state: (from, to)} in degrees, such as `features.HUES`.
-        centre: PC1 and PC2 about which the hue turns, such as `features.HUE_CENTRE`.
+        centre: PC1 and PC2 of the point around which the hue is measured, such as `features.HUE_CENTRE`.
 
     Example:
         >>> import pandas as pd
@@ -413,7 +413,7 @@ def power_colour_wheel(ax, table, sectors, centre):
     _points(ax, x, y, table.state_label)
     ax.plot(*centre, "k+", markersize=12, markeredgewidth=1.6, label="centre")
     limits = [(c / 10**radius, c * 10**radius) for c in centre]
-    ax.set(xlim=limits[0], ylim=limits[1], aspect="equal")  # so that angles are what they seem
+    ax.set(xlim=limits[0], ylim=limits[1], aspect="equal")  # so that angles are not distorted
     ax.set(xlabel="PC1: variance 0.25–2 Hz / 1/256–1/32 Hz")
     ax.set(ylabel="PC2: variance 1/32–0.25 Hz / 2–16 Hz")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -423,15 +423,15 @@ def power_colour_wheel(ax, table, sectors, centre):
 def corner(axes, samples, names, *, truth=None):
     """Draw samples of one or several posteriors: marginals on the diagonal, pairs below it.
 
-    Contours hold 68 and, thinner, 95 per cent of the samples, by seaborn's `kdeplot`, whose kernel
-    has the shape of the samples; beyond a hard edge it spills. (The usual corner.py blurs along the
-    axes: with a correlation of 0.99, its contour of 68 per cent holds 83 per cent.)
+    Contours contain 68 and, thinner, 95 per cent of the samples. They are seaborn's `kdeplot`, whose
+    kernel has the covariance of the samples, and extends beyond hard edges. (corner.py smooths along
+    the axes: with a correlation of 0.99, its contour of 68 per cent contains 83 per cent.)
 
     Args:
-        axes: (n, n) axes, as `plt.subplots(n, n)` makes them.
+        axes: (n, n) axes, as from `plt.subplots(n, n)`.
         samples: {label: (n_samples, n)} arrays or tensors, finite, that vary in n dimensions.
         names: n names of the parameters, with their units.
-        truth: (n,) what the parameters are, drawn as thin lines, or None.
+        truth: (n,) true parameters, drawn as thin lines, or None.
 
     Example:
         >>> samples = {"exact": np.random.default_rng(1).normal(size=(500, 2))}
@@ -449,7 +449,7 @@ def corner(axes, samples, names, *, truth=None):
                 f"samples than columns, not {values.shape}."
             )
         varies = np.isfinite(values).all() and (values.std(axis=0) > 0).all()
-        # Of correlations, for covariances of a flux are small in any unit
+        # Rank of the correlations: covariances depend on units, and can be very small
         if not varies or np.linalg.matrix_rank(np.corrcoef(values.T)) < n:
             raise ValueError(f"samples {label} must be finite, and vary in {n} dimensions.")
     if truth is not None and np.shape(truth) != (n,):
@@ -468,7 +468,7 @@ def corner(axes, samples, names, *, truth=None):
                 density, edges = np.histogram(values[:, i], 40, limits[i], density=True)
                 steps(ax, edges, density, color=colour, linestyle=line, linewidth=1.4, label=label)
             else:
-                # No more samples and points than the eye can tell: they cost time
+                # Limit samples and points: more would not be visible, but cost time
                 some = values[:: -(-len(values) // 2000)]
                 contours = {"levels": (0.05, 0.32), "linewidths": (0.8, 1.6), "linestyles": line}
                 look = {"color": colour, "gridsize": 60, **contours}
@@ -487,23 +487,23 @@ def corner(axes, samples, names, *, truth=None):
         else:
             ax.set_ylim(limits[i])
     axes[0, 0].figure.align_ylabels(axes[:, 0])
-    # Beside the first marginal, where nothing is drawn
+    # Next to the first marginal, where nothing is drawn
     place = {"loc": "upper left", "bbox_to_anchor": (1.05, 1), "borderaxespad": 0}
     axes[0, 0].legend(**place).set_in_layout(False)
     return axes
 
 
 def rank_histograms(ax, ranks, band):
-    """Draw histograms of the ranks of truths among posterior draws, and where flat ones would lie.
+    """Draw histograms of the ranks of truths among posterior draws, and a band for uniform ranks.
 
-    Of posteriors that are too narrow they are a U, too wide a hump, biased a slope. Bins of uniform
-    ranks lie in the grey band with its probability: at 99 per cent, all ten do nine times in ten.
+    Too narrow posteriors give a U, too wide ones a hump, biased ones a slope. A bin of uniform ranks
+    lies in the grey band with its probability: at 99 per cent, all ten bins do nine times in ten.
 
     Args:
-        ranks: {label: (n,)} shares from 0 to 1, as `diagnostics.ranks` gives for one parameter, or
-            those of a single one. Draws plus one should be a multiple of ten, or bins differ.
-        band: lowest and highest share of the ranks that a bin may hold, as
-            `diagnostics.uniform_band(n, torch.tensor([0.1]))` gives them.
+        ranks: {label: (n,)} from 0 to 1, as from `diagnostics.ranks` for one parameter, or (n,) without
+            label. The number of draws plus one should be a multiple of ten, so that bins are equal.
+        band: lowest and highest share of the ranks in a bin, as from
+            `diagnostics.uniform_band(n, torch.tensor([0.1]))`.
 
     Example:
         >>> ranks = np.random.default_rng(1).integers(0, 100, 500) / 99
@@ -518,7 +518,7 @@ def rank_histograms(ax, ranks, band):
         height = counts / len(values) * 10
         look = {"linestyle": line_style(number), "color": f"C{number}", "linewidth": 1.4}
         steps(ax, edges, height, **look, label=label)
-        # Axes side by side may share this one.
+        # Neighbouring axes may share the y-axis.
         ax.set_ylim(0, max(ax.get_ylim()[1], 1.08 * height.max()))
     ax.set(xlim=(0, 1), xlabel="rank of the truth", ylabel="tests / expected")
     ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
@@ -528,16 +528,16 @@ def rank_histograms(ax, ranks, band):
 
 
 def coverage(ax, shares, band):
-    """Draw how often regions of each credibility hold the truth, and where honest ones would lie.
+    """Draw how often regions of each credibility contain the truth, with a band for calibrated ones.
 
-    Each region is just large enough for the truth; its credibility is the share of draws inside.
-    Above the diagonal posteriors are too wide, below it too narrow. Curves of honest ones lie inside
-    the grey band with its probability at each credibility by itself.
+    Each region just contains the truth; its credibility is the share of draws inside. Above the
+    diagonal posteriors are too wide, below it too narrow. At each single credibility, the curve of
+    calibrated posteriors lies in the grey band with its probability.
 
     Args:
-        shares: {label: (n,)} from 0 to 1, as of `diagnostics.credibility` or `diagnostics.coverage`.
-        band: (m,) lower and (m,) upper bounds at credibilities from 0 to 1 in equal steps, as
-            `diagnostics.uniform_band(n, torch.linspace(0, 1, m))` gives them.
+        shares: {label: (n,)} from 0 to 1, from `diagnostics.credibility` or `diagnostics.coverage`.
+        band: (m,) lower and (m,) upper bounds at credibilities from 0 to 1 in equal steps, as from
+            `diagnostics.uniform_band(n, torch.linspace(0, 1, m))`.
 
     Example:
         >>> shares, band = {"honest": np.linspace(0, 1, 500)}, ([0.0, 0.4, 1.0], [0.0, 0.6, 1.0])
@@ -558,7 +558,7 @@ def coverage(ax, shares, band):
 
 
 def sketch_outburst(ax):
-    """Sketch the path of a black-hole outburst in the hardness-intensity diagram. It is no data."""
+    """Sketch the path of a black-hole outburst in the hardness-intensity diagram, without data."""
     angle = np.linspace(-0.9, 2 * np.pi - 0.9, 200)
     hardness = 0.5 + 0.4 * np.sign(np.cos(angle)) * np.sqrt(np.abs(np.cos(angle)))
     luminosity = 10 ** (0.62 * np.sin(angle) - 0.7)
@@ -587,7 +587,7 @@ def _need(table, columns):
 
 
 def _looks(labels):
-    """{label: (colour, marker)} of the labels that occur, those of the course first."""
+    """Return {label: (colour, marker)} of the labels that occur, those of the course first."""
     names = set(labels.dropna())
     others = sorted(names - set(_LOOKS), key=str)
     known = {name: look for name, look in _LOOKS.items() if name in names}
@@ -595,18 +595,18 @@ def _looks(labels):
 
 
 def _with_unit(table, column):
-    """What an axis says of a column: its name, and the unit where the table knows it."""
+    """Return the axis label of a column: its name, and its unit if the table has it."""
     unit = table.attrs.get("units", {}).get(column, "")
     return f"{column} ({unit})" if unit else column
 
 
 def _have_logarithms(x, y):
-    """(n,) whether a point has a place on two logarithmic axes."""
+    """Return a mask (n,) of the points that two logarithmic axes can show."""
     return np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
 
 
 def _points(ax, x, y, labels, alpha=1.0):
-    """Points by label, each with its own colour and shape, and how many there are in the legend."""
+    """Draw points by label, each with its colour and shape, and with its number in the legend."""
     drawn = _have_logarithms(x, y)
     labels = labels.astype(object).where(labels.notna(), "no label")
     for name, (colour, marker) in _looks(labels).items():
@@ -619,9 +619,9 @@ def _points(ax, x, y, labels, alpha=1.0):
 
 
 def _track(ax, x, y, label):
-    """A line through points of logarithmic axes, and five arrows along its running mean.
+    """Draw a line through points on logarithmic axes, and five arrows along its running mean.
 
-    From one pointing to the next, noise turns the line in any direction; its mean keeps the way.
+    Noise changes the direction between single pointings; the running mean shows the path.
     """
     ax.plot(x, y, "-", color="0.6", linewidth=0.7, zorder=1, label=label)
     near = np.abs(np.subtract.outer(np.arange(len(x)), np.arange(len(x)))) <= 5
@@ -636,19 +636,19 @@ def _track(ax, x, y, label):
 
 
 def _arrays(values):
-    """{label: array} of {label: array or tensor}, or of a single one, which then has no name."""
+    """Return {label: array} of {label: array or tensor}, or of a single one without label."""
     several = values if isinstance(values, dict) else {"": values}
     plain = {k: v.detach().cpu() if hasattr(v, "detach") else v for k, v in several.items()}
     return {label: _filled(v) for label, v in plain.items()}
 
 
 def _filled(values):
-    """Floats, NaN where a value is masked."""
+    """Return floats, NaN where a value is masked."""
     return np.ma.filled(np.ma.asanyarray(values, float), np.nan)
 
 
 def _shares(values):
-    """{label: (n,)} numbers from 0 to 1."""
+    """Return {label: (n,)} numbers, checked to be from 0 to 1."""
     several = _arrays(values)
     for label, v in several.items():
         if v.ndim != 1 or len(v) == 0 or not ((v >= 0) & (v <= 1)).all():

@@ -1,6 +1,6 @@
-"""From the columns of an archive to what a model takes: logarithms, directions, filled gaps, scale.
+"""Turn columns of an archive into features of a model: logarithms, angles, filled gaps, scaling.
 
-Lesson 05 builds it in the open, and says why; the lessons after it take it from here.
+Lesson 05 builds these steps and gives the reasons; later lessons import them.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from helpers.arguments import numbers
 
 __all__ = ["GROUPS", "STATE_FEATURES", "prepare", "preprocessor"]
 
-#: {group: columns} of the features that both telescopes measure, by what they are made from.
+#: {group: columns} of the features that both telescopes measure, grouped by their origin.
 GROUPS = {
     "colours": ("hr_soft", "hr_hard"),
     "rms": ("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16", "rms_hf", "rms_0p1_64"),
@@ -21,10 +21,10 @@ GROUPS = {
     "power spectrum": ("nu_break", "qpo_freq", "hue"),
     "lags": ("lag_0p1_1", "lag_1_10", "coherence"),
 }
-#: What is said to depend on the accretion state.
+#: Features that are expected to depend on the accretion state.
 STATE_FEATURES = tuple(name for group, names in GROUPS.items() if group != "lags" for name in names)
 
-# Above zero, and spread over decades. (Lags change their sign: they have no logarithm.)
+# Positive features that span decades. (Lags change their sign: they have no logarithm.)
 _LOGARITHMIC = {
     *GROUPS["rms"],
     *("rms_3_10", "nu_break", "qpo_freq", "qpo_q", "qpo_rms", "pc1", "pc2"),
@@ -33,17 +33,17 @@ _LOGARITHMIC = {
 
 
 def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
-    """Columns of an archive as numbers that a model can compare. Nothing is learned from the rows.
+    """Convert columns of an archive into features for a model. Nothing is learned from the rows.
 
-    What spreads over decades becomes log10, where it is above zero; the hue becomes the sine and
-    the cosine of its angle, so that 359 and 1 deg are neighbours; all else stays as it is.
+    Features that span decades become log10, where they are above zero. The hue becomes the sine and
+    the cosine of its angle, so that 359 and 1 deg are neighbours. Other features stay unchanged.
 
     Args:
         table: rows of observations.
-        columns: names of columns of this table, which hold numbers.
+        columns: names of columns of this table that hold numbers.
 
     Returns:
-        (n_rows, n_features) with names that tell what was done; NaN without a value or logarithm.
+        (n_rows, n_features) table whose names show the conversion; NaN without value or logarithm.
 
     Example:
         >>> table = pd.DataFrame({"hue": [90.0], "rms_2_16": [0.1], "gamma": [1.7]})
@@ -54,7 +54,7 @@ def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
     missing = [name for name in columns if name not in table]
     if missing:
         raise ValueError(f"table lacks {', '.join(missing)}: give the rows of observations.")
-    features, bare = {}, pd.DataFrame(table)  # pandas copies attrs, deeply, with each column
+    features, bare = {}, pd.DataFrame(table)  # no attrs, which pandas copies with each column
     for name in columns:
         values, dtype = bare[name].to_numpy(), bare[name].dtype
         if getattr(dtype, "kind", "O") not in "biuf" or hasattr(dtype, "na_value"):
@@ -70,12 +70,12 @@ def prepare(table: pd.DataFrame, columns) -> pd.DataFrame:
 
 
 def preprocessor(columns=STATE_FEATURES) -> Pipeline:
-    """The steps of lesson 05 in front of any model: `prepare`, fill gaps, scale.
+    """Make a Pipeline with the steps of lesson 05 before a model: `prepare`, fill gaps, scale.
 
-    A gap is filled with the median of the rows of `fit`, and a column of its own says that there
-    was one, for in this archive a missing value means something. Then every feature gets a mean of
-    zero and a variance of one. In a Pipeline with the model it learns medians and scales from the
-    training rows alone. It takes a table of observations, and gives a DataFrame of features.
+    A gap is filled with the median of the rows of `fit`, and an indicator column marks it, because
+    missing values carry information in this archive. Then every feature is scaled to mean zero and
+    variance one. In a Pipeline with a model, medians and scales come from the training rows only.
+    The input is a table of observations, the output a DataFrame of features.
 
     Args:
         columns: names of columns of the observations.
@@ -95,6 +95,6 @@ def preprocessor(columns=STATE_FEATURES) -> Pipeline:
 
 
 def _names(transformer, _):
-    """The names of what `prepare` makes."""
+    """Return the names of the features that `prepare` makes."""
     columns = transformer.kw_args["columns"]
     return prepare(pd.DataFrame(columns=columns, dtype=float), columns).columns.to_numpy()

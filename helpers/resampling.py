@@ -1,4 +1,4 @@
-"""Other skies: the bootstrap over sources, which the error of nearly every number here comes from."""
+"""Bootstrap over sources, which gives the errors of nearly all numbers in the course."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ __all__ = ["resample_sources"]
 
 
 def resample_sources(table: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
-    """The rows of as many sources as there are, drawn with replacement: a cluster bootstrap.
+    """Draw a bootstrap resample of whole sources, as many as there are: a cluster bootstrap.
 
-    Rows of one source resemble each other, so that what scatters from sky to sky is the source. A
-    source that is drawn twice brings its rows twice; all are numbered from 0. Lesson 02 derives it.
+    Rows of one source are not independent, so the sources are the units that are drawn. A source that
+    is drawn twice contributes its rows twice; rows are numbered from 0. Lesson 02 derives the method.
 
     Reference: Davison & Hinkley 1997, Bootstrap Methods and their Application, Section 3.8.
 

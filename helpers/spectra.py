@@ -1,12 +1,12 @@
-"""Photon spectra, and the instrument response that turns them into counts per channel.
+"""Models of photon spectra, and the instrument response that turns them into counts per channel.
 
-A spectral model gives the photon flux in each energy bin, absorption the share of it that gets
-through; `Response.fold` turns it into the count rate that the detector reports in each channel.
+A spectral model gives the photon flux in each energy bin, and absorption gives the transmitted share
+of it. `Response.fold` turns the flux into the count rate that the detector reports in each channel.
 
 Models take energy_lo and energy_hi (n_energies,), increasing edges of bins above 0 keV, and numbers
 or tensors (...) that broadcast; they return (..., n_energies) photons/cm^2/s in each bin, on the
-energies' device, with gradients. What cannot be used is refused by name, with a ValueError; but where
-nobody can look at it (torch.func.vmap), or a sampler or fit moves it (it has a gradient), it gives NaN.
+energies' device, with gradients. Parameters that cannot be used give a ValueError with their name; if
+their values cannot be read (torch.func.vmap), or they have a gradient (in a fit), the result is NaN.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ __all__ = [
     "power_law",
 ]  # fmt: skip
 
-# XSPEC's, so that its norms hold; 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV is 8.0329.
+# XSPEC's value, so that its norms hold; 15/π^4 times 1e39 erg/s / (4π (10 kpc)^2) in keV is 8.0329.
 _BLACKBODY = 8.0525
 # 16π/3 c/(hc)^3 (1 km / 10 kpc)^2, in photons/keV^3/cm^2/s
 _DISC = 1 / 361.27
@@ -56,23 +56,23 @@ _CROSS_SECTION = (
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """The linear map C_j = Σ_i F_i A_i R_ij from photon flux F_i to count rate C_j in channel j.
+    """Linear map C_j = Σ_i F_i A_i R_ij from photon flux F_i to count rate C_j in channel j.
 
-    Linear means: no pile-up and no dead time. The rows of R need not sum to one: a photon can fall
-    below the threshold, or be rejected for its grade. A channel's energy is only nominal: a count
-    in it may come from a photon of another. R is a dense tensor: matrices of X-ray detectors are 10
-    to 80 per cent full, and folding is then several times faster than with a sparse one.
+    The map is linear, so it has neither pile-up nor dead time. The rows of R need not sum to one: a
+    photon can fall below the threshold, or be rejected for its grade. A channel's energy is nominal: a
+    count in it may come from a photon of another energy. R is a dense tensor: X-ray matrices are 10 to
+    80 per cent full, and folding is then several times faster than with a sparse tensor.
 
-    Reference: George et al. 1992, Legacy 2, 51 (OGIP memo CAL/GEN/92-002), the format's definition.
+    Reference: George et al. 1992, Legacy 2, 51 (OGIP memo CAL/GEN/92-002), which defines the format.
 
     Args:
         energy_lo, energy_hi: (n_energies,) edges of the photon energy bins, keV.
         effective_area: (n_energies,) A, cm^2.
-        redistribution: (n_energies, n_channels) R, probabilities of channel j for photons of bin i.
+        redistribution: (n_energies, n_channels) R, probability of channel j for a photon of bin i.
         channel_lo, channel_hi: (n_channels,) edges of the channels, nominal keV.
 
     Example:
-        A detector with two channels that sees half of the photons one channel too low:
+        A detector with two channels that reports half of the upper photons one channel too low:
 
         >>> lo, hi, area = torch.tensor([[1.0, 2.0], [2.0, 3.0], [100.0, 200.0]])
         >>> matrix = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
@@ -103,10 +103,10 @@ class Response:
                 )
 
     def fold(self, flux: Tensor) -> Tensor:
-        """(..., n_channels) expected counts/s in each channel, differentiable.
+        """Compute the expected counts/s (..., n_channels) in each channel, differentiable.
 
         Args:
-            flux: (..., n_energies) photons/cm^2/s in each bin, of the response's device and dtype.
+            flux: (..., n_energies) photons/cm^2/s in each bin, with the response's device and dtype.
         """
         refuse_arrays(flux=flux)
         if flux.dtype != self.redistribution.dtype:
@@ -118,15 +118,15 @@ class Response:
         return (flux * self.effective_area) @ self.redistribution
 
     def to(self, device=None, dtype=None) -> "Response":
-        """The same response on another device, or of another floating-point dtype."""
+        """Return the response on another device, or in another floating-point dtype."""
         return Response(*(x.to(device=device, dtype=dtype) for x in vars(self).values()))
 
 
 def power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, norm) -> Tensor:
-    """Photon flux per energy bin of N(E) = K E^-Γ: F_i = K ∫ E^-Γ dE from lo_i to hi_i, exactly.
+    """Compute the photon flux per bin of N(E) = K E^-Γ: F_i = K ∫ E^-Γ dE from lo_i to hi_i, exactly.
 
     The result is (..., n_energies) photons/cm^2/s in each bin. For Γ = 1 it is K ln(hi/lo); value
-    and gradient are smooth there.
+    and gradient are continuous there.
 
     Args:
         energy_lo, energy_hi: (n_energies,) edges of the bins, keV, above zero, increasing.
@@ -140,7 +140,7 @@ def power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, norm) -> Tenso
     """
     photon_index, norm = _checked(energy_lo, energy_hi, photon_index=photon_index, norm=norm)
     # The integral is E0^(1 - Γ) w sinh(x/2) / (x/2), E0 = √(lo hi), w = ln(hi/lo), x = (1 - Γ) w:
-    # unlike a difference of powers it loses no digits in narrow bins, and has no 0/0 at Γ = 1.
+    # unlike a difference of powers, it loses no digits in narrow bins, and has no 0/0 at Γ = 1.
     width = _log_width(energy_lo, energy_hi)
     middle = (torch.log(energy_hi) + torch.log(energy_lo)) / 2
     slope = 1 - photon_index
@@ -148,12 +148,12 @@ def power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, norm) -> Tenso
 
 
 def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff, norm) -> Tensor:
-    """Photon flux per energy bin of N(E) = K E^-Γ exp(-E/E_c); bins and result as of `power_law`.
+    """Compute the photon flux per bin of N(E) = K E^-Γ exp(-E/E_c); bins and result as of `power_law`.
 
-    The integral over a bin is a three-point Gauss-Legendre sum in ln E, whose relative error falls
-    with the sixth power of the bin width: 1e-6 at most in bins narrower than E_c and a tenth of
-    their energy, 1e-4 for twice E_c and half the energy. On the grids of RXTE and NICER in data/ it
-    is below 1e-7 wherever a bin has more than 1e-10 of the brightest one.
+    The integral over a bin is a three-point Gauss-Legendre sum in ln E. Its relative error falls with
+    the sixth power of the bin width: it is at most 1e-6 in bins narrower than E_c and a tenth of their
+    energy, and 1e-4 for bins up to 2 E_c and half their energy. On the grids of RXTE and NICER in
+    data/ it is below 1e-7 in all bins with more than 1e-10 of the flux of the brightest bin.
 
     Reference: Rybicki & Lightman 1979, sect. 7.5, for thermal Comptonisation, which this imitates.
 
@@ -176,10 +176,10 @@ def cutoff_power_law(energy_lo: Tensor, energy_hi: Tensor, photon_index, cutoff,
 
 
 def blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> Tensor:
-    """Photon flux per energy bin of N(E) = 8.0525 K E^2 / ((kT)^4 (exp(E/kT) - 1)): XSPEC's bbody.
+    """Compute the photon flux per bin of N(E) = 8.0525 K E^2 / ((kT)^4 (exp(E/kT) - 1)): XSPEC's bbody.
 
-    Bins and result are those of `power_law`, integrals those of `cutoff_power_law`, as accurate,
-    with kT in place of E_c. The constant of XSPEC is 0.24 per cent too high for what K stands for.
+    Bins and result are as of `power_law`. Integrals are those of `cutoff_power_law` with kT instead of
+    E_c, and as accurate. XSPEC's constant is 0.24 per cent too high for the definition of K below.
 
     Reference: Arnaud 1996, ASP Conf. 101, 17 (XSPEC); the manual, model bbody.
 
@@ -188,7 +188,7 @@ def blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> Tensor
         norm: (...) K, (L / 1e39 erg/s) / (distance / 10 kpc)^2.
 
     Example:
-        The same luminosity, from a hotter body, is fewer photons:
+        A hotter body of the same luminosity emits fewer photons:
 
         >>> edges = torch.logspace(-2, 2, 1001)
         >>> blackbody(edges[:-1], edges[1:], torch.tensor([1.0, 2.0]), norm=1.0).sum(dim=-1)
@@ -198,28 +198,28 @@ def blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> Tensor
 
     def density(energy):
         x = energy / temperature
-        # exp(-x) rather than exp(x): far in the Wien tail it ends in zeros, not in infinities.
+        # exp(-x) rather than exp(x): far in the Wien tail it becomes zero, not infinite.
         return energy**2 * torch.exp(-x) / -torch.expm1(-x)
 
     return norm * _BLACKBODY / temperature**4 * _integrate(density, energy_lo, energy_hi)
 
 
 def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> Tensor:
-    """Photon flux per bin of a disc, N(E) = K/361.3 E^2 ∫_0^1 t^(-11/3) / (exp(E/(kT_in t)) - 1) dt.
+    """Compute a disc's flux per bin, N(E) = K/361.3 E^2 ∫_0^1 t^(-11/3) / (exp(E/(kT_in t)) - 1) dt.
 
     Each ring of a geometrically thin, optically thick disc is a blackbody, and t = (r/R_in)^(-3/4)
-    is its temperature over that of the inner edge: XSPEC's diskbb. No relativity, no colour
-    correction, no outer edge. The integral over t is good to 1e-6 at any energy, that over the bin
-    as in `cutoff_power_law`. Bins and result are those of `power_law`.
+    is its temperature relative to the inner edge: XSPEC's diskbb. The model has no relativity, no
+    colour correction and no outer edge. The integral over t has an error of 1e-6 at any energy; that
+    over the bin is as in `cutoff_power_law`. Bins and result are as of `power_law`.
 
     Reference: Mitsuda et al. 1984, PASJ 36, 741, eq. 4; Makishima et al. 1986, ApJ 308, 635.
 
     Args:
         temperature: (...) kT_in, keV, above zero.
-        norm: (...) K = (R_in / km)^2 / (distance / 10 kpc)^2 cos(inclination), R_in as it appears.
+        norm: (...) K = (R_in / km)^2 / (distance / 10 kpc)^2 cos(inclination), R_in apparent.
 
     Example:
-        A disc of 0.1 keV, as in a hard state, is out of sight of a detector from 3 keV on:
+        A detector above 3 keV does not see a disc of 0.1 keV, as in a hard state:
 
         >>> edges = torch.tensor([0.5, 0.6, 3.0, 3.1])
         >>> lo, hi = edges[::2], edges[1::2]
@@ -231,15 +231,15 @@ def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> T
 
     def density(energy):
         # With q^3 = E/(kT t) and q0^3 = x = E/kT the integral is x^(-8/3) ∫ 3 q^7 / (exp(q^3) - 1) dq
-        # from q0 on: smooth in q whatever x is, and over at q1^3 = x + 22, where e^-22 of it is left.
+        # from q0: smooth in q for all x, and ended at q1^3 = x + 22, where a share e^-22 of it remains.
         x = energy / temperature
         q0, q1 = x ** (1 / 3), (x + 22) ** (1 / 3)
-        length = 22 / (q0 * q0 + q0 * q1 + q1 * q1)  # q1 - q0, without the loss of digits
+        length = 22 / (q0 * q0 + q0 * q1 + q1 * q1)  # q1 - q0, without loss of digits
         total = 0
         for node, weight in _gauss(16):
             step = length * node
             q = q0 + step
-            beyond = step * (3 * q0 * q + step * step)  # q^3 - x, again without the loss
+            beyond = step * (3 * q0 * q + step * step)  # q^3 - x, again without loss of digits
             cube = q * q * q
             below = -torch.expm1(-x - beyond)
             total = total + weight * cube * cube * q * torch.exp(-beyond) / below
@@ -249,12 +249,12 @@ def disc_blackbody(energy_lo: Tensor, energy_hi: Tensor, temperature, norm) -> T
 
 
 def absorption(energy_lo: Tensor, energy_hi: Tensor, n_h) -> Tensor:
-    """The share exp(-N_H σ(E)) of the photons that interstellar gas lets through: XSPEC's wabs.
+    """Compute the share exp(-N_H σ(E)) of photons that interstellar gas transmits: XSPEC's wabs.
 
     σ is per hydrogen atom, for neutral gas of cosmic abundances without dust. The transmission is
-    the mean over the bin for photons spread evenly in ln E, taken piece by piece where the bin
-    straddles an absorption edge. Above 10 keV σ falls as E^-3, below 0.0136 keV it is zero. Bins
-    are those of `power_law`: multiply such a flux with the shares (..., n_energies), 0 to 1.
+    the mean over the bin for photons that are uniform in ln E, computed in parts if the bin contains
+    an absorption edge. Above 10 keV σ falls as E^-3; below 0.0136 keV it is zero. Bins are as of
+    `power_law`; multiply the flux of a model by the result, (..., n_energies) from 0 to 1.
 
     Reference: Morrison & McCammon 1983, ApJ 270, 119, Table 2.
 
@@ -286,15 +286,15 @@ def absorption(energy_lo: Tensor, energy_hi: Tensor, n_h) -> Tensor:
 
 
 def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -> Tensor:
-    """Energy flux F = ∫ E N(E) dE (...), erg/cm^2/s, of a photon flux that is given in energy bins.
+    """Compute the energy flux F = ∫ E N(E) dE (...), erg/cm^2/s, of a photon flux in energy bins.
 
-    Inside a bin the photons are taken to be spread evenly in ln E, also where the band cuts the bin.
-    For w = ln(hi/lo) and N(E) ∝ E^-Γ, whole bins are then wrong by a share (Γ - 1) w^2/12: 3e-5
+    Photons are assumed to be uniform in ln E inside each bin, also in bins that the band cuts. For
+    w = ln(hi/lo) and N(E) ∝ E^-Γ, whole bins then have a relative error of (Γ - 1) w^2/12: 3e-5
     between 2 and 10 keV on the RXTE grid with Γ = 3.
 
     Args:
-        flux: (..., n_energies) photons/cm^2/s of a spectral model, in bins such as `power_law` has.
-        low, high: ends of the band, keV, numbers; the bins must cover all of it.
+        flux: (..., n_energies) photons/cm^2/s of a spectral model, in bins as of `power_law`.
+        low, high: ends of the band, keV, two numbers; the bins must cover the whole band.
 
     Example:
         The share of a disc in the energy flux of a soft state between 2 and 20 keV:
@@ -312,7 +312,7 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
     covered = float(_log_width(lo, hi).sum()) if 0 < low < high else 0.0
     if not abs(covered - np.log(high / low if covered else np.e)) < 1e-4:
         raise ValueError(
-            f"The band from {low} to {high} keV is not covered, once, by energy bins from "
+            f"The band from {low} to {high} keV is not covered exactly once by energy bins from "
             f"{float(energy_lo[0]):.4g} to {float(energy_hi[-1]):.4g} keV: choose 0 < low < high "
             "within them, or evaluate the model on a grid without gaps that covers the band."
         )
@@ -320,7 +320,7 @@ def energy_flux(energy_lo: Tensor, energy_hi: Tensor, flux: Tensor, low, high) -
     return _ERG_PER_KEV * (flux * (hi - lo) / _log_width(energy_lo, energy_hi)).sum(dim=-1)
 
 
-# What a parameter has to fulfil, and how to say so.
+# The condition that each parameter must fulfil, and its text.
 _RULES = {
     "photon_index": (torch.isfinite, "finite"),
     "cutoff": (lambda x: x > 0, "above 0 keV (float('inf') for no cut-off)"),
@@ -331,7 +331,7 @@ _RULES = {
 
 
 def _checked(energy_lo, energy_hi, **parameters):
-    """The parameters as tensors (..., 1) on the energies' device, once all is seen to be usable."""
+    """Return the checked parameters as tensors (..., 1) on the energies' device."""
     refuse_arrays(energy_lo=energy_lo, energy_hi=energy_hi)
     if not (energy_lo.ndim == 1 and energy_lo.shape == energy_hi.shape):
         raise ValueError(
@@ -359,7 +359,7 @@ def _checked(energy_lo, energy_hi, **parameters):
     # On a GPU every `if` on a tensor waits for all work before it: one wait, and details on failure.
     try:
         fine = bool(torch.stack(usable).all())
-    except RuntimeError:  # vmap lets nobody look at what it maps over
+    except RuntimeError:  # values are hidden inside vmap
         fine, moves = False, True
     if not fine:
         with contextlib.suppress(RuntimeError):
@@ -391,19 +391,19 @@ def _refuse_other_bins(flux, number):
 
 
 def _log_width(energy_lo, energy_hi):
-    """ln(hi/lo), to all digits for narrow bins as well."""
+    """Return ln(hi/lo), without loss of digits in narrow bins."""
     return torch.log1p((energy_hi - energy_lo) / energy_lo)
 
 
 @cache
 def _gauss(n):
-    """Nodes and weights of Gauss-Legendre quadrature on (0, 1)."""
+    """Return nodes and weights of Gauss-Legendre quadrature on (0, 1)."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return list(zip(((nodes + 1) / 2).tolist(), (weights / 2).tolist(), strict=True))
 
 
 def _integrate(density, energy_lo, energy_hi):
-    """∫ density(E) dE over each bin, by three points in ln E, where spectra are nearly straight."""
+    """Compute ∫ density(E) dE over each bin with three points in ln E, where spectra are smooth."""
     width = _log_width(energy_lo, energy_hi)
     total = 0
     for node, weight in _gauss(3):
@@ -413,7 +413,7 @@ def _integrate(density, energy_lo, energy_hi):
 
 
 def _sinhc(x):
-    """sinh(x) / x, with a gradient that is exact at zero as well."""
+    """Return sinh(x) / x, with a gradient that is exact at zero, too."""
     small = x.abs() < 0.1
     # Both branches are evaluated: the inner `where` keeps the 0/0 out of the gradient.
     safe = torch.where(small, torch.ones_like(x), x)

@@ -1,4 +1,4 @@
-"""Streams of random numbers that make results independent of how much memory the work may take."""
+"""Streams of random numbers that make results independent of the memory limit."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -10,22 +10,22 @@ from torch import Tensor
 
 __all__ = ["CELL", "chunks", "complex_normal", "exponential", "uniform"]
 
-# Simulations that draw their random numbers together, from a seed that the generator gives: never
-# more, so that memory may cut anywhere between two of these cells and change nothing.
+# Number of simulations in a cell. A cell draws its random numbers together, from a seed that the
+# generator gives; chunks end between cells, so that the memory limit does not change the numbers.
 CELL = 32
-# Numbers that are made side by side, and together in what a cache holds.
+# Numbers that are made in one block, which fits into a cache.
 _LANES, _BLOCK = 128, 2**15
 
 
 def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[tuple[slice, list]]:
-    """Chunks of n simulations that fit into memory, each with its cells and their generators.
+    """Yield chunks of n simulations that fit into memory, with their cells and generators.
 
     Args:
-        n, bytes_of_cell: how many simulations, and what the work on a cell takes.
-        memory: bytes for all cells of a chunk; one is in it however small this is.
+        n, bytes_of_cell: number of simulations, and bytes that the work on a cell takes.
+        memory: bytes for all cells of a chunk; a chunk has at least one cell.
         generator: gives the seeds of all cells, on any device.
-        device: of the cells' generators.
-        cell: how many simulations draw together, whatever the memory.
+        device: device of the cells' generators.
+        cell: number of simulations that draw together, independent of the memory.
 
     Yields:
         A slice of the n simulations, and pairs of a slice of this slice and its generator.
@@ -49,15 +49,15 @@ def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[t
 
 
 def uniform(cells, shape, like: Tensor) -> Callable[[int], Tensor]:
-    """A function of n that returns the next (n, *shape) numbers, multiples of 2^-24 from 0 to below 1.
+    """Make a function of n for the next (n, *shape) uniform numbers, multiples of 2^-24 in [0, 1).
 
-    On a CPU float32 come from SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, 453), each place in `shape`
-    a stream of its own that begins at 64 bits from the generator: some ten times as fast as torch.rand,
-    which makes all others.
+    On a CPU float32 numbers come from SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, 453); each place in
+    `shape` has its own stream, seeded with 64 bits from the generator. This is about ten times as fast
+    as torch.rand, which makes the numbers in all other cases.
 
     Args:
-        cells: of the last dimension of `shape`, as `chunks` yields them.
-        like: has the dtype and device of the numbers.
+        cells: cells along the last dimension of `shape`, as `chunks` yields them.
+        like: tensor with the dtype and device of the numbers.
     """
     kind, fast = dict(dtype=like.dtype, device=like.device), _fast(like)
     parts = [((*shape[:-1], cell.stop - cell.start), generator) for cell, generator in cells]
@@ -76,8 +76,8 @@ def uniform(cells, shape, like: Tensor) -> Callable[[int], Tensor]:
 
 
 def exponential(numbers: Tensor) -> Tensor:
-    """-ln(1 - u) in place of `uniform` numbers u: exponential ones, of mean 1 and up to 17."""
-    if numbers.device.type == "cpu":  # where numpy is three times as fast
+    """Turn `uniform` numbers u into exponential ones in place, -ln(1 - u): mean 1, at most 17."""
+    if numbers.device.type == "cpu":  # numpy is three times as fast here
         array = numbers.numpy()
         np.log(np.subtract(1, array, out=array), out=array)
         return numbers.neg_()
@@ -85,13 +85,13 @@ def exponential(numbers: Tensor) -> Tensor:
 
 
 def complex_normal(shape, generator, like: Tensor) -> Tensor:
-    """Complex normal numbers z with E|z|² = 1, of the dtype and on the device that go with `like`."""
+    """Draw complex normal numbers z with E|z|² = 1, with the precision and device of `like`."""
     kind = dict(dtype=like.dtype.to_complex(), device=like.device)
     if not _fast(like):
         return torch.randn(shape, generator=generator, **kind)
     numbers = torch.empty(shape, **kind)
     flat, draw = numbers.view(-1).numpy(), uniform([(slice(0, _LANES), generator)], (_LANES,), like)
-    for first in range(0, len(flat), _BLOCK):  # of Box & Muller
+    for first in range(0, len(flat), _BLOCK):  # method of Box & Muller
         part = flat[first : first + _BLOCK]
         square, angle = draw(2 * -(-len(part) // _LANES)).view(2, -1)[:, : len(part)]
         radius, angle = exponential(square).sqrt_().numpy(), angle.mul_(2 * math.pi).numpy()
@@ -106,7 +106,7 @@ def _fast(like):
 
 @numba.njit
 def split_mix(state, numbers):
-    """Fill numbers (n, places), two rows from each step of the state (places,), which goes on."""
+    """Fill numbers (n, places), two rows from each step of the state (places,), and advance the state."""
     unit, low = np.float32(2**-24), np.uint64(2**24 - 1)
     for i in range(0, len(numbers), 2):
         other, one = numbers[min(i + 1, len(numbers) - 1)], numbers[i]

@@ -494,14 +494,14 @@ def test_commands(run, made, tmp_path, capsys):
         path.write_bytes(b"")
     assert main(["status", str(made)]) == 0
     found = capsys.readouterr().out
-    assert f"{made}: 160 of 200 simulations\nno run is at work" in found
-    assert "damaged shards, to be made anew: 2: 0, 1\n" in found
+    assert f"{made}: 160 of 200 simulations\nno run is active" in found
+    assert "damaged shards, to be made again: 2: 0, 1\n" in found
     for path in sorted(shards_of(made))[:2]:
         path.unlink()
     out = tmp_path / "out"
     assert main(["export", str(made), str(out), "--format", "torch"]) == 0
     n = len(torch.load(out / "piece-00000.pt")["theta"])
-    said = f"{n} simulations in {out}; left out: {160 - n} that failed, 40 that are not there yet\n"
+    said = f"{n} simulations in {out}; left out: {160 - n} that failed, 40 that are not made yet\n"
     assert capsys.readouterr().out == said
     assert main(["export", str(made), str(out)]) == 1
     assert capsys.readouterr().err.startswith("error: ")
@@ -737,7 +737,7 @@ def test_killed_and_interrupted(run, recipe, made, tmp_path, monkeypatch):
         assert variables["OMP_NUM_THREADS"] == "1"
         # With it, as Dask has it, simulators of large arrays take twice as long.
         assert variables.get("MALLOC_TRIM_THRESHOLD_") == os.environ.get("MALLOC_TRIM_THRESHOLD_")
-    refused(f"Another run is at work in .*process {first.pid}", run, simulations=4000)
+    refused(f"Another run is active in .*process {first.pid}", run, simulations=4000)
 
     min(workers, key=lambda worker: worker.pid).kill()
     wait_for(lambda: workers_of(first) - workers)
@@ -756,7 +756,7 @@ def test_killed_and_interrupted(run, recipe, made, tmp_path, monkeypatch):
     os.killpg(second.pid, signal.SIGINT)
     _, err = second.communicate(timeout=60)
     assert second.returncode == 130
-    assert err.endswith("stopped: the same command goes on from here\n")
+    assert err.endswith("stopped: the same command continues from here\n")
     wait_for(lambda: not any(map(alive, family)))
     assert campaign.status(folder).at_work == ""
 
@@ -785,7 +785,7 @@ def test_a_lost_worker_costs_its_shard_only(run, process, made, tmp_path):
         os.kill(os.getpid(), signal.SIGKILL)
     return x"""
     text = "import os\nimport signal\n" + RECIPE.replace("    return x", deadly)
-    refused(r"ended the processes of .* again and again: 3\.", run, text=text, client=process)
+    refused(r"killed the processes of .* repeatedly: 3\.", run, text=text, client=process)
     found = campaign.status(made)
     assert (found.done, found.at_work) == (180, "")
     calls = [line for line in log.read_text().split() if line != "None"]

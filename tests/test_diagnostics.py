@@ -190,7 +190,7 @@ class TestImportanceSampling:
         ids=["elsewhere", "zero everywhere"],
     )
     def test_a_likelihood_of_other_data_is_refused_with_its_draws(self, posterior, log_likelihood):
-        with pytest.raises(diagnostics.TooFewError, match="speak of different data") as refused:
+        with pytest.raises(diagnostics.TooFewError, match="are for different data") as refused:
             diagnostics.importance_sample(
                 posterior, torch.tensor([2.0]), log_likelihood, 1000, seeded(seed=1)
             )

@@ -555,7 +555,7 @@ def test_an_ascii_table_is_read_too(tmp_path):
 
 def test_without_good_times_the_header_counts_and_it_is_said(tmp_path):
     path = written(tmp_path / "e.fits", events_hdus()[0])
-    with pytest.warns(UserWarning, match="no good times: all from TSTART to TSTOP"):
+    with pytest.warns(UserWarning, match="no good times: all time from TSTART to TSTOP"):
         events = read_events(path)
     np.testing.assert_array_equal(events.gti, [[1000, 1100]])
 

@@ -30,7 +30,7 @@ def ax():
 
 @pytest.mark.parametrize("alt", ["", "  ", None, 3])
 def test_alternative_text_is_required(ax, alt):
-    with pytest.raises(ValueError, match="say in one sentence"):
+    with pytest.raises(ValueError, match="describe in one sentence"):
         plotting.show(ax, alt=alt)
 
 

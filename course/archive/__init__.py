@@ -1,1 +1,1 @@
-"""The factory of the simulated archive in data/: sources, pointings, and what an observer measures."""
+"""Simulation of the archive in data/: sources, pointings, and the measurements of an observer."""

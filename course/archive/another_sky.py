@@ -1,4 +1,4 @@
-"""The archive of the exam: another seed, another sky, of which a third of the sources is sealed."""
+"""Simulate the archive of the exam: another seed, another sky, with a third of the sources sealed."""
 
 from course.archive.simulate import simulate_archive
 from course.archive.tables import table_bytes
@@ -7,24 +7,24 @@ from helpers.data import deal_sources
 __all__ = ["LABELS", "SEED", "SIZE", "files", "simulate_another_sky"]
 
 SEED = 2027
-#: Half black holes, half neutron stars: another mixture than in the archive of the lessons.
+#: Half black holes, half neutron stars, unlike the archive of the lessons.
 SIZE = {"n_rxte": 2400, "n_nicer": 100, "n_black_holes": 30, "n_neutron_stars": 30, "n_segments": 0}
-#: What a reader writes down; the sealed pointings come without.
+#: Columns from a human reader, which the sealed pointings do not have.
 LABELS = ["state_label", "object_label", "label_trust"]
 _NAMES = ["obs_id", "source_id", "outburst_id"]
 
 
 def simulate_another_sky(seed=SEED, processes=None):
-    """The pointings of one telescope, with labels, and what was really there: two tables, row by row."""
+    """Return pointings of one telescope with labels, and their truth: two tables with the same rows."""
     archive = simulate_archive(seed, processes=processes, **SIZE)
     return archive.rxte, archive.truth.iloc[: len(archive.rxte)]
 
 
 def files(table, truth, seed=SEED):
-    """{name: bytes}: the known pointings, the sealed ones without labels, and the truth of these.
+    """Return {name: bytes}: known pointings, sealed ones without labels, and the truth of the sealed ones.
 
-    Sources are dealt by `deal_sources`, so that none is in two tables. Names begin with A (another):
-    no row can be taken for one of the archive of the lessons, or looked up in its truth.
+    `deal_sources` divides the sources, so that none is in two tables. Names begin with A (another), so
+    that no row can be confused with the archive of the lessons, or looked up in its truth.
     """
     renamed = table.assign(**{name: "A" + table[name].str[1:] for name in _NAMES})
     _, sealed = deal_sources(renamed.source_id, renamed.object_label, 3, seed)[0]

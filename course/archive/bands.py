@@ -1,8 +1,8 @@
-"""What real archives show, and what the simulated one shows: the bands printed by `make data`.
+"""Compare the simulated archive with published ranges of real archives; `make data` prints the result.
 
-Each band is a published range, or what follows from one; `evidence/claims/test_archive.py` holds
-them, in the archive of the course and on average over other seeds. data/README.md says what is
-missed, and why.
+Each band is a published range, or follows from one. `evidence/claims/test_archive.py` tests the
+bands, in the archive of the course and on average over other seeds. data/README.md says which bands
+are missed, and why.
 """
 
 import warnings
@@ -21,13 +21,13 @@ from sklearn.preprocessing import FunctionTransformer
 from helpers.features import HUES
 from helpers.preprocessing import GROUPS, STATE_FEATURES, prepare, preprocessor
 
-BRIGHT = 300.0  # counts/s, where power colours are measured well
+BRIGHT = 300.0  # counts/s, above which power colours are measured well
 ROWS, SOURCES = KFold(5, shuffle=True, random_state=0), GroupKFold(5)
 
 COLOURS = list(GROUPS["colours"])
 TIMING = [*GROUPS["rms"], "nu_break", "qpo_freq", *GROUPS["lags"]]
 STATE = list(STATE_FEATURES)
-# The same kinds of features, as each telescope usually takes them and in the band they share
+# The same kinds of features, in each telescope's usual bands and in common bands
 RAW = [*COLOURS, "rms_0p1_64", "hue"]
 COMMON = ["hr_3_10", "rms_3_10", "hue"]
 
@@ -40,7 +40,7 @@ MISSED = (
 
 
 class Band(NamedTuple):
-    """One number of the archive and the range in which it has to lie."""
+    """One number of the archive, and the range in which it should lie."""
 
     name: str
     low: float
@@ -53,12 +53,12 @@ class Band(NamedTuple):
 
 
 def measure(archive):
-    """All bands of an archive, as `simulate_archive` returns it or the files of data/ hold it."""
+    """Return all bands of an archive, from `simulate_archive` or from the files in data/."""
     return [*measure_quickly(archive), *objects(archive.rxte)]
 
 
 def measure_quickly(archive):
-    """The bands that take a second: all but those of `objects`, whose forests take fifteen."""
+    """Return the bands that take one second: all except those of `objects`, whose forests take fifteen."""
     rxte, nicer, truth = archive.rxte, archive.nicer, archive.truth.iloc[: len(archive.rxte)]
     holes = (truth.outlier == "") & (truth.filed_under == "") & (truth.object == "BH")
     return [
@@ -71,7 +71,7 @@ def measure_quickly(archive):
 
 
 def report(bands):
-    """The bands as lines of text."""
+    """Return the bands as lines of text."""
     return "\n".join(
         f"{'ok    ' if b.held else 'MISSED'} {b.name:<45} {b.value:6.3f}   [{b.low:g}, {b.high:g}]"
         for b in bands
@@ -79,7 +79,7 @@ def report(bands):
 
 
 def hues(table, truth):
-    """Share of bright black-hole pointings of each true state in its range of Heil et al. 2015."""
+    """Yield the share of bright black-hole pointings of each true state in its range of Heil et al. 2015."""
     seen = (table.rate > BRIGHT) & table.hue.notna()
     for state, (low, high) in HUES.items():
         turned = (table.hue[seen & (truth.state == state)] - low) % 360
@@ -87,7 +87,7 @@ def hues(table, truth):
 
 
 def relations(table, truth):
-    """Rank correlations in black holes: photon index with QPO frequency, rms with disc share."""
+    """Yield rank correlations in black holes: photon index with QPO frequency, rms with disc share."""
     type_c = table.qpo_det & table.gamma.notna() & (truth.qpo_type == "C")
     type_c &= (table.qpo_freq / truth.nu_qpo - 1).abs() < 0.2  # the QPO, not its harmonic
     own = table[type_c]
@@ -103,7 +103,7 @@ def relations(table, truth):
 
 
 def hysteresis(table):
-    """Luminosity where the hard state ends over that where it begins again, black holes, median."""
+    """Return the median ratio of luminosities at which black holes leave and re-enter the hard state."""
     ratios = []
     for _, own in table[table.object_label == "BH"].groupby("outburst_id"):
         own = own.sort_values("mjd")
@@ -118,7 +118,7 @@ def hysteresis(table):
 
 
 def objects(table):
-    """How well black holes and neutron stars are told apart, sources held out."""
+    """Yield scores of black holes against neutron stars, with sources held out."""
     for name, labels, columns, low, high in (
         ("soft, colours", ("SIMS", "HSS"), COLOURS, 0.93, 0.97),
         ("hard, colours", ("LHS",), COLOURS, 0.60, 0.70),
@@ -136,7 +136,7 @@ def objects(table):
 
 
 def states(rxte, nicer):
-    """How well states are told apart, sources held out, and with the other telescope."""
+    """Yield scores of the states, with sources held out, and with the other telescope."""
     label = rxte.state_label
     accuracy = [
         accuracy_score(label, predict(logistic(columns), rxte, label, SOURCES))
@@ -155,7 +155,7 @@ def states(rxte, nicer):
 
 
 def qpos(table):
-    """How many pointings have no QPO, and how that depends on the state."""
+    """Yield the share of pointings without a QPO, and its dependence on the state."""
     yield Band("QPO missing", 0.60, 0.70, 1 - table.qpo_det.mean())
     seen = table.qpo_det.groupby(table.state_label).mean()
     yield Band("QPO seen in HIMS less in HSS", 0.3, 1.0, seen["HIMS"] - seen["HSS"])
@@ -175,7 +175,7 @@ def forest(columns, leaf):
 
 def predict(model, table, label, folds, method="predict"):
     with warnings.catch_warnings():
-        # A fold may lack what the indicator of missing values has seen in the others.
+        # A fold may have no missing values in columns for which the others have an indicator.
         warnings.simplefilter("ignore", category=UserWarning)
         return cross_val_predict(
             model, table, label, groups=table.source_id, cv=folds, method=method

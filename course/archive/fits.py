@@ -1,6 +1,6 @@
-"""Fits of many X-ray spectra of one source with a disc and a power law behind known absorption.
+"""Fit many X-ray spectra of one source with a disc and a power law behind known absorption.
 
-The spectra go through the detector's response together, so that thousands take seconds. As in
+All spectra are folded with the detector's response together, so that thousands take seconds. As in
 `measurements`, a quantity that the data cannot give is NaN, never zero.
 """
 
@@ -15,21 +15,21 @@ from helpers.spectra import absorption, disc_blackbody, energy_flux, power_law
 
 __all__ = ["SpectralFit", "fit_spectra"]
 
-# Where the shapes are tabulated; a cubic spline of the logarithm is good to 1e-6 in between.
+# Tabulated shapes; a cubic spline of the logarithm has an error of 1e-6 between them.
 _GAMMA = np.linspace(1.0, 5.0, 41)
 _LOG_KT = np.linspace(np.log(0.1), np.log(3.0), 69)
-# Every second of these is a node of the first search.
+# Every second shape is a node of the first search.
 _STRIDE = 2
-# The longest step in Γ and in ln kT_in: beyond it the model is no longer near its tangent.
+# Longest step in Γ and in ln kT_in for which the linear approximation of the model holds.
 _LONGEST_STEP = 0.5
-# Two more parameters have to be worth this much in χ².
+# Two more parameters must lower χ² by this much.
 _NEEDED = 9.0
-# There have to be so many net counts, so many of their standard deviations above zero.
+# Required net counts, and their required number of standard deviations above zero.
 _LEAST_COUNTS = 20
 _DETECTED = 3.0
 # keV. No continuum has a feature this narrow, and no detector of silicon could resolve it.
 _NARROWEST = 0.09
-# Counts. Pearson's χ² of a channel where next to nothing is expected would be ruled by one photon.
+# Counts. Without this limit one photon would dominate Pearson's χ² of a channel with few expected counts.
 _LEAST_VARIANCE = 0.1
 _CHUNK = 500
 _MAX_ITERATIONS = 100
@@ -37,7 +37,7 @@ _MAX_ITERATIONS = 100
 
 @dataclass(frozen=True, eq=False)
 class SpectralFit:
-    """What the fits of n spectra give; errors are one standard deviation.
+    """Results of the fits of n spectra; errors are one standard deviation.
 
     Attributes:
         gamma, gamma_err: (n,) photon index Γ of the power law; NaN where none is needed.
@@ -45,7 +45,7 @@ class SpectralFit:
         disc_frac: (n,) share of the disc in the energy flux from 2 to 20 keV before absorption.
         log_flux_2_10: (n,) log10 of the energy flux from 2 to 10 keV before absorption, erg/cm^2/s.
         red_chi2: (n,) χ² over `dof`.
-        dof: (n,) fitted bins less fitted parameters, of the model that was chosen.
+        dof: (n,) number of fitted bins minus fitted parameters, for the chosen model.
     """
 
     gamma: np.ndarray
@@ -61,31 +61,31 @@ class SpectralFit:
 def fit_spectra(
     counts, background, exposure, response, n_h, band, *, systematic=0.0
 ) -> SpectralFit:
-    """Fits of absorption(N_H) (disc_blackbody + power_law), minima of χ² = Σ (C - B - M)² / V.
+    """Fit absorption(N_H) (disc_blackbody + power_law) by minimising χ² = Σ (C - B - M)² / V.
 
-    V = M + B + (systematic M)² follows the model M, not the counts C, which would draw faint spectra
-    low; without a systematic error the result is the one of greatest Poisson likelihood, but where
-    fewer than 0.1 counts are expected, which weigh as 0.1. N_H is fixed, at what is known of the
-    source. Γ is sought from 1 to 5, kT_in from 0.1 to 3 keV, from three starts: the best node of a
-    grid, and what each component alone most lacks. Channels narrower than 0.09 keV are fitted in
-    sums about that wide.
+    V = M + B + (systematic M)² depends on the model M, not on the counts C, which would bias faint
+    spectra low. Without a systematic error the result is the maximum of the Poisson likelihood, except
+    in bins with fewer than 0.1 expected counts, whose variance is set to 0.1. N_H is fixed at the known
+    value of the source. Γ is sought from 1 to 5, kT_in from 0.1 to 3 keV, from three starts: the best
+    node of a grid, and for each component alone the best addition of the other. Channels narrower than
+    0.09 keV are summed to about this width.
 
-    A component is reported only where it is needed, that is, lowers χ² by 9 or more at the V of both
-    together: else Γ is NaN and `disc_frac` 1, or kT_in is NaN and `disc_frac` 0. If either one alone
-    will do, it is the one with the lower χ². About 1 per cent of pure power laws seem to need a disc:
-    the range of kT_in is searched for the luckiest one. A parameter at the end of its range is NaN, and so is
-    its error. All is NaN for a spectrum with fewer than 20 net counts, or fewer than three times
-    their standard deviation √ΣC. Errors come from the curvature at the minimum: they do not include
-    that of N_H or of the background, nor the choice among the models, and where a disc is only just
-    seen χ² is no parabola: kT_in may then be off by many of its errors.
+    A component is reported only if it is needed, that is, if it lowers χ² by 9 or more at the V of both
+    together. Otherwise Γ is NaN and `disc_frac` 1, or kT_in is NaN and `disc_frac` 0. If either one
+    alone is enough, the one with the lower χ² is taken. About 1 per cent of pure power laws seem to
+    need a disc, because the best kT_in of a whole range is taken. A parameter at the end of its range
+    is NaN, and so is its error. All results are NaN for a spectrum with fewer than 20 net counts, or
+    fewer than three times their standard deviation √ΣC. Errors come from the curvature at the minimum.
+    They include neither the errors of N_H and the background nor the choice of the model. If a disc is
+    barely detected, χ² is not parabolic, and kT_in may be wrong by many times its error.
 
     Reference: Arnaud, Smith & Siemiginowska 2011, Handbook of X-ray Astronomy, ch. 7, for fits
     through a response; Wheaton et al. 1995, ApJ 438, 322, for the variance from the model.
 
     Args:
         counts: (n, n_channels) source and background together, 0 or more.
-        background: (n, n_channels) counts expected from the background alone, 0 or more.
-        exposure: (n,) s, times the number of detectors that the response stands for one of.
+        background: (n, n_channels) expected counts of the background alone, 0 or more.
+        exposure: (n,) s, multiplied by the number of detectors if the response is that of one.
         response: the `helpers.spectra.Response` of the detector.
         n_h: N_H in 1e22 hydrogen atoms/cm^2, a number.
         band: (low, high) keV; channels whose nominal middle lies between are fitted.
@@ -125,7 +125,7 @@ def fit_spectra(
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """A component of norm 1, folded, for any shape: its counts per second in each bin."""
+    """Table of a folded component of norm 1 for any shape: counts per second in each bin."""
 
     grid: np.ndarray  # (n_grid,) Γ, or ln kT_in; evenly spaced
     rates: np.ndarray  # (n_grid, n_bins)
@@ -133,7 +133,7 @@ class _Table:
     flux: CubicSpline  # ln of the unabsorbed energy flux from 2 to 10 and from 2 to 20 keV
 
     def __call__(self, shape):
-        """Rates (n, n_bins), and their derivatives, for shapes (n,) within the grid."""
+        """Return rates (n, n_bins), and their derivatives, for shapes (n,) within the grid."""
         step = self.grid[1] - self.grid[0]
         piece = np.clip(((shape - self.grid[0]) / step).astype(int), 0, len(self.grid) - 2)
         x = (shape - self.grid[piece])[:, None]
@@ -144,9 +144,9 @@ class _Table:
 
 @lru_cache(maxsize=8)
 def _photons(response):
-    """For both components: photons in the response's energy bins, and ln of the energy fluxes.
+    """Return for both components photons in the response's energy bins, and ln of the energy fluxes.
 
-    Neither depends on N_H, so this half of the work is kept from one source to the next.
+    Neither depends on N_H, so this half of the work is stored for the next source.
     """
     bins = response.energy_lo.double().cpu(), response.energy_hi.double().cpu()
     edges = torch.logspace(np.log10(2), np.log10(20), 401, dtype=torch.float64)
@@ -162,7 +162,7 @@ def _photons(response):
 
 
 def _tables(response, n_h, starts, channels):
-    """The tables of the power law and of the disc behind this N_H, in these bins."""
+    """Return the tables of the power law and of the disc behind this N_H, in these bins."""
     photons = _photons(response)
     response = response.to(device="cpu", dtype=torch.float64)
     seen = response.effective_area * absorption(response.energy_lo, response.energy_hi, n_h)
@@ -170,7 +170,7 @@ def _tables(response, n_h, starts, channels):
     matrix = seen.numpy()[:, None] * matrix
     tables = []
     for grid, (flux, log_energy_flux) in zip((_GAMMA, _LOG_KT), photons, strict=True):
-        rates = np.maximum(flux @ matrix, 1e-140)  # of a cold disc nothing may be left
+        rates = np.maximum(flux @ matrix, 1e-140)  # a cold disc may have no flux left
         spline = CubicSpline(grid, np.log(rates))
         coefficients = np.ascontiguousarray(np.moveaxis(spline.c, 0, 1))
         tables.append(_Table(grid, rates, coefficients, CubicSpline(grid, log_energy_flux)))
@@ -178,7 +178,7 @@ def _tables(response, n_h, starts, channels):
 
 
 def _bins(response, band):
-    """Where the fitted bins start among the band's channels, and which channels those are."""
+    """Return where the fitted bins start among the band's channels, and the numbers of these channels."""
     lo, hi = (x.double().cpu().numpy() for x in (response.channel_lo, response.channel_hi))
     middle = (lo + hi) / 2
     channels = np.flatnonzero((middle >= band[0]) & (middle <= band[1]))
@@ -212,7 +212,7 @@ class _Data:
 
 
 def _fit_and_choose(data, power, disc):
-    """The columns of `SpectralFit` for spectra that are worth a fit."""
+    """Return the columns of `SpectralFit` for spectra with enough counts."""
     n, n_bins = data.counts.shape
     tables = [power, disc]
     alone = [_minimise(data, [table], _start(data, [table])) for table in tables]
@@ -276,14 +276,14 @@ class _Minimum:
 
 
 def _start(data, tables, variance=None):
-    """The best shapes (n, n_components) among the nodes of the grids, each with its best norms."""
+    """Return the best shapes (n, n_components) among the nodes of the grids, each with its best norms."""
     nodes = [table.rates[::_STRIDE] for table in tables]
     places = [table.grid[::_STRIDE] for table in tables]
     signal = data.counts - data.background
     rows = np.arange(len(signal))
     if len(nodes) == 2:
         products = (nodes[0][:, None] * nodes[1]).reshape(-1, signal.shape[1]).T
-    # Without a model yet, its variance is guessed from the data, then taken from the first result.
+    # Without a model, its variance is first estimated from the data, then from the first result.
     first = variance is None
     if first:
         near = np.apply_along_axis(np.convolve, -1, data.counts, np.ones(5) / 5, mode="same")
@@ -302,7 +302,7 @@ def _start(data, tables, variance=None):
             p, d = _two_norms(
                 a[0][:, :, None], a[1][:, None], cross, b[0][:, :, None], b[1][:, None]
             )
-            # At the best norms χ² is lower by b·norm than without a source.
+            # At the best norms χ² is lower by b·norm than without the source.
             gain = b[0][:, :, None] * p + b[1][:, None] * d
             best = np.divmod(gain.reshape(len(rows), -1).argmax(-1), len(nodes[1]))
             norms = [p[rows, *best], d[rows, *best]]
@@ -314,11 +314,11 @@ def _start(data, tables, variance=None):
 
 
 def _beside(data, tables, alone, k):
-    """Shapes to start from where component k alone is nearly enough, and the other is weak.
+    """Return starting shapes for spectra in which component k alone is nearly enough, and the other is weak.
 
-    A weak component is worth less than what k gains from a shape between two nodes, so `_start`
-    does not see it. Here k is free to follow: to first order about its best fit alone, a weighted
-    linear fit of its norm, its shape and the norm of the other, for each node of the other.
+    A weak component lowers χ² by less than a shape of k between two nodes does, so `_start` does not
+    find it. Here k can follow: to first order around its best fit alone, a weighted linear fit of its
+    norm, its shape and the norm of the other component, for each node of the other.
     """
     table, other = tables[k], tables[1 - k]
     variance = data.variance(alone.model)
@@ -334,7 +334,7 @@ def _beside(data, tables, alone, k):
     overlap = (base * weight[:, None]) @ nodes.T
     cross = np.linalg.solve(own, overlap)
     offset = np.linalg.solve(own, (base / variance[:, None]) @ residual[..., None])
-    # What of the other component, and of the residual, the first cannot take up
+    # The part of the other component, and of the residual, that the first cannot describe
     free = (data.exposure * weight) @ (nodes**2).T
     left = free - (overlap * cross).sum(1)
     signal = (weight * residual) @ nodes.T - (overlap * offset).sum(1)
@@ -351,7 +351,7 @@ def _beside(data, tables, alone, k):
 
 
 def _better(data, first, second):
-    """Of two minima of each spectrum the deeper one, by χ² at the variances of both."""
+    """Return the deeper of two minima of each spectrum, by χ² at the variances of both."""
     difference = 0
     for fit in (first, second):
         variance = data.variance(fit.model)
@@ -364,7 +364,7 @@ def _better(data, first, second):
 
 
 def _two_norms(aa, bb, ab, a, b):
-    """Norms p, d >= 0 that minimise p² aa + 2 p d ab + d² bb - 2 p a - 2 d b."""
+    """Return norms p, d >= 0 that minimise p² aa + 2 p d ab + d² bb - 2 p a - 2 d b."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         determinant = aa * bb - ab * ab
         p, d = (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
@@ -377,7 +377,7 @@ def _two_norms(aa, bb, ab, a, b):
 
 
 def _norms(data, templates, variance):
-    """The best norms (n, n_components), none below zero, for folded components."""
+    """Return the best norms (n, n_components), 0 or more, for folded components."""
     signal = (data.counts - data.background) / variance
     b = [(t * signal).sum(-1) for t in templates]
     a = [(t * t / variance).sum(-1) for t in templates]
@@ -388,7 +388,7 @@ def _norms(data, templates, variance):
 
 
 def _curvature(data, templates, slopes, norm, model, variance):
-    """Gradient (n, 2k) and curvature (n, 2k, 2k) of -χ²/2 in k shapes, then k norms."""
+    """Return gradient (n, 2k) and curvature (n, 2k, 2k) of -χ²/2 in k shapes, then k norms."""
     columns = [norm[:, k, None] * slope for k, slope in enumerate(slopes)]
     columns = np.stack([*columns, *templates], axis=1)
     weighted = columns / variance[:, None]
@@ -397,7 +397,7 @@ def _curvature(data, templates, slopes, norm, model, variance):
 
 
 def _step(gradient, curvature, frozen, damping, k):
-    """The damped Gauss-Newton step (n, 2k) with the frozen parameters held."""
+    """Return the damped Gauss-Newton step (n, 2k) with the frozen parameters held."""
     scale = np.sqrt(np.diagonal(curvature, axis1=1, axis2=2))
     scale = np.where((scale > 0) & ~frozen, scale, np.inf)
     scaled = curvature / scale[:, :, None] / scale[:, None]
@@ -409,10 +409,10 @@ def _step(gradient, curvature, frozen, damping, k):
 
 
 def _minimise(data, tables, shape, variance=None):
-    """The minimum of χ² near the given shapes, by Levenberg-Marquardt in all spectra at once.
+    """Find the minimum of χ² near the given shapes, by Levenberg-Marquardt for all spectra at once.
 
-    The variance is the given one, or else it follows the model: each step lowers χ² at the variance
-    of the model before it, and it ends where the two agree.
+    The variance is the given one, or else that of the model: each step lowers χ² at the variance of the
+    previous model, and the iteration ends when both agree.
     """
     n, k = shape.shape
     lowest = np.array([table.grid[0] for table in tables])
@@ -425,7 +425,7 @@ def _minimise(data, tables, shape, variance=None):
     def combine(norm, templates):
         return sum(norm[:, j, None] * template for j, template in enumerate(templates))
 
-    # First norms at a variance from the data, then at that of their own model.
+    # First find norms at a variance from the data, then at that of their own model.
     templates, slopes = evaluate(data, shape)
     trial = np.maximum(data.counts, 1) if variance is None else variance
     for _ in range(3 if variance is None else 1):
@@ -445,7 +445,7 @@ def _minimise(data, tables, shape, variance=None):
         frozen = ((value <= floor) & (gradient <= 0)) | ((value >= ceiling) & (gradient >= 0))
         step = _step(gradient, curvature, frozen, damping, k)
         newton = _step(gradient, curvature, frozen, np.zeros(len(rows)), k)
-        # Half the χ² that is left to gain; 1e-7 is 3e-4 of a standard deviation from the minimum.
+        # Half of the remaining decrease of χ²; 1e-7 is 3e-4 standard deviations from the minimum.
         done = ((gradient * np.where(frozen, 0, newton)).sum(-1) < 1e-7) | (damping > 1e8)
 
         move = np.clip(step[:, :k], -_LONGEST_STEP, _LONGEST_STEP)
@@ -479,7 +479,7 @@ def _minimise(data, tables, shape, variance=None):
 
 
 def _errors(data, tables, fit):
-    """Standard deviations (n, n_components) of the shapes, all else free."""
+    """Return standard deviations (n, n_components) of the shapes, with all other parameters free."""
     pairs = [table(x) for table, x in zip(tables, fit.shape.T, strict=True)]
     templates, slopes = ([data.exposure * pair[j] for pair in pairs] for j in (0, 1))
     variance = data.variance(fit.model)

@@ -1,9 +1,9 @@
-"""What is summed and averaged in frequency bands: rms and power colours. (`features` has the lags.)
+"""Measure rms and power colours in frequency bands. (`features` has the lags.)
 
-Every function takes the noisy products of an observation and none looks at the truth behind them.
-Power spectra are in the fractional normalisation, (rms/mean)²/Hz, still contain their noise, and
-lie on evenly spaced frequencies. A quantity that the data cannot give is NaN, never zero: zero
-would be a measurement. What is wrong with its input an observer finds before: see `observer`.
+All functions take the noisy products of an observation; none uses the truth. Power spectra are in
+the fractional normalisation, (rms/mean)²/Hz, contain their noise, and have evenly spaced
+frequencies. A quantity that the data cannot give is NaN, never zero: zero would be a measurement.
+`observer` checks the input.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ __all__ = [
     "power_colours",
 ]
 
-#: The bands whose variances make the power colours, Hz.
+#: Bands whose variances give the power colours, Hz.
 POWER_COLOUR_BANDS = ((1 / 256, 1 / 32), (1 / 32, 0.25), (0.25, 2.0), (2.0, 16.0))
 
 
 @dataclass(frozen=True, eq=False)
 class PowerColours:
-    """Two ratios of variances, and one standard deviation of each.
+    """Two power colours (ratios of variances), each with one standard deviation.
 
     Attributes:
         pc1, pc1_err: (...) variance 0.25-2 Hz over variance 1/256-1/32 Hz.
@@ -38,20 +38,20 @@ class PowerColours:
 
 
 def band_variance(frequency, power, band, *, noise, m):
-    """Fractional variance in a band, V = Σ (P_j - N) w_j, and its error √(Σ P_j² w_j² / (m + 1)).
+    """Compute the fractional variance in a band, V = Σ (P_j - N) w_j, and its error √(Σ P_j² w_j² / (m + 1)).
 
     P_j is the mean of m periodograms, so it scatters by P/√m about its expectation P, and
-    E[P_j²] = P² (1 + 1/m): hence m + 1, which makes the error right on average even for m = 1,
-    where the usual m would overrate it by √2. w_j is the part of bin j inside the band.
+    E[P_j²] = P² (1 + 1/m). Dividing by m + 1 makes the error right on average even for m = 1, where
+    the usual m would make it too large by √2. w_j is the part of bin j inside the band.
 
-    V is unbiased, and below zero about half of the time where the source does not vary: average
-    this, or feed it to a model, rather than its root.
+    V is unbiased. If the source does not vary, V is below zero about half of the time: average V, or
+    use it as a feature, rather than its root.
 
     Reference: van der Klis 1989, in Timing Neutron Stars, NATO ASI C 262, 27, Section 2, for the
     scatter of averaged powers; Vaughan et al. 2003, MNRAS 345, 1271, Section 2.2 for the integral.
 
     Args:
-        frequency: (n,) middles of the bins, Hz, evenly spaced, and the band within them.
+        frequency: (n,) middles of the bins, Hz, evenly spaced; they must cover the band.
         power: (..., n) (rms/mean)²/Hz, noise included; gives V and its error, (...) each.
         band: (lowest, highest) frequency, Hz.
         noise: noise level in the same unit, 2 (S + B)/S² for Poisson noise of a source S on a
@@ -67,12 +67,12 @@ def band_variance(frequency, power, band, *, noise, m):
 
 
 def band_rms(frequency, power, band, *, noise, m):
-    """Fractional rms in a band, r = √V, and its error σ_V / (2 r), with V of `band_variance`.
+    """Compute the fractional rms in a band, r = √V, and its error σ_V / (2 r), with V of `band_variance`.
 
-    Where noise pushes V to zero or below, rms and error are NaN: the band shows no variability,
-    and neither 0 nor -√|V| would be an estimate of it. Use the variance to average such bands. The
-    error is the linear one and holds where r is several times larger than it. Background in the
-    mean dilutes the rms by S/(S + B) unless the normalisation has taken it out.
+    If noise makes V zero or negative, rms and error are NaN: the band shows no variability, and neither
+    0 nor -√|V| would be an estimate of it. Use the variance to average such bands. The error is linear,
+    and holds if r is several times larger. Background in the mean lowers the rms by S/(S + B), unless
+    the normalisation excludes it.
 
     Reference: Heil, Vaughan & Uttley 2012, MNRAS 422, 2620, Section 2, for r and σ_r.
     """
@@ -82,19 +82,18 @@ def band_rms(frequency, power, band, *, noise, m):
 
 
 def power_colours(frequency, power, *, noise, m):
-    """Two power colours, PC1 = V(0.25-2 Hz) / V(1/256-1/32) and PC2 = V(1/32-0.25) / V(2-16).
+    """Compute the power colours PC1 = V(0.25-2 Hz) / V(1/256-1/32) and PC2 = V(1/32-0.25) / V(2-16).
 
-    Each V is a `band_variance`. The relative errors of numerator and denominator, which share no
-    bin, add in quadrature. A colour of a variance at or below zero is NaN; a ratio also needs a
-    denominator of at least three standard deviations to be worth much.
+    Each V is a `band_variance`. The relative errors of numerator and denominator, which have no bin in
+    common, add in quadrature. A colour is NaN if a variance is zero or negative; a reliable ratio also
+    needs a denominator of at least three standard deviations.
 
     stingray 2.3.2 (`stingray.power_colors.power_color`) returns 1/PC1 as its first colour, which
     its own `hue_from_power_color` does not expect, and adds the relative errors linearly.
 
     Reference: Heil, Uttley & Klein-Wolt 2015, MNRAS 448, 3339, Section 2.
 
-    The spectrum reaches from 1/256 to 16 Hz, so its periodograms come from segments of 256 s or
-    more.
+    The spectrum covers 1/256 to 16 Hz, so its periodograms need segments of at least 256 s.
     """
     a, b, c, d = (
         band_variance(frequency, power, band, noise=noise, m=m) for band in POWER_COLOUR_BANDS

@@ -1,7 +1,7 @@
-"""What an observer makes of one pointing: spectral and timing features, with errors and gaps.
+"""Measure spectral and timing features of one pointing as an observer does, with errors and gaps.
 
-Whether the counts are real or simulated makes no difference here: nothing in this file knows a
-truth. `course.archive.pointings` simulates what it measures.
+The counts can be real or simulated: nothing in this file uses a truth. `course.archive.pointings`
+simulates the counts that it measures.
 """
 
 import math
@@ -38,28 +38,28 @@ __all__ = [
 
 #: Width of the bins of light curves, s: the Nyquist frequency is 64 Hz.
 BIN = 1 / 128
-#: Length of the segments whose periodograms are averaged, s: for the lowest power colour's band.
+#: Length of the segments whose periodograms are averaged, s, as the lowest power-colour band needs.
 TIMING_SEGMENT = 256.0
 
-# The columns of the bands of the power colours
+# Columns of the power-colour bands
 _BAND_RMS = ("rms_0p004_0p03", "rms_0p03_0p25", "rms_0p25_2", "rms_2_16")
 _LAG_BANDS = ((0.1, 1.0), (1.0, 10.0), (0.1, 10.0))
-# Errors above these say that there was nothing to measure: rad, coherence itself, degrees.
+# Larger errors mean that nothing was measured: rad, coherence, degrees.
 _PHASE_KNOWN, _COHERENCE_KNOWN, _HUE_KNOWN = 0.25, 0.2, 8.0
 
 
 @dataclass(frozen=True, eq=False)
 class Instrument:
-    """One X-ray telescope as an observer uses it.
+    """Settings of an observer for one X-ray telescope.
 
     Attributes:
         name: "rxte" or "nicer".
         response: the name of its response in data/.
-        detectors: how many detectors that response stands for.
+        detectors: number of detectors that the response describes.
         fit_band: keV, for rate, spectral fit and timing.
-        split: keV; the light curve is taken below and above it.
-        common: 0 or 1, which of the two light curves covers 3-10 keV.
-        colours: {column: (bands above and below the line, keV)}.
+        split: keV; one light curve is below it, one above.
+        common: 0 or 1, the number of the light curve that covers 3-10 keV.
+        colours: {column: (bands of numerator and denominator, keV)}.
         background: expected background, counts/s/keV, of all `detectors` at an energy in keV.
         background_error: relative error of the observer's estimate of it.
         systematic: relative error of the response that the spectral fit allows for.
@@ -78,16 +78,16 @@ class Instrument:
 
     @cached_property
     def matrix(self):
-        """The response, in double precision."""
+        """Return the response in double precision."""
         return load_response(self.response).to(dtype=torch.float64)
 
     @property
     def channels(self):
-        """(n_channels,) lower and upper energies of the channels, keV."""
+        """Return lower and upper energies (n_channels,) of the channels, keV."""
         return self.matrix.channel_lo.numpy(), self.matrix.channel_hi.numpy()
 
     def inside(self, band):
-        """(n_channels,) which channels have their middle inside a band in keV."""
+        """Return a mask (n_channels,) of the channels whose middle lies inside a band, keV."""
         lo, hi = self.channels
         middle = (lo + hi) / 2
         return (middle >= band[0]) & (middle < band[1])
@@ -134,25 +134,24 @@ INSTRUMENTS = {
 def spectral_features(
     instrument: Instrument, counts, background, exposure, area, n_h: float
 ) -> pd.DataFrame:
-    """Rate, colours and the fit of a disc and a power law, as the archive lists them.
+    """Measure rate, colours and the fit of a disc and a power law, with the columns of the archive.
 
-    Assumptions: no pile-up, no dead time; the background is an estimate whose relative error the
-    instrument states. Columns, units and why a value is missing: data/columns.csv.
+    It assumes no pile-up and no dead time; the background is an estimate with the instrument's relative
+    error. data/columns.csv lists columns, units and reasons for missing values.
 
     Args:
         instrument: one of `INSTRUMENTS`.
-        counts: (n, n_channels) of n pointings at one source, background included.
-        background: (n, n_channels) expected counts of it.
+        counts: (n, n_channels) counts of n pointings at one source, background included.
+        background: (n, n_channels) expected counts of the background.
         exposure: (n,) s.
-        area: (n,) detectors switched on over those that the response stands for.
+        area: (n,) number of detectors that are on, divided by the number that the response describes.
         n_h: column density in front of the source, 1e22/cm^2.
 
     Returns:
-        (n,) rows of `rate` to `red_chi2`.
+        Table of (n,) rows with the columns `rate` to `red_chi2`.
 
     Raises:
-        ValueError: if shapes do not fit, or a number is negative or not finite; it names it, with
-            its place.
+        ValueError: if shapes do not fit, or a number is negative or not finite; it names the place.
 
     Example:
         >>> from helpers.data import load_spectrum
@@ -181,7 +180,7 @@ def spectral_features(
     )
     band = instrument.inside(instrument.fit_band)
     total, below = counts[:, band].sum(1), background[:, band].sum(1)
-    # The estimate of the background is uncertain by more than its counts.
+    # The error of the background estimate is larger than that of its counts.
     sigma = np.sqrt(total + (instrument.background_error * below) ** 2)
     features = {
         "rate": (total - below) / exposure,
@@ -200,12 +199,11 @@ def spectral_features(
 
 
 def timing_features(instrument: Instrument, low, high, background) -> dict:
-    """All that comes from two light curves of a pointing: rms, power colours, QPO, lags, shape.
+    """Measure timing features from two light curves of a pointing: rms, power colours, QPO, lags, shape.
 
-    `low` and `high` are (n_bins,) counts in bins of `BIN` at the same times, a whole number of
-    256 s, below and above the energy where the instrument is split; `background` (2,) is what is
-    expected of it in the two, 1/s. Gives {column: value} as the archive lists them, NaN where
-    nothing could be measured.
+    `low` and `high` are (n_bins,) counts in bins of `BIN` at the same times, in a multiple of 256 s,
+    below and above the instrument's `split` energy; `background` (2,) is its expected rate in both,
+    1/s. Returns {column: value} with the columns of the archive, NaN if nothing could be measured.
     """
     common = instrument.common
     names = tables.columns("observations")
@@ -266,7 +264,7 @@ def timing_features(instrument: Instrument, low, high, background) -> dict:
 
 
 def _colour(instrument, counts, background, above, below):
-    """Ratio of net counts in two bands over that of the Crab, and its error; NaN below 3 sigma."""
+    """Return the ratio of net counts in two bands in units of the Crab's, and its error; NaN below 3 sigma."""
     net, variance = [], []
     for band in (above, below):
         inside = instrument.inside(band)
@@ -284,14 +282,14 @@ def _colour(instrument, counts, background, above, below):
 
 @cache
 def _crab(instrument):
-    """(n_channels,) counts/s of the Crab nebula, a power law of index 2.1 behind 0.36e22 atoms."""
+    """Return counts/s (n_channels,) of the Crab nebula, a power law of index 2.1 behind 0.36e22 atoms/cm^2."""
     own = instrument.matrix
     lo, hi = own.energy_lo, own.energy_hi
     return own.fold(power_law(lo, hi, 2.1, 9.7) * absorption(lo, hi, 0.36)).numpy()
 
 
 def _hue_error(colours):
-    """One standard deviation of the hue, degrees: linear, both colours independent."""
+    """Return one standard deviation of the hue, degrees: linear, for independent colours."""
     x, y = (
         np.log(colour / centre)
         for colour, centre in zip((colours.pc1, colours.pc2), HUE_CENTRE, strict=True)
@@ -301,7 +299,7 @@ def _hue_error(colours):
 
 
 def _source_power(counts, background):
-    """Frequencies, power in (rms/mean of the source)^2/Hz and its noise level; None if too faint."""
+    """Return frequencies, power, (rms/mean of the source)^2/Hz, and its noise; None if too faint."""
     rate = counts.mean() / BIN
     net = rate - background
     if net * BIN * len(counts) < 5 * math.sqrt(max(counts.sum(), 1)):

@@ -1,9 +1,9 @@
-"""One pointing simulated: spectra and light curves with their noise, then what an observer measures.
+"""Simulate pointings: spectra and light curves with noise, and then their measurement by an observer.
 
-This module plays the telescope: it folds the spectrum through a real response, draws photons and
-adds background. `course.archive.observer` plays the astronomer, who sees counts and a background estimate
-and never the truth. Not simulated: dead time, pile-up, lines and reflection, and the dependence of
-the photon noise of the spectrum on that of the light curve, which are drawn apart.
+This module represents the telescope: it folds the spectrum with a real response, draws photons and
+adds background. `course.archive.observer` represents the astronomer, who has counts and a background
+estimate, but never the truth. Dead time, pile-up, lines and reflection are not simulated. The photon
+noise of the spectrum and that of the light curve are drawn independently.
 """
 
 import math
@@ -21,20 +21,20 @@ from helpers.spectra import blackbody
 
 __all__ = ["SEGMENT", "SEGMENT_BIN", "Exposed", "expose", "light_curves", "observe", "shift"]
 
-#: Length of the light-curve segments and width of their bins, s.
+#: Length of light-curve segments and width of their bins, s.
 SEGMENT, SEGMENT_BIN = 128.0, 0.25
 
 
 def observe(
     truth: pd.DataFrame, instrument: Instrument, generator: np.random.Generator
 ) -> tuple[pd.DataFrame, list[dict]]:
-    """Observe pointings of one source and measure what the archive lists.
+    """Observe pointings of one source and measure the columns of the archive.
 
     `truth` holds (n,) rows of `draw_pointings`, all of one source, with `exposure` [s, a multiple
     of 256], `n_det`, `gain` (true over nominal energy), `n_h_literature` [1e22/cm^2], `outlier`
-    ("", "slew", "burst" or "flare") and `segments`, how many overlapping segments of the light
-    curve to keep. Gives (n,) rows of features, in the order of the archive; and one dict per
-    segment with `row`, `start` [s], `counts`, and the log-binned `power` with its `noise`.
+    ("", "slew", "burst" or "flare") and `segments`, the number of overlapping segments of the
+    light curve to keep. Returns (n,) rows of features with the columns of the archive, and one dict
+    per segment with `row`, `start` [s], `counts`, and the log-binned `power` with its `noise`.
     """
     spectra = expose(truth, instrument, generator)
     features = spectral_features(
@@ -46,7 +46,7 @@ def observe(
         float(truth.n_h_literature.iloc[0]),
     ).set_index(truth.index)
     rows, segments = {}, []
-    # By exposure, because the QPO search remembers its simulations for spectra of one length.
+    # Sorted by exposure, because the QPO search caches its simulations for spectra of one length.
     for row in np.argsort(truth.exposure.to_numpy(), kind="stable"):
         low, high = light_curves(truth.iloc[[row]], spectra, row, generator)
         background = spectra.series_background[row]
@@ -62,20 +62,20 @@ def observe(
 
 @dataclass(frozen=True, eq=False)
 class Exposed:
-    """Spectra of n pointings, and the expected rates [1/s] of their two light curves."""
+    """Spectra of n pointings, and expected rates [1/s] of their two light curves."""
 
     counts: np.ndarray  # (n, n_channels)
     background: np.ndarray  # (n, n_channels) expected counts, as the observer estimates them
     area: np.ndarray  # (n,) in units of the response
     series_rate: np.ndarray  # (n, 2) source
-    series_constant: np.ndarray  # (n, 2) share of it that does not vary: disc and boundary layer
+    series_constant: np.ndarray  # (n, 2) constant share of it: disc and boundary layer
     series_burst: np.ndarray  # (n, 2) mean rate of the burst
     series_true_background: np.ndarray  # (n, 2)
     series_background: np.ndarray  # (n, 2) as estimated
 
 
 def expose(truth, instrument, generator):
-    """The spectra of pointings as `observe` takes them, and what their light curves are drawn from."""
+    """Simulate spectra of pointings for `observe`, and the expected rates of their light curves."""
     response = instrument.matrix
     lo, hi = instrument.channels
     exposure = truth.exposure.to_numpy()
@@ -89,7 +89,7 @@ def expose(truth, instrument, generator):
         hot = blackbody(response.energy_lo, response.energy_hi, 2.0, 1.0)
         shape = response.fold(hot).numpy()
         peak = generator.uniform(5, 15, len(bursting)) * rates[:, bursting].sum((0, 2))
-        # A decay of 15 s, as long as the exposure lasts
+        # A decay of 15 s, limited by the exposure
         mean = peak * 15 / exposure[bursting]
         burst[bursting] = shape / shape.sum() * mean[:, None]
 
@@ -124,7 +124,7 @@ def expose(truth, instrument, generator):
 
 
 def shift(rates, lo, hi, gain):
-    """Rates of channels whose true energies are `gain` times what their names say."""
+    """Return rates of channels whose true energies are `gain` times their nominal energies."""
     shifted = np.empty_like(rates)
     for row, factor in enumerate(gain):
         total = np.concatenate([[0.0], np.cumsum(rates[row])])
@@ -134,9 +134,9 @@ def shift(rates, lo, hi, gain):
 
 
 def light_curves(truth, spectra, row, generator):
-    """Counts in bins of 1/128 s of one pointing, that of a row of its `expose`, in the two bands.
+    """Draw counts in bins of 1/128 s of one pointing (a row of `expose`) in two bands.
 
-    They lie below and above the energy where the instrument is split.
+    The bands are below and above the instrument's `split` energy.
     """
     exposure = float(truth.exposure.iloc[0])
     n = round(exposure / BIN)
@@ -146,7 +146,7 @@ def light_curves(truth, spectra, row, generator):
     common *= scale
     own *= scale
     coherence = float(truth.coherence.iloc[0])
-    # Hard photons come later by delay * (f / Hz)^-0.7.
+    # Hard photons are later by delay * (f / Hz)^-0.7.
     late = math.sqrt(coherence) * common + math.sqrt(1 - coherence) * own
     late *= np.exp(-2j * np.pi * float(truth.delay.iloc[0]) * cycles)
     time = np.arange(n) * BIN
@@ -166,15 +166,15 @@ def light_curves(truth, spectra, row, generator):
 
 @cache
 def _grid(n):
-    """Fourier frequencies f of n bins, and f^0.3."""
+    """Return Fourier frequencies f of n bins, and f^0.3."""
     frequency = torch.arange(1, n // 2 + 1, dtype=torch.float64) / (n * BIN)
     return frequency, frequency.numpy() ** 0.3
 
 
 def _disturbance(outlier, time, generator):
-    """How much of the source is in view, and the course in time, of mean 1, of what is added."""
+    """Return the visible share of the source, and the time profile (mean 1) of a burst or flare."""
     n, length = len(time), len(time) * BIN
-    if outlier == "slew":  # the collimator reaches the source only some time after the start
+    if outlier == "slew":  # the collimator reaches the source some time after the start
         return np.clip(time / (0.6 * length), 0, 1), np.ones(n)
     start = generator.uniform(0.1, 0.6) * length
     if outlier == "burst":
@@ -187,7 +187,7 @@ def _disturbance(outlier, time, generator):
 
 
 def _segments(counts, background, number):
-    """Segments of the light curve that overlap by half, each with its power spectrum."""
+    """Return segments of the light curve that overlap by half, each with its power spectrum."""
     length = round(SEGMENT / BIN)
     pieces = []
     for k in range(number):

@@ -1,7 +1,7 @@
-"""What is fitted to a power spectrum by maximum likelihood: a QPO, and the break of its noise.
+"""Fit a QPO, and the break of broad noise, to a power spectrum by maximum likelihood.
 
-The power spectrum is as in `measurements`, but for its bins, which may have any widths: fractional,
-(rms/mean)²/Hz, noise included, not below zero.
+The power spectrum is as in `measurements`, except that its bins may have any widths: fractional,
+(rms/mean)²/Hz, noise included, 0 or more.
 """
 
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ __all__ = ["Qpo", "break_frequency", "fit_qpo"]
 
 _LOWEST_Q, _HIGHEST_Q = 2.0, 30.0
 _SCAN_Q = (2.0, 4.0, 8.0, 16.0)
-_FALSE_ALARM = 0.01  # the largest probability that is called a detection
+_FALSE_ALARM = 0.01  # largest false-alarm probability of a detection
 
 _BREAK_SLOPES = np.arange(0.5, 2.6, 0.25)
 _POWER_LAW_SLOPES = np.arange(0.0, 2.6, 0.25)
-_BREAK_WINDOW = 4.0  # the last fit ends at this multiple of the break, below a QPO at 5 of it
+_BREAK_WINDOW = 4.0  # upper end of the last fit, in units of the break; a QPO is at 5
 _BREAK_OVER_NOISE, _BREAK_OVER_POWER_LAW = 8.0, 4.5  # least gains in ln L
 
 
 @dataclass(frozen=True)
 class Qpo:
-    """The result of a search for a quasi-periodic oscillation.
+    """Result of a search for a quasi-periodic oscillation.
 
     Attributes:
         detected: whether `false_alarm` is at most 0.01. If not, the six fields of the peak are NaN.
-        false_alarm: the probability that the highest peak anywhere in the searched range is at
-            least as significant as this one when the spectrum is continuum and noise alone.
-        significance: √(2 ln(L_with / L_without)), the square root of the likelihood ratio; in
-            Gaussian sigma only for a peak whose frequency and width were known beforehand.
+        false_alarm: probability that a spectrum of continuum and noise alone has a peak at least as
+            significant as this one anywhere in the searched range.
+        significance: √(2 ln(L_with / L_without)), the root of the log-likelihood ratio; it is in
+            Gaussian sigma only for a peak whose frequency and width were known in advance.
         frequency, frequency_err: centroid ν₀, Hz.
         q, q_err: quality factor ν₀ / FWHM.
-        rms, rms_err: fractional rms, of the Lorentzian integrated over all positive frequencies.
+        rms, rms_err: fractional rms of the Lorentzian, integrated over all positive frequencies.
     """
 
     detected: bool
@@ -52,20 +52,20 @@ class Qpo:
 def fit_qpo(frequency, power, *, noise, m, width, search=(0.1, 30.0), n_simulations=1000):
     """Search a power spectrum for one QPO and fit it: P = noise + Σ broad + r² Lorentzian(ν₀, Q).
 
-    The mean of m periodograms of expectation M follows a Gamma law with ln L = -Σ m (P/M + ln M)
-    (Whittle's likelihood for m = 1). The continuum is a sum of broad Lorentzians on a fixed grid
-    of widths, centred at zero or with Q = 0.5, of any weights >= 0; such a sum makes
-    power laws between f^0 and f^-2, and bends, but nothing with a Q of 2.
+    The mean of m periodograms of expectation M follows a Gamma distribution with ln L = -Σ m (P/M +
+    ln M) (Whittle's likelihood for m = 1). The continuum is a sum of broad Lorentzians on a fixed grid
+    of widths, centred at zero or with Q = 0.5, with weights >= 0. Such a sum can describe power laws
+    between f^0 and f^-2, and bends, but no peak with a Q of 2.
 
-    Search: the score statistic of a Lorentzian of Q = 2, 4, 8, 16 at every frequency of the range,
-    with the continuum's freedom projected out. A QPO has no frequency where it has no power, so
-    no chi-squared law applies to the highest peak; the false-alarm probability is the share of
-    spectra simulated from the fitted continuum that show a higher one. Fit: maximum likelihood
-    from the best peak, 2 <= Q <= 30. Errors: Fisher information, linear.
+    The search uses the score statistic of a Lorentzian of Q = 2, 4, 8, 16 at every frequency of the
+    range, orthogonal to the continuum's parameters. Without power the frequency of a QPO is undefined,
+    so the highest peak does not follow a chi-squared distribution; the false-alarm probability is the
+    share of spectra simulated from the fitted continuum that have a higher peak. The fit is a maximum
+    likelihood from the best peak, 2 <= Q <= 30. Errors are linear, from the Fisher information.
 
-    Of several QPOs the most significant is returned. Noise with a hump of Q about 1 to 2 can be
-    taken for a QPO at the lower limit of Q: look at `q`. Bins must be narrower than the QPO; average
-    them logarithmically to 1-3 per cent first, for the time grows with their number.
+    If there are several QPOs, the most significant is returned. Noise with a hump of Q about 1 to 2 can
+    be taken for a QPO at the lower limit of Q: look at `q`. Bins must be narrower than the QPO; first
+    average them logarithmically to 1-3 per cent, because the time grows with their number.
 
     Reference: Barret & Vaughan 2012, ApJ 746, 131, Section 2, for the likelihood; Davies 1977,
     Biometrika 64, 247, for the missing frequency; Protassov et al. 2002, ApJ 571, 545, for the
@@ -73,19 +73,19 @@ def fit_qpo(frequency, power, *, noise, m, width, search=(0.1, 30.0), n_simulati
     Lorentzian, which they integrate from -∞ (their r² is larger by π / (π/2 + arctan 2Q)).
 
     Args:
-        frequency, width: (n,) middles of the bins, rising, and their widths, Hz.
+        frequency, width: (n,) middles of the bins, ascending, and their widths, Hz.
         power: (n,) (rms/mean)²/Hz, noise included.
         noise: known noise level, >= 0.
-        m: (n,) periodograms averaged in each bin.
+        m: (n,) number of periodograms averaged in each bin.
         search: (lowest, highest) centroid, Hz, inside the spectrum.
-        n_simulations: no false-alarm probability below 1/(n_simulations + 1) can be told apart. All
-            calls use the same random stream: the same spectrum gives the same answer.
+        n_simulations: the smallest false-alarm probability is 1/(n_simulations + 1). All calls use the
+            same random stream: the same spectrum gives the same result.
     """
     low, high = frequency - width / 2, frequency + width / 2
     broad, peaks, centroid, q = _grid(low.tobytes(), high.tobytes(), *search)
     weights, model, log_l_without = _fit_weights(broad, power, noise, m)
 
-    # In units where every bin of a pure continuum scatters by one
+    # In units in which every bin of a pure continuum has a standard deviation of one
     scale = np.sqrt(m) / model
     basis, _ = np.linalg.qr((broad[weights > 0] * scale).T)
     peaks = peaks * scale
@@ -106,34 +106,34 @@ def fit_qpo(frequency, power, *, noise, m, width, search=(0.1, 30.0), n_simulati
 
 
 def break_frequency(frequency, power, *, noise, m):
-    """Frequency ν_b where the flat top of broad noise ends: P = noise + A / (1 + (f/ν_b)^s).
+    """Fit the frequency ν_b where the flat top of broad noise ends: P = noise + A / (1 + (f/ν_b)^s).
 
-    For s = 2 this is a Lorentzian centred at zero and ν_b its half width. A >= 0 and
-    0.5 <= s <= 2.5 take their best values at every ν_b of a grid, by maximum likelihood of averaged
-    periodograms, as in `fit_qpo`; a parabola through the three highest ln L gives ν_b, and half the
-    width of the range where ln L is within 1/2 of it the error.
+    For s = 2 this is a Lorentzian centred at zero, and ν_b is its half width. For every ν_b of a grid,
+    A >= 0 and 0.5 <= s <= 2.5 are fitted by maximum likelihood of averaged periodograms, as in
+    `fit_qpo`. A parabola through the three highest ln L gives ν_b; the error is half the width of the
+    range in which ln L is within 1/2 of its maximum.
 
-    Against QPOs and further breaks: bins that stand out by more than 4/√m and three tenths above
-    the running median of one e-fold in frequency are left out with two neighbours on either side,
-    and after a first fit to all frequencies the fit is repeated below 4 ν_b until ν_b stays. Of
-    several humps the one that dominates the first fit is found, in a hard state the lowest.
+    To exclude QPOs and further breaks, bins more than 4/√m and three tenths above the running median
+    of one e-fold in frequency are left out, with two neighbours on either side. After a first fit to
+    all frequencies, the fit is repeated below 4 ν_b until ν_b is stable. If there are several humps,
+    the one that dominates the first fit is found, in a hard state the lowest.
 
-    NaN where the data cannot tell: if the bend gains less than 8 in ln L on noise alone (four
-    sigma for A alone, about three with the two parameters that noise does not have); if it gains
-    less than 4.5 on a power law f^-s, 0 <= s <= 2.5, which it becomes far below the grid (three
-    sigma for one parameter); if ν_b is less than twice the lowest frequency or more than half of
-    the highest; if the error range is wider than a factor 3 to one side. The breaks that remain of
-    a sample near these limits are those that scattered upwards.
+    The result is NaN if the bend gains less than 8 in ln L over noise alone (four sigma for A alone,
+    about three with the two parameters that noise does not have); if it gains less than 4.5 over a
+    power law f^-s, 0 <= s <= 2.5, which is its limit far below the grid (three sigma for one
+    parameter); if ν_b is less than twice the lowest frequency or more than half of the highest; or if
+    the error range is wider than a factor 3 on one side. Near these limits a sample keeps only the
+    breaks that scattered upwards.
 
     Reference: Barret & Vaughan 2012, ApJ 746, 131, Section 2, for the likelihood; Wijnands & van
     der Klis 1999, ApJ 514, 939, for the break and the QPO at several times its frequency; Belloni,
     Psaltis & van der Klis 2002, ApJ 572, 392, for the zero-centred Lorentzian.
 
-    The arguments are those of `fit_qpo`, with twelve or more bins that are a tenth apart. Gives ν_b
-    and its error, Hz; both NaN if there is no break to be seen.
+    The arguments are those of `fit_qpo`, with twelve or more bins that are a tenth apart. Returns ν_b
+    and its error, Hz; both are NaN if no break is detected.
     """
     lowest, highest = np.log(2 * frequency[0]), np.log(frequency[-1] / 2)
-    # Steps of a tenth in ln f are narrow enough for broad noise and save time
+    # Steps of a tenth in ln f are narrow enough for broad noise, and save time
     step = np.floor(np.log(frequency) / 0.1)
     first = np.flatnonzero(np.append(True, np.diff(step) > 0))
     merged = np.add.reduceat(np.stack([frequency * m, power * m, noise * m, m]), first, axis=-1)
@@ -149,7 +149,7 @@ def break_frequency(frequency, power, *, noise, m):
     data = np.stack([power, noise, m, smooth])[:, keep]
 
     def profile(log_nu, slopes, end):
-        """(len(log_nu), len(slopes)) highest ln L of the bins before `end`."""
+        """Return the highest ln L (len(log_nu), len(slopes)) of the bins before `end`."""
         x = np.exp(slopes[:, None] * (log_f[:end] - log_nu[:, None, None]))
         return _profile_amplitude(1 / (1 + x), *data[:, :end])
 
@@ -167,7 +167,7 @@ def break_frequency(frequency, power, *, noise, m):
     nothing = _profile_amplitude(np.zeros((1, end)), *data[:, :end])[0]
     law = np.exp(-_POWER_LAW_SLOPES[:, None] * (log_f[:end] - log_f[:end].mean()))
     law = _vertex(_profile_amplitude(law, *data[:, :end]))[1]
-    # Linear in ln ν for a parabola, and within one of the peak over the range of the error
+    # Evenly spaced in ln ν for a parabola, and within one of the peak in the range of the error
     root = np.sqrt(2 * np.clip(best - log_l, 0, None)) * np.sign(log_nu - nu)
     below, above = root[log_nu < nu], root[log_nu > nu]
     if (
@@ -184,9 +184,9 @@ def break_frequency(frequency, power, *, noise, m):
 
 
 def _profile_amplitude(shapes, power, noise, m, guess):
-    """(...) highest ln L over A >= 0 of P = noise + A shape, for (..., n) shapes; Fisher scoring.
+    """Return the highest ln L (...) over A >= 0 of P = noise + A shape, for (..., n) shapes; Fisher scoring.
 
-    guess: (n,) powers about the expected ones, for the first step.
+    guess: (n,) approximately the expected powers, for the first step.
     """
     floor = 1e-9 * power.mean()
     weight = m / guess**2
@@ -203,7 +203,7 @@ def _profile_amplitude(shapes, power, noise, m, guess):
 
 
 def _vertex(values):
-    """Place (in steps) and height of the parabola through the highest point of the last axis."""
+    """Return place (in steps) and height of the parabola through the highest point of the last axis."""
     k = np.clip(values.argmax(-1), 1, values.shape[-1] - 2)
     a, b, c = (np.take_along_axis(values, (k + d)[..., None], -1)[..., 0] for d in (-1, 0, 1))
     slope, curvature = (c - a) / 2, np.minimum(a - 2 * b + c, -1e-12)
@@ -213,10 +213,10 @@ def _vertex(values):
 
 @lru_cache(maxsize=4)
 def _simulations(m, n):
-    """(n, len(m)) spectra of a continuum alone, as deviations of variance one.
+    """Simulate spectra (n, len(m)) of a continuum alone, as deviations of variance one.
 
-    They depend on m alone, here as bytes, and take a third of the time. Single precision makes their
-    product with the peaks twice as fast; its 1e-6 is far below the distance between two simulations.
+    They depend only on m (as bytes, for the cache), and would take a third of the time. Single precision
+    makes their product with the peaks twice as fast; its error of 1e-6 is negligible.
     """
     m = np.frombuffer(m)
     simulated = np.random.default_rng(0).standard_gamma(m, (n, len(m)))
@@ -225,17 +225,17 @@ def _simulations(m, n):
 
 @lru_cache(maxsize=4)
 def _grid(low, high, lowest, highest):
-    """The Lorentzians that depend on the bins and the search alone: broad, narrow, their ν₀ and Q.
+    """Return the Lorentzians, which depend on bins and search only: broad, narrow, their ν₀ and Q.
 
-    The limits of the bins come as bytes, which a cache can look up: thousands of spectra share one
-    grid, and its arctangents took a quarter of the time of each.
+    The limits of the bins are bytes, for the cache: thousands of spectra share one grid, and its
+    arctangents would take a quarter of the time of each.
     """
     low, high = np.frombuffer(low), np.frombuffer(high)
     hwhm = np.geomspace(max(low[0], high[0] - low[0]) / 4, high[-1] * 2, 16)
     broad = np.concatenate(
         [_lorentzian(low, high, 0 * hwhm, hwhm), _lorentzian(low, high, hwhm, hwhm)]
     )
-    # The search, half a full width apart
+    # The search has steps of half a full width
     sizes = [int(np.ceil(np.log(highest / lowest) * 2 * q)) + 1 for q in _SCAN_Q]
     centroid = np.concatenate([np.geomspace(lowest, highest, n) for n in sizes])
     q = np.repeat(_SCAN_Q, sizes)
@@ -243,7 +243,7 @@ def _grid(low, high, lowest, highest):
 
 
 def _lorentzian(low, high, centroid, hwhm):
-    """(k, n) means over n bins of k Lorentzians, each with integral 1 over positive frequencies."""
+    """Return means (k, n) over n bins of k Lorentzians, with integral 1 over positive frequencies."""
     centroid, hwhm = np.asarray(centroid)[..., None], np.asarray(hwhm)[..., None]
     norm = np.pi / 2 + np.arctan(centroid / hwhm)
     inside = np.arctan((high - centroid) / hwhm) - np.arctan((low - centroid) / hwhm)
@@ -255,12 +255,12 @@ def _log_likelihood(power, model, m):
 
 
 def _fit_weights(components, power, noise, m):
-    """Weights >= 0 of the components at maximum likelihood, the model, its log likelihood.
+    """Return weights >= 0 of the components at maximum likelihood, the model, and its log likelihood.
 
     Fisher scoring: each step is a weighted least-squares problem with weights >= 0; steps that
     would lower the likelihood are halved.
     """
-    # Start at equal power in every component, with the right total
+    # Start with equal power in every component, and the right total
     excess = np.clip(power - noise, 0, None).mean() + 1e-6 * power.mean()
     weights = np.full(len(components), excess / components.mean(1).sum())
     model = noise + weights @ components
@@ -290,10 +290,10 @@ def _fit_weights(components, power, noise, m):
 
 
 def _refine(low, high, broad, power, noise, m, start, search):
-    """Maximum likelihood of continuum and peak from a start; the peak's parameters and errors.
+    """Maximise the likelihood of continuum and peak from a start; return the peak's parameters and errors.
 
-    Fisher scoring as in `_fit_weights`, with the two derivatives by the peak's shape as further
-    columns; each comes with both signs, for a step may have either.
+    This is Fisher scoring as in `_fit_weights`, with the two derivatives with respect to the peak's
+    shape as further columns, each with both signs, because weights are 0 or more.
     """
     lowest, highest = np.log([(search[0], _LOWEST_Q), (search[1], _HIGHEST_Q)])
 

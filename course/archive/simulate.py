@@ -1,8 +1,8 @@
-"""The course's archive of X-ray binaries: thousands of pointings, measured, labelled, and flawed.
+"""Simulate the course's archive of X-ray binaries: thousands of pointings with labels and flaws.
 
-Sources and their outbursts are drawn by `course.archive.sources`; `course.archive.pointings`
-observes them and measures. This module decides who is observed when, adds the human part - labels,
-files, habits - and the flaws that real archives have.
+`course.archive.sources` draws sources and their outbursts; `course.archive.pointings` observes and
+measures them. This module decides which source is observed when, and adds the effects of people
+(labels, files, habits) and the flaws of real archives.
 """
 
 import os
@@ -31,24 +31,24 @@ from course.archive.tables import columns
 
 __all__ = ["Archive", "simulate_archive"]
 
-_CHUNK = 40  # pointings per task; part of what the seed means
+_CHUNK = 40  # pointings per task; the result for a seed depends on it
 _LEAST, _MOST = 5, 700  # pointings of a source
 _N_MISFILED = 5
 _BRIGHT = 3e-9  # erg/cm^2/s at 0.5-100 keV
 _OVERLAPPING = 5  # segments cut from one light curve
-# Days of new voltages, after which channels and energies agreed again; the drift between is ours
+# Days of new voltages, after which channels and energies agreed again; the drift between is invented
 _GAIN_RESETS = (50100.0, 51259.0, 51677.0, 55920.0)
 _GAIN_DRIFT = 0.02
 
 
 @dataclass(frozen=True, eq=False)
 class Archive:
-    """What `simulate_archive` returns.
+    """Tables that `simulate_archive` returns.
 
     Attributes:
         rxte, nicer: one row per pointing, with the columns of data/columns.csv.
-        truth: one row per pointing of both, in the same order: what was drawn.
-        segments: {name: array} of light-curve segments that overlap, from RXTE pointings.
+        truth: one row per pointing of both, in the same order: the true parameters.
+        segments: {name: array} of overlapping light-curve segments, from RXTE pointings.
     """
 
     rxte: pd.DataFrame
@@ -68,20 +68,20 @@ def simulate_archive(
     n_segments: int = 2000,
     processes: int | None = None,
 ) -> Archive:
-    """Draw sources and outbursts, observe them with two telescopes, and file what was measured.
+    """Draw sources and outbursts, observe them with two telescopes, and make the tables.
 
-    One in five sources is new to NICER, one in ten is seen by both, the rest by RXTE alone. The
-    numbers of pointings are log-normal, 5 to 700 per source. A human reader names the state: 6 per
-    cent of the labels are those of a neighbouring state. The result depends on the arguments alone,
-    not on the number of processes.
+    NICER alone observes one in five sources, both telescopes one in ten, and RXTE alone the others. The
+    numbers of pointings are log-normal, 5 to 700 per source. A human reader labels the state: 6 per
+    cent of the labels are those of a neighbouring state. The result depends only on the arguments, not
+    on the number of processes.
 
-    Planted, each with its mark in the truth: a gain of RXTE that drifts by 2 per cent between
-    resets; slews, bursts and particle flares; longer exposures where the state was seen to be
-    intermediate; five pointings filed under another source; segments that overlap.
+    Planted flaws are marked in the truth: a gain of RXTE that drifts by 2 per cent between resets;
+    slews, bursts and particle flares; longer exposures in intermediate states; five pointings filed
+    under another source; segments that overlap.
 
-    `n_outbursts` counts those of all sources and both telescopes. Of `n_segments` light-curve
-    segments five are cut from each chosen pointing, if so many are bright. All processors work if
-    `processes` is not given, this one alone if it is 1.
+    `n_outbursts` is the number for all sources and both telescopes. The `n_segments` light-curve
+    segments come in fives from chosen pointings, if enough pointings are bright. `processes` is the
+    number of processes: all processors by default; 1 uses this process only.
     """
     generator = np.random.default_rng(seed)
     sources = draw_sources(generator, n_black_holes, n_neutron_stars)
@@ -124,7 +124,7 @@ def simulate_archive(
 
 
 def _share_out(sources, generator):
-    """{instrument: (n_sources,) whether it observes the source}, balanced between the objects."""
+    """Return {instrument: mask (n_sources,) of the sources that it observes}, balanced between objects."""
     nicer, new = np.zeros(len(sources), bool), np.zeros(len(sources), bool)
     for name in ("BH", "NS"):
         own = generator.permutation(np.flatnonzero(sources.object == name))
@@ -135,7 +135,7 @@ def _share_out(sources, generator):
 
 
 def _numbers_of_pointings(total, n, generator):
-    """n log-normal whole numbers between two limits, with a given sum."""
+    """Draw n log-normal integers between two limits, with a given sum."""
     weight = np.exp(1.1 * generator.standard_normal(n))
     numbers = np.full(n, _LEAST)
     while numbers.sum() < total:
@@ -149,11 +149,11 @@ def _numbers_of_pointings(total, n, generator):
 
 
 def _schedule(truth, instrument, generator):
-    """Add how each pointing was made: exposure, detectors, gain, and what went wrong."""
+    """Add the settings of each pointing: exposure, detectors, gain, and outlier."""
     n = len(truth)
     truth = truth.sort_values("mjd", kind="stable", ignore_index=True)
     truth["instrument"] = instrument
-    # Whoever sees an intermediate state asks for a long look: the exposure knows the answer.
+    # Observers of an intermediate state ask for long exposures: the exposure leaks the label.
     long_look = truth.state.isin(("HIMS", "SIMS")) & (generator.random(n) < 0.7)
     units = np.where(long_look, generator.integers(8, 15, n), generator.integers(3, 7, n))
     truth["exposure"] = 256.0 * units
@@ -177,9 +177,9 @@ def _schedule(truth, instrument, generator):
 
 
 def _choose_segments(truth, n_segments, generator):
-    """(n,) segments to keep of each pointing: few per source, so that well observed ones do not reign.
+    """Return the number of segments (n,) to keep of each pointing: few per source, so that none dominates.
 
-    Only sources well above the background, for a segment is normalised by its own net rate.
+    Only sources well above the background are used, because a segment is normalised by its net rate.
     """
     flux = truth.luminosity * truth.mass * EDDINGTON / sphere(truth.distance)
     bright = (truth.instrument == "rxte") & (flux > _BRIGHT) & (truth.outlier == "")
@@ -190,9 +190,9 @@ def _choose_segments(truth, n_segments, generator):
 
 
 def _observe_all(truth, seed, processes):
-    """Features of all pointings, and the segments, whose `row` is that of the truth."""
+    """Return features of all pointings, and segments, whose `row` is that of the truth."""
     tasks = []
-    # Each of one source and telescope, and each with its own random stream
+    # Each task has one source and telescope, and its own random stream
     for _, own in truth.groupby(["instrument", "source_id"], sort=True):
         for i in range(0, len(own), _CHUNK):
             tasks.append((own.iloc[i : i + _CHUNK], [seed, 1 + len(tasks)]))
@@ -210,12 +210,12 @@ def _observe_all(truth, seed, processes):
 
 @contextmanager
 def _workers(processes):
-    """A `map` that runs in so many processes, or here; with one thread each, on two cores or twenty.
+    """Yield a `map` that runs in several processes, or in this one, with one thread each.
 
-    Sums are then made in the same order whatever the machine.
+    Sums are then computed in the same order on every machine.
     """
     if processes > 1:
-        # A fresh interpreter each: torch's threads do not survive a fork.
+        # Each process is a new interpreter: torch's threads do not survive a fork.
         context = get_context("spawn")
         with ProcessPoolExecutor(processes, context, initializer=_be_alone) as pool:
             yield pool.map
@@ -241,7 +241,7 @@ def _observe_task(task):
 
 
 def _file(truth, generator):
-    """The columns that a human fills in."""
+    """Add the columns that a human fills in."""
     n = len(truth)
     trust = generator.choice(list("ABC"), n, p=(0.6, 0.25, 0.15))
     wrong = generator.random(n) < np.select([trust == "A", trust == "B"], [0.03, 0.08], 0.14)
@@ -261,7 +261,7 @@ def _file(truth, generator):
 
 
 def _misfile(table, truth, generator):
-    """Put a few bright RXTE pointings under a source of the other kind; (n,) which they are."""
+    """File a few bright RXTE pointings under a source of the other kind; return their mask (n,)."""
     rxte = (truth.instrument == "rxte") & (table.rate > 50)
     misfiled = np.zeros(len(table), dtype=bool)
     for row in generator.choice(np.flatnonzero(rxte), _N_MISFILED, replace=False):
@@ -275,7 +275,7 @@ def _misfile(table, truth, generator):
 
 
 def _pack(segments, table, truth):
-    """The segments as arrays."""
+    """Return the segments as arrays."""
     if not segments:
         return {}
     rows = [segment["row"] for segment in segments]

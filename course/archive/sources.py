@@ -1,9 +1,9 @@
-"""The truth behind the course's archive: X-ray binaries, their outbursts, and what each pointing meets.
+"""Draw the truth of the course's archive: X-ray binaries, their outbursts, and the state at each pointing.
 
-A source lives through outbursts, an outburst is a path through luminosity and accretion state, and
-a pointing is a day on that path. Everything here is drawn, nothing is measured: what an observer
-makes of it is in `course.archive.pointings`. Ranges are the published ones of the table in
-data/README.md; what ties them together is a choice of this course.
+A source has outbursts, an outburst is a path through luminosity and accretion state, and a pointing is
+a day on this path. Everything here is drawn, nothing is measured: `course.archive.pointings` simulates
+the measurement. Ranges are published ones, from the table in data/README.md; the relations between
+them are chosen by this course.
 """
 
 from functools import partial
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 #: The accretion states in the order in which an outburst passes them: low-hard, hard-intermediate,
-#: soft-intermediate and high-soft. Neighbours in this tuple are neighbours in the sky.
+#: soft-intermediate and high-soft. Neighbours in this tuple follow each other in an outburst.
 STATES = ("LHS", "HIMS", "SIMS", "HSS")
 
 #: First and last day, MJD, on which each instrument observed.
@@ -36,31 +36,31 @@ ERAS = {"rxte": (50100.0, 55920.0), "nicer": (57930.0, 60500.0)}
 
 EDDINGTON = 1.26e38  # erg/s per solar mass, for hydrogen
 
-# The softness of a pointing runs from 0, hard, to 1, soft; here it passes from state to state.
+# The softness of a pointing is from 0, hard, to 1, soft; these are the borders between states.
 _BOUNDARIES = (0.33, 0.66, 0.76)
 _KPC = 3.0857e21  # cm
-_STAY_HARD = 0.38  # the share of outbursts that never leave the hard state
+_STAY_HARD = 0.38  # share of outbursts that never leave the hard state
 _PIVOT = 8.0  # keV, where the photon index is that of the spectrum
-_LONGEST = 355.0  # d, an outburst of the longest phases
-_VISIBLE = 1e-9  # erg/cm^2/s at 0.5-100 keV: below it nobody asked for observing time
+_LONGEST = 355.0  # d, the length of an outburst with the longest phases
+_VISIBLE = 1e-9  # erg/cm^2/s at 0.5-100 keV: fainter sources are not observed
 
 
 def draw_sources(
     generator: np.random.Generator, n_black_holes: int = 20, n_neutron_stars: int = 40
 ) -> pd.DataFrame:
-    """Sources, each with what makes it differ from the others of its kind.
+    """Draw sources, each with its own parameters.
 
     The photon index of the corona follows the QPO frequency ν as
-    Γ = A - D B ln(1 + exp((ν_tr - ν)/D)), with ν in units in which a black hole of 10 solar masses
-    has itself: the true frequency is larger by 10 M_sun / M, and by 4 to 7 for a neutron star, times
-    20 per cent of scatter from source to source. Lags shrink with the same scale: a delay of
-    7 ms (f / Hz)^-0.7 at the frequencies of one source is scale^-0.3 times that in another.
+    Γ = A - D B ln(1 + exp((ν_tr - ν)/D)), with ν scaled to a black hole of 10 solar masses: the
+    true frequency is larger by 10 M_sun / M, and by 4 to 7 for a neutron star, with 20 per cent of
+    scatter between sources. Lags become shorter with the same scale: a delay of 7 ms (f / Hz)^-0.7 at
+    the scaled frequencies is multiplied by scale^-0.3 at the frequencies of the source.
 
     Reference: Shaposhnikov & Titarchuk 2009, ApJ 699, 453, Eq. 1, for the relation.
 
     Args:
         generator: numpy random generator.
-        n_black_holes, n_neutron_stars: how many of each.
+        n_black_holes, n_neutron_stars: number of each.
 
     Returns:
         One row per source: `source_id`, `object` ("BH" or "NS"), `mass` [M_sun], `distance` [kpc],
@@ -68,7 +68,7 @@ def draw_sources(
         `gamma_slope` B [1/Hz], `nu_transition` [Hz] and `gamma_width` D [Hz], the exponential
         `cutoff` [keV] of the hard state, `kt_soft` [keV], the disc's temperature at the Eddington
         luminosity, `kt_layer` [keV] and `layer_share`, of a neutron star's boundary layer, offsets
-        of disc share and rms, `noise_tilt`, which moves noise from low to high frequencies,
+        of disc share and rms, `noise_tilt`, which shifts noise from low to high frequencies,
         `lag_factor`, and `qpo_strength`, which grows with inclination.
 
     Example:
@@ -88,12 +88,12 @@ def draw_sources(
     mass = choose(uniform(4.5, 15), uniform(1.2, 2.0))
     inclination = np.degrees(np.arccos(uniform(np.cos(np.radians(80)), np.cos(np.radians(20)))))
     distance = choose(uniform(3.0, 10.0), uniform(2.5, 8.0))
-    # The hard end of the relation decides its transition frequency, which lies at 3-8 Hz.
+    # The hard end of the relation determines its transition frequency, 3-8 Hz.
     gamma_soft, gamma_hard = uniform(2.2, 2.8), uniform(1.40, 2.00)
     gamma_slope = np.clip(uniform(0.15, 0.35), (gamma_soft - gamma_hard) / 8, None)
     gamma_slope = np.minimum(gamma_slope, (gamma_soft - gamma_hard) / 3)
-    # The usual cut-off for electrons of this temperature lies at two to three times it. Below 25 keV,
-    # where the instruments see, Comptonisation bends the spectrum less than that: up to four times.
+    # The usual cut-off is two to three times the electron temperature. Below 25 keV, in the band of the
+    # instruments, Comptonisation bends the spectrum less: the cut-off is up to four times it.
     electrons = choose(np.exp(uniform(np.log(30), np.log(200))), uniform(15, 25))
     scale = choose(10 / mass, uniform(4.0, 7.0)) * np.exp(0.2 * generator.standard_normal(n))
     return pd.DataFrame(
@@ -130,7 +130,7 @@ def draw_outbursts(
     *,
     weights=None,
 ) -> pd.DataFrame:
-    """Outbursts of sources, at least one of each, and where each changes state.
+    """Draw outbursts of sources, at least one of each, and the luminosities of their state changes.
 
     An outburst leaves the hard state at a luminosity that differs from one outburst to the next and
     returns at a lower one: hysteresis. Some never leave it; bright neutron stars may stay soft.
@@ -140,16 +140,16 @@ def draw_outbursts(
 
     Args:
         sources: as `draw_sources` returns them.
-        instrument: "rxte" or "nicer", whose years they fall in.
-        n_outbursts: how many in all, at least one per source.
+        instrument: "rxte" or "nicer", during whose years they happen.
+        n_outbursts: total number, at least one per source.
         generator: numpy random generator.
-        weights: (n_sources,) relative chance of each source to have further outbursts.
+        weights: (n_sources,) relative probability of each source to have further outbursts.
 
     Returns:
         One row per outburst: `outburst_id`, `source_id`, `kind` ("full", "hard" or "bright"),
         `start` [MJD], durations [d] of its phases, luminosities [L/L_Edd] `l_peak`, `l_to_soft`,
-        `l_to_hard` and `l_visible`, below which nobody observes, `softest`, the largest softness
-        that it reaches, and `gamma_offset`, by which its photon indices lie off the relation.
+        `l_to_hard` and `l_visible`, below which it is not observed, `softest`, the largest softness
+        that it reaches, and `gamma_offset`, the offset of its photon indices from the relation.
 
     Example:
         >>> rng = np.random.default_rng(1)
@@ -174,7 +174,7 @@ def draw_outbursts(
     l_peak = np.minimum(l_to_soft * np.exp(generator.uniform(0.1, 1.0, n)), 0.7)
     l_peak[hard] = l_to_soft[hard] * generator.uniform(0.15, 0.9, hard.sum())
     l_peak[bright] = generator.uniform(0.35, 1.2, bright.sum())
-    # A third of those that stay hard turn back only after they have entered the intermediate state.
+    # A third of the outbursts that stay hard enter the intermediate state before they return.
     softest = np.ones(n)
     softest[hard] = np.where(
         generator.random(hard.sum()) < 0.33,
@@ -216,14 +216,14 @@ def draw_pointings(
     n_pointings,
     generator: np.random.Generator,
 ) -> pd.DataFrame:
-    """What each pointing meets: the state of the source and all parameters of spectrum and noise.
+    """Draw pointings: the state of the source and all parameters of its spectrum and noise.
 
     Within one day the luminosity scatters by 0.04 dex, the softness by 0.012, the frequency of the
     noise by 0.04 dex, the photon index by 0.02 and the disc's share by 20 per cent.
 
     Args:
         sources, outbursts: as drawn; every source needs an outburst.
-        n_pointings: (n_sources,) whole numbers, how often each source is observed.
+        n_pointings: (n_sources,) integers, the number of pointings of each source.
         generator: numpy random generator.
 
     Returns:
@@ -253,15 +253,15 @@ def draw_pointings(
 
 
 def photon_flux(energy_lo, energy_hi, truth: pd.DataFrame, *, absorbed: bool = True):
-    """The photon spectra of pointings: disc, boundary layer and corona behind interstellar gas.
+    """Compute photon spectra of pointings: disc, boundary layer and corona behind interstellar gas.
 
-    The corona is a power law with an exponential cut-off, and Γ is its slope at 8 keV, where the
-    instruments see it: below a cut-off of 50 keV the power law itself is flatter by 8/50.
+    The corona is a power law with an exponential cut-off, and Γ is its slope at 8 keV, in the band of
+    the instruments: with a cut-off of 50 keV the power law itself is flatter by 8/50.
 
     Args:
         energy_lo, energy_hi: (n_energies,) tensors, edges of the bins, keV.
         truth: (n,) rows of `draw_pointings`.
-        absorbed: whether the gas takes its part.
+        absorbed: whether to include absorption by the gas.
 
     Returns:
         (3, n, n_energies) photons/cm^2/s in each bin of disc, boundary layer and corona.
@@ -285,12 +285,12 @@ def photon_flux(energy_lo, energy_hi, truth: pd.DataFrame, *, absorbed: bool = T
 
 
 def power_spectrum(frequency, truth: pd.DataFrame):
-    """The power spectrum of the corona's flux, sum of Lorentzians and a power law.
+    """Compute the power spectrum of the corona's flux, a sum of Lorentzians and a power law.
 
-    Three Lorentzians centred at zero make the band-limited noise of the hard states, a power law
-    the noise of the soft ones; QPO and, for type C, its harmonic at twice the frequency come on
-    top. The disc does not vary: in a band in which it and the boundary layer hold a share s of the
-    photons, the power falls by (1 - s)^2.
+    Three Lorentzians centred at zero describe the band-limited noise of the hard states, a power law
+    the noise of the soft ones. The QPO and, for type C, its harmonic at twice the frequency are added.
+    The disc is constant: in a band in which it and the boundary layer have a share s of the photons,
+    the power is multiplied by (1 - s)^2.
 
     Args:
         frequency: (n_frequencies,) tensor, Hz, above zero.
@@ -313,7 +313,7 @@ def power_spectrum(frequency, truth: pd.DataFrame):
 
 
 def sphere(distance):
-    """The surface, cm^2, over which light has spread at a distance in kpc: 4 pi d^2."""
+    """Return the area, cm^2, of a sphere with a radius in kpc: 4 pi d^2."""
     return 4 * np.pi * (distance * _KPC) ** 2
 
 
@@ -322,7 +322,7 @@ def _column(truth, dtype, name):
 
 
 def _days(outbursts, n, generator):
-    """n days of observation on the outbursts of one source, in order of time."""
+    """Draw n days of observation in the outbursts of one source, in order of time."""
     paths = [_path(outburst) for outburst in outbursts.itertuples()]
     length = np.array([time[-1] - time[0] for time, *_ in paths])
     weight = length * np.exp(0.5 * generator.standard_normal(len(length)))
@@ -346,7 +346,7 @@ def _days(outbursts, n, generator):
         )
     days = pd.concat(rows, ignore_index=True).sort_values("mjd", ignore_index=True)
     days["luminosity"] = 10 ** (days.luminosity + 0.04 * generator.standard_normal(n))
-    # A neutron star that stays soft wanders between soft and soft-intermediate.
+    # A neutron star that stays soft moves between soft and soft-intermediate.
     wander = np.where(days.outburst_kind == "bright", 0.07, 0.012)
     softness = days.softness + wander * generator.standard_normal(n)
     days["softness"] = np.clip(softness, 0.0, 1.0)
@@ -354,7 +354,7 @@ def _days(outbursts, n, generator):
 
 
 def _starts(owner, first, last, generator):
-    """Days on which outbursts start, in order for each source, so that none overlaps the next."""
+    """Draw the start days of outbursts, sorted for each source, so that none overlaps the next."""
     number = np.bincount(owner)[owner]
     order = np.arange(len(owner)) - np.searchsorted(owner, owner)
     slot = (last - first) / number
@@ -362,7 +362,7 @@ def _starts(owner, first, last, generator):
 
 
 def _path(outburst):
-    """Corners (day, log10 L/L_Edd, softness) of the way that an outburst takes."""
+    """Return the corners (day, log10 L/L_Edd, softness) of the path of an outburst."""
     up, down = np.log10(outburst.l_to_soft), np.log10(outburst.l_to_hard)
     peak = np.log10(outburst.l_peak)
     low = min(np.log10(outburst.l_visible), down - 0.2, peak - 0.2)
@@ -399,7 +399,7 @@ def _draw_spectrum(truth, generator):
     """Add the parameters of the spectrum to the pointings."""
     n = len(truth)
     x = truth.softness.to_numpy()
-    # Frequency of the type-C QPO, real or latent, as a black hole of 10 solar masses would have it
+    # Frequency of the type-C QPO, visible or not, scaled to a black hole of 10 solar masses
     nu = 10 ** (np.interp(x, (0, 0.315, 0.345, 0.66, 1), (-1.0, 0.0, 0.46, 0.93, 1.0)))
     nu *= 10 ** (0.04 * generator.standard_normal(n))
     truth["nu_c"] = nu * truth.frequency_scale
@@ -409,7 +409,7 @@ def _draw_spectrum(truth, generator):
     )
     truth["gamma"] = gamma + truth.gamma_offset + 0.02 * generator.standard_normal(n)
     star = (truth.object == "NS").to_numpy()
-    # The cut-off falls from the hard into the intermediate state and is gone in the soft ones.
+    # The cut-off decreases from the hard to the intermediate state, and is absent in the soft ones.
     low = np.where(star, truth.cutoff, np.clip(truth.cutoff, 40, 80))
     e_cut = np.exp(np.interp(x, (0.05, 0.4), (0, 1)) * np.log(low / truth.cutoff)) * truth.cutoff
     truth["e_cut"] = np.where(x > _BOUNDARIES[1], np.nan, e_cut)
@@ -418,7 +418,7 @@ def _draw_spectrum(truth, generator):
     cold = generator.uniform(0.12, 0.35, n)
     share = np.interp(x, (0.25, 0.45), (0, 1))
     truth["kt_in"] = np.exp((1 - share) * np.log(cold) + share * np.log(hot))
-    # What is not corona, as a share of the energy flux at 0.5-20 keV
+    # The share of disc and boundary layer in the energy flux at 0.5-20 keV
     x_known = (0.0, 0.2, 0.33, 0.5, 0.66, 0.76, 0.85, 1.0)
     known = np.array((0.08, 0.12, 0.22, 0.42, 0.64, 0.80, 0.91, 0.97))
     logit = np.interp(x, x_known, np.log(known / (1 - known)))
@@ -447,7 +447,7 @@ def _draw_noise(truth, generator):
     n = len(truth)
     x = truth.softness.to_numpy()
     scale, nu_c = truth.frequency_scale.to_numpy(), truth.nu_c.to_numpy()
-    hard = np.interp(x, (0.65, 0.70), (1, 0))  # band-limited noise dies out before the SIMS
+    hard = np.interp(x, (0.65, 0.70), (1, 0))  # band-limited noise ends before the SIMS
     late = np.interp(x, (0.2, 0.66), (0, 1))
     strength = truth.rms_factor * np.exp(0.05 * generator.standard_normal(n))
     strength *= np.interp(x, (0.0, 0.33, 0.66), (1.15, 0.90, 0.75))
@@ -471,13 +471,13 @@ def _draw_noise(truth, generator):
     truth["nu_qpo"] = np.select([type_c, type_b, type_a], [nu_c, b_frequency, a_frequency], np.nan)
     quality = [generator.uniform(low, high, n) for low, high in ((7, 12), (6, 10), (1, 3))]
     truth["q_qpo"] = np.select([type_c, type_b, type_a], quality, np.nan)
-    # Type C grows into the intermediate state and weakens towards high frequencies.
+    # Type C becomes stronger towards the intermediate state, and weaker at high frequencies.
     rise = np.interp(x, (0.03, 0.25), (0.7, 1.0)) * np.interp(x, (0.4, 0.66), (1.0, 0.75))
     rms_qpo = np.select([type_c, type_b, type_a], [0.12 * rise, 0.15, 0.05], 0.0)
     truth["rms_qpo"] = rms_qpo * truth.qpo_strength
     truth["rms_harmonic"] = np.where(type_c, 0.4 * truth.rms_qpo, 0.0)
 
-    # The delay at 1 Hz; it falls as the frequency to the power -0.7.
+    # The delay at 1 Hz; it is proportional to the frequency to the power -0.7.
     delay = 7e-3 * 4 ** np.interp(x, (0.15, 0.55, 0.70, 0.80), (0, 1, 0.8, 0.2))
     truth["delay"] = delay * truth.lag_factor * np.exp(0.25 * generator.standard_normal(n))
     truth["coherence"] = np.interp(x, (0.3, 0.66, 0.8), (0.97, 0.9, 0.75))

@@ -1,6 +1,6 @@
-"""The tables of the simulated archive: which columns they have, and their files as `make data` writes them.
+"""Define the columns of the simulated archive's tables, and the files that `make data` writes.
 
-data/README.md says what each file is.
+data/README.md describes each file.
 """
 
 import io
@@ -18,22 +18,22 @@ N_FIRST = 300
 
 @cache
 def columns(table):
-    """The columns of "observations" or of "truth" in their order, as data/columns.csv lists them.
+    """Return the columns of "observations" or of "truth" in the order of data/columns.csv.
 
-    That file is written by hand: a new column begins there, with its unit and meaning.
+    That file is written by hand: add a new column there first, with its unit and meaning.
     """
     dictionary = pd.read_csv(io.BytesIO(read_file("columns.csv")))
     return dictionary.column[dictionary.table == table].tolist()
 
 
 def files(archive, seed):
-    """{name: bytes of a table, or {name: array} of an npz file} of what `simulate_archive` returns.
+    """Return {name: bytes of a table, or {name: array} of an npz file} of an `Archive`.
 
-    The seed chooses the first rows that learners see.
+    The seed selects the rows of the first lessons.
     """
     generator = np.random.default_rng([seed, 0, 0])
     first = np.sort(generator.choice(len(archive.rxte), N_FIRST, replace=False))
-    counts = archive.segments["counts"].astype(np.uint16)  # 30 times the Crab in a quarter second
+    counts = archive.segments["counts"].astype(np.uint16)  # enough for 30 Crab in 0.25 s
     return {
         "observations_rxte.csv": table_bytes(archive.rxte),
         "observations_nicer.csv": table_bytes(archive.nicer),
@@ -44,9 +44,9 @@ def files(archive, seed):
 
 
 def table_bytes(table):
-    """A table as CSV: numbers to five digits, days to 10 s, missing ones empty.
+    """Return a table as CSV: numbers with five digits, days to 10 s, missing values empty.
 
-    Digits that mean something, and no more: the tables stay small and alike on every machine.
+    Only significant digits are written, so that tables are small, and the same on every machine.
     """
     text = {}
     for name, column in table.items():

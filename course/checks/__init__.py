@@ -1,12 +1,12 @@
-"""Checks of the learners' answers, one module per lesson, and the few lines that they share.
+"""Checks of learners' answers, one module per lesson, and the functions that they share.
 
-A check is a function that inspects an answer and raises `Hint` with the one sentence that helps where the answer is
-not right yet. `exercise` turns it into what the lessons call::
+A check is a function that inspects an answer. If the answer is not right yet, it raises `Hint` with the one sentence
+that helps. `exercise` turns this function into the check that the lessons call::
 
     rate = check.count_rate(rate)
 
-which shows one of three verdicts (right, not yet, not attempted) and returns the learner's answer where it is right and
-the course's own where it is not, so that the rest of a notebook always runs.
+It shows one of three verdicts (right, not yet, not attempted). It returns the learner's answer if it is right, and the
+course's answer if not, so that the rest of a notebook always runs.
 """
 
 import ast
@@ -33,21 +33,21 @@ __all__ = [
 ]
 
 RIGHT, NOT_YET, NOT_ATTEMPTED = "right", "not yet", "not attempted"
-# A sign and a word beside each colour: colour alone carries nothing.
+# Each colour has a sign and a word, so that nothing depends on colour alone.
 _LOOK = {RIGHT: ("✔", "#009E73"), NOT_YET: ("✘", "#D55E00"), NOT_ATTEMPTED: ("○", "#0072B2")}
 
 
-# The exercises of the lessons that are open here, each with its last verdict, or with None
+# Exercises of the lessons in this process, each with its last verdict or None
 _verdicts = {}
 
 
 class Hint(Exception):
-    """The answer is not right yet; the message is the one sentence that helps."""
+    """The answer is not right yet; the message is the sentence that helps."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check has to say: the exercise, the state, a sentence, and what else is solved."""
+    """Result of a check: the exercise, the state, a sentence, and a list of the solved exercises."""
 
     exercise: str
     state: str
@@ -69,17 +69,17 @@ class Verdict:
 
 
 def exercise(title, reference, form=lambda answer: answer):
-    """Make a check of a function that inspects an answer.
+    """Make a check from a function that inspects an answer.
 
     Args:
-        title: the exercise as the lesson calls it, e.g. "Exercise 1.1".
+        title: name of the exercise in the lesson, such as "Exercise 1.1".
         reference: a function without arguments that returns the course's answer; called at most once.
-        form: one of `course.checks.forms`: what the lesson goes on with. It takes the answer in any container and
-            returns it in this form, or raises `Hint`; what it returns is inspected.
+        form: one of `course.checks.forms`. It converts the answer from any container into the form with which the
+            lesson continues, or raises `Hint`; the converted answer is inspected.
 
     Returns:
-        A decorator. The check it makes takes the answer, displays a `Verdict`, and returns the answer in its form where
-        it is right and the reference where it is not. It never raises because of an answer.
+        A decorator. Its check takes the answer, displays a `Verdict`, and returns the answer in its form if it is
+        right, and the reference if not. It never raises an error because of an answer.
 
     >>> from course.checks import forms
     >>> @exercise("Exercise 9.9", reference=lambda: 42, form=forms.number())
@@ -134,14 +134,14 @@ def exercise(title, reference, form=lambda answer: answer):
 
 
 def _solved(lesson):
-    """Which exercises of a lesson, such as "Exercise 14", are right so far."""
+    """Return a sentence with the exercises of a lesson, such as "Exercise 14", that are right so far."""
     of_lesson = {name: state for name, state in _verdicts.items() if name.startswith(f"{lesson}.")}
     right = [name.split()[-1] for name, state in of_lesson.items() if state == RIGHT]
     return f"Solved so far: {', '.join(right) or 'none'} ({len(right)} of {len(of_lesson)})."
 
 
 def _place(error, answer):
-    """Where in the learner's code an error was raised: the last line of it that the error went through."""
+    """Return where in the learner's code an error was raised: its last line in the traceback."""
     code = getattr(inspect.unwrap(answer), "__code__", None) if callable(answer) else None
     files = {getattr(code, "co_filename", None)}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -151,12 +151,12 @@ def _place(error, answer):
     return "while we tried it"
 
 
-_calls = None  # of an answer, while a check tries it; None outside of checks
+_calls = None  # number of calls of an answer during a check; None outside checks
 
 
 @contextlib.contextmanager
 def _quiet_after_the_first_call():
-    """Let an answer print in its first call only: a check that asks it 800 times would flood the page."""
+    """Let an answer print in its first call only: a check may call it 800 times."""
     global _calls
     _calls = 0
     try:
@@ -167,7 +167,7 @@ def _quiet_after_the_first_call():
 
 @contextlib.contextmanager
 def speaking():
-    """Surround one call of an answer: inside a check only the first may print. Yields whether it is inside of one."""
+    """Context of one call of an answer: in a check only the first call may print. Yields whether a check is active."""
     global _calls
     if _calls:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -178,7 +178,7 @@ def speaking():
 
 
 def _unattempted(answer):
-    """Whether the answer is still the stub: `...`, a container of it, or a function whose body is one."""
+    """Return whether the answer is still the stub: `...`, a container of it, or a function with this body."""
     if isinstance(answer, (dict, tuple, list)):
         values = list(answer.values() if isinstance(answer, dict) else answer)
         return bool(values) and all(value is ... for value in values)
@@ -188,15 +188,15 @@ def _unattempted(answer):
 
 
 def _is_stub(function):
-    """Whether a function does nothing, or uses a name that it leaves at `...` and sets nowhere else.
+    """Return whether a function does nothing, or uses a name that it sets to `...` and nowhere else.
 
-    Its source says so, which IPython keeps for each cell; where there is none, it is no stub.
+    This needs the source, which IPython keeps for each cell; a function without source is no stub.
     """
     try:
         source = textwrap.dedent(inspect.getsource(function))
         (definition,) = ast.parse(source).body
     except (OSError, TypeError, ValueError, SyntaxError):
-        return False  # nothing to read; or a lambda in a line with more than one statement
+        return False  # no source, or a lambda in a line with several statements
     if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return False
     if all(map(_does_nothing, definition.body)):
@@ -215,7 +215,7 @@ def _is_stub(function):
 def _does_nothing(statement):
     match statement:
         case ast.Pass() | ast.Global() | ast.Nonlocal() | ast.Expr(value=ast.Constant()):
-            return True  # a docstring and `...` are such expressions
+            return True  # such as a docstring and `...`
         case ast.Return(value=None | ast.Constant(value=None)):
             return True
         case ast.Return(value=value):
@@ -224,7 +224,7 @@ def _does_nothing(statement):
 
 
 def _is_gap(value):
-    """Whether an expression is `...`, or a container of nothing else."""
+    """Return whether an expression is `...`, or a container with nothing else."""
     match value:
         case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Dict(values=elements):
             return bool(elements) and all(map(_is_gap, elements))
@@ -235,7 +235,7 @@ def _is_gap(value):
 
 @contextlib.contextmanager
 def explained(kind, sentences):
-    """Turn errors of a kind into the hint whose key stands in their message; others pass.
+    """Turn errors of a kind into the hint whose key is in their message; other errors pass.
 
     >>> with explained(RuntimeError, {"dtype": "Torch takes no mean of a mask."}):
     ...     raise RuntimeError("could not infer output dtype")
@@ -253,5 +253,5 @@ def explained(kind, sentences):
 
 
 def first_line(error):
-    """What an error says in its first line: some carry a whole traceback of a library."""
+    """Return the first line of an error's message: some contain a whole traceback of a library."""
     return str(error).strip().partition("\n")[0]

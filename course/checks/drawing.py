@@ -1,4 +1,4 @@
-"""What a learner found, drawn over what is right."""
+"""Draw a learner's result over the right one."""
 
 import matplotlib.pyplot as plt
 
@@ -8,13 +8,13 @@ __all__ = ["draw_over"]
 
 
 def draw_over(right, yours, *, alt, label="ours", marker=None, **axes):
-    """Show a learner's curve thin over the right one, which is thick and grey.
+    """Show a learner's curve, thin, over the right one, thick and grey.
 
     Args:
         right, yours: pairs of positions (n,) and values (n,).
-        alt: what is to be seen, in words.
-        label: whose the right curve is.
-        marker: of single values, where the line between them means nothing.
+        alt: description of the figure in words.
+        label: label of the right curve.
+        marker: marker of single values, if a line between them has no meaning.
         **axes: settings of the axes, such as xlabel, ylabel, xscale.
     """
     figure, ax = plt.subplots(figsize=(6, 2.6))

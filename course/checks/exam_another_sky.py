@@ -1,4 +1,4 @@
-"""The check of the exam: what cannot be scored is refused; then the truth is opened, and that is counted."""
+"""Check of the exam: refuse answers that cannot be scored, then open the truth, and count the openings."""
 
 import functools
 import io
@@ -36,7 +36,7 @@ _openings = []  # the scores of each opening in this process
 
 
 def open_truth(predictions=..., promise=...):
-    """Score the hand-in of the exam against what was really there, once both parts of it are whole.
+    """Score the answers of the exam against the truth, if predictions and promise are complete.
 
     Args:
         predictions: a table with a row for each sealed pointing, in any order: `obs_id`; `state`, the call; LHS, HIMS,
@@ -45,7 +45,7 @@ def open_truth(predictions=..., promise=...):
             three scores.
 
     Returns:
-        None where the truth stayed closed; else `scores` (a row for yours, the simple model and the majority),
+        None if the truth stayed closed; else `scores` (a row for yours, the simple model and the majority),
         `kept` ({promise: whether it was}), `states`, `sources` (who went wrong), and `opening`, the number of it.
     """
     try:
@@ -74,7 +74,7 @@ def _refuse(state, message):
 
 
 def _promised(promise):
-    """{name: (low, high)}, or None where one is not yet written."""
+    """Return {name: (low, high)}, or None if one is not yet written."""
     if promise is ... or (isinstance(promise, Mapping) and any(map(_open, promise.values()))):
         return None
     ends = {
@@ -151,7 +151,7 @@ def _table(predictions):
 
 
 def _examine(yours, simple):
-    """Refuse what is no probability, and what was mixed up on its way into the table; no truth is needed for that."""
+    """Refuse values that are no probabilities, and columns that were exchanged; this needs no truth."""
     if strange := sorted(set(yours.state) - set(STATES)):
         raise Hint(f"{strange[0]!r} is no state: expected {', '.join(STATES)}.")
     chance = yours[[*STATES, "BH"]]
@@ -185,7 +185,7 @@ def _examine(yours, simple):
 
 @functools.cache
 def _rivals():
-    """What the simple model of lessons 07 and 08 and the majority say of the sealed pointings."""
+    """Return predictions of the simple model of lessons 07 and 08, and of the majority, for sealed pointings."""
     known, sealed = map(load_observations, ("another_sky", "another_sky_sealed"))
     columns, lags = list(STATE_FEATURES), list(GROUPS["lags"])
 
@@ -210,7 +210,7 @@ def _rivals():
 
 
 def _scores(rows):
-    """The three scores that are promised, and the Brier score of the probabilities of the states."""
+    """Return the three promised scores, and the Brier score of the probabilities of the states."""
     happened = rows.real.to_numpy()[:, None] == STATES
     return {
         "readers": balanced_accuracy_score(rows.read, rows.state),
@@ -227,7 +227,7 @@ def _judge(rows, promise, truth):
     yours, simple = rows["yours"], rows["simple model"]
     scores = pd.DataFrame({name: _scores(own) for name, own in rows.items()}).T
     sources = _by_source(yours)
-    kind = yours.source_id.map(sources.really)  # each kind of source is drawn for itself
+    kind = yours.source_id.map(sources.really)  # each kind of source is drawn separately
     generator = np.random.default_rng(0)
     skies = [
         _scores(pd.concat([resample_sources(own, generator) for _, own in yours.groupby(kind)]))

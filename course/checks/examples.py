@@ -1,7 +1,7 @@
-"""Checks by example: questions, the course's answer to them, and a table of the mistakes that learners make.
+"""Make checks from examples: questions, the course's answer, and a table of mistakes that learners make.
 
-A mistake is written once, as a learner would write it. The check compares what an answer returns with what the mistakes
-return, and the tests hand every mistake to the check and want its own hint back.
+A mistake is written once, as a learner would write it. The check compares the results of an answer with those of the
+mistakes. The tests give every mistake to the check and expect its own hint.
 """
 
 import copy
@@ -34,22 +34,22 @@ def by_example(
     """Make the check of an exercise whose answer is a function, from a table of mistakes.
 
     Args:
-        title: the exercise as the lesson calls it, e.g. "Exercise 1.1".
-        right: the course's answer. Its docstring is that of the check.
-        questions: a function that returns a list of tuples of arguments. They must tell every mistake from what is
-            right, and no argument may be the same in all.
-        mistakes: {hint: a wrong answer, or a list of several that deserve it}, tried in this order.
-        returns: the form of what the answer returns, from `course.checks.forms`.
+        title: name of the exercise in the lesson, such as "Exercise 1.1".
+        right: the course's answer. Its docstring becomes that of the check.
+        questions: a function that returns a list of tuples of arguments. They must distinguish every mistake from the
+            right answer, and no argument may be the same in all.
+        mistakes: {hint: a wrong answer, or a list of wrong answers with this hint}, tried in this order.
+        returns: the form of the answer's result, from `course.checks.forms`.
         otherwise: the hint for any other wrong value. It may use {ours} and {yours}, the first numbers that differ,
             {part}, the name of the part that they belong to, and the arguments, {0}, {1} and so on. Or a function of
-            (what the answer returned, what ours did) that returns the hint, whatever their shapes.
-        signs: {hint: whether it applies to (what the answer returned, *arguments)}, for what no mistake can imitate.
-        rtol, atol: how close is right.
-        seen: what is compared, as a function of an array, such as the differences of its elements; all of it if None.
-        names: of the parts of a tuple, for {part}; their numbers if None.
-        draw: a function of (what the answer returned, what ours did, *arguments) that shows both, for the first
-            question.
-        then: a function of the answer for what no value shows, such as gradients; raises `Hint`.
+            (the answer's result, our result) that returns the hint, for any shapes.
+        signs: {hint: a function of (the answer's result, *arguments) that says whether the hint applies}, for errors
+            that no mistake can imitate.
+        rtol, atol: relative and absolute tolerance.
+        seen: a function of an array that returns the part to compare, such as differences; None for the whole array.
+        names: names of the parts of a tuple, for {part}; None for their numbers.
+        draw: a function of (the answer's result, our result, *arguments) that shows both, for the first question.
+        then: a function of the answer that tests what values do not show, such as gradients; raises `Hint`.
     """
     table = [(hint, wrong) for hint, wrongs in mistakes.items() for wrong in _several(wrongs)]
     ours, close = forms.function(returns)(right), (rtol, atol, seen)
@@ -57,12 +57,12 @@ def by_example(
 
     @functools.cache
     def asked():
-        """The questions and what ours returns, worked out once, however often an answer is tried."""
+        """Return the questions and our results, computed once for all tries."""
         return [(question, _run(ours, copy.deepcopy(question))[0]) for question in questions()]
 
     @functools.cache
     def made(which, number):
-        """What a mistake makes of a question, and the error that it raises instead."""
+        """Return the result of a mistake for a question, or the error that it raises."""
         return _run(formed[which], copy.deepcopy(asked()[number][0]))
 
     def question_by_question(answer):
@@ -79,8 +79,8 @@ def by_example(
             then(answer)
 
     def diagnose(failed):
-        """Say what went wrong in the first question that failed, best of all by a mistake that explains them all."""
-        # A mistake that shows where the answer is right is not the one that was made.
+        """Raise the hint for the first failed question, if possible from a mistake that explains all failures."""
+        # A mistake that would be visible where the answer is right is not the learner's mistake.
         possible = [
             (hint, which)
             for which, (hint, _) in enumerate(table)
@@ -117,7 +117,7 @@ def by_example(
 def by_value(title, right, mistakes, *, form, otherwise, signs=None, rtol=1e-3, atol=1e-8):
     """Make the check of an exercise whose answer is a value, such as two numbers, from a table of mistakes.
 
-    The arguments are those of `by_example`, but for `right` and the mistakes, which are values.
+    The arguments are those of `by_example`, except that `right` and the mistakes are values.
     """
     table = {
         hint: [functools.partial(copy.deepcopy, wrong) for wrong in _several(wrongs)]
@@ -149,8 +149,8 @@ def sorting(title, table):
     """Make the check of an exercise in which items are sorted under headings, in a dictionary.
 
     Args:
-        title: the exercise as the lesson calls it.
-        table: {item: (its heading, the sentence that helps whoever chose another one)}.
+        title: name of the exercise in the lesson.
+        table: {item: (its heading, the sentence that helps if another heading was chosen)}.
     """
     right = {item: heading for item, (heading, _) in table.items()}
     headings = ", ".join(map(repr, sorted(set(right.values()))))
@@ -182,7 +182,7 @@ def sorting(title, table):
 
 
 def shaped(value, shape, what="an array"):
-    """Ask for finite values of a shape, and return them."""
+    """Check that values are finite and have a shape, and return them."""
     if np.shape(value) != tuple(shape):
         raise Hint(f"Expected {what} of shape {tuple(shape)}; yours has shape {np.shape(value)}.")
     if not np.isfinite(np.asarray(value)).all():
@@ -191,11 +191,11 @@ def shaped(value, shape, what="an array"):
 
 
 def repeatable(ask, make=np.random.default_rng):
-    """Ask for a random answer with equal generators, with another, and on with the same one; return the first.
+    """Call a random answer with equal generators, another one, and the same one again; return the first result.
 
     Args:
         ask: a function of a generator.
-        make: makes a generator from a seed.
+        make: a function that makes a generator from a seed.
     """
     used = make(1)
     first, next_one = ask(used), ask(used)
@@ -215,7 +215,7 @@ def repeatable(ask, make=np.random.default_rng):
 
 
 def apart(ours, yours):
-    """Two numbers as text, with as many digits as it takes to tell them apart; whole numbers with all."""
+    """Return two numbers as text, with enough digits to distinguish them; integers with all digits."""
     if all(np.isfinite(value) and value == round(value) for value in (ours, yours)):
         return f"{ours:.0f}", f"{yours:.0f}"
     for digits in range(3, 18):
@@ -230,7 +230,7 @@ def _several(wrongs):
 
 
 def _run(answer, arguments):
-    """What an answer returns, and the error that it raises instead."""
+    """Return the result of an answer, or the error that it raises."""
     with np.errstate(all="ignore"):
         try:
             return answer(*arguments), None
@@ -239,7 +239,7 @@ def _run(answer, arguments):
 
 
 def _alike(one, other, close):
-    """Whether two calls returned the same, or raised the same error."""
+    """Return whether two calls returned the same, or raised the same error."""
     (value, error), (its_value, its_error) = one, other
     if its_error is not None:
         return type(error) is type(its_error) and first_line(error) == first_line(its_error)
@@ -247,7 +247,7 @@ def _alike(one, other, close):
 
 
 def _parts(value):
-    """What an answer consists of: the columns of a table, the items of a tuple or dictionary, or itself."""
+    """Return the parts of an answer: columns of a table, items of a tuple or dictionary, or the answer itself."""
     if isinstance(value, pd.DataFrame):
         return {name: value[name].to_numpy() for name in value}
     if isinstance(value, dict):
@@ -256,7 +256,7 @@ def _parts(value):
 
 
 def _plain(value):
-    """Numbers or strings as an array; anything else as None."""
+    """Return numbers or strings as an array, and None for anything else."""
     value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
     if callable(value) or value is None:
         return None
@@ -290,7 +290,7 @@ def _equal(one, other, rtol, atol, seen=None):
 
 
 def _fits(found, wanted):
-    """Whether an answer has the parts of ours, and each of them its shape."""
+    """Return whether an answer has the same parts as ours, with the same shapes."""
     found, wanted = _parts(found), _parts(wanted)
     return found.keys() == wanted.keys() and all(
         np.shape(_plain(found[key])) == np.shape(_plain(wanted[key])) for key in wanted
@@ -298,7 +298,7 @@ def _fits(found, wanted):
 
 
 def _explains(made, found, wanted, rtol, atol, seen=None):
-    """Whether each part of an answer is right, or what the mistake makes of it."""
+    """Return whether each part of an answer is right, or equal to the result of the mistake."""
     made, found, wanted = _parts(made), _parts(found), _parts(wanted)
     return made.keys() == found.keys() and all(
         _equal(value, made[key], rtol, atol, seen)
@@ -308,7 +308,7 @@ def _explains(made, found, wanted, rtol, atol, seen=None):
 
 
 def _difference(otherwise, found, wanted, question, rtol, atol, seen=None, names=None):
-    """The hint for a wrong value that no mistake explains; first of all if it has another form than ours."""
+    """Return the hint for a wrong value that no mistake explains; a wrong form comes first."""
     if callable(otherwise):
         return otherwise(found, wanted)
     found, wanted = _parts(found), _parts(wanted)

@@ -1,7 +1,7 @@
-"""Forms: what a lesson goes on with, whatever container the learner chose.
+"""Forms: convert a learner's answer from any container into the form with which the lesson continues.
 
-A form is a function (value, given=()) that returns the value as the lesson counts on it, or raises `Hint`. `given` are
-the arguments of the call that returned it: a tensor takes dtype and device from them, and rows of pandas their order.
+A form is a function (value, given=()) that returns the value as the lesson needs it, or raises `Hint`. `given` are the
+arguments of the call that returned it: a tensor takes dtype and device from them, and rows of pandas their order.
 
 >>> number("a rate")(np.array([3]))
 3.0
@@ -35,14 +35,14 @@ _KINDS = {float: "numbers", int: "whole numbers", bool: "True or False", str: "s
 
 
 def anything(value, given=()):
-    """The answer as it is: an estimator, a function of another kind."""
+    """Return the answer unchanged: an estimator, or a function of another kind."""
     return value
 
 
 def number(what="a number", kind=float):
-    """The form of one number: a float, or an int or bool by `kind`; NaN where the answer has `None`.
+    """Make the form of one number: a float, or by `kind` an int or bool; NaN if the answer is `None`.
 
-    A list or array of one number is one, too.
+    A list or array with one number is accepted, too.
     """
 
     def form(value, given=()):
@@ -55,9 +55,9 @@ def number(what="a number", kind=float):
 
 
 def array(what="an array", kind=float):
-    """The form of an array of float, int, bool or str; `None` and what is masked become NaN.
+    """Make the form of an array of float, int, bool or str; `None` and masked values become NaN.
 
-    Rows of pandas come in the order of the rows that were given.
+    Rows of pandas are returned in the order of the given rows.
     """
 
     def form(value, given=()):
@@ -67,17 +67,17 @@ def array(what="an array", kind=float):
 
 
 def tensor(what="a tensor", *, dtype=None, number=False, gradient=False):
-    """The form of a tensor, with dtype and device of the first tensor of numbers that was given.
+    """Make the form of a tensor, with dtype and device of the first tensor of numbers that was given.
 
     Args:
-        what: it is, for the hint.
-        dtype: its name, such as "float64", where it is not that of what was given.
+        what: description for the hint.
+        dtype: name such as "float64", if it differs from that of the given tensor.
         number: whether it is one number, without a dimension.
         gradient: whether it keeps its graph; otherwise it is detached.
     """
 
     def form(value, given=()):
-        import torch  # lessons 00 to 12 begin faster without it
+        import torch  # lessons 00 to 12 start faster without it
 
         model = next((x for x in given if torch.is_tensor(x) and x.is_floating_point()), None)
         if isinstance(value, (list, tuple)) and any(map(torch.is_tensor, value)):
@@ -103,11 +103,11 @@ def tensor(what="a tensor", *, dtype=None, number=False, gradient=False):
 
 
 def table(what="a table", columns=None):
-    """The form of a pandas table, with its rows in the order of those given.
+    """Make the form of a pandas table, with its rows in the order of the given rows.
 
     Args:
-        what: it is, for the hint.
-        columns: a function of the arguments that returns the names in order, or None: as they come.
+        what: description for the hint.
+        columns: a function of the arguments that returns the names in order, or None for any order.
     """
 
     def form(value, given=()):
@@ -130,7 +130,7 @@ def table(what="a table", columns=None):
 
 
 def tuple_of(what, *forms):
-    """The form of a tuple with a form for each part; `what` names them all."""
+    """Make the form of a tuple with a form for each part; `what` names all parts."""
 
     def form(value, given=()):
         value = list(value) if isinstance(value, Iterator) else value
@@ -146,7 +146,7 @@ def tuple_of(what, *forms):
 
 
 def mapping(forms):
-    """The form of a dictionary, {key: form}; a Series is one, too."""
+    """Make the form of a dictionary, {key: form}; a Series is accepted, too."""
 
     def form(value, given=()):
         value = value.to_dict() if isinstance(value, pd.Series) else value
@@ -166,7 +166,7 @@ def mapping(forms):
 
 
 def function(form=anything):
-    """The form of a function, whose results have a form of their own."""
+    """Make the form of a function, whose results have their own form."""
 
     def wrapped(value, given=()):
         if not callable(value):
@@ -189,7 +189,7 @@ def function(form=anything):
 
 
 def _copy(value):
-    """A copy of an argument that an answer might change by mistake; None for any other."""
+    """Return a copy of an argument that an answer might change by mistake; None for other arguments."""
     if isinstance(value, (np.ndarray, pd.Series, pd.DataFrame)):
         return value.copy()
     if hasattr(value, "detach"):
@@ -198,7 +198,7 @@ def _copy(value):
 
 
 def _differ(before, after):
-    """Whether an argument has changed; a gradient that was switched on is a change."""
+    """Return whether an argument has changed; switching on its gradient is a change."""
     if before is None:
         return False
     if isinstance(before, (pd.Series, pd.DataFrame)):
@@ -219,7 +219,7 @@ def _has_length(value):
 
 
 def _in_order(value, given):
-    """Rows of pandas in the order of the first argument that has the same ones; or by number, if they are numbered."""
+    """Return rows of pandas in the order of the first argument with the same rows; or by number, if numbered."""
     if isinstance(value, (pd.Series, pd.DataFrame)) and value.index.is_unique:
         orders = [x.index for x in given if isinstance(x, (pd.Series, pd.DataFrame))]
         for order in (*orders, pd.RangeIndex(len(value))):
@@ -229,12 +229,10 @@ def _in_order(value, given):
 
 
 def _values(value, what, kind):
-    """An array of a kind from any container, or a hint."""
+    """Return an array of a kind from any container, or raise a hint."""
     found = _plain(value, what)
-    if found.dtype == kind:  # the common case, in loops of a lesson too
-        return (
-            found if found.flags.writeable else found.copy()
-        )  # pandas gives what cannot be changed
+    if found.dtype == kind:  # the common case, also in loops of a lesson
+        return found if found.flags.writeable else found.copy()  # pandas returns read-only arrays
     if kind is str:
         if found.size and not all(isinstance(one, str) for one in found.reshape(-1).tolist()):
             raise Hint(f"Expected {what}: strings.")
@@ -258,7 +256,7 @@ def _type(value):
 
 
 def _plain(value, what):
-    """An array with what a container holds."""
+    """Return an array with the contents of a container."""
     if hasattr(value, "unit"):
         raise Hint(f"Expected {what} without a unit; `.to_value(...)` gives the bare numbers.")
     if callable(value) or isinstance(value, (Mapping, set)):
@@ -286,7 +284,7 @@ def _plain(value, what):
 
 
 def _gap(value):
-    """A number of a mixed container; NaN where there is no value."""
+    """Return a number of a mixed container; NaN if there is no value."""
     if value is None or value is pd.NA or value is pd.NaT:
         return np.nan
     if isinstance(value, bool) or not isinstance(value, numbers.Real):

@@ -49,7 +49,7 @@ def _estimate(light_curve):
 
 
 def _mean_and_error(value, given):
-    """The form of both. The scatter of all bins is a fair estimate of the error; the lesson goes on with √(µ/n)."""
+    """Form of both numbers. The scatter of all bins is a valid error; the lesson continues with √(µ/n)."""
     form = forms.tuple_of(
         "the mean and its standard error", *map(forms.number, ("a mean", "an error"))
     )
@@ -59,7 +59,7 @@ def _mean_and_error(value, given):
 
 
 def _claims(error):
-    """The right estimate with another error, a function of the mean and the number of bins."""
+    """Make a mistake: the right estimate with another error, a function of the mean and the number of bins."""
     return lambda x: (x.mean(), error(x.mean(), len(x)))
 
 
@@ -156,7 +156,7 @@ def is_linear(answer):
             raise Hint(
                 f"It finds that {name} is not linear: are both sides compared up to rounding (np.allclose)?"
             )
-        # One draw may hit parameters at which even this model obeys, such as p parallel to q.
+        # One draw may have parameters for which even this model seems linear, such as p parallel to q.
         if not linear and np.mean(verdicts) > 0.5:
             raise Hint(
                 f"It calls {name} linear: compare f(αp + βq) with α f(p) + β f(q), at random p, q, α and β, "
@@ -172,7 +172,7 @@ def is_linear(answer):
 
 
 def _in_shells(of_shell, shells=lambda distance: np.array_split(np.argsort(distance), 20)):
-    """The mean over shells of what a function makes of the two quantities in one."""
+    """Return the mean over shells of a function of the two quantities in a shell."""
 
     def answer(distance, x_rays, radio):
         return np.mean([of_shell(x_rays[s], radio[s]) for s in shells(distance)])
@@ -190,7 +190,7 @@ def _correlation_at_fixed_distance(distance, x_rays, radio):
 
 
 def _some_catalogues():
-    """Both quantities rise with distance, near sources have the opposite correlation, the ends are unlike the rest."""
+    """Return sources whose quantities rise with distance; near ones and both ends have other correlations."""
     generator, catalogues = np.random.default_rng(5), []
     for n, sign in ((4019, -1), (3999, 1)):
         distance = 1 + 9 * generator.uniform(0, 1, n) ** 2

@@ -75,7 +75,7 @@ def _leahy(amplitude, counts):
 
 
 def _periodogram(powers=_leahy, frequencies=np.fft.rfftfreq, first=(1, 1)):
-    """An answer to exercise 1.2, in the ways of the mistakes or in ours."""
+    """Compute our answer to exercise 1.2 or, with an option, a mistake."""
     return lambda counts, bin_size: (
         frequencies(len(counts), bin_size)[first[0] :],
         powers(np.fft.rfft(counts), counts)[first[1] :],
@@ -95,7 +95,7 @@ def _some_waves():
 
 
 def _up_to_nyquist(answer):
-    """Ask for an even number of bins: whether the Nyquist frequency is kept is a matter of taste."""
+    """Test an even number of bins, where the Nyquist frequency may be kept or not."""
     counts = np.random.default_rng(13).poisson(20, 64)
     found, wanted = answer(counts, 0.5), _leahy_periodogram(counts, 0.5)
     kept = np.r_[: max(31, min(found[0].size, 32))]
@@ -173,7 +173,7 @@ def _scaled(counts, model, band):
 
 
 def _statistic(counts, fold, band, compare=None, scale=_scaled):
-    """χ² for each index of the grid; other ways to compare and to scale are there for the mistakes."""
+    """Return χ² for each index of the grid; other comparisons and scalings are for the mistakes."""
     compare = compare or (lambda c, m: (c - m) ** 2 / c)
     models = [scale(counts, fold(index), band) for index in _GRID]
     return [np.sum(compare(counts[band], model[band])) for model in models]
@@ -285,7 +285,7 @@ tasks = sorting(
 
 
 class _Telescope(Response):
-    """A response of which a check makes no copies: as long as it is the same object it has not changed."""
+    """Response that a check does not copy: the same object counts as unchanged."""
 
     def __deepcopy__(self, memo):
         return self
@@ -297,7 +297,7 @@ def _some_telescopes():
 
 
 def _of_bands(make=lambda hard, soft: hard.sum() / soft.sum(), at=("middle", "middle"), kind=None):
-    """An answer to exercise 1.5: from the counts in both bands, by energies of channels, or of photons."""
+    """Compute an answer to exercise 1.5 from the counts in both bands, by energies of channels or of photons."""
 
     def answer(response, index):
         flux = power_law(response.energy_lo, response.energy_hi, index, norm=1.0)
@@ -353,7 +353,7 @@ hardness = by_example(
     returns=forms.number("a hardness"),
     otherwise="For an index of {1} we find {ours} and you {yours}: is it the folded flux of this index, "
     "summed at 5-10 keV and divided by the sum at 3-5 keV?",
-    rtol=3e-4,  # responses are of float32
+    rtol=3e-4,  # responses are float32
 )
 
 verdicts = sorting(

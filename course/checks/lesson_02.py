@@ -70,7 +70,7 @@ per_detector = by_example(
 
 
 def _like_the_table(value, given=()):
-    """The form of a table with the columns of the one given, its rows numbered from 0."""
+    """Form of a table with the columns of the given one, and rows numbered from 0."""
     value = forms.table("a table with the columns of the one given")(value, given)
     if missing := [name for name in given[0] if name not in value]:
         raise Hint(f"Your table lacks the column {missing[0]}, which the table given has.")
@@ -79,7 +79,7 @@ def _like_the_table(value, given=()):
 
 @functools.cache
 def _sky(sizes):
-    """Names of sources, and a table with so many rows of each."""
+    """Return names of sources, and a table with these numbers of rows."""
     names = [f"S{number:02d}" for number in range(len(sizes))]
     source = np.random.default_rng(22).permutation(np.repeat(names, sizes))
     table = pd.DataFrame({"source_id": source, "obs_id": [f"R{k}" for k in range(len(source))]})
@@ -95,7 +95,7 @@ def resample_sources(answer):
     """A function: table, generator -> table with the rows of as many sources, drawn with replacement."""
 
     def times(sizes, generator):
-        """How often each source came, in one draw."""
+        """Return how often each source was drawn, in one draw."""
         names, table = _sky(sizes)
         drawn = answer(table.copy(), generator)
         rows = pd.Index(table.obs_id).get_indexer(drawn.obs_id)
@@ -118,7 +118,7 @@ def resample_sources(answer):
         raise Hint(f"Of a table with 7 sources, 7 draws are wanted; yours made {min(strange)}.")
     if np.all(draws == 1):
         raise Hint("That is the same sky again, whatever the generator: draw with replacement.")
-    repeatable(lambda generator: times((2, 1) * 20, generator))  # never twice the same by chance
+    repeatable(lambda generator: times((2, 1) * 20, generator))  # never equal by chance
     # Each source comes once on average, and the number of times is binomial.
     mean, error = np.mean(draws, axis=0), np.sqrt((1 - 1 / 7) / len(draws))
     if np.abs(mean - 1).max() > 5 * error:
@@ -230,7 +230,7 @@ robust_z = by_example(
 
 
 def _sides(table, by):
-    """Days since the pointing before and to the one after, of the same `by`; NaN where there is none."""
+    """Return days since the previous and to the next pointing with the same `by`; NaN if there is none."""
     mjd = table.groupby(by).mjd
     return table.mjd - mjd.shift(1), mjd.shift(-1) - table.mjd
 
@@ -267,7 +267,7 @@ def _signed(table, by):
 
 
 def _filled(days, table, by):
-    """Whether all is right but where there is no other pointing."""
+    """Return whether all is right except where there is no other pointing."""
     right = _days_alone(table, by)
     there = np.isfinite(right)
     return days.shape == right.shape and np.allclose(days[there], right[there])

@@ -25,7 +25,7 @@ def _best_of_many(right_validation, right_test):
 
 
 def _scores(merit, on_validation, on_test):
-    """Both scores of the model that has most merit."""
+    """Return both scores of the model with the highest merit."""
     best = np.argmax(merit)
     return float(on_validation[best].mean()), float(on_test[best].mean())
 
@@ -84,7 +84,7 @@ best_of_many = by_example(
 
 
 def _positions(value, given=()):
-    """The form of positions of rows."""
+    """Form of positions of rows."""
     found = np.asarray(value, dtype=object)
     first = found.flat[0] if found.size else 0
     if isinstance(first, (bool, np.bool_)):
@@ -104,7 +104,7 @@ _TWO_PARTS = forms.tuple_of("the training rows and the test rows", _positions, _
 
 
 def _tested(answer, rows, share, generator):
-    """Which sources are tested in one split, or a hint; `rows`: the source of each, or how many there are."""
+    """Return the tested sources of one split, or raise a hint; `rows`: the source of each row, or their number."""
     source = rows if np.ndim(rows) else np.arange(rows)
     train, test = answer(rows, share, generator)
     names, n_rows, both = np.unique(source), len(source), np.append(train, test)
@@ -135,7 +135,7 @@ def _tested(answer, rows, share, generator):
 
 
 def _fair(draw, share, hint):
-    """Ask that `draw`, which returns (n,) truth values, be repeatable, and each be true in a share of the draws."""
+    """Test that `draw`, which returns (n,) bools, is repeatable, and that each is true in a share of the draws."""
     drawn = np.array([draw(np.random.default_rng(seed)) for seed in range(300)])
     if 1 < len(np.unique(drawn, axis=0)) <= 2 * drawn.shape[1]:
         raise Hint(
@@ -169,7 +169,7 @@ def _split_sources(source, share, generator):
 
 
 def _sources(generator, sizes):
-    """(n_rows,) names of sources of the given numbers of rows, in random order."""
+    """Return names of sources (n_rows,) with the given numbers of rows, in random order."""
     names = [f"X{number}" for number in generator.permutation(90)[: len(sizes)]]
     return generator.permutation(np.repeat(names, sizes))
 
@@ -194,7 +194,7 @@ def _shuffle_labels(label, source, generator):
 
 
 def _labelled(sizes, n_black):
-    """Label and source of each row, of which the first is a black hole in so many sources."""
+    """Return label and source of each row; this number of sources are black holes."""
     generator = np.random.default_rng(34)
     source = _sources(generator, sizes)
     labels = generator.permutation(["BH"] * n_black + ["NS"] * (len(sizes) - n_black))
@@ -202,12 +202,12 @@ def _labelled(sizes, n_black):
 
 
 def _per_source(label, source):
-    """The share of rows that are black holes, in each source."""
+    """Return the share of black-hole rows in each source."""
     return np.array([np.mean(label[source == name] == "BH") for name in np.unique(source)])
 
 
 def _black_holes(answer, label, source, generator):
-    """Which sources are black holes after one shuffle, or a hint that says what is wrong with it."""
+    """Return the sources that are black holes after one shuffle, or raise a hint about the shuffle."""
     new = answer(label, source, generator)
     if new.shape != label.shape:
         raise Hint(
@@ -291,7 +291,7 @@ sources_needed = by_example(
 
 
 def _parted(masks):
-    """An answer from the masks of its two parts."""
+    """Make an answer from the masks of its two parts."""
     return lambda *given: tuple(map(np.flatnonzero, masks(*given)))
 
 
@@ -301,7 +301,7 @@ def _split_time(mjd, cut, gap):
 
 
 def _some_dates():
-    """Whole days in no order, such that some rows lie at the cut and at the end of the past."""
+    """Return whole days in random order; some rows lie at the cut and at the end of the past."""
     mjd = np.random.default_rng(36).integers(50000, 56000, (3, 400)).astype(float)
     questions = [(mjd[0], 53000.0, 200.0), (mjd[1], 51500.0, 700.0), (mjd[2], 54000.0, 0.0)]
     for dates, cut, gap in questions:

@@ -50,7 +50,7 @@ treatments = sorting(
 
 
 def _scaled(of=lambda train, other: train, axis=0, by=np.std):
-    """An answer to exercise 5.2; in another way than by default it is a mistake."""
+    """Answer exercise 5.2; other values of the options give mistakes."""
 
     def answer(train, other):
         seen = of(train, other)
@@ -107,7 +107,7 @@ standardise = by_example(
 
 
 def _direction_of(hue, turn=np.radians, quotient=np.arctan2):
-    """In degrees; in another way than by default it is a mistake."""
+    """Answer exercise 5.3 in degrees; other values of the options give mistakes."""
     return np.degrees(quotient(np.sin(turn(hue)).mean(), np.cos(turn(hue)).mean()))
 
 
@@ -162,7 +162,7 @@ mean_hue = by_example(
 
 
 def _fill(value=lambda a, b: a.median(), gaps=lambda a, b: b.isna(), of=0, least=0):
-    """An answer to exercise 5.4; in another way than by default it is a mistake."""
+    """Answer exercise 5.4; other values of the options give mistakes."""
 
     def answer(train, other):
         columns = (train, other)[of].isna().mean() > least
@@ -178,7 +178,7 @@ def _fill_and_mark(train, other):
 
 
 def _tables_with_gaps():
-    """Some columns have few gaps, or in one of the tables only; rows of a split keep their old numbers."""
+    """Return tables: some columns have few gaps, or gaps in one table only; rows of a split keep their numbers."""
     generator, questions = np.random.default_rng(54), []
     for names in ("abcd", ["rate", "gamma", "hue"]):
         tables = []
@@ -196,7 +196,7 @@ def _filled_and_marked(train, other):
 
 
 def _of_numbers(value, given=()):
-    """The form of a table of numbers, marks too, that has the index of the table that was given."""
+    """Form of a table of numbers and marks with the index of the given table."""
     table = forms.table("a table, filled and marked", _filled_and_marked)(value, given)
     if len(table) == len(given[1]) and not table.index.equals(given[1].index):
         raise Hint("The index of `other` is lost: keep it, for it says which row is which.")
@@ -240,7 +240,7 @@ fill_and_mark = by_example(
 
 
 def _eigen(squares, solver=np.linalg.eigh):
-    """Components in rows and variances of a matrix, largest first."""
+    """Return components in rows and variances of a matrix, largest first."""
     variances, vectors = solver(squares)
     return vectors.T[::-1], variances[::-1]
 
@@ -251,7 +251,7 @@ def _pca(table):
 
 
 def _changed(c=lambda c: c, v=lambda v, n: v):
-    """An answer that makes something else of the right components or variances."""
+    """Make a mistake by changing the right components or variances."""
     return lambda table: (c(_pca(table)[0]), v(_pca(table)[1], len(table)))
 
 
@@ -266,14 +266,14 @@ def _some_clouds():
 
 
 def _up_to_sign(part):
-    """Components with their largest number positive; variances as they are."""
+    """Return components with a positive largest number; variances are unchanged."""
     if part.ndim < 2:
         return part
     return part * np.sign(np.take_along_axis(part, abs(part).argmax(1)[:, None], 1))
 
 
 def _misplaced(found, table):
-    """Whether the components are there, as columns or in another order; no sign of theirs matters."""
+    """Return whether the components are present, as columns or in another order; signs do not matter."""
     places = [np.ravel(abs(part)) for part in (found[0], _pca(table)[0])]
     return (
         np.allclose(found[1], _pca(table)[1], rtol=5e-3)
@@ -357,7 +357,7 @@ _PARTS = ("log", "angle", "rest")
 
 
 def _chain(fill="median", add_indicator=True, log=_log10_or_gap, arrow=_direction, parts=_PARTS):
-    """An answer to exercise 5.6; in another way than by default it is a mistake."""
+    """Answer exercise 5.6; other values of the options give mistakes."""
 
     def answer(logarithmic, angle, others):
         treat = {
@@ -380,12 +380,12 @@ def _features_from(logarithmic, angle, others):
 
 
 def _reordered(*order):
-    """An answer with some of the three steps, in this order."""
+    """Make an answer with some of the three steps, in this order."""
     return lambda *names: make_pipeline(*[_features_from(*names)[k] for k in order])
 
 
 def _some_observations():
-    """Rows to fit and others to transform, with a column that nobody asked for, and noise below zero."""
+    """Return rows to fit and others to transform, with an extra column, and noise below zero."""
     generator, questions = np.random.default_rng(56), []
     for p, q, turn, x, y in (("p", "q", "turn", "x", "y"), ("rms", "nu", "hue", "gamma", "kt")):
         tables = []
@@ -402,7 +402,7 @@ def _some_observations():
 
 
 def _tried(answer):
-    """What the chain of an answer makes of two tables; it is fitted on the first."""
+    """Return two tables transformed by an answer's chain, which is fitted on the first."""
 
     def features(logarithmic, angle, others, train, other):
         with warnings.catch_warnings():
@@ -464,7 +464,7 @@ def _near(ours, yours):
 
 
 def _first_difference(found, wanted):
-    """The hint for features that no mistake explains: which of them is the first to differ."""
+    """Return the hint for features that no mistake explains; it names the first that differs."""
     ours, yours = next(pair for pair in zip(wanted, found, strict=True) if not _near(*pair))
     if ours.shape != yours.shape:
         return f"Expected features of shape {ours.shape}; yours have shape {yours.shape}."
@@ -490,7 +490,7 @@ _compare = by_example(
 
 
 def _transformer(value, given=()):
-    """The form of an unfitted transformer whose features come as an array."""
+    """Form of an unfitted transformer whose features are an array."""
     if hasattr(value, "predict"):
         raise Hint("There is a model at the end: return only what stands in front of it.")
     if isinstance(value, type) or not all(
@@ -515,7 +515,7 @@ _CLASSIFIER = make_pipeline(StandardScaler(), LogisticRegression(class_weight="b
 
 
 def _score(model=_CLASSIFIER, k=10, scoring="balanced_accuracy", shuffle=True):
-    """An answer to exercise 5.7; in another way than by default it is a mistake."""
+    """Answer exercise 5.7; other values of the options give mistakes."""
 
     def answer(features, label, seed):
         folds = StratifiedKFold(5, shuffle=shuffle, random_state=seed if shuffle else None)
@@ -531,13 +531,13 @@ def _honest_score(features, label, seed):
 
 
 def _said(predict):
-    """The balanced accuracy of what is said of all rows together."""
+    """Return the balanced accuracy of the calls for all rows together."""
     model = make_pipeline(SelectKBest(k=10), _CLASSIFIER)
     return lambda x, y, seed: balanced_accuracy_score(y, predict(model, x, y, seed))
 
 
 def _some_features():
-    """Noise, and noise in which some columns tell, at other places each time."""
+    """Return noise, and noise in which some columns are informative, different ones each time."""
     generator, questions = np.random.default_rng(57), []
     for seed, (p, step) in enumerate([(90, 0), (1000, 0.9), (1000, 0), (400, -1), (90, 1)]):
         features = generator.standard_normal((48 - 2 * seed, p))

@@ -98,17 +98,17 @@ def _some_calls():
 
 
 def _four(change):
-    """A mistake: `change` makes something else of the right four."""
+    """Make a mistake: `change` is applied to the right four numbers."""
     return lambda label, call: change(*_rates(label, call))
 
 
 def _with_second(other):
-    """A mistake: what `other` makes of labels and calls stands in the place of specificity."""
+    """Make a mistake: `other` of labels and calls replaces the specificity."""
     return lambda *given: (_rates(*given)[0], other(*given), *_rates(*given)[2:])
 
 
 def _of_nothing(part, value, *four):
-    """The four, with a value where this one has none."""
+    """Return the four numbers, with a value in place of an undefined one."""
     return [value if k == part and np.isnan(one) else one for k, one in enumerate(four)]
 
 
@@ -182,7 +182,7 @@ rates = by_example(
 
 
 def _points(label, score, tie=0.5):
-    """What each pair of a positive with a negative counts."""
+    """Return the count of each pair of a positive and a negative."""
     difference = score[label][:, None] - score[~label]
     return np.where(difference == 0, tie, difference > 0)
 
@@ -252,7 +252,7 @@ def _precision_at(recall, specificity, prevalence):
 
 
 def _as_prevalence(value, given):
-    """The form of a precision: a number for one prevalence, an array for several."""
+    """Form of a precision: a number for one prevalence, an array for several."""
     form = forms.array if np.ndim(given[2]) else forms.number
     return form("a precision for each prevalence")(value, given)
 
@@ -326,7 +326,7 @@ def _middles(edges):
 
 
 def _three(change):
-    """A mistake: `change` makes something else of the right three and the edges."""
+    """Make a mistake: `change` is applied to the right three arrays and the edges."""
     return lambda label, score, edges: change(*_reliability(label, score, edges), edges)
 
 

@@ -35,7 +35,7 @@ def _log_odds(share):
 
 
 def _line(prior=_log_odds, squares=lambda m, n: (n**2 - m**2) / 2, slope=1.0, power=2):
-    """The line with a mistake in one of its parts."""
+    """Return the line with a mistake in one of its parts."""
     return lambda m, n, sigma, share: (
         prior(share) - squares(m, n) / sigma**power,
         slope * (n - m) / sigma**power,
@@ -196,7 +196,7 @@ def _one_epoch(b, X, y, rate, size, generator, end=lambda n, size: n, over=len, 
 
 
 def _some_samples():
-    """First each sample has a coefficient of its own; at last all are equal: no result depends on the order."""
+    """Return questions whose results do not depend on the order: one coefficient per sample, or equal samples."""
     apart, alike = np.eye(12), np.tile([1.0, 0.6, -2.0], (5, 1))
     b, y = np.linspace(-1, 1, 12), np.tile([1.0, 0.0], 6)
     return [
@@ -207,7 +207,7 @@ def _some_samples():
 
 
 def _shuffles(answer):
-    """Whether equal generators, and only these, shuffle alike, and each order comes, cut from its front."""
+    """Test that equal generators, and only these, give equal shuffles, and that batches are cut from the front."""
     X, y = np.vander(np.linspace(-1, 1, 12), 3), _some_samples()[0][2]
     repeatable(lambda generator: np.float32(answer(np.zeros(3), X, y, 0.5, 1, generator)))
     five = np.zeros(3), np.vander(np.linspace(-1, 1, 5), 3), np.array([1.0, 0, 0, 1, 0]), 0.5, 2
@@ -353,7 +353,7 @@ def _within(
     choose=lambda above: np.argmax(above >= 0),
     level=np.mean,
 ):
-    """A strength, chosen by how far each level is above the limit, an error below the highest."""
+    """Choose a strength by the distance of each level from the limit, one error below the highest."""
 
     def answer(strengths, scores):
         levels = level(scores, axis=1)
@@ -363,7 +363,7 @@ def _within(
 
 
 def _some_scores():
-    """Scores by their losses against the best and their errors; at the limit, one of 0.01, is a gap."""
+    """Return scores from their losses against the best and their errors, with a gap of 0.01 at the limit."""
     questions = []
     for seed, n, n_folds in ((12, 200, 5), (47, 150, 10)):  # all choices of the table differ
         generator, x = np.random.default_rng(seed), np.linspace(-2, 2, n)

@@ -24,7 +24,7 @@ _FOLDS = forms.function(forms.array("one number for each row, its fold", int))
 
 
 def _dealt(ask, n, k):
-    """The folds of n rows, or a hint if they are not numbers 0 to k - 1 for each."""
+    """Return the folds of n rows, or raise a hint if they are not numbers from 0 to k - 1."""
     fold = shaped(ask(np.random.default_rng(1)), (n,), "one number for each row, its fold,")
     if strange := set(fold) - set(range(k)):
         raise Hint(f"The folds are numbered 0 to {k - 1}; yours also holds {max(strange)}.")
@@ -34,7 +34,7 @@ def _dealt(ask, n, k):
 
 
 def _by_chance(ask, n, k, what):
-    """Ask for folds that are repeatable, and such that any two of n share one as often as by chance."""
+    """Test that folds are repeatable, and that any two of n rows share a fold as often as by chance."""
     deals = np.array([ask(np.random.default_rng(seed)) for seed in range(300)])
     if np.any(deals != deals[0]):
         together = [np.mean(one == other) for one, other in combinations(deals.T, 2)]
@@ -129,7 +129,7 @@ spreads = sorting(
 
 
 def _recalls(counts, flip, slips, stays=None):
-    """Recalls if a flip takes a state (row) to each other one (column) with the probability `slips`."""
+    """Return recalls if a flip changes a state (row) to another one (column) with the probability `slips`."""
     stays = counts * (1 - flip) if stays is None else stays
     return stays / (stays + flip * counts @ slips)
 
@@ -198,7 +198,7 @@ def _suspects(labels, probability, classes):
 
 
 def _noisy_labels(names, generator, n=3000, flip=0.06):
-    """Questions with names of four states in their order: labels of which some are a neighbour's, and which."""
+    """Return questions with four states in their order: labels, of which some are a neighbour's, and these rows."""
     centre = generator.choice(4, n, p=(0.42, 0.12, 0.1, 0.36))
     logits = -2.2 * np.abs(centre[:, None] + 0.45 * generator.normal(size=(n, 1)) - np.arange(4))
     chance = np.exp(1.4 * logits + 0.01 * generator.normal(size=(n, 4)))  # so that no two are equal
@@ -262,7 +262,7 @@ def suspects(answer):
 
 
 def _without_turns(hue):
-    """Sectors as they are written, so that no angle may be given in another way."""
+    """Return sectors as they are written, so that angles are not given in another form."""
     found = np.full(len(hue), "", dtype="U4")
     for state, (low, high) in features.HUES.items():
         found[(hue >= low) & (hue < high)] = state
@@ -277,7 +277,7 @@ _SOME_HUES = (
 
 
 def _one_hue(found, wanted):
-    """What a hue is, of those for which the states differ."""
+    """Return a description of a hue, of those for which the states differ."""
     if np.shape(found) != wanted.shape:
         return (
             f"Expected {len(wanted)} states, one for each hue; yours has shape {np.shape(found)}."

@@ -33,7 +33,7 @@ def _neighbours_vote(x_train, y_train, x_new, k):
 
 
 def _some_rows():
-    """Rows with heavy tails in many features, most ones first: each mistake takes other rows, and another share."""
+    """Return rows with heavy tails in many features: each mistake takes other rows, and gives another share."""
     generator, questions = np.random.default_rng(1), []
     for n, n_features, k in ((1500, 8, 401), (150, 8, 7), (90, 5, 61), (40, 3, 1)):
         x = generator.standard_t(2, size=(n, n_features))
@@ -131,7 +131,7 @@ _XOR = {
 
 
 def _bare(what):
-    """The form of an array in which a row or a column of numbers is a line of them."""
+    """Form of an array in which a row or a column of numbers becomes one-dimensional."""
 
     def form(value, given=()):
         if "Ellipsis" in repr(value):
@@ -226,7 +226,7 @@ def _forward(x, layers, activation=_relu):
 
 
 def _some_layers():
-    """Samples and layers; in the first all matrices are square, and the shapes fit either way round."""
+    """Return samples and layers; in the first question all matrices are square, so that transposes fit, too."""
     generator, questions = np.random.default_rng(94), []
     for sizes in ((4, 4, 4, 4), (5, 8, 3), (6, 7, 5, 2), (3, 2)):
         layers = [
@@ -238,7 +238,7 @@ def _some_layers():
 
 
 class _Samples(np.ndarray):
-    """Samples that object if one of them is taken by its number."""
+    """Samples that raise a hint if one of them is taken by its number."""
 
     def __getitem__(self, key):
         first = key[0] if isinstance(key, tuple) and key else key
@@ -354,7 +354,7 @@ def _loss_after_the_step(network, loss_of, optimiser, x, y):
 
 
 def _experience(step):
-    """Losses and weights in six steps of two networks, or the error that one raises."""
+    """Return losses and weights in six steps of two networks, or the error that one raises."""
     generator, seen = torch.Generator().manual_seed(96), []
     for momentum, balance in ((0.0, [1.0, 1.0]), (0.5, [1.0, 3.0])):
         x, network = torch.randn(30, 3, generator=generator), nn.Linear(3, 2)
@@ -437,7 +437,7 @@ train_step.mistakes = [
     form=_bare("seven numbers"),
 )
 def bump_filter(answer):
-    """Seven numbers that find a bump on any straight line."""
+    """Seven weights that detect a bump on any straight line."""
     kernel = shaped(answer, (7,), "seven numbers")
     size = np.abs(kernel).sum()
     if size == 0:

@@ -18,7 +18,7 @@ def _smaller(groups, n_sources, n_rows, generator):
 
 
 def _archive(generator, sizes):
-    """The source of each row, in random order, with so many rows of each source."""
+    """Return the source of each row, in random order, with these numbers of rows."""
     return generator.permutation(np.repeat([f"S{i:02d}" for i in range(len(sizes))], sizes))
 
 
@@ -63,7 +63,7 @@ def smaller(answer):
 
 
 def _evenly(answer):
-    """A hint if some sources, or some rows of a source, are drawn more often than others."""
+    """Raise a hint if some sources, or some rows of a source, are drawn more often than others."""
     groups = np.repeat(list("abcdefgh"), [10] * 6 + [3, 100])
     draws = [np.sort(answer(groups, 2, 4, np.random.default_rng(seed))) for seed in range(200)]
     pairs = np.array([np.searchsorted(list("abcdefgh"), groups[rows[[0, -1]]]) for rows in draws])
@@ -109,14 +109,14 @@ def _simplest_good(scores):
 
 
 def _paired(passes):
-    """A rule by who passes, a function of (mean losses, their errors, number of folds)."""
+    """Make a rule from the candidates that pass, a function of (mean losses, their errors, number of folds)."""
     return lambda scores: _first(
         passes(_loss(scores).mean(axis=1), _error(_loss(scores)), scores.shape[1])
     )
 
 
 def _unpaired(limit):
-    """A rule by the largest loss that passes, a function of (errors of the scores, position of the best)."""
+    """Make a rule from the largest loss that passes, a function of (errors of the scores, position of the best)."""
     return lambda scores: _first(
         _loss(scores).mean(axis=1) <= limit(_error(scores), scores.mean(axis=1).argmax())
     )
@@ -130,7 +130,7 @@ def _down_from_the_best(scores):
 
 
 def _some_scores():
-    """Scores by their losses against the best candidate, and the errors of these; mistakes choose others."""
+    """Return scores from losses against the best candidate, and their errors; mistakes choose other candidates."""
     generator, questions = np.random.default_rng(102), []
     for n_folds, loss, error in (
         (
@@ -253,7 +253,7 @@ def _expected_best(n, sigma, generator):
 
 
 def _largest(n):
-    """Expected maximum of n standard Gaussians, by integration."""
+    """Return the expected maximum of n standard Gaussians, by integration."""
 
     def weighted(x):
         return x * n * stats.norm.pdf(x) * stats.norm.cdf(x) ** (n - 1)
@@ -309,7 +309,7 @@ def _rounds(
     choice_of=lambda found, i: found[i][0],
     judge_on=lambda inside, outside: (inside, outside),
 ):
-    """A nested cross-validation with other cuts, rows, or choices among the results of `tune`."""
+    """Make a nested cross-validation with other cuts, rows, or choices among the results of `tune`."""
 
     def nested(groups, label, k, seed, tune, judge):
         cuts = list(cut(groups, label, k, seed))
@@ -326,7 +326,7 @@ def _nested(groups, label, k, seed, tune, judge):
 
 
 def _some_searches():
-    """Sources, and functions `tune` and `judge` whose scores tell on which rows they were called."""
+    """Return sources, and functions `tune` and `judge` whose scores show the rows of the call."""
     questions = []
     for k, seed in ((5, 1), (4, 2)):
         generator = np.random.default_rng([105, k])

@@ -22,7 +22,7 @@ __all__ = [
 
 
 def _curvature(X, p, penalty, weights=None, ridge=None):
-    """The matrix H. Its weights and the matrix that the penalty multiplies are there for the mistakes."""
+    """Return the matrix H. Other weights, and another matrix for the penalty, are for the mistakes."""
     weights = p * (1 - p) if weights is None else weights
     ridge = np.diag([0.0] + [1.0] * (X.shape[1] - 1)) if ridge is None else ridge
     return X.T @ (X * weights[:, None]) + penalty * ridge
@@ -209,7 +209,7 @@ def _saliency(network, x, k):
 
 
 def _gradient_of(function):
-    """The gradient of another number than the logit of class k."""
+    """Make a mistake: the gradient of another number than the logit of class k."""
 
     def answer(network, x, k):
         x = x.clone().requires_grad_(True)

@@ -37,7 +37,7 @@ _BALANCED = (
 
 
 def _words(text):
-    """What a text claims, in small letters, without what it denies."""
+    """Return the claims of a text in lower case, without denied ones."""
     return re.sub(_DENIED, "", re.sub(r"[_\s-]+", " ", text.lower()))
 
 
@@ -75,7 +75,7 @@ def written(answer):
 
 
 def _days_in(order, mjd, outburst, cap):
-    """The days if each row's next one is the next of this order, which is right for one order only."""
+    """Return the days if the next row of this order is the next pointing, which is right for one order only."""
     gap = np.append(np.diff(mjd[order]), 0.0)
     last = np.append(outburst[order][1:] != outburst[order][:-1], True)
     stood = np.empty(len(mjd))
@@ -196,7 +196,7 @@ def _turning(
     gaps_in=(),
 ):
     """A function: mjd (n,), state (n,), luminosity (n,) -> luminosities (hard to soft, soft to hard)."""
-    # All that has a name is there for the mistakes.
+    # All options are for the mistakes.
     known = {name: np.isfinite(luminosity) | (name in gaps_in) for name in ("HSS", "LHS")}
     dates = mjd[(state == "HSS") & known["HSS"]]
     if len(dates) < fewest:
@@ -224,7 +224,7 @@ def _some_turns():
     luminosity = np.exp(generator.normal(0, 0.5, n) - 0.03 * np.abs(np.arange(n) - 18))
 
     def with_soft(number, more=()):
-        """So many pointings in HSS, in the middle, and some more."""
+        """Return this number of pointings in HSS, in the middle, and some others."""
         places = [*range(36, 36 + number), *more]
         return np.where(np.isin(np.arange(n), places), "HSS", np.where(soft, "HIMS", state))
 
@@ -311,7 +311,7 @@ turning = by_example(
 
 
 def _distances(train, new, order=2):
-    """Distances (m, n) to the training rows, sorted."""
+    """Return sorted distances (m, n) to the training rows."""
     return np.sort(np.linalg.norm(new[:, None] - train, ord=order, axis=2), axis=1)
 
 
@@ -321,7 +321,7 @@ def _strangeness(train, new, k):
 
 
 def _measured(width=lambda train, new: train.std(axis=0), show=lambda d, k: d[:, k - 1], order=2):
-    """An answer that divides by this width, and shows this of the sorted distances."""
+    """Make an answer that divides by this width, and returns this part of the sorted distances."""
     return lambda train, new, k: show(
         _distances(train / width(train, new), new / width(train, new), order), k
     )

@@ -48,7 +48,7 @@ def _model(
     norm=lambda lg: 10**lg,
     end=lambda flux, detector, exposure: exposure * detector.fold(flux),
 ):
-    """Ours, with another way to take theta apart, to go from lg K to K, or from the flux to counts."""
+    """Make our answer with another way to split theta, to convert lg K to K, or the flux to counts."""
 
     def answer(theta, detector, exposure):
         index, lg = split(theta)
@@ -129,7 +129,7 @@ def _log_likelihood(counts, mean):
 
 
 def _some_counts():
-    """Few counts, one zero, and few expected in bin 1; then hundreds, where the likelihood would be zero."""
+    """Return few counts, one of them zero, few expected in bin 1; then hundreds, where the likelihood underflows."""
     generator = torch.Generator().manual_seed(2)
     few = torch.poisson(torch.full((6,), 5.0), generator=generator)
     few[0], few[1] = 0.0, 3.0
@@ -143,7 +143,7 @@ def _some_counts():
 
 
 def _up_to_a_constant(values):
-    """What does not depend on the parameters, one number for each row of models, may be left out."""
+    """Allow terms that do not depend on the parameters, one number for each row of models, to be left out."""
     if values.ndim and np.isfinite(values).all():
         return values - values.mean(-1, keepdims=True)
     return values
@@ -219,7 +219,7 @@ def _abc(observed, draw_prior, simulate, distance, tolerance, n, generator):
 
 
 def _problem(shift, asked):
-    """Prior, simulator, of which θ sets the noise, and distance; `asked` notes the calls."""
+    """Return prior, simulator, whose noise depends on θ, and distance; `asked` records the calls."""
 
     def draw_prior(n, generator):
         asked.append((n, generator))
@@ -283,7 +283,7 @@ _LN_NORM = 0.5 * math.log(2 * math.pi)
 
 
 def _mdn_terms(logits, mean, log_sd, target):
-    """ln w and ln N, (n, k) each."""
+    """Return ln w and ln N, (n, k) each."""
     return logits.log_softmax(1), Normal(mean, log_sd.exp()).log_prob(target[:, None])
 
 
@@ -294,7 +294,7 @@ def _mdn_loss(*given):
 
 
 def _terms(change):
-    """The loss after a change of its terms (n, k), a function of (ln w, ln N, logits, ln σ)."""
+    """Make the loss after a change of its terms (n, k), a function of (ln w, ln N, logits, ln σ)."""
 
     def answer(logits, mean, log_sd, target):
         terms = change(*_mdn_terms(logits, mean, log_sd, target), logits, log_sd)
@@ -304,7 +304,7 @@ def _terms(change):
 
 
 def _end(change):
-    """The loss with another end, a function of ln (w N), (n, k)."""
+    """Make the loss with another last step, a function of ln (w N), (n, k)."""
     return lambda *given: change(sum(_mdn_terms(*given)))
 
 
@@ -318,7 +318,7 @@ def _some_mixtures():
 
 
 def _gradients_of(right, inputs, ask):
-    """A check that an answer has the gradients of ours with respect to some inputs, of each question."""
+    """Make a check that an answer has our gradients with respect to some inputs, for each question."""
 
     def then(answer):
         for question in inputs():
@@ -402,7 +402,7 @@ mdn_loss = by_example(
 
 
 def _layer(forward, back):
-    """A coupling layer: what becomes of the second half, given s and t, in both directions."""
+    """Make a coupling layer from the transformation of the second half, given s and t, in both directions."""
 
     def answer(theta, net, inverse=False):
         first, second = theta.chunk(2, dim=1)
@@ -424,7 +424,7 @@ def _coupling(theta, net, inverse=False):
 
 
 def _after(change):
-    """Our layer, after a change of (z, ln|det|, s)."""
+    """Make our layer, after a change of (z, ln|det|, s)."""
 
     def answer(theta, net, inverse=False):
         s, _ = net(theta.chunk(2, dim=1)[0])
@@ -454,7 +454,7 @@ def _some_layers():
 
 
 def _flow(layer, theta):
-    """All that a layer returns, for the gradients."""
+    """Return all results of a layer, for the gradients."""
     return torch.cat([part.flatten() for part in layer(theta, _net(2), False)])
 
 
@@ -521,7 +521,7 @@ def _c2st(one, other, classifier, folds=None, **options):
 
 
 class _Stubborn(ClassifierMixin, BaseEstimator):
-    """It tells negative from positive numbers, and takes one for the other: any five folds have the same accuracy."""
+    """Classifier that exchanges negative and positive numbers: any five folds have the same accuracy."""
 
     def fit(self, rows, labels):
         self.classes_ = np.unique(labels)
@@ -552,7 +552,7 @@ def _some_samples():
     return (
         (one, other, KNeighborsClassifier(1), 0.1, "samples of one distribution give about 0.5."),
         (one, one + 20, line, 0.03, "samples that do not overlap give 1: check the labels."),
-        # The same mean, and five times the width: a straight line is blind to it, neighbours are not.
+        # The same mean, and five times the width: a linear classifier does not see it, nearest neighbours do.
         (one, 5 * other, near, 0.05, "use the classifier that you are handed."),
         (one, shifted, line, 0.04, share),
         (one, other, DummyClassifier(), 0.1, share),
@@ -570,7 +570,7 @@ _C2ST = {
 
 @cache
 def _made(number, mistake=_c2st):
-    """What a way to the accuracy makes of these samples, worked out once, however often an answer is tried."""
+    """Return the accuracy of these samples by one method, computed once for all tries."""
     one, other, classifier, *_ = _some_samples()[number]
     return mistake(one, other, clone(classifier))
 

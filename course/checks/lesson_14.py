@@ -33,7 +33,7 @@ def _from_gaps(
     expected=lambda n, share, gaps: n / share - n,
     seen=lambda gaps, cut, expected: float((gaps < cut).sum()),
 ):
-    """An answer, by another rate, expectation from n gaps above the cut, a share of all, or number seen."""
+    """Make an answer with another rate, expectation from n gaps above the cut, share of all, or observed number."""
 
     def answer(gaps, cut):
         above = gaps[gaps > cut]
@@ -45,7 +45,7 @@ def _from_gaps(
 
 
 def _some_gaps():
-    """Gaps by clocks of 10 µs, 0.1 ms and 0.5 s; the cut is above the dead time, below it, and without one."""
+    """Return gaps from clocks of 10 µs, 0.1 ms and 0.5 s, with a cut above the dead time, below it, and without it."""
     generator, questions = np.random.default_rng(140), []
     for rate, dead_time, tick, cut, n in (
         (3000.0, 4.2e-5, 1e-5, 6.5e-5, 800),
@@ -138,7 +138,7 @@ def _some_photons():
         times = 1e3 + np.cumsum(generator.exponential(1e-3, 400))
         questions.append((times, generator.uniform(low, high, 400)))
     questions[1] = questions[1][0] - 1000.2, questions[1][1]  # half of them before t = 0
-    # Photons that come exactly at the end of a blind time, and at once.
+    # Photons that arrive exactly at the end of a dead time, and at the same time.
     edge = np.array([0.0, 1, 2, 2, 2.5, 4, 5, 5]), np.array([1.0, 1, 0, 2, 3, 1, 0, 0])
     return [*questions, edge]
 
@@ -188,7 +188,7 @@ def _true_rate(detected, dead_time):
 
 
 def _a_rate(value, given):
-    """The form of rates like those registered: one, or an array."""
+    """Form of rates with the shape of the registered ones: a number, or an array."""
     return (forms.array if np.ndim(given[0]) else forms.number)("a rate")(value, given)
 
 
@@ -225,7 +225,7 @@ def _noise_of(
     phi=lambda iw, r, tau: np.exp(iw * tau) * r / (r - iw),
     power=lambda phi: 2 * (1 - abs(phi) ** 2) / abs(1 - phi) ** 2,
 ):
-    """A mistake: the power from another φ, or another power from φ."""
+    """Make a mistake: the power from another φ, or another power from φ."""
     return lambda f, r, tau: power(phi(2j * np.pi * f, r, tau))
 
 
@@ -302,7 +302,7 @@ def _loss(power, model, n_averaged):
 
 
 def _between(answer):
-    """What an answer changes by between two models: what no model changes may be left out."""
+    """Return the change of an answer between two models: constant terms may be left out."""
 
     def change(power, model, other, n):
         return answer(power, model, n) - answer(power, other, n)
@@ -312,7 +312,7 @@ def _between(answer):
 
 
 def _sum_of(term):
-    """A mistake: the sum of another function of ln m, P/m and M."""
+    """Make a mistake: the sum of another function of ln m, P/m and M."""
     return _between(lambda power, model, n: np.sum(term(np.log(model), power / model, n)))
 
 
@@ -390,7 +390,7 @@ def _predictive_p(samples, simulate, statistic, observed, generator):
 
 
 def _share(counts):
-    """A mistake: the share of replicas that another rule counts."""
+    """Make a mistake: the share of replicas by another rule."""
     return lambda s, sim, t, o, g: counts(t(sim(s, g)), t(o)).double().mean()
 
 

@@ -179,7 +179,7 @@ def _with_events(detected, load):
 
 
 def _like_load(what):
-    """The form of numbers like the load: one, or an array."""
+    """Form of numbers with the shape of the load: a number, or an array."""
     return lambda value, given: (forms.array if np.ndim(given[0]) else forms.number)(what)(value)
 
 
@@ -242,7 +242,7 @@ def _piled_spectrum(photons, *, most=60, divide=lambda p: p, shift=1, mode="full
 
 
 def _wrapped(photons):
-    """By a Fourier transform in which the sums beyond the last bin come back at the first."""
+    """Use a Fourier transform in which sums above the last bin wrap around to the first."""
     phi = np.fft.fft(np.append(0, photons))
     return np.fft.ifft(np.exp(phi - phi[0].real)).real[1:]
 
@@ -312,7 +312,7 @@ def _inner_radius(radii, photons_per_frame, density, cell_area, limit):
 
 
 def _where_small(of_load):
-    """A mistake: the first radius at which something else is below the limit."""
+    """Make a mistake: the first radius at which another quantity is below the limit."""
     return lambda radii, photons, density, area, limit: radii[
         of_load(photons * density(radii) * area) <= limit
     ][0]
@@ -398,7 +398,7 @@ def _count(events, n, chosen):
 
 
 def _of_near(share):
-    """A mistake, as a function of events, n, which are near, and which of those were rejected."""
+    """Make a mistake from a function of events, n, the near events, and the rejected ones among these."""
 
     def answer(events, n, radius):
         near = torch.hypot(events.x, events.y) < radius

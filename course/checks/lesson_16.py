@@ -57,7 +57,7 @@ ranks = by_example(
 
 
 def _tarp_with(length, start=lambda draws, theta, references: references):
-    """A mistake: another length of a way, or another end of the truth's."""
+    """Make a mistake: another length of a distance, or another end of the truth's distance."""
     return lambda draws, *points: (
         (length(draws - points[1]) < length(points[0] - start(draws, *points))).double().mean(0)
     )
@@ -110,7 +110,7 @@ def _some_members():
 
 
 def _about(center):
-    """Our mean about another logarithm than the largest of each column."""
+    """Make our mean relative to another logarithm than the largest of each column."""
     return lambda q: center(q) + (q - center(q)).exp().mean(0).log()
 
 
@@ -160,7 +160,7 @@ def _worth(weights):
 
 
 def _some_logarithms():
-    """Both of any size and either sign; in the last question both are wide, and their difference is not."""
+    """Return both with any size and sign; in the last question both vary widely, but their difference does not."""
     generator, questions = torch.Generator().manual_seed(166), []
     sizes = (-5, 2, 1), (-3000, 2, 3000), (3000, 2, -2000), (0, 3000, 1), (-2000, 2, -2000)
     for low, spread, of_q in sizes:
@@ -220,7 +220,7 @@ def _gaussian(distance, width):
 
 
 def _of_kernel(kernel, cross=2.0, mean=torch.mean, distance=torch.cdist):
-    """MMD² with a kernel of distance and width; with another one or an option it is a mistake."""
+    """Compute MMD² with a kernel of distance and width; another kernel or an option gives a mistake."""
 
     def answer(a, b, width):
         pairs = (a, a), (b, b), (a, b)
@@ -236,7 +236,7 @@ def _mmd2(a, b, width):
 
 
 def _without_selves(a, b, width):
-    """The unbiased estimate, in which no point is a pair with itself."""
+    """Compute the unbiased estimate, without pairs of a point with itself."""
     of_a, of_b = (_gaussian(torch.cdist(t, t), width).fill_diagonal_(0) for t in (a, b))
     n, m = len(a), len(b)
     both = _gaussian(torch.cdist(a, b), width).mean()
@@ -257,7 +257,7 @@ def _with_slope(value, given=()):
 
 
 def _slopes(answer):
-    """Ask for the derivatives that the training takes."""
+    """Test the derivatives that the training needs."""
     for a, b, width in _some_clouds():
         found, right = answer(a, b, width), _mmd2(a, b, width)
         if not found.requires_grad:
@@ -342,7 +342,7 @@ def _by_sbi():
         network = posterior_nn("maf", embedding_net=torch.nn.Linear(99, 16))
         inference = NPE(prior, density_estimator=network, show_progress_bars=False)
         inference.append_simulations(theta[:3000], x[:3000])
-        # Twenty epochs and a hundred tests are enough to go on with, and an unsolved notebook need not wait.
+        # Twenty epochs and a hundred tests are enough to continue, so that an unsolved notebook need not wait.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Maximum number of epochs")
             inference.train(training_batch_size=200, learning_rate=2e-3, max_num_epochs=20)

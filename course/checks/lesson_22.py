@@ -17,7 +17,7 @@ def _segments(gti, length):
 
 
 def _judged(answer):
-    """How many segments an answer has, how many lie over an edge, over another, and apart from the one before."""
+    """Return the numbers of segments in all, over an edge, over another segment, and apart from the previous one."""
 
     def found(gti, length):
         starts = np.asarray(answer(gti, length))
@@ -37,7 +37,7 @@ def _judged(answer):
 
 
 def _each(number, step=1.0):
-    """A mistake: another number of segments in each interval, or another step from one to the next."""
+    """Make a mistake: another number of segments in each interval, or another step between them."""
     return _judged(
         lambda gti, length: np.concatenate(
             [a + step * length * np.arange(number((b - a) / length)) for a, b in gti]
@@ -110,7 +110,7 @@ def _live(edges, times, prior):
 
 
 def _risen(first, last, total=np.cumsum):
-    """A mistake: live time that rises between other times."""
+    """Make a mistake: live time that increases between other times."""
 
     def answer(edges, times, prior):
         knots = np.stack([first(times, prior), last(times, prior)], axis=1).ravel()
@@ -172,7 +172,7 @@ def _band_noise(frequency, rate, dead_time, kept):
 
 
 def _of_power(change):
-    """A mistake: another function of P and q."""
+    """Make a mistake: another function of P and q."""
     return lambda f, r, tau, q: change(white_noise(f, r, tau), q)
 
 
@@ -221,7 +221,7 @@ def _tails(
     axis=0,
     factor=2,
 ):
-    """The tail shares; with an option it is a mistake."""
+    """Compute the tail shares; an option gives a mistake."""
     low, high = (is_so(simulated, observed).double().mean(axis) for is_so in (at_most, at_least))
     return (factor * smaller(low, high)).clamp(max=1)
 
@@ -232,7 +232,7 @@ def _without_limit(simulated, observed):
 
 
 def _some_simulations():
-    """Whole numbers, so that many tie, and a square table, so that its axes can be mistaken."""
+    """Return integers, so that many are equal, and a square table, so that its axes can be exchanged."""
     generator, questions = torch.Generator().manual_seed(224), []
     for n, width in ((12, 2.0), (12, 3.0), (12, 1.0)):
         simulated = (width * torch.randn(n, 12, generator=generator)).round()
@@ -313,7 +313,7 @@ blind = sorting(
     },
 )
 
-# What we found, from where to where we believe it, and what helps elsewhere.
+# Our result, the accepted range, and the sentence that helps outside it.
 _LINES = {
     "events in the band": (1202000, 1.2e6, 1.204e6, "the counts of all stretches, summed."),
     "live time (s)": (853.3, 852.5, 854.3, "the sum of `live`, that of 1024 segments."),

@@ -1,7 +1,7 @@
-"""Large campaigns of simulations that survive a crash: local processes, or any Dask cluster.
+"""Run large campaigns of simulations that survive a crash, in local processes or a Dask cluster.
 
-Whatever stops a run, the same command goes on where it stopped, to the same bits: docs/campaigns.md.
-`store` has the files and mixes nothing, `shards` a worker's part; `coordinator` sends it there.
+If a run stops, the same command continues where it stopped, with the same numbers: docs/campaigns.md.
+`store` reads and writes files, `shards` is the work of a worker, `coordinator` distributes it.
 """
 
 from helpers.campaign.coordinator import Status, run, status

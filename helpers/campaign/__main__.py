@@ -1,4 +1,4 @@
-"""The command line of campaigns: run, status, export."""
+"""Command line of campaigns: run, status, export."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from helpers.campaign import CampaignError, export, run, status
 
 
 def main(arguments=None) -> int:
-    """Do what is asked; returns 0 if all went well, 1 after an error, 130 after Ctrl-C."""
+    """Run a command; return 0 after success, 1 after an error, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser("python -m helpers.campaign")
     parser.description = "Large campaigns of simulations that survive a crash: docs/campaigns.md."
     parser.epilog = f"example: {parser.prog} run docs/recipes/dead_time.py lf --simulations 1000000"
@@ -16,13 +16,13 @@ def main(arguments=None) -> int:
     make = commands.add_parser("run", help="simulate what is missing")
     make.set_defaults(command=_run)
     make.add_argument("recipe", help="Python file with prior and simulate(theta, generator)")
-    make.add_argument("folder", help="of the campaign; on a cluster, one that all workers see")
+    make.add_argument("folder", help="campaign folder; on a cluster, one that all workers see")
     make.add_argument("--simulations", type=int, required=True, help="a multiple of the shard size")
     make.add_argument("--shard", type=int, default=10_000, help="simulations in a file (10000)")
     make.add_argument("--seed", type=int, default=1, help="of the campaign (1)")
     make.add_argument("--device", help="cpu or cuda (cuda if there is a GPU and no --scheduler)")
     make.add_argument("--workers", type=int, help="local processes (one for each GPU or core)")
-    make.add_argument("--scheduler", help="a Dask scheduler's address, or its file")
+    make.add_argument("--scheduler", help="address of a Dask scheduler, or its file")
     look = commands.add_parser("status", help="how far it is")
     look.set_defaults(command=status)
     look.add_argument("folder")
@@ -39,7 +39,7 @@ def main(arguments=None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped: the same command goes on from here", file=sys.stderr)
+        print("stopped: the same command continues from here", file=sys.stderr)
         return 130
     return 0
 
@@ -57,7 +57,7 @@ def _run(scheduler, **options):
 def _export(folder, out, **options):
     written, found = export(folder, out, **options), status(folder)
     missing = found.simulations - found.done
-    left = f"{found.failed:,} that failed, {missing:,} that are not there yet"
+    left = f"{found.failed:,} that failed, {missing:,} that are not made yet"
     return f"{written:,} simulations in {out}; left out: {left}"
 
 

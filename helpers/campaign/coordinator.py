@@ -1,4 +1,4 @@
-"""The run of a campaign, which sends shards to the workers of a Dask cluster, and how far it is."""
+"""Run a campaign by sending shards to the workers of a Dask cluster, and report its status."""
 
 import contextlib
 import itertools
@@ -32,32 +32,32 @@ except ModuleNotFoundError as error:
 
 __all__ = ["Status", "run", "status"]
 
-# Shards that a scheduler knows of at a time: enough for a thousand workers, little to remember.
+# Shards that a scheduler has at a time: enough for a thousand workers, and little memory.
 _WINDOW = 1000
-_FEW = 5  # failed simulations, or shards, that are shown
+_FEW = 5  # number of failed simulations, or shards, that are shown
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a campaign is."""
+    """Status of a campaign."""
 
     folder: Path
-    simulations: int  # that are asked for
-    done: int  # of these, failed ones included
-    failed: int  # of those that are done: they raised, or are not finite
+    simulations: int  # number that is requested
+    done: int  # number of these that are made, including failed ones
+    failed: int  # number of these that raised an error, or are not finite
     failures: tuple[str, ...]  # the first of them in words: shard, row, parameters, reason
-    damaged: tuple[int, ...]  # shards that the next run makes anew
-    at_work: str  # who runs it now, or ""
+    damaged: tuple[int, ...]  # shards that the next run makes again
+    at_work: str  # the process that runs it now, or ""
 
     def __str__(self):
         lines = [f"{self.folder}: {self.done:,} of {self.simulations:,} simulations"]
         if self.at_work:
             lines.append(f"at work: {self.at_work}")
         elif self.done < self.simulations:
-            lines.append("no run is at work: the same `run` command goes on")
+            lines.append("no run is active: the same `run` command continues")
         if self.damaged:
             numbers = ", ".join(map(str, self.damaged[:_FEW]))
-            lines.append(f"damaged shards, to be made anew: {len(self.damaged)}: {numbers}")
+            lines.append(f"damaged shards, to be made again: {len(self.damaged)}: {numbers}")
         if self.failed:
             lines.append(f"simulations that failed: {self.failed:,}; the first of them:")
             lines += [f"  {failure}" for failure in self.failures]
@@ -65,9 +65,9 @@ class Status:
 
 
 def status(folder) -> Status:
-    """Count what is there of the campaign in this folder, at work or not.
+    """Count the simulations of the campaign in this folder, during or after a run.
 
-    Reads thetas and reasons; whether x is intact, `run` and those who read all of it find out.
+    This reads thetas and reasons; `run` and functions that read all data check that x is intact.
     """
     settings = store.read_settings(folder)
     names, at_work = settings["parameters"], ""
@@ -97,26 +97,26 @@ def run(
     recipe, folder, simulations: int, *, shard: int = 10_000, seed: int = 1,
     device: str | None = None, workers: int | None = None, client=None, progress: bool = True,
 ) -> Status:  # fmt: skip
-    """Simulate what is missing of a campaign, and begin it if there is none.
+    """Simulate the missing shards of a campaign, and begin it if the folder has none.
 
-    The recipe defines a `prior` and `simulate(theta, generator)`, as docs/campaigns.md says. Without
-    `client` the work is done by processes of this machine, one thread each, which listen to this
-    machine only. A script that calls this needs `if __name__ == "__main__":` before it.
+    The recipe defines a `prior` and `simulate(theta, generator)`, as docs/campaigns.md explains. Without
+    `client`, processes of this machine do the work, with one thread each; they accept connections from
+    this machine only. A script that calls this needs `if __name__ == "__main__":` before it.
 
     Args:
-        recipe, folder: paths of a Python file, and of the campaign: one that all workers see.
-        simulations: how many there shall be, a multiple of `shard`; a campaign can grow.
-        shard: simulations that are computed in one call, and lost in a crash: seconds to minutes.
-        seed: of the campaign, 0 or more.
-        device: where theta is, "cpu" or "cuda"; by default "cuda" if there is a GPU and no client.
-        workers: local processes; by default one for each GPU on "cuda", else one for each core.
-        client: a `distributed.Client` of the cluster that shall do the work.
-        progress: whether to show a bar.
+        recipe, folder: paths of a Python file, and of the campaign's folder, which all workers see.
+        simulations: total number, a multiple of `shard`; a campaign can grow.
+        shard: number that one call computes, and a crash can lose: let it take seconds to minutes.
+        seed: seed of the campaign, 0 or more.
+        device: device of theta, "cpu" or "cuda"; by default "cuda" if there is a GPU and no client.
+        workers: number of local processes; by default one for each GPU on "cuda", else for each core.
+        client: a `distributed.Client` of the cluster that does the work.
+        progress: whether to show a progress bar.
 
     Raises:
-        CampaignError: if the folder holds another campaign, or another run is at work in it; if the
-            recipe cannot be used; if the disk is full; if shards end their workers again and again.
-        KeyboardInterrupt: after Ctrl-C, when the local processes have ended; a second ends at once.
+        CampaignError: if the folder has another campaign, or another run is active in it; if the recipe
+            cannot be used; if the disk is full; if shards kill their workers repeatedly.
+        KeyboardInterrupt: after Ctrl-C, when local processes have ended; a second one ends at once.
 
     Example:
         >>> import tempfile
@@ -140,7 +140,7 @@ def run(
     folder = Path(folder).resolve()
     if device is None:
         device = "cuda" if client is None and torch.cuda.is_available() else "cpu"
-    # The format changes with anything in this package that changes numbers or files.
+    # Change the format whenever a change of this package alters numbers or files.
     settings = {"format": 1, "recipe": digest(text), "shard": shard, "seed": seed, "device": device}
     store.refuse_others(folder, settings, text, simulations)
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,10 +154,10 @@ def run(
         if found is None:
             raise CampaignError("simulate ends the process of its worker on draws of the prior.")
         settings |= found
-        # Once more, because it may have begun meanwhile; and now all settings are known.
+        # Check again, because a campaign may have begun meanwhile; now all settings are known.
         store.refuse_others(folder, settings, text, simulations)
         identity = digest(json.dumps(settings))
-        # Where the recipe lies may change: files and modules beside it are looked for there.
+        # The recipe's path may change; its files and modules are read from the new folder.
         settings = {"simulations": simulations, "id": identity, "path": beside} | settings
         (folder / "shards").mkdir(exist_ok=True)
         for unfinished in folder.glob("**/.*.tmp"):
@@ -167,7 +167,7 @@ def run(
         bar = tqdm(total=simulations, unit="sim", unit_scale=True, disable=not progress)
         stack.enter_context(bar)
         lost = range(simulations // shard)
-        # At last one at a time, so that none is blamed for another one that shared its worker.
+        # Finally one at a time, so that no shard is blamed for another that shared its worker.
         for window in (_WINDOW, 1):
             work, lost = _results(client, done, lost, window, make, str(folder), identity), []
             for number, made in work:
@@ -177,7 +177,7 @@ def run(
                     lost.append(number)
     if lost:
         raise CampaignError(
-            "These shards ended the processes of their workers again and again: "
+            "These shards killed the processes of their workers repeatedly: "
             f"{', '.join(map(str, lost))}. All others are done. Is there too little memory for a "
             "shard, or does the simulator crash? With fewer workers the same command tries again."
         )
@@ -185,7 +185,7 @@ def run(
 
 
 def _results(client, done, numbers, window, function, *arguments):
-    """Yield numbers when done, with what the function returned, or None if it ended its workers."""
+    """Yield numbers of finished shards with the function's result, or None if it killed its workers."""
     from distributed import KilledWorker
 
     group, numbers, running = f"shard-{uuid.uuid4().hex}", iter(numbers), {}
@@ -208,15 +208,15 @@ def _results(client, done, numbers, window, function, *arguments):
         raise CampaignError(gone) from None
     finally:
         for future in running:
-            future.release()  # or the cluster of a notebook would work on after Ctrl-C
+            future.release()  # otherwise the cluster of a notebook would continue after Ctrl-C
 
 
 @contextlib.contextmanager
 def _done_or_interrupted():
-    """A queue for futures that are done; Ctrl-C puts one into it whose result is KeyboardInterrupt.
+    """Make a queue for finished futures; Ctrl-C puts one into it whose result is KeyboardInterrupt.
 
-    What a signal raises in a `__del__` or a callback of the garbage collector is lost (distributed
-    2026.8.0 has both): it is raised where the queue is read, or at the end. A second acts as usual.
+    A signal's exception in `__del__` or a callback of the garbage collector is lost (distributed 2026.8.0
+    has both): it is raised where the queue is read, or at the end. A second Ctrl-C acts as usual.
     """
     done, interrupted = queue.SimpleQueue(), Future()
     usual = signal.getsignal(signal.SIGINT)
@@ -226,7 +226,7 @@ def _done_or_interrupted():
         interrupted.set_exception(KeyboardInterrupt())
         done.put(interrupted)
 
-    # Python lets only its main thread have handlers; and who has one of his own keeps it.
+    # Only Python's main thread can have handlers; a handler of the user's own is kept.
     is_main = threading.current_thread() is threading.main_thread()
     if is_main and usual is signal.default_int_handler:
         signal.signal(signal.SIGINT, press)
@@ -241,7 +241,7 @@ def _done_or_interrupted():
 
 @contextlib.contextmanager
 def _local_cluster(device, workers):
-    """A client of processes on this machine that listen to nobody else."""
+    """Make a client of local processes that accept connections from this machine only."""
     import dask
     from dask.system import CPU_COUNT
     from distributed import Client, Nanny, Scheduler, SpecCluster
@@ -260,10 +260,10 @@ def _local_cluster(device, workers):
         worker["env"] = {"CUDA_VISIBLE_DEVICES": next(gpus)} if device == "cuda" else {}
         specification[i] = {"cls": Nanny, "options": worker}
     options = {
-        # No second shard waits at a worker, to be lost with the first. One may outlast heartbeats.
+        # No second shard waits at a worker, to be lost with the first. A shard may outlast heartbeats.
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.scheduler.worker-ttl": None,
-        # With Dask's value the system takes back large arrays at once: simulators ran half as fast.
+        # With Dask's value the system takes back large arrays at once, and simulators ran half as fast.
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
     with dask.config.set(options):
@@ -272,7 +272,7 @@ def _local_cluster(device, workers):
         except RuntimeError as error:
             raise CampaignError(
                 f"The local workers did not start ({error}): give the same command again. (A script "
-                'needs `if __name__ == "__main__":` before what it does.)'
+                'needs `if __name__ == "__main__":` before its commands.)'
             ) from error
         with cluster, Client(cluster) as client:
             yield client
@@ -280,21 +280,21 @@ def _local_cluster(device, workers):
 
 @contextlib.contextmanager
 def _lock(folder):
-    """The right to run a campaign, which the system takes back however this process ends."""
+    """Lock a campaign; the system releases the lock however this process ends."""
     with Path(folder, "lock").open("a+", encoding="utf-8") as file:
         for _ in range(20):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                time.sleep(0.05)  # somebody may only be asking for the status
+                time.sleep(0.05)  # another process may only be reading the status
             except OSError as error:
                 why = f"The file system of {folder} has no locks ({error.strerror})"
-                warnings.warn(f"{why}: see to it that no other run is at work there.", stacklevel=3)
+                warnings.warn(f"{why}: make sure that no other run is active there.", stacklevel=3)
                 break
         else:
             who = Path(file.name).read_text("utf-8")
-            raise CampaignError(f"Another run is at work in {folder}: {who}. Wait, or end it.")
+            raise CampaignError(f"Another run is active in {folder}: {who}. Wait, or end it.")
         file.truncate(0)
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         file.write(f"{socket.gethostname()}, process {os.getpid()}, since {now}")

@@ -1,4 +1,4 @@
-"""What a worker does: draw the thetas of a shard, simulate them, and write both."""
+"""Work of a worker: draw the thetas of a shard, simulate them, and write both."""
 
 import contextlib
 import functools
@@ -22,15 +22,15 @@ from helpers.campaign.store import CampaignError, digest, in_a_line
 
 __all__ = ["TRIAL", "draw", "environment", "make", "read_recipe", "stream", "trial"]
 
-# The number of a shard that no campaign reaches, for trials, and how many simulations it has.
+# For trials: a shard number that no campaign reaches, and its number of simulations.
 TRIAL, _N_TRIAL = 2**32 - 1, 7
 _NOT_FINITE = "x is not finite"
-# Threads of a process share torch's global generator: it works on one shard at a time.
+# Threads share torch's global generator, so a process works on one shard at a time.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def trial(text: str, path: str, folder: str, seed: int, device: str, number: int) -> dict:
-    """Try the recipe of this path on draws that no campaign contains; returns settings that follow."""
+    """Test a recipe on draws that no campaign contains, and return the settings that follow from it."""
     if not Path(folder, "lock").exists():
         why = f"does not see {folder}: all workers must share it, under the same path"
         raise CampaignError(f"The worker on {socket.gethostname()} {why}.")
@@ -68,7 +68,7 @@ def trial(text: str, path: str, folder: str, seed: int, device: str, number: int
 
 
 def make(folder: str, identity: str, number: int) -> bool:
-    """Make a shard unless it is there, intact; returns True."""
+    """Make a shard unless it exists and is intact; return True."""
     with _ONE_AT_A_TIME:
         torch.set_num_threads(1)
         settings, recipe = _campaign(folder, identity)
@@ -84,11 +84,11 @@ def make(folder: str, identity: str, number: int) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _campaign(folder, identity):
-    """Settings and recipe of a campaign, once this worker is found to be as they demand."""
+    """Return settings and recipe of a campaign, after checking that this worker agrees with them."""
     settings, path = store.read_settings(folder), Path(folder, "recipe.py")
     text = path.read_text(encoding="utf-8")
     if settings["id"] != identity:
-        raise CampaignError(f"{folder} was changed while a run is at work in it.")
+        raise CampaignError(f"{folder} was changed while a run is active in it.")
     recipe = read_recipe(text, settings["path"])
     here = environment(text, settings["device"], settings["path"])
     store.refuse_others(folder, {"recipe": digest(text)} | here, text, settings["simulations"])
@@ -97,10 +97,10 @@ def _campaign(folder, identity):
 
 @functools.cache
 def environment(recipe: str, device: str, path: str = "") -> dict:
-    """What numbers hang on beside recipe and seed: versions of packages, local sources, the GPU.
+    """Return what numbers depend on besides recipe and seed: package versions, local sources, the GPU.
 
-    Packages and sources are those that the recipe imports, or its local modules: those that are not
-    installed. All are read once per process: what it has imported does not change with the file.
+    These are the packages and local (not installed) modules that the recipe or its modules import. They
+    are read once per process, because an imported module does not change with its file.
     """
     stdlib = os.path.realpath(sysconfig.get_path("stdlib"))
     installed = {"site-packages", "dist-packages"}
@@ -126,13 +126,13 @@ def environment(recipe: str, device: str, path: str = "") -> dict:
 
 
 def read_recipe(text: str, path: str) -> types.ModuleType:
-    """The module that a recipe's text makes. Files and modules may lie beside its path."""
+    """Make a module from a recipe's text. Files and modules may be in the folder of its path."""
     module = types.ModuleType("campaign_recipe")
     module.__file__ = path
-    # Last, so that nothing beside a recipe hides what is installed; for good, as it may import later.
+    # Last, so that no file in the folder hides an installed package; not removed: it may import later.
     if (beside := str(Path(path).parent)) not in sys.path:
         sys.path.append(beside)
-    # Where dataclasses, and others that look for the module of a class, find it.
+    # Dataclasses and others look for the module of a class here.
     sys.modules[module.__name__] = module
     exec(compile(text, path, "exec"), module.__dict__)
     for name in ("prior", "simulate"):
@@ -142,10 +142,10 @@ def read_recipe(text: str, path: str) -> types.ModuleType:
 
 
 def stream(device, seed: int, *key: int) -> torch.Generator:
-    """A generator that hangs on all bits of a campaign's seed and of a key.
+    """Make a generator that depends on all bits of a campaign's seed and of a key.
 
-    On the CPU torch takes 32 bits of a seed: of 10⁵ shards two would have the same stream. So all words
-    of its Mersenne twister are set to those of numpy's: tests/test_campaign.py shows that they are it.
+    On the CPU torch uses 32 bits of a seed: two of 10⁵ shards would probably have the same stream. So
+    its Mersenne twister gets the whole state of numpy's, which tests/test_campaign.py verifies.
     """
     sequence = np.random.SeedSequence(seed, spawn_key=key)
     generator = torch.Generator(device).manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
@@ -158,34 +158,34 @@ def stream(device, seed: int, *key: int) -> torch.Generator:
 
 
 def draw(prior, n: int, seed: int, shard: int) -> Tensor:
-    """(n, P) the thetas of a shard."""
-    # Distributions of torch draw from its global generator: it is lent the shard's stream.
+    """Draw the thetas (n, P) of a shard."""
+    # Distributions of torch draw from its global generator, which gets the shard's stream here.
     with torch.random.fork_rng(devices=[]):
         torch.random.set_rng_state(stream("cpu", seed, shard, 0).get_state())
         return prior.sample((n,))
 
 
 def _simulated(recipe, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Tensor, list]:
-    """x (n, N) of these thetas, and n reasons why it is NaN, or None.
+    """Return x (n, N) for these thetas, and n reasons why it is NaN, or None.
 
-    In one call; if that raises, in one for each half, and so on until each row that raises is alone.
-    So results hang on seed and shard, not on what a scheduler does.
+    One call simulates all; if it raises, one call simulates each half, until each failing row is alone.
+    So results depend on seed and shard, not on the scheduler.
     """
     stop = len(theta) if stop is None else stop
     part = theta[start:stop]
     try:
         with torch.no_grad():
-            # A copy, because what simulate does to it must not change what is stored.
+            # A copy, because simulate may change it, and the original is stored.
             x = recipe.simulate(part.clone(), stream(theta.device, seed, shard, 1, start, stop))
         if not isinstance(x, Tensor):
             raise TypeError(f"simulate returned a {type(x).__name__}, not a tensor")
         found = f"{x.dtype} of shape {tuple(x.shape)} on {x.device}"
-        n = n_x or (x.shape[1] if x.ndim == 2 else "N")  # in a trial nobody knows it yet
+        n = n_x or (x.shape[1] if x.ndim == 2 else "N")  # not yet known in a trial
         wanted = f"{part.dtype} of shape ({len(part)}, {n}) on {part.device}"
         if found != wanted:
             raise TypeError(f"simulate returned {found}, not {wanted}")
     except Exception as error:
-        # Not the simulator's fault, and it might not happen again.
+        # This is not the simulator's fault, and may not happen again.
         of_the_machine = isinstance(error, (MemoryError, torch.OutOfMemoryError))
         if of_the_machine or re.search("DefaultCPUAllocator|CUDA error", str(error)):
             raise CampaignError(
@@ -196,7 +196,7 @@ def _simulated(recipe, theta, n_x, seed, shard, start=0, stop=None) -> tuple[Ten
             return part.new_full((1, n_x or 1), torch.nan), [in_a_line(error)]
         halves = (start, (start + stop) // 2), ((start + stop) // 2, stop)
         found = [_simulated(recipe, theta, n_x, seed, shard, *half) for half in halves]
-        # In a trial nobody knows yet how wide x is where all raised.
+        # In a trial the width of x is not known if all rows raised.
         width = max(x.shape[1] for x, _ in found)
         x = torch.cat([x.expand(-1, width) for x, _ in found])
         return x, [reason for _, reasons in found for reason in reasons]

@@ -1,4 +1,4 @@
-"""The files of a campaign: its settings, and shards that are written whole and verified when read."""
+"""Files of a campaign: settings, and shards that are written completely and verified when read."""
 
 import difflib
 import hashlib
@@ -23,17 +23,17 @@ _SHARD = "shards/shard-{:06}.parquet"
 
 
 class CampaignError(RuntimeError):
-    """A campaign that cannot go on, and what to do about it."""
+    """A campaign cannot continue; the message says what to do."""
 
 
 def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield theta (n, P) and x (n, N) of a campaign, in order, without the failed simulations.
 
-    CampaignError says so if the folder holds no campaign, or a shard is damaged.
+    A CampaignError says if the folder has no campaign, or a shard is damaged.
 
     Args:
-        folder: of the campaign, which need not be complete.
-        size: n of all pieces but the last, 1 or more: memory is needed for one piece and one shard.
+        folder: folder of the campaign, which need not be complete.
+        size: n of all pieces but the last, 1 or more; one piece and one shard must fit into memory.
     """
     if size < 1:
         raise CampaignError(f"size must be 1 or more, not {size}.")
@@ -59,9 +59,9 @@ def pieces(folder, size: int = 1_000_000) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def load(folder) -> tuple[Tensor, Tensor]:
-    """Read theta (n, P) and x (n, N) of all simulations that are there and did not fail.
+    """Read theta (n, P) and x (n, N) of all existing simulations that did not fail.
 
-    CampaignError says so if there are none, or a shard is damaged.
+    A CampaignError says if there are none, or a shard is damaged.
     """
     settings = read_settings(folder)
     size = len(shards_there(folder, settings)) * settings["shard"]
@@ -71,14 +71,14 @@ def load(folder) -> tuple[Tensor, Tensor]:
 
 
 def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> int:
-    """Write a campaign, without the failed simulations, as files of equal size; returns how many.
+    """Write a campaign without the failed simulations as files of equal size; return how many it wrote.
 
     Args:
-        folder: of the campaign, which need not be complete.
-        out: the folder to make, where nothing is yet: there after all is written, or not at all.
+        folder: folder of the campaign, which need not be complete.
+        out: new folder, which appears after all is written, or not at all.
         format: "parquet", with columns as in the shards, or "torch": files for torch.load, each a
             dictionary of theta (n, P), x (n, N) and the names of the parameters.
-        piece: simulations in a file: memory is needed for as many.
+        piece: simulations per file, which must fit into memory.
     """
     names, out, written = read_settings(folder)["parameters"], Path(out), 0
     if format not in ("parquet", "torch"):
@@ -92,7 +92,7 @@ def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> i
         for i, (theta, x) in enumerate(pieces(folder, piece)):
             path = unfinished / f"piece-{i:05}"
             if format == "torch":
-                # Clones, because torch saves all of a storage of which a tensor may be a part.
+                # Clones, because torch saves the whole storage of a tensor that may be a part of it.
                 content = {"theta": theta.clone(), "x": x.clone(), "parameters": names}
                 torch.save(content, path.with_suffix(".pt"))
             else:
@@ -103,7 +103,7 @@ def export(folder, out, *, format: str = "parquet", piece: int = 1_000_000) -> i
 
 
 def read_settings(folder) -> dict:
-    """The settings of the campaign in this folder."""
+    """Return the settings of the campaign in this folder."""
     path = Path(folder, "campaign.json")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -112,12 +112,12 @@ def read_settings(folder) -> dict:
     except ValueError as error:
         raise CampaignError(
             f"{path} is damaged: {in_a_line(error)}. Remove this file, and give the campaign's `run` "
-            "command with the same recipe and settings: with others it simulates all shards anew."
+            "command with the same recipe and settings: with others it simulates all shards again."
         ) from error
 
 
 def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:
-    """See to it that a folder holds this campaign, or none yet; the error lists what differs."""
+    """Check that a folder has this campaign, or none yet; the error lists the differences."""
     if not Path(folder, "campaign.json").exists():
         foreign = {path.name for path in folder.glob("*")} - {"lock", "recipe.py", "shards"}
         if foreign:
@@ -144,13 +144,13 @@ def refuse_others(folder, asked: dict, recipe: str, simulations: int) -> None:
 
 
 def shards_there(folder, settings) -> list[int]:
-    """Numbers of the shards that have a file, in order."""
+    """Return the numbers of the shards that have a file, in order."""
     numbers = range(settings["simulations"] // settings["shard"])
     return [number for number in numbers if Path(folder, _SHARD.format(number)).exists()]
 
 
 def read_shard(folder, settings, number, columns=None) -> pa.Table:
-    """Some columns of a shard, or all, if they are intact and what they should be."""
+    """Read some columns of a shard, or all, and check that they are intact and right."""
     path = Path(folder, _SHARD.format(number))
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -160,19 +160,19 @@ def read_shard(folder, settings, number, columns=None) -> pa.Table:
                 raise ValueError(f"it has {n} rows, not {settings['shard']}")
             return file.read(columns)
     except (OSError, ValueError, pa.ArrowException) as error:
-        why = f"is damaged: {in_a_line(error)}. The campaign's `run` command simulates it anew."
+        why = f"is damaged: {in_a_line(error)}. The campaign's `run` command simulates it again."
         raise CampaignError(f"{path} {why}") from error
 
 
 def write_shard(folder, settings, number, theta, x, reasons) -> None:
-    """Put a shard into its place: theta (n, P), x (n, N), and n reasons or None."""
+    """Write a shard: theta (n, P), x (n, N), and n reasons or None."""
     sink, reason = pa.BufferOutputStream(), pa.array(reasons, pa.string())
     _write(sink, theta, x, settings["parameters"], _schema(settings, number), reason=reason)
     write_whole(Path(folder, _SHARD.format(number)), sink.getvalue())
 
 
 def write_whole(path, data) -> None:
-    """Write a file whole or not at all, whatever happens in between."""
+    """Write a file completely or not at all, whatever happens meanwhile."""
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with unfinished.open("xb") as file:
@@ -190,19 +190,19 @@ def write_whole(path, data) -> None:
 
 
 def in_a_line(error) -> str:
-    """An error in one line, the same in every process."""
+    """Return an error in one line, the same in every process."""
     line = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
     return re.sub(r"0x[0-9a-f]+", "0x…", line).rstrip(": .")
 
 
 def digest(text: str) -> str:
-    """The first 16 hexadecimal digits of a text's SHA-256."""
+    """Return the first 16 hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _schema(settings, number):
     kind = pa.from_numpy_dtype(settings["dtype"])
-    # Parquet calls what a list holds element, whatever it was called before.
+    # Parquet calls the items of a list element, whatever their previous name.
     x = pa.list_(pa.field("element", kind), settings["size of x"])
     fields = [*((name, kind) for name in settings["parameters"]), ("x", x), ("reason", pa.string())]
     return pa.schema(fields, {"campaign": settings["id"], "shard": str(number)})
@@ -213,6 +213,6 @@ def _write(where, theta, x, names, schema=None, **more):
     values = pa.array(x.cpu().numpy().reshape(-1))
     columns["x"] = pa.FixedSizeListArray.from_arrays(values, x.shape[1])
     table = pa.table(columns | more)
-    # Random numbers have no use for a dictionary or statistics.
+    # Random numbers need neither dictionary nor statistics.
     options = {"use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
     pq.write_table(table.cast(schema) if schema else table, where, compression="zstd", **options)
