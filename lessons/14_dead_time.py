@@ -469,7 +469,7 @@ theta = draw_prior(10_000, seeded(14))
 x = simulate(theta, seeded(15))
 
 # %% [markdown]
-# Two choices come from earlier lessons. Powers are positive and span decades, so the network sees their **logarithms** (lesson 05). The prior has walls, and the **logit** takes them away (lesson 13). `train_posterior` takes the logit and trains two flows, whose average is less sure of itself than one of them: neural posterior estimation (NPE). Each flow shifts and stretches as in lesson 13, and then bends, by a *spline*. It sees a few weighted sums of the logarithms, and learns the weights (the *embedding*).
+# Two choices come from earlier lessons. Powers are positive and span decades, so the network sees their **logarithms** (lesson 05). The prior has walls, and the **logit** takes them away (lesson 13). `train_posterior` takes the logit and trains two flows, which together know more than one: neural posterior estimation (NPE). Each flow shifts and stretches as in lesson 13, and then bends, by a *spline*. It sees a few weighted sums of the logarithms, and learns the weights (the *embedding*).
 
 # %% tags=["nbval-ignore-output"]
 print(f"training with {len(x):,} simulations, which takes some seconds")
