@@ -79,11 +79,16 @@ def _like_the_table(value, given=()):
 
 @functools.cache
 def _sky(sizes):
-    """Names of sources, and a table with so many rows of each."""
-    names = [f"S{number:02d}" for number in range(len(sizes))]
-    source = np.random.default_rng(22).permutation(np.repeat(names, sizes))
-    table = pd.DataFrame({"source_id": source, "obs_id": [f"R{k}" for k in range(len(source))]})
-    return names, table.assign(rate=np.arange(len(source)) + 0.5)
+    """A table with so many rows of each source; its values, its keys, and of which source each row is."""
+    owner = np.random.default_rng(22).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    table = pd.DataFrame(
+        {
+            "source_id": [f"S{number:02d}" for number in owner],
+            "obs_id": [f"R{k}" for k in range(len(owner))],
+            "rate": np.arange(len(owner)) + 0.5,
+        }
+    )
+    return table, table.to_numpy(), pd.Index(table.obs_id), owner
 
 
 @exercise(
@@ -96,18 +101,18 @@ def resample_sources(answer):
 
     def times(sizes, generator):
         """How often each source came, in one draw."""
-        names, table = _sky(sizes)
+        table, values, keys, owner = _sky(sizes)
         drawn = answer(table.copy(), generator)
-        rows = pd.Index(table.obs_id).get_indexer(drawn.obs_id)
-        if (rows < 0).any() or (drawn.to_numpy() != table.to_numpy()[rows]).any():
+        rows = keys.get_indexer(drawn.obs_id)
+        if (rows < 0).any() or (drawn.to_numpy() != values[rows]).any():
             raise Hint("Some of your rows are not in the table given: bring each as it is there.")
         count = np.bincount(rows, minlength=len(table))
-        of_source = [np.unique(count[table.source_id == name]) for name in names]
-        if any(len(counts) > 1 for counts in of_source):
+        of_source = count[np.unique(owner, return_index=True)[1]]
+        if (count != of_source[owner]).any():
             raise Hint(
                 "Some sources came with a part of their rows: draw names of sources, not rows."
             )
-        return np.concatenate(of_source)
+        return of_source
 
     sizes = (40, 3, 8, 1, 14, 2, 5)
     draws = np.array([times(sizes, np.random.default_rng(seed)) for seed in range(100)])
