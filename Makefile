@@ -41,7 +41,7 @@ lab: .venv/.ready  ## open JupyterLab on lesson 00
 
 test: .venv/.ready  ## unit tests, docstring examples, drift gate, every notebook through nbval
 	@$(bin)/ruff check .
-	@$(at_home); OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadscope  # two workers fill two cores: one thread each
+	@$(at_home); OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadfile --no-loadscope-reorder  # two workers fill two cores: one thread each
 
 browser-test: .venv/.ready  ## a learner's afternoon in Chromium without a screen (some lessons: LESSONS="00 14")
 	@$(bin)/python tests/browser/chromium.py >/dev/null
