@@ -16,7 +16,8 @@ FULL ?=
 # Whatever else `jupyter lab --help` knows, as --no-browser --port=9999.
 LAB_OPTIONS ?=
 bin := .venv/bin
-pip = $(bin)/python -m pip install --disable-pip-version-check --constraint $(CONSTRAINTS)
+# pip compiles on one core; afterwards `compileall` does it on all of them, without the tests of packages.
+pip = $(bin)/python -m pip install --no-compile --disable-pip-version-check --constraint $(CONSTRAINTS)
 # Alone: the index of PyTorch need not have what constraints.txt wants of the packages that torch itself needs.
 pip_torch = $(pip) --no-deps --index-url
 # Jupyter asks whoever runs it as root, in a container say, for this word.
@@ -98,6 +99,7 @@ else ifneq ($(TORCH_INDEX),none)
 	$(pip_torch) $(TORCH_INDEX) torch
 endif
 	$(pip) --editable '.[dev]'
+	@$(bin)/python -m compileall -qq -j 0 -x '/tests/' .venv/lib || true
 	@$(bin)/python -m ipykernel install --sys-prefix --name python3 --display-name "X-ray timing course" >/dev/null
 	@mkdir -p .venv/share/jupyter/lab/settings && cp binder/overrides.json .venv/share/jupyter/lab/settings
 	@pwd -P >$@

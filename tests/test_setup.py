@@ -578,11 +578,14 @@ CPU = "https://example.org/cpu"
 def test_torch_comes_without_cuda_where_its_index_answers(fresh, installing, index, fails):
     found = make(fresh, installing(index, fails), "TORCH_INDEX=", ".venv/.ready")
     assert found.returncode == 0
-    probe, *torch, everything, _ = installing.asked()[3:]
+    probe, *torch, everything, compiling, _ = installing.asked()[3:]
     assert probe == "course/wheels.py https://download.pytorch.org/whl/cpu"
     ours = f"--constraint constraints.txt --no-deps --index-url {CPU} torch"
     assert [line.endswith(ours) for line in torch] == ([True] if index else [])
     assert everything.endswith("--constraint constraints.txt --editable .[dev]")
+    # What pip leaves uncompiled is compiled afterwards: not each process of a read-only .venv does it again.
+    assert all("install --no-compile " in line for line in (*torch, everything))
+    assert compiling == "-m compileall -qq -j 0 -x /tests/ .venv/lib"
     assert ("No NVIDIA driver is here" in found.stdout) == bool(index)
     assert ("That failed. PyTorch comes with the other packages" in found.stdout) == bool(fails)
     assert (fresh / ".venv" / SETTINGS).exists()
