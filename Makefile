@@ -16,7 +16,8 @@ FULL ?=
 # Further options of `jupyter lab`, such as --no-browser --port=9999.
 LAB_OPTIONS ?=
 bin := .venv/bin
-pip = $(bin)/python -m pip install --disable-pip-version-check --constraint $(CONSTRAINTS)
+# pip compiles on one core; `compileall` below does it on all cores, without the tests of packages.
+pip = $(bin)/python -m pip install --no-compile --disable-pip-version-check --constraint $(CONSTRAINTS)
 # Without dependencies: the index of PyTorch may lack the versions in constraints.txt of the packages that torch needs.
 pip_torch = $(pip) --no-deps --index-url
 # Jupyter requires this option if root runs it, for example in a container.
@@ -41,7 +42,7 @@ lab: .venv/.ready  ## open JupyterLab on lesson 00
 
 test: .venv/.ready  ## unit tests, docstring examples, drift gate, every notebook through nbval
 	@$(bin)/ruff check .
-	@$(at_home); OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadscope  # two workers with one thread each use two cores
+	@$(at_home); OMP_NUM_THREADS=1 $(bin)/pytest -n 2 --dist loadfile --no-loadscope-reorder  # two workers with one thread each use two cores
 
 browser-test: .venv/.ready  ## work through lessons as a learner in Chromium without a screen (some lessons: LESSONS="00 14")
 	@$(bin)/python tests/browser/chromium.py >/dev/null
@@ -99,6 +100,7 @@ else ifneq ($(TORCH_INDEX),none)
 	$(pip_torch) $(TORCH_INDEX) torch
 endif
 	$(pip) --editable '.[dev]'
+	@$(bin)/python -m compileall -qq -j 0 -x '/tests/' .venv/lib || true
 	@$(bin)/python -m ipykernel install --sys-prefix --name python3 --display-name "X-ray timing course" >/dev/null
 	@mkdir -p .venv/share/jupyter/lab/settings && cp binder/overrides.json .venv/share/jupyter/lab/settings
 	@pwd -P >$@

@@ -25,16 +25,24 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Claims over seeds take minutes: `make test` runs the quick ones, `make evidence` all."""
-    if config.getoption("--every-claim"):
-        return
-    claims = Path(__file__).parent / "evidence"
-    kept, for_evidence = [], []
-    for item in items:
-        quick = claims not in item.path.parents or item.get_closest_marker("quick")
-        (kept if quick else for_evidence).append(item)
-    config.hook.pytest_deselected(items=for_evidence)
-    items[:] = kept
+    """Claims over seeds take minutes: `make test` runs the quick ones, `make evidence` all.
+
+    Of several workers none shall wait at the end while another one has a long lesson before it: notebooks
+    come first, the last lessons before all, which are the longest.
+    """
+    if not config.getoption("--every-claim"):
+        claims = Path(__file__).parent / "evidence"
+        kept, for_evidence = [], []
+        for item in items:
+            quick = claims not in item.path.parents or item.get_closest_marker("quick")
+            (kept if quick else for_evidence).append(item)
+        config.hook.pytest_deselected(items=for_evidence)
+        items[:] = kept
+    if hasattr(config, "workerinput"):
+        notebooks = [item for item in items if item.path.suffix == ".ipynb"]
+        rest = [item for item in items if item.path.suffix != ".ipynb"]
+        # A sort that is stable, reversed too: the cells of a notebook stay in their order.
+        items[:] = sorted(notebooks, key=lambda item: item.path.name, reverse=True) + rest
 
 
 @pytest.hookimpl(tryfirst=True)

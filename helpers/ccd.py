@@ -318,7 +318,7 @@ def frames_abreast(frame, corner, hit, charge, noise, side, detector, memory):
         yield begins[pixels[peak] - place * most + number[a]], place, *measured
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", cache=True)
 def frames_compiled(
     frame, corner, hit, charge, noise, side, sigma, split, threshold, grades, accepted, limit
 ):

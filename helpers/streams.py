@@ -104,7 +104,7 @@ def _fast(like):
     return like.dtype == torch.float32 and like.device.type == "cpu"
 
 
-@numba.njit
+@numba.njit(cache=True)
 def split_mix(state, numbers):
     """Fill numbers (n, places), two rows from each step of the state (places,), and advance the state."""
     unit, low = np.float32(2**-24), np.uint64(2**24 - 1)

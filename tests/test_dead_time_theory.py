@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from contract import seeded, z_score
 from stingray.deadtime.model import pds_model_zhang, r_det, r_in
 
 from helpers import dead_time_theory
-from helpers.dead_time import NUSTAR, DeadTimeDistribution
+from helpers.dead_time import NUSTAR, DeadTimeDistribution, count_detected
+from helpers.light_curves import averaged_periodogram
 
 TAU = 2.5e-3
 
@@ -40,6 +42,21 @@ def test_binned_noise_is_zhangs(dt, rate):
     ours = dead_time_theory.white_noise(torch.as_tensor(frequency[inner]), rate, TAU, bin_size=dt)
     # Zhang's sum over lags is cut, and tapered by 1 - k/N: one per cent here.
     np.testing.assert_allclose(ours, zhang[inner], rtol=0.02)
+
+
+def test_noise_of_a_band():
+    """2 + q (P - 2), and what was measured at 1000/s, 2.5 ms and q = 0.3: 1.442 from 1 to 20 Hz."""
+    frequency = torch.arange(1.0, 21.0)
+    band = dead_time_theory.white_noise(frequency, 1000.0, TAU, kept=0.3, bin_size=5e-4)
+    all_ = dead_time_theory.white_noise(frequency, 1000.0, TAU, bin_size=5e-4)
+    torch.testing.assert_close(band, 2 + 0.3 * (all_ - 2))
+    assert float(band.mean()) == pytest.approx(1.449, abs=1e-3)
+    counts = count_detected(torch.full((400, 20_000), 1000.0), 5e-4, TAU, seeded(), kept=0.3)
+    _, power = averaged_periodogram(counts, 5e-4, 1.0)
+    # Segments are short: their noise is that of Zhang et al., which tapers.
+    _, zhang = pds_model_zhang(2000, 1000.0, TAU, 5e-4)
+    expected = 2 + 0.3 * (np.mean(zhang[1:21]) - 2)
+    assert abs(z_score(power[:, :20].double().mean(1), expected)) < 5
 
 
 def test_band_means_that_two_others_found():

@@ -317,8 +317,8 @@ class TestWhatIsNotWhole:
 class TestWhatWasTakenInSilence:
     def test_a_constant_that_differs_is_unlike_all_that_is_known(self, generator):
         """misspecification_p gave 1, for all distances were those in the constant."""
-        known = torch.randn(1000, 2, generator=generator)
-        known = torch.cat([known, torch.full((1000, 1), 0.1)], dim=1)
+        known = torch.randn(400, 2, generator=generator)
+        known = torch.cat([known, torch.full((400, 1), 0.1)], dim=1)
         for value, usual in ((0.1, True), (0.1 + 1e-8, True), (5.0, False)):
             new = torch.cat(
                 [torch.randn(20, 2, generator=generator), torch.full((20, 1), value)], 1

@@ -1,6 +1,7 @@
 """The rules of the house: which part may import which, where imports stand, and what stays small."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ HEAVY = {
 }  # fmt: skip
 
 
+@functools.cache
 def tree(path):
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 

@@ -30,7 +30,17 @@ CHECKS = {
     for name, module in LESSONS.items()
     for check in module.__all__
 }
-FUNCTIONS = {name: check for name, check in CHECKS.items() if callable(check.reference())}
+
+
+def asks_for_a_function(check):
+    """Whether its answer is one: its form says so, where `check.reference()` may train for seconds."""
+    try:
+        return callable(check.form(lambda *arguments: None))
+    except course.checks.Hint:
+        return False
+
+
+FUNCTIONS = {name: check for name, check in CHECKS.items() if asks_for_a_function(check)}
 OTHER_ROUTES = [answer for module in ANSWERS.values() for answer in module.OTHER_ROUTES]
 WRONG = [answer for module in ANSWERS.values() for answer in module.WRONG]
 MISTAKES = [
@@ -148,6 +158,7 @@ def assert_alike(found, wanted):
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
 class TestEveryCheck:
     def test_accepts_its_own_reference(self, check):
+        assert callable(check.reference()) == (check in FUNCTIONS.values())
         verdict = ask(check, check.reference())
         assert (verdict.state, verdict.message) == ("right", "")
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -577,11 +578,14 @@ CPU = "https://example.org/cpu"
 def test_torch_comes_without_cuda_where_its_index_answers(fresh, installing, index, fails):
     found = make(fresh, installing(index, fails), "TORCH_INDEX=", ".venv/.ready")
     assert found.returncode == 0
-    probe, *torch, everything, _ = installing.asked()[3:]
+    probe, *torch, everything, compiling, _ = installing.asked()[3:]
     assert probe == "course/wheels.py https://download.pytorch.org/whl/cpu"
     ours = f"--constraint constraints.txt --no-deps --index-url {CPU} torch"
     assert [line.endswith(ours) for line in torch] == ([True] if index else [])
     assert everything.endswith("--constraint constraints.txt --editable .[dev]")
+    # What pip leaves uncompiled is compiled afterwards: not each process of a read-only .venv does it again.
+    assert all("install --no-compile " in line for line in (*torch, everything))
+    assert compiling == "-m compileall -qq -j 0 -x /tests/ .venv/lib"
     assert ("No NVIDIA driver is here" in found.stdout) == bool(index)
     assert ("That failed. PyTorch comes with the other packages" in found.stdout) == bool(fails)
     assert (fresh / ".venv" / SETTINGS).exists()
@@ -639,3 +643,20 @@ def test_an_index_that_is_not_there_costs_seconds_and_no_complaint(code):
         cwd=ROOT, env={**os.environ, "no_proxy": "*"}, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_workers_begin_with_the_last_lessons_and_keep_the_order_of_cells():
+    """Or one of them waits at the end while the other one runs what takes longest."""
+    order = runpy.run_path(str(ROOT / "conftest.py"))["pytest_collection_modifyitems"]
+    cells = [f"{folder}/{n}.ipynb::{k}" for folder in ("a", "b") for n in (1, 2) for k in (0, 1)]
+    names = ["tests/test_b.py::x", *cells, "tests/test_a.py::y"]
+    items = [SimpleNamespace(name=name, path=Path(name.split("::")[0])) for name in names]
+    config = SimpleNamespace(getoption={"--every-claim": True}.get)
+    order(config, items)
+    assert [item.name for item in items] == names
+    config.workerinput = {}
+    order(config, items)
+    assert [item.name for item in items] == [
+        *(cells[2:4] + cells[6:8] + cells[:2] + cells[4:6]),
+        *("tests/test_b.py::x", "tests/test_a.py::y"),
+    ]

@@ -79,11 +79,16 @@ def _like_the_table(value, given=()):
 
 @functools.cache
 def _sky(sizes):
-    """Return names of sources, and a table with these numbers of rows."""
-    names = [f"S{number:02d}" for number in range(len(sizes))]
-    source = np.random.default_rng(22).permutation(np.repeat(names, sizes))
-    table = pd.DataFrame({"source_id": source, "obs_id": [f"R{k}" for k in range(len(source))]})
-    return names, table.assign(rate=np.arange(len(source)) + 0.5)
+    """Return a table with these numbers of rows of sources, its values, its keys, and the source of each row."""
+    owner = np.random.default_rng(22).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    table = pd.DataFrame(
+        {
+            "source_id": [f"S{number:02d}" for number in owner],
+            "obs_id": [f"R{k}" for k in range(len(owner))],
+            "rate": np.arange(len(owner)) + 0.5,
+        }
+    )
+    return table, table.to_numpy(), pd.Index(table.obs_id), owner
 
 
 @exercise(
@@ -95,19 +100,19 @@ def resample_sources(answer):
     """A function: table, generator -> table with the rows of as many sources, drawn with replacement."""
 
     def times(sizes, generator):
-        """Return how often each source was drawn, in one draw."""
-        names, table = _sky(sizes)
+        """How often each source came, in one draw."""
+        table, values, keys, owner = _sky(sizes)
         drawn = answer(table.copy(), generator)
-        rows = pd.Index(table.obs_id).get_indexer(drawn.obs_id)
-        if (rows < 0).any() or (drawn.to_numpy() != table.to_numpy()[rows]).any():
+        rows = keys.get_indexer(drawn.obs_id)
+        if (rows < 0).any() or (drawn.to_numpy() != values[rows]).any():
             raise Hint("Some of your rows are not in the table given: bring each as it is there.")
         count = np.bincount(rows, minlength=len(table))
-        of_source = [np.unique(count[table.source_id == name]) for name in names]
-        if any(len(counts) > 1 for counts in of_source):
+        of_source = count[np.unique(owner, return_index=True)[1]]
+        if (count != of_source[owner]).any():
             raise Hint(
                 "Some sources came with a part of their rows: draw names of sources, not rows."
             )
-        return np.concatenate(of_source)
+        return of_source
 
     sizes = (40, 3, 8, 1, 14, 2, 5)
     draws = np.array([times(sizes, np.random.default_rng(seed)) for seed in range(100)])

@@ -99,7 +99,8 @@ def names_of(table, generator, replace=True, n=None):
 
 
 def stacked(table, names):
-    return pd.concat([table[table.source_id == name] for name in names])
+    rows = dict(list(table.groupby("source_id")))
+    return pd.concat([rows[name] for name in names])
 
 
 def named_anew(table, generator):
