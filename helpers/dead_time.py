@@ -106,8 +106,7 @@ class DeadTimeDistribution:
         """What a dead time is below with these probabilities (...), s."""
         position = probability * 1000
         grid = torch.as_tensor(self.quantiles, dtype=position.dtype, device=position.device)
-        # float32 can round up to the very end.
-        index = position.to(torch.int32).clamp_(max=999)
+        index = position.to(torch.int32).clamp_(max=999)  # float32 can round up to the very end
         return torch.lerp(grid[index], grid[index + 1], position.sub_(index))
 
 
@@ -261,8 +260,7 @@ def count_detected(
     detector = _Detector(dt, dead_time, paralyzable, kept, background)
     results = [torch.empty_like(rows) for _ in range(1 + live)]
     for here, cells in detector.in_chunks(rows, rate.shape[-1], generator, live):
-        measured = detector.count(rows[here].T, cells, live)
-        for result, value in zip(results, measured, strict=False):
+        for result, value in zip(results, detector.count(rows[here].T, cells, live), strict=True):
             result[here] = value[:, 0].T.contiguous()
     results = tuple(result.reshape(rate.shape) for result in results)
     return results if live else results[0]
@@ -461,17 +459,18 @@ class DeadTimeSimulator:
         detector, most = (self._finer, 0.02) if finer else (self._detector, _MOST_LOST)
         own = only if finer else torch.arange(len(rows), device=rows.device)
         for first, n_bins, pieces in self._lots:
-            each = own.repeat_interleave(pieces)
+            each, weights = own.repeat_interleave(pieces), []
             n_nodes = detector.n_nodes(n_bins + self._run_up)
             parts = detector.in_chunks(rows[each], n_nodes, generator, live, self.memory)
             for here, cells in parts:
                 which, nodes = each[here], rows.new_empty(n_nodes, here.stop - here.start)
                 index = torch.arange(here.start, here.stop, device=rows.device)
+                sums = rows.new_empty(len(which), 3)
                 for cell, stream in cells:
-                    rates, found = self._rates(detector, rows[which[cell]], n_nodes, stream)
-                    nodes[:, cell] = rates.T.contiguous()
-                    known = lost[which[cell]]  # The first piece decides for all.
-                    lost[which[cell]] = torch.where(known.isnan(), found, known)
+                    found = self._rates(detector, rows[which[cell]], n_nodes, stream, weights)
+                    nodes[:, cell], sums[cell] = found[0].T.contiguous(), found[1]
+                found, known = _lost(sums, mean_rate[which] * max(detector.relative)), lost[which]
+                lost[which] = torch.where(known.isnan(), found, known)  # The first piece decides.
                 good = finer | ~(lost[which] > most)
                 if bool(good.any()):
                     good = slice(None) if bool(good.all()) else good
@@ -488,37 +487,38 @@ class DeadTimeSimulator:
                 stacklevel=4,
             )
 
-    def _rates(self, detector, theta, n_nodes, generator):
-        """Incident rates (n, n_nodes) at the nodes, 1/s, and the share of the signal that is lost.
+    def _rates(self, detector, theta, n_nodes, generator, weights):
+        """Incident rates (n, n_nodes) at the nodes, 1/s, and sums (n, 3) for `_lost`.
 
         Lines leave less of a sine than it has, so nodes get more; they then lose more at negative rates.
+        The `weights` of frequencies, at first an empty list, are the same for all.
         """
-        spacing, lost = detector.dt * detector.per_node, math.nan
+        spacing, sums = detector.dt * detector.per_node, math.nan
 
         def at_nodes(frequency):
-            nonlocal lost
-            phase = math.pi * spacing * frequency
-            # What lines leave of a sine in bins. Above the bins' Nyquist frequency it does not matter.
-            left, variance = torch.cos(phase), 1.0
-            if detector.degree == 3:
-                between = (9 * left - torch.cos(3 * phase)) / 8
-                left, variance = (left + between) / 2, (1 + between.square()) / 2
-            left = (left / torch.sinc(phase / math.pi)).square().clamp(min=0.25)
-            power = self.power_spectrum(frequency, theta)
-            if power.shape[-1:] == left.shape:
+            nonlocal sums
+            if not weights:
+                phase = math.pi * spacing * frequency
+                # What lines leave of a sine in bins. Above the bins' Nyquist frequency it does not matter.
+                left, variance = torch.cos(phase), 1.0
+                if detector.degree == 3:
+                    between = (9 * left - torch.cos(3 * phase)) / 8
+                    left, variance = (left + between) / 2, (1 + between.square()) / 2
+                left = (left / torch.sinc(phase / math.pi)).square().clamp(min=0.25)
                 more, tau = variance / left - 1, getattr(self.dead_time, "mean", self.dead_time)
                 # Where most are blind, counts depend on the lowest rates; the factor was measured.
-                slow = more / (1 + tau * frequency * (1 + 3 * tau * frequency))
-                source, more, slow = (power @ x * frequency[0] for x in (more**0, more, slow))
-                blind = theta[:, -1] * max(detector.relative) * tau / source.sqrt()
-                lost = 1 - (_swing(source + more) / _swing(source)) ** (1 + blind * slow / more)
-            return power / left
+                slow = tau * more / (1 + tau * frequency * (1 + 3 * tau * frequency))
+                weights.extend((left, *(x * frequency[0] for x in (more**0, more, slow))))
+            power = self.power_spectrum(frequency, theta)
+            if power.shape[-1:] == frequency.shape:
+                sums = torch.stack([power @ x for x in weights[1:]], dim=-1)
+            return power / weights[0]
 
         # A length that the Fourier transform likes, best a multiple of 64.
         n = 64 * next_fast_len(math.ceil(_LONGER * n_nodes / 64), real=True)
         draw = dict(generator=generator, dtype=theta.dtype, device=theta.device)
         relative = light_curves.simulate_light_curves(at_nodes, n, spacing, **draw)
-        return relative[..., :n_nodes] * theta[:, -1:], lost
+        return relative[..., :n_nodes] * theta[:, -1:], sums
 
     def _square(self, sums):
         """What the fractional power is relative to, of counts (..., n_detectors)."""
@@ -727,11 +727,14 @@ class _Detector:
         return [kept, lasted.diff(dim=-1).view(mean.shape)]
 
 
-def _swing(variance):
-    """The share of its power, relative to the mean, that clipping leaves a Gaussian light curve."""
+def _lost(sums, rate):
+    """What clipping takes from a signal, of variances of the source, added to nodes, that slowly."""
+    source, more, slow = sums.unbind(-1)
+    variance = torch.stack([source + more, source])
     above, rms = torch.special.ndtr(variance.rsqrt()), variance.sqrt()
     tail = rms * torch.exp(-0.5 / variance) / math.sqrt(2 * math.pi)
-    return (above / (above + tail)).square()
+    left = (above / (above + tail)).square()  # of a Gaussian light curve's, relative to the mean
+    return 1 - (left[0] / left[1]) ** (1 + rate * slow / more / rms[1])
 
 
 def _marks(which, source, kinds, tau):
