@@ -377,7 +377,6 @@ class DeadTimeSimulator:
                 f"relative_rates must be {n_detectors} positive numbers, one for each of the "
                 f"n_detectors, not {relative_rates}."
             )
-        # Three nodes in a bin hold all that it can show.
         both = dead_time, paralyzable, kept, background, relative
         both = [(self.bin_size / n, *both, n, 3 if n >= 6 else 1) for n in (per_bin, 12)]
         self._detector, self._finer = (_Detector(*one) for one in both)
@@ -459,11 +458,10 @@ class DeadTimeSimulator:
         detector, most = (self._finer, 0.02) if finer else (self._detector, _MOST_LOST)
         own = only if finer else torch.arange(len(rows), device=rows.device)
         for first, n_bins, pieces in self._lots:
-            each, weights = own.repeat_interleave(pieces), []
+            of, weights = own.repeat_interleave(pieces), []
             n_nodes = detector.n_nodes(n_bins + self._run_up)
-            parts = detector.in_chunks(rows[each], n_nodes, generator, live, self.memory)
-            for here, cells in parts:
-                which, nodes = each[here], rows.new_empty(n_nodes, here.stop - here.start)
+            for here, cells in detector.in_chunks(rows[of], n_nodes, generator, live, self.memory):
+                which, nodes = of[here], rows.new_empty(n_nodes, here.stop - here.start)
                 index = torch.arange(here.start, here.stop, device=rows.device)
                 sums = rows.new_empty(len(which), 3)
                 for cell, stream in cells:
@@ -488,10 +486,9 @@ class DeadTimeSimulator:
             )
 
     def _rates(self, detector, theta, n_nodes, generator, weights):
-        """Incident rates (n, n_nodes) at the nodes, 1/s, and sums (n, 3) for `_lost`.
+        """Incident rates (n, n_nodes) at the nodes, 1/s, and sums (n, 3) for `_lost`; fills `weights`.
 
         Lines leave less of a sine than it has, so nodes get more; they then lose more at negative rates.
-        The `weights` of frequencies, at first an empty list, are the same for all.
         """
         spacing, sums = detector.dt * detector.per_node, math.nan
 
