@@ -29,14 +29,14 @@ __all__ = [
     "filter_events", "qpo",
 ]  # fmt: skip
 
-# What a cache holds: steps of all rows of a cell that are walked at a time, cells that are simulated at
-# a time, and bins of light curves that are summarised at a time.
+# What a cache holds at a time: steps of all rows of a cell, cells, and bins of light curves.
 _BLOCK, _CELLS, _TOGETHER = 2**15, 8, 2**18
 _MOST_STEPS = 32  # in a bin: beyond, photons one by one are faster than the walk
 # Bytes that the work takes unless asked otherwise: what a cache holds, or what keeps a GPU busy.
 _MEMORY = {"cpu": 2**25, "cuda": 2**32}
 _MOST_PHOTONS = 1e8  # fit into a few GB
 _RUN_UP = 20  # dead times before a light curve begins, in which a detector forgets how it started
+_MOST_LOST = 0.015  # of a signal, by an estimate that can be a sixth too low, without finer steps
 _LONGER = 1.5  # times what is observed is simulated, so that it does not repeat
 # Steps of a light curve that are simulated together; nodes of all light curves of a cell: a few MB.
 _MOST_TOGETHER, _OF_CELL = 2**18, 2**19
@@ -106,8 +106,7 @@ class DeadTimeDistribution:
         """What a dead time is below with these probabilities (...), s."""
         position = probability * 1000
         grid = torch.as_tensor(self.quantiles, dtype=position.dtype, device=position.device)
-        # float32 can round up to the very end.
-        index = position.to(torch.int32).clamp_(max=999)
+        index = position.to(torch.int32).clamp_(max=999)  # float32 can round up to the very end
         return torch.lerp(grid[index], grid[index + 1], position.sub_(index))
 
 
@@ -261,8 +260,7 @@ def count_detected(
     detector = _Detector(dt, dead_time, paralyzable, kept, background)
     results = [torch.empty_like(rows) for _ in range(1 + live)]
     for here, cells in detector.in_chunks(rows, rate.shape[-1], generator, live):
-        measured = detector.count(rows[here].T, cells, live)
-        for result, value in zip(results, measured, strict=False):
+        for result, value in zip(results, detector.count(rows[here].T, cells, live), strict=True):
             result[here] = value[:, 0].T.contiguous()
     results = tuple(result.reshape(rate.shape) for result in results)
     return results if live else results[0]
@@ -290,13 +288,10 @@ class DeadTimeSimulator:
     negative rates set to zero (`simulate_light_curves` says what that costs the rms); all detectors
     see this rate, each with photons and dead times of its own. The rate is a straight line inside
     steps of a third of the shortest dead time, but of a half to a sixth of a bin (a half in bins above
-    16 τ). This changes the power of signals up to 0.9 of the bins' Nyquist frequency by no more than 2
-    per cent, for r τ up to 2.5 and an rms up to 0.4 (0.3 in bins above 16 τ). Where more is lost, a
-    warning names the row; lower frequencies stand a higher rms and rate.
-
-    The warning is meant for periodograms. A cospectrum, whose loss no noise dilutes, lost in bins of τ,
-    at 0.9 of their Nyquist frequency and r τ = 2.5: nothing measurable (± 0.4 per cent) at an rms of
-    0.3, 2.5 ± 0.3 per cent at 0.4, and 6.1 ± 0.4 at 0.5.
+    16 τ); of a twelfth where these would lose more than 1.5 per cent, which takes several times as long.
+    Of one QPO (q = 10; bins of 0.2 to 40 τ, up to 0.95 of their Nyquist frequency, rms up to 0.5, r τ
+    up to 4) no more than 1.8 per cent of the power is lost, in periodograms and cospectra. Where an
+    estimate has more than 2, a warning names the row.
 
     A light curve of more than 262,144 steps is simulated in independent pieces, of as many segments
     as fit, and at least one: such as 65 s, with bins of 0.5 ms and segments of 1 s. What varies more
@@ -371,7 +366,7 @@ class DeadTimeSimulator:
                 f"least. Use exposure={max(self.n_bins, 3) * self.bin_size:.9g}."
             )
         # Straight lines repeat f, weakly, at 1/step - f, which dead time may damp less.
-        shortest = _shortest(dead_time)
+        shortest = getattr(dead_time, "minimum", dead_time)
         few = self.bin_size > 16 * shortest
         per_bin = 2 if few else max(2, min(6, math.ceil(3 * self.bin_size / shortest * (1 - 1e-9))))
         self.step = self.bin_size / per_bin
@@ -382,19 +377,16 @@ class DeadTimeSimulator:
                 f"relative_rates must be {n_detectors} positive numbers, one for each of the "
                 f"n_detectors, not {relative_rates}."
             )
-        # Three nodes in a bin hold all that it can show.
-        degree = 3 if per_bin == 6 else 1
-        self._detector = _Detector(
-            self.step, dead_time, paralyzable, kept, background, relative, per_bin, degree
-        )
+        both = dead_time, paralyzable, kept, background, relative
+        both = [(self.bin_size / n, *both, n, 3 if n >= 6 else 1) for n in (per_bin, 12)]
+        self._detector, self._finer = (_Detector(*one) for one in both)
         self._run_up = math.ceil(_RUN_UP * self._detector.longest / self.bin_size)
 
         in_segment, starts = arguments.segments(self.n_bins, self.bin_size, self.segment)
         self._in_segment, self._n_segments = in_segment, len(starts)
         # Lots of pieces that are simulated alike: the first bin, bins in a piece, number of pieces.
-        piece = max(1, _MOST_TOGETHER // (in_segment * per_bin)) * in_segment
-        if self.n_bins * per_bin <= _MOST_TOGETHER:
-            piece = self.n_bins
+        most = _MOST_TOGETHER // per_bin
+        piece = self.n_bins if self.n_bins <= most else max(1, most // in_segment) * in_segment
         pieces, rest = divmod(self.n_bins, piece)
         self._lots = [(0, piece, pieces), (pieces * piece, rest, 1)][: 1 + bool(rest)]
 
@@ -453,7 +445,7 @@ class DeadTimeSimulator:
         flat = counts.reshape(-1, *own).permute(2, 1, 0)
         return self._summarise(flat)[1].reshape(*counts.shape[:-2], -1)
 
-    def _simulate(self, theta, generator, live=False):
+    def _simulate(self, theta, generator, live=False, only=None):
         """Which simulation (n,), its first bin (n,), counts (n_bins, n_detectors, n) there, live time."""
         rows = arguments.rows_of(theta)
         mean_rate = rows[:, -1]
@@ -462,59 +454,68 @@ class DeadTimeSimulator:
                 "The last column of theta is the incident rate of each detector in 1/s: it must be "
                 f"positive and finite, and goes from {mean_rate.min():g} to {mean_rate.max():g}."
             )
-        lost, detector = rows.new_zeros(len(rows)), self._detector
+        lost, finer = torch.full_like(mean_rate, math.nan), only is not None
+        detector, most = (self._finer, 0.02) if finer else (self._detector, _MOST_LOST)
+        own = only if finer else torch.arange(len(rows), device=rows.device)
         for first, n_bins, pieces in self._lots:
-            each = rows.repeat_interleave(pieces, dim=0)
+            of, weights = own.repeat_interleave(pieces), []
             n_nodes = detector.n_nodes(n_bins + self._run_up)
-            for here, cells in detector.in_chunks(each, n_nodes, generator, live, self.memory):
-                nodes = rows.new_empty(n_nodes, here.stop - here.start)
+            for here, cells in detector.in_chunks(rows[of], n_nodes, generator, live, self.memory):
+                which, nodes = of[here], rows.new_empty(n_nodes, here.stop - here.start)
                 index = torch.arange(here.start, here.stop, device=rows.device)
-                which = torch.div(index, pieces, rounding_mode="floor")
+                sums = rows.new_empty(len(which), 3)
                 for cell, stream in cells:
-                    rates, lost[which[cell]] = self._rates(each[here][cell], n_nodes, stream)
-                    nodes[:, cell] = rates.T.contiguous()
-                measured = detector.count(nodes, cells, live)
-                yield which, first + n_bins * (index % pieces), *(x[-n_bins:] for x in measured)
-        if len(wrong := (lost > 0.02).nonzero()):
+                    found = self._rates(detector, rows[which[cell]], n_nodes, stream, weights)
+                    nodes[:, cell], sums[cell] = found[0].T.contiguous(), found[1]
+                found, known = _lost(sums, mean_rate[which] * max(detector.relative)), lost[which]
+                lost[which] = torch.where(known.isnan(), found, known)  # The first piece decides.
+                good = finer | ~(lost[which] > most)
+                if bool(good.any()):
+                    good = slice(None) if bool(good.all()) else good
+                    measured = (x[-n_bins:, :, good] for x in detector.count(nodes, cells, live))
+                    yield which[good], (first + n_bins * (index % pieces))[good], *measured
+        wrong = (lost > most).nonzero()[:, 0]
+        if len(wrong) and not finer:
+            yield from self._simulate(theta, generator, live, only=wrong)
+        elif len(wrong):
             warnings.warn(
-                f"{len(wrong)} of {len(rows)} simulations vary so much near the Nyquist frequency of "
-                f"bins of {self.bin_size:g} s that more than 2 per cent of their power is lost; of row "
-                f"{int(wrong[0])}, theta = {rows[wrong[0, 0]].tolist()}, some {lost[wrong[0, 0]]:.1%}. Use "
-                f"bin_size={self.bin_size / 2:g} or less and rebin, or a lower rms or rate.",
-                stacklevel=3,
+                f"{len(wrong)} of {len(rows)} simulations vary so much and so fast that more than 2 per "
+                f"cent of their power is lost; of row {wrong[0]}, theta = {rows[wrong[0]].tolist()}, some "
+                f"{lost[wrong[0]]:.1%}. Use bin_size={self.bin_size / 2:g} or less and rebin, or a lower rms or rate.",
+                stacklevel=4,
             )
 
-    def _rates(self, theta, n_nodes, generator):
-        """Incident rates (n, n_nodes) at the nodes, 1/s, and the share of the power that is lost.
+    def _rates(self, detector, theta, n_nodes, generator, weights):
+        """Incident rates (n, n_nodes) at the nodes, 1/s, and sums (n, 3) for `_lost`; fills `weights`.
 
-        Lines through nodes leave less of a sine than it has, so the nodes get more, to make up for it.
+        Lines leave less of a sine than it has, so nodes get more; they then lose more at negative rates.
         """
-        spacing, lost = self.step * self._detector.per_node, 0.0
+        spacing, sums = detector.dt * detector.per_node, math.nan
 
         def at_nodes(frequency):
-            nonlocal lost
-            phase = math.pi * spacing * frequency
-            # What lines leave of a sine in bins. Above the bins' Nyquist frequency it does not matter.
-            left = torch.cos(phase)
-            if self._detector.degree == 3:
-                left = left / 2 + (9 * left - torch.cos(3 * phase)) / 16
-            left = (left / torch.sinc(phase / math.pi)).square().clamp(min=0.25)
-            power = self.power_spectrum(frequency, theta)
-            if self.bin_size >= _shortest(self.dead_time) / 2 and power.shape[-1:] == left.shape:
-                # Nodes vary more than the source, and lose more when negative rates are set to zero.
-                sums = power.detach().sum(dim=-1), power.detach() @ (1 / left)
-                variance = torch.stack(sums, dim=-1) * frequency[0]
-                share = _clipped(variance) / variance
+            nonlocal sums
+            if not weights:
+                phase = math.pi * spacing * frequency
+                # What lines leave of a sine in bins. Above the bins' Nyquist frequency it does not matter.
+                left, variance = torch.cos(phase), 1.0
+                if detector.degree == 3:
+                    between = (9 * left - torch.cos(3 * phase)) / 8
+                    left, variance = (left + between) / 2, (1 + between.square()) / 2
+                left = (left / torch.sinc(phase / math.pi)).square().clamp(min=0.25)
+                more, tau = variance / left - 1, getattr(self.dead_time, "mean", self.dead_time)
                 # Where most are blind, counts depend on the lowest rates; the factor was measured.
-                blind = theta[:, -1] * self._detector.longest
-                lost = (1 + 0.35 * blind) * (1 - share[..., 1] / share[..., 0])
-            return power / left
+                slow = tau * more / (1 + tau * frequency * (1 + 3 * tau * frequency))
+                weights.extend((left, *(x * frequency[0] for x in (more**0, more, slow))))
+            power = self.power_spectrum(frequency, theta)
+            if power.shape[-1:] == frequency.shape:
+                sums = torch.stack([power @ x for x in weights[1:]], dim=-1)
+            return power / weights[0]
 
         # A length that the Fourier transform likes, best a multiple of 64.
         n = 64 * next_fast_len(math.ceil(_LONGER * n_nodes / 64), real=True)
         draw = dict(generator=generator, dtype=theta.dtype, device=theta.device)
         relative = light_curves.simulate_light_curves(at_nodes, n, spacing, **draw)
-        return relative[..., :n_nodes] * theta[:, -1:], lost
+        return relative[..., :n_nodes] * theta[:, -1:], sums
 
     def _square(self, sums):
         """What the fractional power is relative to, of counts (..., n_detectors)."""
@@ -554,7 +555,7 @@ class _Detector:
             raise ValueError("kept=0 keeps none of the source's events: use a share above 0.")
         self._varies = isinstance(tau, DeadTimeDistribution)
         own = [b.dead_time for b in self.background if b.dead_time is not None]
-        self.shortest = min([_shortest(tau), *own])
+        self.shortest = min([getattr(tau, "minimum", tau), *own])
         self.longest = max([tau.values[-1] if self._varies else tau, *own])
         # Rate, share kept and dead time of each kind of events, NaN for the source's.
         self._kinds = [(math.nan, kept, math.nan)]
@@ -723,11 +724,14 @@ class _Detector:
         return [kept, lasted.diff(dim=-1).view(mean.shape)]
 
 
-def _clipped(variance):
-    """The relative variance of Gaussian rates that are set to zero where they are negative."""
-    below, rms = torch.special.ndtr(variance.rsqrt()), variance.sqrt()
-    mean = below + (tail := rms * torch.exp(-0.5 / variance) / math.sqrt(2 * math.pi))
-    return ((1 + variance) * below + tail) / mean.square() - 1
+def _lost(sums, rate):
+    """What clipping takes from a signal, of variances of the source, added to nodes, that slowly."""
+    source, more, slow = sums.unbind(-1)
+    variance = torch.stack([source + more, source])
+    above, rms = torch.special.ndtr(variance.rsqrt()), variance.sqrt()
+    tail = rms * torch.exp(-0.5 / variance) / math.sqrt(2 * math.pi)
+    left = (above / (above + tail)).square()  # of a Gaussian light curve's, relative to the mean
+    return 1 - (left[0] / left[1]) ** (1 + rate * slow / more / rms[1])
 
 
 def _marks(which, source, kinds, tau):
@@ -773,10 +777,6 @@ def _within(name, value, lowest, highest):
         upto = f" up to {highest}" if highest < math.inf else ""
         raise ValueError(f"{name} must be a number from {lowest}{upto}, finite, not {value!r}.")
     return number
-
-
-def _shortest(dead_time):
-    return dead_time.minimum if isinstance(dead_time, DeadTimeDistribution) else dead_time
 
 
 def _check_dead_time(dead_time):

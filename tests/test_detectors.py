@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -266,48 +267,130 @@ def test_power_is_right_up_to_the_nyquist_frequency(device, bin_size, centroid, 
     assert abs(ours.mean() - theirs.mean()) < 5 * error + 0.02 * theirs.mean()
 
 
-def shortfall(simulate, theta, finer, generator):
-    """What a simulation has less of the power near ν₀ than bins so many times finer, and its error."""
-    fine = DeadTimeSimulator(
-        simulate.exposure, simulate.bin_size / finer, simulate.segment, n_detectors=1
+@numba.njit
+def count(rate, step, bin_size, counts, draw):
+    """Counts (n_detectors, n_bins) photon by photon, after a run-up; the rate is straight in steps."""
+    first = round((len(rate) - 1) * step / bin_size) - counts.shape[1]
+    for detector in range(len(counts)):
+        time, blind_until, peak = 0.0, 0.0, rate.max()
+        while True:
+            time += draw.exponential(1 / peak)
+            i = int(time / step)
+            if i >= len(rate) - 1:
+                break
+            there = rate[i] + (rate[i + 1] - rate[i]) * (time / step - i)
+            if draw.random() * peak < there and time >= blind_until:
+                blind_until = time + TAU
+                if time >= first * bin_size:
+                    counts[detector, int(time / bin_size) - first] += 1
+
+
+def of_loop(simulate, theta, n):
+    """Counts (n, 2, n_bins) of a loop over photons, of light curves in much finer steps."""
+    parts = 24 if simulate.bin_size < 5 * TAU else 80
+    step, n_bins = (
+        simulate.bin_size / parts,
+        simulate.n_bins + math.ceil(20 * TAU / simulate.bin_size),
     )
-    near = abs(simulate.frequencies - theta[1]) < theta[1] / 8
-    many, powers = theta.expand(3000, 4), []
-    powers.append(simulate(many, generator)[:, near].cpu().double().mean(1))
-    counts = fine.light_curves(many, generator).unflatten(-1, (-1, finer)).sum(-1)
-    powers.append(simulate.summarise(counts)[:, near].cpu().double().mean(1))
-    ours, theirs = (float(power.mean()) for power in powers)
-    return 1 - ours / theirs, math.hypot(*(float(p.std()) for p in powers)) / 3000**0.5 / theirs
+    long = next_fast_len(3 * n_bins * parts // 2, real=True)
+    draw, generator, counts = np.random.default_rng(4), seeded(), np.zeros((n, 2, simulate.n_bins))
+    many, options = (
+        theta.double().cpu().expand(20, 4),
+        dict(generator=generator, dtype=torch.float64),
+    )
+    for first in range(0, n, 20):
+        light = simulate_light_curves(lambda f: qpo(f, many), long, step, **options)
+        rate = light[:, : n_bins * parts + 1].clamp(min=0) * many[:, 3:]
+        for one, into in zip(rate.numpy(), counts[first : first + 20], strict=True):
+            count(one, step, simulate.bin_size, into, draw)
+    return torch.from_numpy(counts)
 
 
-# Bins of 20 and of 4 τ: the limit depends on where the power is, and on how blind the detectors are.
+def shortfalls(simulate, theta, ours, theirs):
+    """What counts have less of the power near ν₀ than others, and its error: periodogram, cospectrum."""
+    near, found = abs(simulate.frequencies - theta[1].item()) < theta[1].item() / 8, {}
+    for summary in ("periodogram", "cospectrum"):
+        simulate.summary = summary
+        a, b = (simulate.summarise(x)[:, near].cpu().double().mean(1) for x in (ours, theirs))
+        error = math.hypot(*(float(x.std() / x.mean()) / len(x) ** 0.5 for x in (a, b)))
+        found[summary] = 1 - float(a.mean() / b.mean()), error
+    return found
+
+
+# Bins of τ/4 to 20 τ. What lines lose depends on where the power is, and on how blind the detectors are.
 @pytest.mark.parametrize(
-    ("bin_size", "rms", "centroid", "rate", "beyond"),
+    ("bins", "rms", "of_nyquist", "blind", "much"),
     [
-        (0.05, 0.3, 9.0, 200.0, False),
-        (0.05, 0.5, 2.0, 200.0, False),
-        (0.05, 0.5, 8.0, 200.0, True),
-        (0.05, 0.4, 9.0, 2000.0, True),
-        (0.01, 0.4, 45.0, 1000.0, False),
-        (0.01, 0.4, 45.0, 8000.0, True),
+        (0.25, 0.7, 0.6, 8.0, True),
+        (0.5, 0.7, 0.5, 2.5, True),
+        (2 / 3, 0.7, 0.6, 2.5, True),
+        (1, 0.7, 0.9, 2.5, True),
+        (20, 0.5, 0.8, 0.5, True),
+        (0.25, 0.4, 0.3, 2.5, False),
+        (0.5, 0.3, 0.5, 2.5, False),
+        (1, 0.5, 0.3, 0.25, False),
+        (2, 0.5, 0.5, 2.5, False),
+        (20, 0.3, 0.5, 0.5, False),
     ],
 )
-def test_where_power_is_lost_it_is_said(device, bin_size, rms, centroid, rate, beyond):
-    theta = torch.tensor([rms, centroid, 10.0, rate], device=device)
-    simulate = DeadTimeSimulator(200 * bin_size, bin_size, 100 * bin_size, n_detectors=1)
+def test_where_lines_lose_power_steps_are_finer(
+    device, monkeypatch, bins, rms, of_nyquist, blind, much
+):
+    """Of both summaries. A loop sees what lines lose where it is much, and nothing of it elsewhere."""
+    nyquist = 0.5 / (bins * TAU)
+    theta = torch.tensor([rms, of_nyquist * nyquist, 4.0, blind / TAU], device=device)
+    simulate = DeadTimeSimulator(200 * bins * TAU, bins * TAU, 100 * bins * TAU, TAU)
+    n = (3000 if much else 1000) if bins < 20 else 800
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = simulate.light_curves(theta.expand(3 * n, 4), seeded(device))
+    theirs = of_loop(simulate, theta, n)
+    for lost, error in shortfalls(simulate, theta, ours, theirs).values():
+        assert abs(lost) < 0.02 + 5 * error
+    monkeypatch.setattr(dead_time, "_MOST_LOST", math.inf)
+    lines = simulate.light_curves(theta.expand(3 * n, 4), seeded(device))
+    assert torch.equal(lines, ours) != much
+    for lost, error in shortfalls(simulate, theta, lines, theirs).values():
+        assert (lost > 5 * error) == much
+
+
+@pytest.mark.parametrize(("blind", "beyond"), [(2.5, False), (20.0, True)])
+def test_where_fine_steps_lose_power_it_is_said(device, blind, beyond):
+    theta = torch.tensor([0.5, 9.0, 4.0, blind / TAU], device=device)
+    simulate = DeadTimeSimulator(200 * 0.05, 0.05, 100 * 0.05, TAU)
+    rows = torch.stack([theta * torch.tensor([0.1, 1, 1, 1], device=device), theta])
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        simulate(torch.stack([theta * torch.tensor([0.1, 1, 1, 1], device=device), theta]))
-    assert len(said) == beyond
+        simulate(rows)
+        ours = simulate.light_curves(theta.expand(6000, 4), seeded(device))
+    assert len(said) == 2 * beyond
     if beyond:
         text = str(said[0].message)
+        assert said[0].filename == __file__
         assert "1 of 2 simulations" in text
         assert f"row 1, theta = {theta.tolist()}" in text
-        assert f"bin_size={bin_size / 2:g} or less" in text
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        lost, error = shortfall(simulate, theta, 10, seeded(device))
-    assert lost > 0.02 - 5 * error if beyond else lost < 0.02 + 5 * error
+        assert "bin_size=0.025 or less" in text
+    finer = DeadTimeSimulator(simulate.exposure, 0.05 / 5, simulate.segment, TAU)
+    theirs = finer.light_curves(theta.expand(6000, 4), seeded(device, 1))
+    theirs = theirs.unflatten(-1, (-1, 5)).sum(-1)
+    for lost, error in shortfalls(simulate, theta, ours, theirs).values():
+        assert lost > max(0.02, 5 * error) if beyond else lost < 0.02 + 5 * error
+
+
+@pytest.mark.parametrize("exposure", [3.0, 150.0])
+def test_rows_in_finer_steps_change_no_other(device, monkeypatch, exposure):
+    """However much memory there is, and in pieces, of which the last is shorter."""
+    rows = torch.tensor([[0.1, 300.0, 10.0, 900.0], [0.6, 450.0, 10.0, 900.0]], device=device)
+    rows, settings = rows.repeat(20, 1)[: 40 if exposure < 10 else 6], (exposure, 1e-3, 1.0)
+    simulate = DeadTimeSimulator(*settings)
+    counts = simulate.light_curves(rows, seeded(device))
+    powers = simulate(rows, seeded(device))
+    torch.testing.assert_close(simulate.summarise(counts), powers, rtol=2e-3, atol=0)
+    small = DeadTimeSimulator(*settings, memory=2**16)
+    assert torch.equal(small.light_curves(rows, seeded(device)), counts)
+    monkeypatch.setattr(dead_time, "_MOST_LOST", math.inf)
+    lines = simulate.light_curves(rows, seeded(device))
+    assert (lines == counts).flatten(1).all(1).tolist() == [True, False] * (len(rows) // 2)
 
 
 @pytest.mark.parametrize("centroid", [20.0, 50.0, 80.0])
