@@ -10,12 +10,12 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from helpers.arguments import numbers, one_of
+from helpers.compiled import compiled
 from helpers.spectra import Response
 
 __all__ = [
@@ -318,7 +318,7 @@ def frames_abreast(frame, corner, hit, charge, noise, side, detector, memory):
         yield begins[pixels[peak] - place * most + number[a]], place, *measured
 
 
-@numba.njit(error_model="numpy", cache=True)
+@compiled
 def frames_compiled(
     frame, corner, hit, charge, noise, side, sigma, split, threshold, grades, accepted, limit
 ):

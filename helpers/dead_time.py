@@ -15,13 +15,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
 from helpers import arguments, light_curves
+from helpers.compiled import compiled
 from helpers.streams import CELL, chunks, exponential, uniform
 
 __all__ = [
@@ -834,7 +834,7 @@ def walk_abreast(
         left.sub_(passed).clamp_(min=0)
 
 
-@numba.njit(error_model="numpy")
+@compiled
 def walk_compiled(
     counts, alive, blind_until, wait, which, begin, end, relative, kinds, tau, edges, per_draw
 ):
@@ -884,7 +884,7 @@ def walk_compiled(
                 left[detector, row] = max(wanted - passed, zero)
 
 
-@numba.njit
+@compiled
 def _registered(times, ends):
     keep = np.zeros(times.size, dtype=np.bool_)
     live_from = times[0]

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterator
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
+
+from helpers.compiled import compiled
 
 __all__ = ["CELL", "chunks", "complex_normal", "exponential", "uniform"]
 
@@ -104,7 +105,7 @@ def _fast(like):
     return like.dtype == torch.float32 and like.device.type == "cpu"
 
 
-@numba.njit(cache=True)
+@compiled
 def split_mix(state, numbers):
     """Fill numbers (n, places), two rows from each step of the state (places,), and advance the state."""
     unit, low = np.float32(2**-24), np.uint64(2**24 - 1)
