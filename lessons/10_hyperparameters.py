@@ -143,11 +143,11 @@ learning.index.names = ["task", "rows of each (1000: all)", "training sources", 
 
 # %% tags=["slide"]
 look = {"dodge": 0.3, "markers": ["o", "s", "^"], "linestyles": [":", "--", "-"], "linewidth": 1.5}
+look |= {"palette": ["C0", "C1", "black"], "errorbar": "sd"}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
 for ax, task in zip(axes, metrics, strict=True):
     curve, hue = learning[task].reset_index(), "rows of each (1000: all)"
-    sns.pointplot(curve, x="training sources", y="score", hue=hue, errorbar="sd", ax=ax, **look)
-    ax.set_title(task)
+    sns.pointplot(curve, x="training sources", y="score", hue=hue, ax=ax, **look).set(title=task)
 plotting.show(fig, "10_learning_curves")
 
 # %% [markdown]
@@ -544,12 +544,12 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
 for ax, (name, own) in zip(axes, outcome.groupby(level="labels", sort=False), strict=True):
     own.T.plot(ax=ax, marker="o", color="C0", legend=False, title=name, ylabel="AUC")
     ax.axhline(0.5, color="0.4", linestyle=":")
+    ax.set(xlim=(-0.4, 1.4), xticks=(0, 1), xticklabels=own.columns)
 plotting.show(fig, "10_nested")
 
 # %%
 lost = outcome["best inner score"] - outcome["outer score"]
-by_labels = outcome.assign(optimism=lost).groupby(level="labels", sort=False)
-by_labels.agg(["mean", "sem"]).round(3)  # AUC, five searches
+outcome.assign(optimism=lost).groupby(level="labels", sort=False).agg(["mean", "sem"]).round(3)
 
 # %% [markdown]
 # On meaningless labels the search comes home with a discovery nearly every time. All its candidates are equally worthless, so it can select nothing but luck. The outer score is not fooled. (Mind how wide it scatters all the same: 37 sources are few.)

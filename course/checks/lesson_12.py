@@ -397,9 +397,9 @@ abstract = sorting(
             _NOT,
             "against what was that matrix measured, and where did it take the calls?",
         ),
-        "from RXTE to NICER, common-band features lose less than features of the same name": (
+        "RXTE to NICER, 12 sources: common bands gain 0.10 ± 0.05 over the same names (paired)": (
             _MAY,
-            "it was measured on twelve sources that no model had met, and says for which telescopes.",
+            "it was measured on twelve sources that no model had met, and carries its paired error.",
         ),
         "our model can be applied to any X-ray telescope": (
             _NOT,
