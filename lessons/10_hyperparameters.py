@@ -390,7 +390,7 @@ twins["other deals"] = [judged(default, seed, seed) for seed in tqdm(range(1, 9)
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 3.5), sharey=True, layout="constrained")
 for ax, name in zip(axes, ("min_samples_leaf", "max_features"), strict=False):
     sns.scatterplot(tried, x=name, y="AUC", ax=ax)
-sns.stripplot(twins, color="C1", marker="s", ax=axes[2])
+sns.swarmplot(twins, color="C1", marker="s", ax=axes[2])
 axes[0].set(xscale="log", xlabel="min_samples_leaf (share of rows)", title="16 candidates")
 axes[0].xaxis.set_major_formatter("{x:g}")
 axes[1].set(xlabel="max_features (share)", title="the same 16")
