@@ -27,6 +27,7 @@ _DENIED = (
 )
 _LOGISTIC = r"logi(sti|t)|log ?reg|softmax|maximum entropy|\blinear (model|classifier)"
 _FOREST = r"\b(random ?)?forests?|\btrees?\b"
+_SQUARE = r"\bsquared?\b|²"
 # Balanced accuracy is the recall, averaged over the states.
 _BALANCED = (
     r"\bbal(anced|\.)? ?acc|\bacc(uracy)?,? \(?balanced|\bb ?acc\b|\buar\b|\bba\b"
@@ -46,7 +47,9 @@ def written(answer):
     """A dictionary: model and metric in words, expected and error as numbers."""
     model, metric = _words(answer["model"]), _words(answer["metric"])
     if re.search(_FOREST, model):
-        raise Hint("The forest is for the object; `finalists` says which model is for the state.")
+        raise Hint("No forest is a finalist; `finalists` says which model is for the state.")
+    if re.search(_SQUARE, model):
+        raise Hint("The square is for the object; `finalists` says which model is for the state.")
     if not re.search(_LOGISTIC, model):
         raise Hint("'model': name the one for the state, so that another astronomer knows which.")
     if not re.search(_BALANCED, metric) or re.search(r"\bweighted|class weight|the object", metric):
@@ -397,9 +400,9 @@ abstract = sorting(
             _NOT,
             "against what was that matrix measured, and where did it take the calls?",
         ),
-        "from RXTE to NICER, common-band features lose less than features of the same name": (
+        "RXTE to NICER, 12 sources: common bands gain 0.10 ± 0.05 over the same names (paired)": (
             _MAY,
-            "it was measured on twelve sources that no model had met, and says for which telescopes.",
+            "it was measured on twelve sources that no model had met, and carries its paired error.",
         ),
         "our model can be applied to any X-ray telescope": (
             _NOT,

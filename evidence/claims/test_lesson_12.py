@@ -34,10 +34,7 @@ def lesson():
         "generator = np.random.default_rng(12)",
         "def days",
     )
-    # The forest for the object has no part in these claims.
-    change = {"RandomForestClassifier(50": "RandomForestClassifier(2", "range(200)": "range(2)"}
-    change["range(100)"] = "range(2)"
-    scope = run_cells("12", starts, change=change)
+    scope = run_cells("12", starts, change={"range(200)": "range(2)", "range(100)": "range(2)"})
     known = scope["known"]
     known["truth"] = data.load_truth().set_index("obs_id").state.loc[known.obs_id].to_numpy()
     return again(("sky = ", "def unfold", "def matrix", "def measured"), scope, test=known[:0])

@@ -66,6 +66,7 @@ OTHER_ROUTES = [
             "LogisticRegression(C=0.1)",
             "softmax regression",
             "logistic regression, not the random forest",
+            "logistic regression, without the square",
             "linear model, C=0.1",
             "multinomial logit of the sources on the main street",
         )
@@ -106,7 +107,9 @@ WRONG = [
             ({"metric": "balanced accuracy of the object"}, "counts alike"),
             ({"metric": "weighted average recall"}, "counts alike"),
             ({"metric": balanced_accuracy_score}, "quotation marks"),
-            ({"model": "a random forest of 50 trees"}, "for the object"),
+            ({"model": "a random forest of 50 trees"}, "No forest is a finalist"),
+            ({"model": "logistic + disc²"}, "for the object"),
+            ({"model": "logistic regression with the disc share squared"}, "for the object"),
             ({"model": "LR"}, "name the one"),
             ({"model": "the one on the street"}, "name the one"),
             ({"expected": 0.92}, "even a perfect model"),
