@@ -27,8 +27,8 @@ _FORMAT, _VERSION = "xray-timing posterior", 2
 _DRAWS = 200_000
 # As near to a corner, as a share of the box, as logits go.
 _EDGE = 1e-6
-# Draws that tell how many are refused: to 1 per cent; with holes in the support, of half, to 2.
-_TRIES = 250, 2500
+# Draws that tell how many are refused: to 2 per cent; with holes in the support, of half, too.
+_TRIES = 100, 2500
 _SHARE = 0.05  # of the flows' average, added to their geometric mean, which may vanish
 
 
@@ -85,11 +85,11 @@ class Posterior:
         n, data = whole("n", n, 1), self._flat(x)
         with seeded(generator), torch.no_grad():
             draws, _, refused = self._draws(n, data)
-            for _ in range(100):
+            for _ in range(200):
                 if not (short := refused.any(dim=0)).any():
                     break
                 # More for those that lack some; then the first n that are not refused.
-                number = 3 * int(refused[:, short].sum() / short.sum()) + 10
+                number = 2 * int(refused[:, short].sum() / short.sum()) + 10
                 more, _, still = self._draws(number, data[short])
                 still = torch.cat([refused[:, short], still])
                 i = still.byte().argsort(dim=0, stable=True)[:n]
@@ -104,7 +104,7 @@ class Posterior:
         """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape).
 
         -∞ outside the support. What makes it one in total is estimated from draws: for several flows
-        to 1 or 2 per cent, the same for all θ; so, too, if the support has holes, as of a mixture of
+        to 2 per cent, the same for all θ; so, too, if the support has holes, as of a mixture of
         boxes. On a simplex it is a density of all parameters but the last.
         """
         refuse_arrays(theta=theta)
@@ -294,9 +294,9 @@ def train_posterior(
     generator: torch.Generator,
     n_flows: int = 2,
     embedding: Callable[[tuple], nn.Module] = weighted_sums,
-    batch_size: int = 500,
-    learning_rate: float = 3e-3,
-    patience: int = 8,
+    batch_size: int = 250,
+    learning_rate: float = 1e-2,
+    patience: int = 5,
     max_epochs: int = 300,
     summary: str = "",
 ) -> Posterior:
@@ -325,7 +325,7 @@ def train_posterior(
         embedding: makes the network that comes before a flow, from the shape of one data set: from
             (n, *shape) to (n, M), trained along.
         batch_size, learning_rate: of the steps of Adam.
-        patience: epochs without a gain after which the steps become short, and then training ends.
+        patience: epochs without a gain of 0.1 in ln q after which steps shrink, and later training ends.
         max_epochs: epochs after which it ends anyway.
         summary: what x is, in words, to be saved along.
 
@@ -567,30 +567,27 @@ def _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs):
     held_out, kept = torch.randperm(len(z)).to(z.device).tensor_split([max(2, len(z) // 10)])
     # Steps as long as these make the weights jitter around where they belong; their mean is there.
     mean = AveragedModel(estimator, multi_avg_fn=get_ema_multi_avg_fn(0.99))
-    best, best_loss, epochs = None, math.inf, iter(range(max_epochs))
-    # Widths are learnt that cover the jitter, which the mean does not have: short steps take it away.
-    for rate in (learning_rate, 0.1 * learning_rate):
-        optimiser = torch.optim.Adam(estimator.parameters(), rate)
-        waited = 0
-        for _ in epochs:
-            for batch in kept[torch.randperm(len(kept)).to(z.device)].split(batch_size):
-                optimiser.zero_grad()
-                loss = -estimator.log_prob(z[batch], x[batch]).mean()
-                loss.backward()
-                nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
-                optimiser.step()
-                mean.update_parameters(estimator)
-            with torch.no_grad():
-                loss = -mean.module.log_prob(z[held_out], x[held_out]).mean().item()
-            waited += 1
-            if loss < best_loss:
-                best, best_loss, waited = copy.deepcopy(mean.module.state_dict()), loss, 0
-            if waited == patience:
-                break
-        if best is None:
-            lost = "The training lost its way: no epoch had a finite loss. Take a smaller learning_rate, or look"
-            raise ValueError(
-                f"{lost} at x for values a thousand standard deviations from the others."
-            )
-        estimator.load_state_dict(best)
-        mean.module.load_state_dict(best)
+    optimiser = torch.optim.Adam(estimator.parameters(), learning_rate, fused=True)
+    best, best_loss, goal, latest, gained, rate = None, math.inf, math.inf, 0, 0, 1.0
+    for epoch in range(max_epochs):
+        for batch in kept[torch.randperm(len(kept)).to(z.device)].split(batch_size):
+            optimiser.zero_grad()
+            (-estimator.log_prob(z[batch], x[batch]).mean()).backward()
+            nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
+            optimiser.step()
+            mean.update_parameters(estimator)
+        with torch.no_grad():
+            loss = -mean.module.log_prob(z[held_out], x[held_out]).mean().item()
+        if loss < best_loss:
+            best, best_loss, latest = copy.deepcopy(mean.module.state_dict()), loss, epoch
+        if loss < goal:
+            goal, gained = loss - 0.1, epoch
+        # Widths are learnt that cover the jitter, which the mean does not have: short steps take it away.
+        if epoch - gained >= patience:
+            optimiser.param_groups[0]["lr"] = learning_rate * (rate := 0.8 * rate)
+        if rate < 0.02 or (rate < 0.4 and epoch - latest >= patience):
+            break
+    if best is None:
+        lost = "The training lost its way: no epoch had a finite loss. Take a smaller learning_rate, or look"
+        raise ValueError(f"{lost} at x for values a thousand standard deviations from the others.")
+    estimator.load_state_dict(best)

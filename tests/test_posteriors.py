@@ -783,7 +783,7 @@ class TestSeveralFlowsShareAPosterior:
         mean = float((weight * average).sum()) * step
         spread = (float((weight**2 * average).sum()) * step - mean**2) ** 0.5
         exact = (left * normal.log_prob(grid).exp() + 0.05 * average) / (left + 0.05)
-        return posteriors.Posterior(flows, NOWHERE), grid, exact, spread / mean / 250**0.5
+        return posteriors.Posterior(flows, NOWHERE), grid, exact, spread / mean / 100**0.5
 
     def test_the_density_is_the_normal_between_them(self, shared):
         posterior, grid, exact, error = shared
