@@ -27,8 +27,9 @@ _FORMAT, _VERSION = "xray-timing posterior", 2
 _DRAWS = 200_000
 # As near to a corner, as a share of the box, as logits go.
 _EDGE = 1e-6
-# Draws that tell how much of a density lies in holes of the support: to 2 per cent, if it is half.
-_LEAK = 2500
+# Draws that tell how many are refused: to 2 per cent; with holes in the support, of half, too.
+_TRIES = 100, 2500
+_SHARE = 0.05  # of the flows' average, added to their geometric mean, which may vanish
 
 
 class PosteriorFileError(ValueError):
@@ -59,6 +60,10 @@ _EMBEDDINGS = {f.__name__: f for f in (weighted_sums, convolution)}
 class Posterior:
     """q(θ|x) on the support of a prior, as `train_posterior` makes it.
 
+    Several flows share it by the geometric mean of their densities: of normal ones it is another,
+    between them and as wide as they are, while their average is as wide as what they disagree about,
+    too. A twentieth of that is added: it remains where they contradict each other altogether.
+
     Who asks it about data beyond what was simulated is warned: a network only guesses there.
 
     Attributes:
@@ -79,22 +84,28 @@ class Posterior:
         """(n, ..., P) draws, n of 1 or more, for data x (..., *shape), each in the prior's support."""
         n, data = whole("n", n, 1), self._flat(x)
         with seeded(generator), torch.no_grad():
-            draws = torch.cat(self._draws(n, data))
-            for _ in range(100):
-                if (good := _holds(self.prior, draws)).all():
+            draws, _, refused = self._draws(n, data)
+            for _ in range(200):
+                if not (short := refused.any(dim=0)).any():
                     break
-                # In a hole of the support, as between two boxes: another one of the same flow instead.
-                draws = draws.where(good[..., None], torch.cat(self._draws(n, data)))
+                # More for those that lack some; then the first n that are not refused.
+                number = 2 * int(refused[:, short].sum() / short.sum()) + 10
+                more, _, still = self._draws(number, data[short])
+                still = torch.cat([refused[:, short], still])
+                i = still.byte().argsort(dim=0, stable=True)[:n]
+                draws[:, short] = torch.cat([draws[:, short], more]).take_along_dim(i[..., None], 0)
+                refused[:, short] = still.take_along_dim(i, 0)
             else:
-                sets = f"{int((~good).any(dim=0).sum())} of {len(data)} posteriors"
+                sets = f"{int(short.sum())} of {len(data)} posteriors"
                 raise ValueError(f"{sets} lie outside the support of the prior: simulate more.")
         return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], draws.shape[-1])
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
         """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape).
 
-        -∞ outside the support. If that has holes, as of a mixture of boxes, what is lost in them is
-        estimated, to 2 per cent. On a simplex it is a density of all parameters but the last.
+        -∞ outside the support. What makes it one in total is estimated from draws: for several flows
+        to 2 per cent, the same for all θ; so, too, if the support has holes, as of a mixture of
+        boxes. On a simplex it is a density of all parameters but the last.
         """
         refuse_arrays(theta=theta)
         data = self._flat(x)
@@ -108,13 +119,11 @@ class Posterior:
         z, inside = _unbounded(onto, theta)
         inside &= _holds(self.prior, theta)
         with torch.no_grad():
-            of_each = torch.stack([e.log_prob(z, data) for e in self._estimators])
-            if _holes(self.prior):
+            average, weight = self._pool(z, data)
+            log_q = average + weight.log()
+            if len(self._estimators) > 1 or _holes(self.prior):
                 with seeded(torch.Generator().manual_seed(0)):
-                    draws = self._draws(_LEAK * len(of_each), data)
-                kept = [_holds(self.prior, part).to(z).mean(dim=0) for part in draws]
-                of_each -= torch.stack(kept).log().reshape(len(kept), *[1] * (z.ndim - 2), n)
-        log_q = torch.logsumexp(of_each, dim=0) - math.log(len(of_each))
+                    log_q -= self._draws(_TRIES[_holes(self.prior)], data)[1].mean(dim=0).log()
         return torch.where(inside, log_q - onto.log_abs_det_jacobian(z, theta), -math.inf)
 
     def features(self, x: Tensor) -> Tensor:
@@ -131,13 +140,11 @@ class Posterior:
                 theta = self.prior.sample((9,))
             log_prob = _densities(self.prior, theta)
             prior = {"theta": theta, "log_prob": log_prob, "prior": str(self.prior)}
+        notes = {"summary": self.summary, "torch": torch.__version__, "zuko": zuko.__version__}
         content = prior | {
             "format": _FORMAT,
             "version": _VERSION,
-            "settings": json.dumps(
-                {"summary": self.summary, "torch": torch.__version__, "zuko": zuko.__version__}
-                | self._first.settings
-            ),
+            "settings": json.dumps(notes | self._first.settings),
             "estimators": [e.state_dict() for e in self._estimators],
         }
         # Whole or not at all, whatever happens in between, and whoever else saves here.
@@ -148,14 +155,25 @@ class Posterior:
         finally:
             unfinished.unlink(missing_ok=True)
 
+    def _pool(self, z, data):
+        """ln of the flows' average at z, and its weight in the pool, 0 to 1."""
+        of_each = torch.stack([e.log_prob(z, data) for e in self._estimators])
+        average = torch.logsumexp(of_each, dim=0) - math.log(len(of_each))
+        # The geometric mean is never above the average.
+        return average, ((of_each.mean(dim=0) - average).exp() + _SHARE) / (1 + _SHARE)
+
     def _draws(self, n, data):
-        """(m, len(data), P) draws of each flow, n in all; some may lie in holes of the support."""
-        numbers = [len(part) for part in torch.arange(n).tensor_split(len(self._estimators))]
-        onto, parts = _support(self.prior), data.split(max(1, _DRAWS // n))
-        return [
-            onto(torch.cat([e.sample(m, part) for part in parts], dim=1))
-            for e, m in zip(self._estimators, numbers, strict=True)
-        ]
+        """(n, len(data), P) draws of the flows' average, their weights, 0 in holes, and which to refuse."""
+        onto, m, parts = _support(self.prior), len(self._estimators), []
+        for part in data.split(max(1, _DRAWS // n)):
+            z = torch.cat([e.sample(-(-n // m), part) for e in self._estimators])
+            if m > 1:  # each data set in an order of its own
+                order = torch.rand(z.shape[:2], device=z.device).argsort(dim=0)[:n]
+                z = z.take_along_dim(order[..., None], 0)
+            weight = self._pool(z, part)[1] if m > 1 else torch.ones_like(z[..., 0])
+            parts.append((onto(z), weight * _holds(self.prior, onto(z))))
+        draws, weights = (torch.cat(column, dim=1) for column in zip(*parts, strict=True))
+        return draws, weights, torch.rand_like(weights) >= weights
 
     def _flat(self, x):
         refuse_arrays(x=x)
@@ -172,8 +190,7 @@ class Posterior:
         n = float(first.x_number)
         reach = math.log(max(n / 10, 2000 * x.numel() / n, 1))
         low, high = (first.x_ends + reach * first.x_tails).unbind(-1)
-        beyond = (x < low) | (x > high)
-        if sets := int(beyond.flatten(1).any(dim=1).sum()):
+        if sets := int((beyond := (x < low) | (x > high)).flatten(1).any(dim=1).sum()):
             row, *where = beyond.nonzero()[0].tolist()
             value, low, high = (float(t[tuple(where)]) for t in (x[row], *first.x_ends.unbind(-1)))
             warnings.warn(
@@ -277,9 +294,9 @@ def train_posterior(
     generator: torch.Generator,
     n_flows: int = 2,
     embedding: Callable[[tuple], nn.Module] = weighted_sums,
-    batch_size: int = 500,
-    learning_rate: float = 3e-3,
-    patience: int = 8,
+    batch_size: int = 250,
+    learning_rate: float = 1e-2,
+    patience: int = 5,
     max_epochs: int = 300,
     summary: str = "",
 ) -> Posterior:
@@ -291,7 +308,7 @@ def train_posterior(
     as the data demand, which splines alone learn slowly, and the splines give it its shape. What is
     kept is a running mean of the weights over a hundred steps, from the epoch in which a held-out
     tenth of the simulations is most probable. Several flows, which differ in their first weights
-    and in that tenth, are less sure of themselves than one.
+    and in that tenth, know more together than one: see `Posterior`.
 
     Reference: Papamakarios & Murray 2016, arXiv:1605.06376; Papamakarios et al. 2017,
     arXiv:1705.07057, and Durkan et al. 2019, arXiv:1906.04032, for the transforms.
@@ -308,7 +325,7 @@ def train_posterior(
         embedding: makes the network that comes before a flow, from the shape of one data set: from
             (n, *shape) to (n, M), trained along.
         batch_size, learning_rate: of the steps of Adam.
-        patience: epochs without a gain after which the steps become short, and then training ends.
+        patience: epochs without a gain of 0.1 in ln q after which steps shrink, and later training ends.
         max_epochs: epochs after which it ends anyway.
         summary: what x is, in words, to be saved along.
 
@@ -348,10 +365,9 @@ def train_posterior(
         )
     if len(theta) < 20:
         raise ValueError(f"{len(theta)} simulations cannot train a network: simulate thousands.")
-    whole("n_flows", n_flows, 1)
-    whole("batch_size", batch_size, 1)
-    whole("patience", patience, 1)
-    whole("max_epochs", max_epochs, 1)
+    numbers = {"n_flows": n_flows, "batch_size": batch_size, "patience": patience}
+    for name, value in (numbers | {"max_epochs": max_epochs}).items():
+        whole(name, value, 1)
     given, x = x, x.to(theta)
     if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
         rows = f"{wrong} of {len(x)} rows of x hold NaN or infinity"
@@ -359,10 +375,8 @@ def train_posterior(
     if given.dtype != x.dtype:
         given, spread = given.double(), given.double().std(dim=0)
         lost = (given - x).abs().amax(dim=0) > 0.01 * spread
-        if int((lost := lost & (spread > 1e-12 * given.abs().amax(dim=0))).sum()):
-            problem = (
-                f"As {x.dtype}, like theta, x loses what varies at {lost.nonzero()[0].tolist()}"
-            )
+        if (lost := (lost & (spread > 1e-12 * given.abs().amax(dim=0))).nonzero()).numel():
+            problem = f"As {x.dtype}, like theta, x loses what varies at {lost[0].tolist()}"
             raise ValueError(f"{problem}: subtract a constant, or give theta.double().")
     if fixed := (theta == theta[0]).all(dim=0).nonzero().flatten().tolist():
         why = "a parameter that is fixed has no posterior. Leave it out, and let the simulator hold it"
@@ -533,12 +547,10 @@ class _Estimator(nn.Module):
             getattr(self, f"{name}_scale").copy_(sample.std(dim=0).where(varies, math.inf))
         ordered, n = x[:: max(1, len(x) // 10_000)].sort(dim=0).values, len(x)
         tenth = len(ordered) // 10
-        ends = torch.stack(x.aminmax(dim=0), dim=-1)
-        tails = (ends - torch.stack([ordered[tenth], ordered[-1 - tenth]], dim=-1)) / math.log(
-            n / 10
-        )
-        for buffer, value in ((self.x_ends, ends), (self.x_tails, tails), (self.x_number, n)):
-            buffer.copy_(torch.as_tensor(value))
+        self.x_ends.copy_(torch.stack(x.aminmax(dim=0), dim=-1))
+        tails = self.x_ends - torch.stack([ordered[tenth], ordered[-1 - tenth]], dim=-1)
+        self.x_tails.copy_(tails / math.log(n / 10))
+        self.x_number.fill_(n)
 
     def features(self, x):
         return self.embedding((x - self.x_mean) / self.x_scale)
@@ -555,30 +567,27 @@ def _fit(estimator, z, x, batch_size, learning_rate, patience, max_epochs):
     held_out, kept = torch.randperm(len(z)).to(z.device).tensor_split([max(2, len(z) // 10)])
     # Steps as long as these make the weights jitter around where they belong; their mean is there.
     mean = AveragedModel(estimator, multi_avg_fn=get_ema_multi_avg_fn(0.99))
-    best, best_loss, epochs = None, math.inf, iter(range(max_epochs))
-    # Widths are learnt that cover the jitter, which the mean does not have: short steps take it away.
-    for rate in (learning_rate, 0.1 * learning_rate):
-        optimiser = torch.optim.Adam(estimator.parameters(), rate)
-        waited = 0
-        for _ in epochs:
-            for batch in kept[torch.randperm(len(kept)).to(z.device)].split(batch_size):
-                optimiser.zero_grad()
-                loss = -estimator.log_prob(z[batch], x[batch]).mean()
-                loss.backward()
-                nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
-                optimiser.step()
-                mean.update_parameters(estimator)
-            with torch.no_grad():
-                loss = -mean.module.log_prob(z[held_out], x[held_out]).mean().item()
-            waited += 1
-            if loss < best_loss:
-                best, best_loss, waited = copy.deepcopy(mean.module.state_dict()), loss, 0
-            if waited == patience:
-                break
-        if best is None:
-            raise ValueError(
-                "The training lost its way: no epoch had a finite loss. Take a smaller learning_rate, or "
-                "look at x for values that are thousands of standard deviations away from the others."
-            )
-        estimator.load_state_dict(best)
-        mean.module.load_state_dict(best)
+    optimiser = torch.optim.Adam(estimator.parameters(), learning_rate, fused=True)
+    best, best_loss, goal, latest, gained, rate = None, math.inf, math.inf, 0, 0, 1.0
+    for epoch in range(max_epochs):
+        for batch in kept[torch.randperm(len(kept)).to(z.device)].split(batch_size):
+            optimiser.zero_grad()
+            (-estimator.log_prob(z[batch], x[batch]).mean()).backward()
+            nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
+            optimiser.step()
+            mean.update_parameters(estimator)
+        with torch.no_grad():
+            loss = -mean.module.log_prob(z[held_out], x[held_out]).mean().item()
+        if loss < best_loss:
+            best, best_loss, latest = copy.deepcopy(mean.module.state_dict()), loss, epoch
+        if loss < goal:
+            goal, gained = loss - 0.1, epoch
+        # Widths are learnt that cover the jitter, which the mean does not have: short steps take it away.
+        if epoch - gained >= patience:
+            optimiser.param_groups[0]["lr"] = learning_rate * (rate := 0.8 * rate)
+        if rate < 0.02 or (rate < 0.4 and epoch - latest >= patience):
+            break
+    if best is None:
+        lost = "The training lost its way: no epoch had a finite loss. Take a smaller learning_rate, or look"
+        raise ValueError(f"{lost} at x for values a thousand standard deviations from the others.")
+    estimator.load_state_dict(best)

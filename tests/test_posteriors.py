@@ -738,3 +738,99 @@ def test_files_of_the_first_version_are_read(posterior, tmp_path):
     draws = [p.sample(3, x, generator=seeded(seed=1)) for p in (posterior, old)]
     assert torch.equal(*draws)
     old.features(x + 1e9)  # of which nothing is known, so nothing is said
+
+
+class Normal(nn.Module):
+    """What stands in for a flow: z is normal, a shift away from x."""
+
+    def __init__(self, shift, sd):
+        super().__init__()
+        self.shape, self.shift, self.sd, self.z_mean = (1,), shift, sd, torch.zeros(1)
+        self.x_ends, self.x_tails = torch.tensor([[-math.inf, math.inf]]), torch.zeros(1, 2)
+        self.x_number = torch.ones(())
+
+    def log_prob(self, z, x):
+        return ds.Normal(x + self.shift, self.sd).log_prob(z).sum(dim=-1)
+
+    def sample(self, n, x):
+        return x + self.shift + self.sd * torch.randn(n, *x.shape)
+
+
+FLOWS = {
+    "as far apart as those of ν₀": [(0.31, 1.0), (-0.31, 1.0)],
+    "of other widths": [(0.5, 1.0), (-0.5, 0.5)],
+    "three": [(0.0, 1.0), (0.5, 0.7), (-0.5, 0.8)],
+    "that contradict each other": [(20.0, 1.0), (-20.0, 0.5)],
+}
+NOWHERE = vectors(ds.Normal, [0.0], [9.0])  # a prior whose z is θ
+
+
+class TestSeveralFlowsShareAPosterior:
+    @pytest.fixture(params=FLOWS)
+    def shared(self, request):
+        """The posterior, a grid around x = 0, the exact density there, and one error of its constant."""
+        flows = [Normal(*flow) for flow in FLOWS[request.param]]
+        grid = torch.linspace(-30, 30, 60_001).double()
+        step = float(grid[1] - grid[0])
+        of_each = torch.stack([ds.Normal(f.shift, f.sd).log_prob(grid) for f in flows]).exp()
+        # The geometric mean of normal densities: precisions are averaged, and means weighted by them.
+        shift, sd = torch.tensor(FLOWS[request.param]).double().T
+        variance = 1 / (1 / sd**2).mean()
+        normal = ds.Normal(variance * (shift / sd**2).mean(), variance.sqrt())
+        average = of_each.mean(dim=0)
+        left = float(of_each.log().mean(dim=0).exp().sum()) * step
+        weight = (left * normal.log_prob(grid).exp() / average.clamp(min=1e-300) + 0.05) / 1.05
+        mean = float((weight * average).sum()) * step
+        spread = (float((weight**2 * average).sum()) * step - mean**2) ** 0.5
+        exact = (left * normal.log_prob(grid).exp() + 0.05 * average) / (left + 0.05)
+        return posteriors.Posterior(flows, NOWHERE), grid, exact, spread / mean / 100**0.5
+
+    def test_the_density_is_the_normal_between_them(self, shared):
+        posterior, grid, exact, error = shared
+        off = posterior.log_prob(grid[:, None, None].float(), torch.zeros(1, 1))[:, 0] - exact.log()
+        likely = exact > 1e-6
+        constant = float(off[likely].mean())
+        assert abs(constant) < 4.5 * error + 1e-4
+        torch.testing.assert_close(off[likely], off[likely] * 0 + constant, rtol=0, atol=1e-3)
+        again = posterior.log_prob(grid[:5, None, None].float(), torch.zeros(1, 1))[:, 0]
+        torch.testing.assert_close(again - exact[:5].log(), off[:5])
+
+    @pytest.mark.parametrize("n", [1, 3, 20_000])
+    def test_draws_are_those_of_the_density(self, shared, n):
+        posterior, grid, exact, _ = shared
+        x = torch.arange(-(-20_000 // n)).float()[:, None] % 7
+        draws = posterior.sample(n, x, generator=seeded(seed=n))
+        below = (exact.cumsum(0) - exact / 2) * float(grid[1] - grid[0])
+        where = (draws - x).flatten().double().numpy()
+        assert stats.kstest(where, lambda t: np.interp(t, grid, below)).pvalue > 1e-3
+
+    def test_holes_stay_empty(self):
+        posterior = posteriors.Posterior([Normal(0.3, 1.0), Normal(-0.5, 2.0)], BOXES)
+        x, grid = torch.tensor([[0.0], [0.5]]), torch.linspace(0, 3, 30_001)[:, None, None]
+        q = posterior.log_prob(grid.expand(-1, 2, 1), x).exp() * 1e-4
+        # Three in ten lie between the boxes.
+        torch.testing.assert_close(q.sum(dim=0), torch.ones(2), rtol=0, atol=4.5 * 0.02)
+        draws = posterior.sample(10_000, x, generator=seeded(seed=1))[..., 0]
+        assert bool(((draws < 1) | (draws > 2)).all())
+        for ours, density in zip(draws.T, q.T, strict=True):
+            below = (density.cumsum(0) / density.sum()).numpy()
+            p = stats.kstest(ours, lambda t, below=below: np.interp(t, grid[:, 0, 0], below)).pvalue
+            assert p > 1e-3
+
+    def test_one_flow_is_itself(self):
+        flow, x = Normal(0.5, 2.0), torch.tensor([[0.0], [3.0]])
+        alone = posteriors.Posterior([flow], NOWHERE)
+        draws = alone.sample(100, x, generator=seeded(seed=1))
+        with torch.random.fork_rng():
+            torch.manual_seed(int(torch.randint(2**31, (), generator=seeded(seed=1))))
+            assert torch.equal(draws, flow.sample(100, x))
+        assert torch.equal(alone.log_prob(draws, x), flow.log_prob(draws, x))
+
+    def test_each_is_asked_where_there_is_one_draw(self):
+        """Before, a single draw was always the first flow's."""
+        posterior = posteriors.Posterior([Normal(*flow) for flow in FLOWS["three"]], NOWHERE)
+        draws = [
+            posterior.sample(1, torch.zeros(1, 1), generator=seeded(seed=seed)).item()
+            for seed in range(20)
+        ]
+        assert len(set(draws)) == 20
