@@ -147,9 +147,7 @@ def segments(n_total: int, bin_size: float, segment: float, good=None) -> tuple[
     starts = [np.arange(first, end - n + 1, n) for first, end in edges]
     if not any(map(len, starts)):
         longest = int(np.diff(edges).max(initial=0)) * bin_size
-        raise ValueError(
-            f"No good time is as long as segment={segment:g} s: the longest has {longest:g} s."
-        )
+        raise ValueError(f"No good time has segment={segment:g} s: the longest is {longest:g} s.")
     return n, np.concatenate(starts)
 
 

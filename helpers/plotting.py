@@ -82,9 +82,7 @@ def show(figure, alt, *, colours=None, **values):
         raise ValueError("show(figure, alt): describe in one sentence what it shows.")
     if re.fullmatch(r"\w+", alt):
         if alt not in (texts := json.loads(_TEXTS.read_text(encoding="utf-8"))):
-            raise ValueError(
-                f"No figure of the lessons is called {alt!r}: say what it shows in a sentence."
-            )
+            raise ValueError(f"No figure of the lessons is called {alt!r}: say what it shows.")
         alt = texts[alt].format(**values)
     figure = getattr(figure, "figure", figure)
     png = io.BytesIO()

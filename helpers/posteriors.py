@@ -29,7 +29,6 @@ _DRAWS = 200_000
 _EDGE = 1e-6
 # Draws that tell how many are refused: to 2 per cent; with holes in the support, of half, too.
 _TRIES = 100, 2500
-_SHARE = 0.05  # of the flows' average, added to their geometric mean, which may vanish
 
 
 class PosteriorFileError(ValueError):
@@ -60,9 +59,9 @@ _EMBEDDINGS = {f.__name__: f for f in (weighted_sums, convolution)}
 class Posterior:
     """q(θ|x) on the support of a prior, as `train_posterior` makes it.
 
-    Several flows share it by the geometric mean of their densities: of normal ones it is another,
-    between them and as wide as they are, while their average is as wide as what they disagree about,
-    too. A twentieth of that is added: it remains where they contradict each other altogether.
+    Several flows share it by the squared mean of the roots of their densities. It lies between their
+    average, which is too wide if each of them is right and they disagree (Gneiting & Ranjan 2013,
+    arXiv:1106.1638), and their geometric mean, which forgets what one of them misses.
 
     Who asks it about data beyond what was simulated is warned: a network only guesses there.
 
@@ -119,8 +118,7 @@ class Posterior:
         z, inside = _unbounded(onto, theta)
         inside &= _holds(self.prior, theta)
         with torch.no_grad():
-            average, weight = self._pool(z, data)
-            log_q = average + weight.log()
+            log_q = self._pool(z, data)[0]
             if len(self._estimators) > 1 or _holes(self.prior):
                 with seeded(torch.Generator().manual_seed(0)):
                     log_q -= self._draws(_TRIES[_holes(self.prior)], data)[1].mean(dim=0).log()
@@ -156,11 +154,11 @@ class Posterior:
             unfinished.unlink(missing_ok=True)
 
     def _pool(self, z, data):
-        """ln of the flows' average at z, and its weight in the pool, 0 to 1."""
+        """ln of what flows share at z, up to a constant, and its ratio to their average, 0 to 1."""
         of_each = torch.stack([e.log_prob(z, data) for e in self._estimators])
-        average = torch.logsumexp(of_each, dim=0) - math.log(len(of_each))
-        # The geometric mean is never above the average.
-        return average, ((of_each.mean(dim=0) - average).exp() + _SHARE) / (1 + _SHARE)
+        number = math.log(len(of_each))
+        pool = 2 * (torch.logsumexp(of_each / 2, dim=0) - number)
+        return pool, (pool - torch.logsumexp(of_each, dim=0) + number).exp()
 
     def _draws(self, n, data):
         """(n, len(data), P) draws of the flows' average, their weights, 0 in holes, and which to refuse."""
@@ -178,9 +176,7 @@ class Posterior:
     def _flat(self, x):
         refuse_arrays(x=x)
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
-            raise ValueError(
-                f"This posterior was trained on data of shape {self.shape}; x is {tuple(x.shape)}."
-            )
+            raise ValueError(f"This posterior takes data {self.shape}; x is {tuple(x.shape)}.")
         first = self._first
         x = x.to(first.z_mean.dtype).reshape(-1, *self.shape)
         if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):
@@ -328,9 +324,6 @@ def train_posterior(
         patience: epochs without a gain of 0.1 in ln q after which steps shrink, and later training ends.
         max_epochs: epochs after which it ends anyway.
         summary: what x is, in words, to be saved along.
-
-    Returns:
-        The posterior.
 
     Raises:
         ValueError: if shapes differ, there are fewer than 20 simulations, x is not finite, a few rows
