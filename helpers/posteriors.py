@@ -176,7 +176,7 @@ class Posterior:
     def _flat(self, x):
         refuse_arrays(x=x)
         if tuple(x.shape[x.ndim - len(self.shape) :]) != self.shape:
-            raise ValueError(f"This posterior takes data {self.shape}; x is {tuple(x.shape)}.")
+            raise ValueError(f"This posterior takes shape {self.shape}; x is {tuple(x.shape)}.")
         first = self._first
         x = x.to(first.z_mean.dtype).reshape(-1, *self.shape)
         if wrong := int((~x.isfinite()).flatten(1).any(dim=1).sum()):

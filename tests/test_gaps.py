@@ -363,7 +363,7 @@ def test_small_whole_numbers_do_not_overflow():
         (lambda c: averaged_periodogram(c, 1.0, 5.0, good=HOLE > 1), "good is missing in 1"),
         (
             lambda c: averaged_periodogram(c, 1.0, 5.0, good=np.arange(10) % 5 > 0),
-            "the longest has 4 s",
+            "the longest is 4 s",
         ),
         (lambda c: lags(c, c[:5], 1.0, 5.0, [(0.1, 1.0)]), "need the same bins"),
         (lambda c: lags(c - 0.5, c, 1.0, 5.0, [(0.1, 1.0)]), "soft must be counts per bin"),

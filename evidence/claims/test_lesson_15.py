@@ -169,7 +169,7 @@ def test_the_cell_formula_errs_on_the_safe_side(lesson, seed, record_property):
 @pytest.fixture(scope="module")
 def npe(lesson):
     """The lesson's network, trained on part of its simulations."""
-    change = {"draw_prior(5000": "draw_prior(3000", '"n_flows": 1': '"n_flows": 1'}
+    change = {"draw_prior(5000": "draw_prior(3000"}
     return run_cells("15", ("low, high = ", "network = "), {**lesson}, change)["npe"]
 
 
