@@ -316,7 +316,7 @@ pd.DataFrame(columns, ["flow 1", "flow 2", "flow 3", "flow 4", "together"]).roun
 # %% [markdown]
 # A flow promises 68 % and holds fewer: it is **overconfident**, as all methods of SBI can be (Hermans et al. 2022). Where simulations are few, the four guess differently, and their disagreement is honest width. Together they hold more, nearly what they promise, *and* give the truth a higher density than any of them.
 #
-# An average need not be honest. Where each flow is calibrated already and they still differ, their average is *too wide* (Gneiting & Ranjan 2013, [arXiv:1106.1638](https://arxiv.org/abs/1106.1638)). So `train_posterior` takes the geometric mean of the densities of its flows: for Gaussians of one width it has that width. Test what you publish, not its parts.
+# An average need not be honest. Where each flow is calibrated already and they still differ, their average is *too wide* (Gneiting & Ranjan 2013, [arXiv:1106.1638](https://arxiv.org/abs/1106.1638)). So the flows of `train_posterior` share a narrower density, the squared mean of the roots of theirs. Test what you publish, not its parts.
 
 # %% [markdown]
 # ## When there is a likelihood, be exact
@@ -364,7 +364,7 @@ print(f"4000 draws are worth {worth:.0f}")
 pd.DataFrame(three).agg(["mean", "std"]).T.round(3)  # of Γ
 
 # %% [markdown]
-# A few hundred simulations and a likelihood give the exact posterior. **If you have a likelihood, this is the way to use a network** (Barret & Dupourqué 2026 do it for X-ray spectra). The effective sample size, as a share of the number of draws, is the **efficiency**. It is a check that comes for free: low means that network and likelihood disagree. (The helper is `importance_sample`.)
+# A few hundred simulations and a likelihood give the exact posterior. **If you have a likelihood, this is the way to use a network** (Barret & Dupourqué 2026 do it for X-ray spectra). The effective sample size, as a share of the number of draws, is the **efficiency**. If it is low, network and likelihood disagree. (Our helper: `importance_sample`.)
 #
 # ### Keep it, safely
 #
@@ -495,7 +495,7 @@ pd.DataFrame(judged, judgements).T.rename_axis("log flux, Γ, N_H")
 #
 # ## Unlike everything
 #
-# The **anomaly score** asks of one observation: how far is its tenth neighbour among simulations, in the space of some features, and which share of the simulations is as lonely? We try two sets of features: those of the network, and the roots of the 12 counts, without their correlations.
+# The **anomaly score** asks of one observation: how far is its tenth neighbour among simulations, by some features, and which share of the simulations is as lonely? We try two sets of features: those of the network, and the roots of the 12 counts, without their correlations.
 
 # %% tags=["nbval-ignore-output"]
 generator = seeded(28)
@@ -716,7 +716,7 @@ with plt.rc_context({"figure.constrained_layout.use": False}):  # sbi lays its f
 plotting.show(fig, "16_pairplot")
 
 # %% [markdown]
-# Both know far more than the prior. Which has the larger ln q of the truth? And are the ranks of sbi's posterior flat, by `sbi_p`? Defaults are somebody's choice for somebody's problem: **compare before you trust a default**, ours included.
+# Both know far more than the prior. Which has the larger ln q of the truth? And are the ranks of sbi's posterior flat, by `sbi_p`? Defaults are somebody's choice for somebody's problem: **compare before you trust a default**, ours included. [Here](../docs/benchmarks.md#beside-sbi) are six settings.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.7 · What goes into the paper?  ·  core · 8 min · ●○○
