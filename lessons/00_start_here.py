@@ -123,7 +123,7 @@ plotting.mark_guess(ax, my_guess, axis="y")
 plotting.show(fig, "00_answers")
 
 # %% [markdown]
-# **Your prediction:** for 20 counts per bin the forest answers a little less than 10.
+# **The answer:** for 20 counts per bin the forest answers a little less than 10.
 #
 # In the middle of the grey range the forest looks fine. At its edges it already bends. Outside, it repeats the nearest answer that it has seen: a forest averages training labels, so no answer can lie above the largest of them. Nothing warned us.
 #
@@ -294,7 +294,7 @@ flux_limit = ipywidgets.FloatSlider(
 ipywidgets.interactive(draw_catalogue, limit=flux_limit)
 
 # %% [markdown]
-# **Your prediction:** there is a correlation, and it grows as the limit rises, until so few sources are left that it is mostly chance. Where does it come from? A far source must be luminous in *both* bands to be seen at all. Distance changes no luminosity. The **selection** makes the correlation, because distance sets both thresholds. So keep the distance fixed: then each band has a threshold of its own, whatever the other does. (A **confounder** is something else, a common *cause*: distance is one for the two *fluxes*.)
+# **The answer:** there is a correlation, and it grows as the limit rises, until so few sources are left that it is mostly chance. Where does it come from? A far source must be luminous in *both* bands to be seen at all. Distance changes no luminosity. The **selection** makes the correlation, because distance sets both thresholds. So keep the distance fixed: then each band has a threshold of its own, whatever the other does. (A **confounder** is something else, a common *cause*: distance is one for the two *fluxes*.)
 #
 # Write the function that returns the correlation of the two luminosities *at fixed distance*: sort the sources by distance, cut them into 20 shells of equal numbers (`np.array_split`), and average the correlation coefficients of the shells.
 

@@ -55,7 +55,7 @@ plotting.show(fig, "01_light_curve")
 #
 # $$F = \frac{S^2 - \bar x}{\bar x^2},$$
 #
-# Here $S^2$ is the variance of the *counts*, not of the rate, whose noise is different. (Divide by $n$ or by $n - 1$, as you like.) $\sqrt F$ is the fractional rms. Write $F$. If there is only noise, $F$ can be negative: leave it so.
+# Here $S^2$ is the variance of the *counts*, not of the rate, which has other noise. (Divide by $n$ or by $n - 1$, as you like.) $\sqrt F$ is the fractional rms. Write $F$. If there is only noise, $F$ can be negative: leave it so.
 
 
 # %%
@@ -101,7 +101,7 @@ pd.DataFrame(controls).T.round(4)
 # %% [markdown]
 # ## The power spectrum
 #
-# The rms says how much the source varies, not how fast. A **power spectrum** divides the variance by frequency: it is the squared modulus of the Fourier transform. In the **Leahy** normalisation (Leahy et al. 1983)
+# The rms says how much the source varies, not how fast. A **power spectrum** sorts the variance by frequency: it is the squared modulus of the Fourier transform. In the **Leahy** normalisation (Leahy et al. 1983)
 #
 # $$P_j = \frac{2}{N_\mathrm{ph}}\left|\sum_k x_k\, e^{2\pi i jk/n}\right|^2,\qquad f_j = \frac{j}{n\,\Delta t},$$
 #
@@ -110,7 +110,7 @@ pd.DataFrame(controls).T.round(4)
 # %% [markdown] tags=["slide"]
 # ## Exercise 1.2 · A periodogram by hand  ·  core · 12 min · ●●○
 #
-# Write it with `np.fft.rfft` and `np.fft.rfftfreq`. Leave out $f = 0$, which only knows the mean. For an even number of bins the last frequency is the Nyquist frequency $1/(2\Delta t)$: you may keep it or leave it out. The check draws your periodogram over that of stingray.
+# Write it with `np.fft.rfft` and `np.fft.rfftfreq`. Leave out $f = 0$, which only knows the mean. For an even number of bins the last frequency is the Nyquist frequency, $1/(2\Delta t)$. Keep the last frequency. The check draws your periodogram over that of stingray.
 
 
 # %%
@@ -127,7 +127,7 @@ leahy_periodogram = check.leahy_periodogram(leahy_periodogram)
 # %% [markdown] tags=["slide"]
 # ### Predict first
 #
-# Look at the 400 seconds above once more. At which frequency will the power spectrum of this light curve have most of its power? Count the large waves, and write your guess in Hz.
+# Look at the 400 seconds above once more. At which frequency will the power spectrum of this light curve be highest? Count the large waves, and write your guess in Hz.
 
 # %%
 my_guess = ...  # Hz, a number
@@ -155,7 +155,7 @@ plotting.mark_guess(ax, my_guess)
 plotting.show(fig, "01_power_spectrum")
 
 # %% [markdown]
-# **Your prediction:** near 0.01 Hz. This one picture teaches three things.
+# **The answer:** near 0.01 Hz. This one picture teaches three things.
 #
 # - Most of the power lies below 0.04 Hz, in waves of 25 s and longer. The highest bin near 0.01 Hz is a whole group of flares, the next peak near 0.025 Hz a single flare.
 # - One periodogram (grey) scatters by 100 % at every frequency, however long it is. Only *averaging* helps.
@@ -226,9 +226,9 @@ ipywidgets.interactive(draw_power_law, photon_index=index)
 # %% [markdown]
 # ## Exercise 1.3 · The photon index is a choice  ·  core · 12 min · ●●○
 #
-# Write the fit. For each index on a grid, fold the power law, scale it to the sum of the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$, which is fair with so many counts. Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, not its position, and no number in between.
+# Write the fit. For each index on a grid, fold the power law, scale it to the sum of the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$, where division by $c_i$ is fair, since counts are many. Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, not its position, and no number in between.
 #
-# You get the counts, `fold(index)`, which gives the model counts in all channels for a power law of some norm, and a mask that chooses the channels of the band.
+# You get the counts; `fold(index)`, the model counts in all channels of a power law of some norm; and a mask of the band's channels.
 
 # %%
 grid = np.arange(1.0, 3.0, 0.01)
@@ -288,7 +288,7 @@ spread.to_frame("standard deviation of the index in ten redrawn spectra").round(
 # | steep power law | **SIMS**, soft-intermediate state | $\Gamma$ > 2.4, disc and power law mixed | $r$ < 15 %, often a QPO |
 # | thermal (soft) | **HSS**, high/soft state | disc dominates: $f$ > 75 % | weak, $r$ < 7.5 %, no strong QPO |
 #
-# The names of the second column are newer (Belloni 2010). They agree with those of the first only roughly in the middle two rows. Mind the band, too: the table's $r$ leaves out the slow waves that make most of our 43 %.
+# The names of the second column are newer (Belloni 2010). In the middle two rows they match the first column only roughly. Mind the band, too: the table's $r$ leaves out the slow waves that make most of our 43 %.
 #
 # Over an outburst of months, a source passes through these states along a track that does not return the way it came. It becomes soft at high luminosity, and hard again at a much lower one (**hysteresis**). Below some 30 % of the Eddington luminosity, neutron stars do the same (Muñoz-Darias et al. 2014). That makes the second half of our question the harder one.
 
@@ -323,17 +323,17 @@ plotting.show(fig, "01_hue")
 #
 # **Supervised classification** learns a rule from features to label, from samples whose labels are *known*. It needs a **ground truth that you trust**.
 #
-# - *The state* comes from an expert who looked at the same colours and the same power spectrum that we would use as features. Such a label is an opinion about the features. A machine also learns the habits of the expert, and such labels cannot show whether it does better. And experts disagree.
-# - *The object* is a better label. Bursts or pulsations prove a neutron star, a measured mass can prove a black hole. But only *some* sources show them: the bright, the near, the well-studied. You know that effect from lesson 00.
+# - *The state* comes from an expert who looked at the same colours and the same power spectrum that we would use as features. Such a label is an opinion about the features. A machine copies the habits of the expert, and such labels cannot show whether it beats the expert. And experts disagree.
+# - *The object* is a better label. Bursts or pulsations prove a neutron star, a measured mass can prove a black hole. But only *some* sources show them: the bright, the near, the well-studied. That is a *selection effect*.
 #
-# Therefore this course **simulates** its archive (from lesson 2 on). We made these sources, so we know their state and their nature. They are seen through the real responses of real telescopes, and their human labels are sometimes wrong. The course ends, in lesson 12, with observations that nobody simulated. Keep asking until then: *does it look like them?*
+# Therefore this course **simulates** its archive (from lesson 2 on). We made these sources, so we know their state and their nature. They are seen through the real responses of real telescopes, and their human labels are sometimes wrong. The course ends, in lesson 12, with observations that nobody simulated. Until then ask: *does the archive look like them?*
 
 # %% [markdown]
 # ## Four questions before you start
 #
-# ### First: prediction, or parameters?
+# ### First: description, prediction or inference?
 #
-# What do you want to do with the answer? Data science has three tasks, each with its own samples, features and tools (after Hernán, Hsu & Healy 2019; their third is causal inference, and we add the measurement of parameters):
+# What do you want to do with the answer? Data science has three tasks, each with its own samples, features and tools (after Hernán, Hsu & Healy 2019; their third is causal inference; we add measuring parameters):
 #
 # | task | it asks | who is eligible | features | tools |
 # |---|---|---|---|---|
@@ -414,7 +414,7 @@ at_two["on RXTE that looks like Γ ="] = np.interp(-at_two.iloc[:, 0], falling, 
 at_two.round(2)
 
 # %% [markdown]
-# **Your prediction:** neither. Between NICER and NuSTAR the hardness of the same source differs by a factor of six.
+# **The answer:** neither. Between NICER and NuSTAR the hardness of the same source differs by a factor of six.
 #
 # A rule learned on RXTE, "a hardness above this value is the hard state", takes every NICER pointing for a much softer source. The rule will not complain. Lesson 12 meets this again, with a remedy: features that mean the same everywhere, such as $\Gamma$, fitted with the same model in the same band.
 
@@ -453,7 +453,7 @@ plotting.show(fig, "01_frequency_coverage")
 # %% [markdown]
 # ## Exercise 1.6 · Would you train on this?  ·  core · 8 min · ●●○
 #
-# None of our five real observations should enter a training set for accretion states as it is, each for another reason. Here are the facts. Which verdict fits which best? Use each once.
+# None of our five real light curves should enter a training set for accretion states as it is, each for another reason. Here are the facts. Which verdict fits which best? Use each once.
 #
 # - `"no label"`: nobody can say what it is
 # - `"a crowd"`: the photons come from several sources, and one can see it
@@ -543,7 +543,7 @@ compared = {k: {name: f(x) for name, f in measures.items()} for k, x in light_cu
 pd.DataFrame(compared).T.map("{:,.6g}".format)
 
 # %% [markdown]
-# **Your prediction:** only the *fractional* rms stays. The variance of the source itself falls by a factor of 16, and that of the noise by 4. The Leahy power above its noise level of 2 falls by 4, because it compares the signal with the noise. Subtract the noise and divide by the mean rate, and power spectra of different sources can be compared: this is the *fractional rms* normalisation.
+# **The answer:** only the *fractional* rms stays. The variance of the source itself falls by a factor of 16, and that of the noise by 4. The Leahy power above its noise level of 2 falls by 4, because it compares the signal with the noise. Subtract the noise and divide by the mean rate, and power spectra of different sources can be compared: this is the *fractional rms* normalisation.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
@@ -551,8 +551,8 @@ pd.DataFrame(compared).T.map("{:,.6g}".format)
 # - The question comes first: state and nature of a source, from one pointing. One sample is a pointing. Its features are measured. Its label is somebody's word.
 # - rms, power spectrum and photon index contain choices: band, time scale, normalisation, noise.
 # - The same source has another hardness in every telescope.
-# - What an observation cannot see is missing, and missing is not zero.
-# - Look at the data. Every one of our five observations had a flaw that no classifier would have reported.
+# - What an observation cannot see is missing, and missing is neither zero nor the mean.
+# - Look at the data. Every one of our five light curves had a flaw that no classifier would have reported.
 
 # %% [markdown]
 # **Further reading.** R. Remillard & J. McClintock, *X-ray properties of black-hole binaries* (ARA&A 44, 49, 2006) · S. Vaughan et al., *On characterizing the variability properties of X-ray light curves from active galaxies* (MNRAS 345, 1271, 2003) · M. Hernán, J. Hsu & B. Healy, *A second chance to get causal inference right* (Chance 32, 42, 2019) · D. Huppenkothen, M. Ntampaka et al., *Constructing impactful machine learning research for astronomy* ([arXiv:2310.12528](https://arxiv.org/abs/2310.12528)).

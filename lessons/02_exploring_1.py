@@ -17,7 +17,6 @@ from course.checks import lesson_02 as check
 from helpers import data, plotting
 
 plotting.use_course_style()
-plt.rcParams["axes.formatter.min_exponent"] = 6  # 1000 and 10000, not 10³ beside 100
 pd.set_option("display.max_colwidth", None, "display.precision", 2)
 table = data.load_observations("rxte")
 print(f"{len(table)} pointings, {table.source_id.nunique()} sources, {table.shape[1]} columns")
@@ -136,7 +135,7 @@ measured = table.drop(columns=["hr_low", "hr_low_err"])
 print("dropna:", len(table.dropna()), "rows; without hr_low:", len(measured.dropna()))
 
 # %% [markdown]
-# **Your prediction:** none survives. Without `hr_low` two rows in a hundred do. To see which rows these are, we first need a tool.
+# **The answer:** none survives. Without `hr_low` two rows in a hundred do. To see which rows these are, we first need a tool.
 
 # %% [markdown]
 # ## A spread that counts sources
@@ -320,7 +319,7 @@ axes[0].set_ylabel("rate (1/s)")
 plotting.show(fig, "02_sketches")
 
 # %% [markdown]
-# **Your prediction:** the slew has the negative skew.
+# **The answer:** the slew has the negative skew.
 #
 # The skew of a light curve is one of our columns, and it should tell the three apart. So look for rows whose skew is far from that of the others. In which unit?
 
@@ -579,7 +578,7 @@ last = outburst[outburst.state_label == "HSS"].rate_1.iloc[-3:].median()
 print(f"it left the soft state at {last:.0f} counts/s per detector: a factor of {first / last:.0f}")
 
 # %% [markdown]
-# **Your prediction:** it left the soft state at 60 counts/s, 14 times fainter than it had entered it.
+# **The answer:** it left the soft state at 60 counts/s, 14 times fainter than it had entered it.
 #
 # This is **hysteresis**. To see it, all mended columns were needed: per detector, in Crab units, logarithmic, by outburst, in order of time. Leave one of them out, and the loop is blurred or torn. Exploring is not what you do before the science starts. It is the start.
 

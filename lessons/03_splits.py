@@ -85,7 +85,7 @@ plotting.mark_guess(ax, my_guess_best, axis="y")
 plotting.show(fig, "03_best_of_many")
 
 # %% [markdown]
-# **Your prediction:** 0.835 on average. (Bands hold two thirds of 200 repetitions.)
+# **The answer:** 0.835 on average. (Bands hold two thirds of 200 repetitions.)
 #
 # Nothing was ever learned, and still the best of a hundred names more than 80 % of 13 sources right. This is **selection optimism**. It grows with the number of things you try, and shrinks with the number of *independent* answers by which you judge. Only rows that took no part in the choice are honest, and only the first time. Look, change something, look again: now the test set is one more validation set.
 
@@ -296,7 +296,7 @@ plotting.show(fig, "03_shuffled_labels")
 summary(control)
 
 # %% [markdown]
-# **Your prediction:** 0.77 on average.
+# **The answer:** 0.77 on average.
 #
 # There is nothing to learn, and random rows still score far above chance. The forest recognises the sources and remembers their labels. Held-out sources fall to about one half, as they must.
 #

@@ -224,7 +224,7 @@ plotting.mark_guess(ax, my_guess_elsewhere, axis="y")
 plotting.show(ax, "04_chosen_columns", colours=64)
 
 # %% [markdown]
-# **Your prediction:** 0.70 elsewhere, with a standard deviation of 0.08 from cut to cut.
+# **The answer:** 0.70 elsewhere, with a standard deviation of 0.08 from cut to cut.
 #
 # The best of many columns is best partly by luck, and three or four black holes leave much room for it. If we select on all rows, no rows are left to show the truth.
 #
@@ -363,7 +363,7 @@ shares["has a hue"] = train.hue.notna().groupby([train.object_label, train.state
 shares.reindex(states, level="state_label").map("{:.0%}".format)
 
 # %% [markdown]
-# **Your prediction:** clockwise, into the sector of HIMS.
+# **The answer:** clockwise, into the sector of HIMS.
 #
 # In HIMS, SIMS and HSS most hues lie in the published sector, for both objects. In LHS only those of black holes do: more than half of the hard-state neutron stars lie in the sector of HIMS. The calibration belongs to another population. So *the hue in LHS tells the mass*. (In HSS hardly any pointing *has* a hue.)
 
@@ -419,7 +419,7 @@ plotting.mark_guess(ax, my_guess)
 plotting.show(ax, "04_correlation_by_source", colours=64)
 
 # %% [markdown]
-# **Your prediction:** ρ is 0.47 for all sources together.
+# **The answer:** ρ is 0.47 for all sources together.
 #
 # Within most sources the relation is tight; in the pool it is much looser. At the same Γ neutron stars have faster QPOs. This is a mild form of **Simpson's paradox**.
 #

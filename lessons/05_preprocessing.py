@@ -76,7 +76,7 @@ pd.Series(fullest, name="share in the fullest bin").map("{:.0%}".format).to_fram
 # A logarithm does three things:
 #
 # - It makes *factors* into *distances*. An error of 10 % is 0.04 in $\log_{10}$ at 5 counts/s and at 5000. Most of our errors multiply: distance, absorption, number of detectors.
-# - It spreads the faint half of the archive, which was in one bin, over half of the axis.
+# - It spreads the faint pointings, which were in one bin, over more than half of the axis.
 # - It pulls in the outliers. How many standard deviations above the mean is the largest value?
 
 # %%
@@ -144,7 +144,7 @@ plotting.show(fig, "05_scaled_and_raw")
 summary(found)
 
 # %% [markdown]
-# **Your prediction:** 59 % on raw columns. The reason can be seen without a model: the mean squared distance between two pointings is twice the sum of the variances. Each column has this share in it:
+# **The answer:** 59 % on raw columns. The reason can be seen without a model: the mean squared distance between two pointings is twice the sum of the variances. Each column has this share in it:
 
 # %%
 (five.var() / five.var().sum()).map("{:.6%}".format).to_frame("share of the variance")
@@ -155,7 +155,7 @@ summary(found)
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.2 · A scaler by hand  ·  core · 8 min · ●●○
 #
-# Write the scaling: each column minus its mean, over its standard deviation. There are two tables, one to learn from and one of new sources. What would you know about the second when the next pointing arrives? Gaps stay gaps, and nothing is added to a deviation.
+# Write the scaling: each column minus its mean, over its standard deviation. There are two tables, one to learn from and one of new sources. What would you know about the second when the next pointing arrives? The second may have gaps, which stay. Add no small number to a deviation.
 
 
 # %%
@@ -214,7 +214,7 @@ for names in (few, more):
 summary(scaled_by)
 
 # %% [markdown]
-# The robust scaler helps with two columns, by about six points. With five it does not help, and is rather worse. This is no contradiction. The outliers had squeezed `red_chi2` and `skew`; a robust scale spreads them again. That is good for a column that knows something and bad for one that is mostly noise, such as the skewness of a light curve. Scaling weighs columns against each other, and equal weights are a choice like any other. Look first. Where physics says factors, take the logarithm: for the two columns it did as much as the robust scaler.
+# The robust scaler helps with two columns, by about six points. With five it does not help, and is rather worse. This is no contradiction. The outliers had squeezed `red_chi2` and `skew`; a robust scale spreads them again. That may be good for a column that knows something and bad for one that is mostly noise. Scaling weighs columns against each other, and equal weights are a choice like any other. Look first. Where physics says factors, take the logarithm: for the two columns it did as much as the robust scaler.
 
 # %% [markdown]
 # ## Directions
@@ -224,7 +224,7 @@ summary(scaled_by)
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.3 · The mean of angles  ·  core · 8 min · ●●○
 #
-# Turn each hue into an arrow of length one, $(\sin h, \cos h)$, add up the arrows, and see where the sum points. The answer is in degrees, from 0 to below 360.
+# Turn each hue into an arrow of length one, $(\sin h, \cos h)$, add up the arrows, and see where the sum points. The answer is in degrees, from 0 to 360.
 
 
 # %%
@@ -274,7 +274,7 @@ worst_and_best = in_degrees.sort_values("mean").iloc[[0, -1]].rename("cut at {}�
 pd.concat([worst_and_best, as_arrows])
 
 # %% [markdown]
-# In degrees the score depends on a convention, by more than twenty points. Sine and cosine do not depend on the zero. A cut between the hues of soft and hard does as well, but you have to know it beforehand.
+# In degrees the score depends on a convention, by more than twenty points. Sine and cosine do not depend on the zero. A cut near 340° does as well, but you must know it beforehand.
 
 # %% [markdown]
 # ## Gaps
@@ -316,12 +316,12 @@ print(f"{(soft.rms_0p1_64.dropna() < median).mean():.0%} of these rms lie below 
 # %% [markdown]
 # How large is the noise? A band of width $\Delta\nu$ averages $T\Delta\nu$ independent frequencies, and each scatters by 100 % (lesson 01). So the error of the variance is $P_\mathrm{noise}\sqrt{\Delta\nu/T}$, with $P_\mathrm{noise} = 2\,r_\mathrm{total}/r_\mathrm{net}^2$.
 #
-# An rms whose variance is not above zero is an **upper limit**: it belongs at the noise or *below* it. The popular median puts it among the hard states, where hardly any soft pointing is. And close to the noise even the measured values are biased: there only upward fluctuations have a root.
+# An rms whose variance is not above zero is an **upper limit**: it belongs at the noise or *below* it. The popular median puts it among the hard states, where hardly any soft pointing is. And close to the noise even the measured values are biased: there only upward fluctuations are measured.
 
 # %% [markdown]
 # ### What does the filling do to a model?
 #
-# We compare four fillings of three columns, the two colours and the rms. "Low" means two standard deviations below the mean; "mark" adds a column that is 1 where there was a gap. We ask for the state of *all* held-out pointings, and of those with a *gap*, also in the *worst* of the ten splits.
+# We compare four fillings of three columns, the two colours and the rms. "Low" means two standard deviations below the mean; "mark" adds a column that is 1 where there was a gap. We score *all* held-out pointings, those with a *gap*, and the latter in the *worst* of the ten splits.
 
 # %%
 marking = SimpleImputer(strategy="median", add_indicator=True)
@@ -334,6 +334,7 @@ fillings = {
 models = {"logistic": LogisticRegression(max_iter=1000), "neighbours": neighbours}
 three = prepare(train, ["hr_soft", "hr_hard", "rms_0p1_64"])
 has_gap = three.isna().any(axis=1).to_numpy()
+print(f"{(train.state_label[has_gap] == 'HSS').mean():.0%} of the pointings with a gap are HSS")
 
 # %%
 label, every, gap = train.state_label, {}, {}
@@ -350,7 +351,7 @@ tables["gap, worst split"] = pd.DataFrame(gap).agg(["min"]).T.round(1)
 pd.concat(tables, axis=1)
 
 # %% [markdown]
-# Over *all* pointings the fillings differ by a few points. But among the pointings with a gap the median costs about twenty points on average, compared with "low" or a mark. The gain scatters as widely, because a few sources decide which way these rows fall; in the worst split the median is a disaster. **Score the rows that a treatment touches, not all rows.** Two things help: put the value where physics says it is, or let the model see that there was none.
+# Over *all* pointings the fillings differ by a few points. But among the pointings with a gap the median costs about twenty points on average, compared with "low" or a mark. The gain scatters as much, because a few sources decide these rows; in the worst split the median is a disaster. **Score the rows that a treatment touches, not all rows.** Two things help: put the value where physics says it is, or mark the gap. Either lets the model call gaps soft, which nine in ten are; no filling does clearly better than that.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 5.4 · Fill and mark  ·  stretch · 10 min · ●●○
@@ -385,7 +386,7 @@ for target, kind in itertools.product(targets, models):
 summary(less_median).assign(better_in=(pd.DataFrame(less_median) > 0).sum())
 
 # %% [markdown]
-# For the state these are differences of about one point, as large as their own spread: other columns know what the gap hides. For the object they are a little larger. And the sign depends on the model. Marks help the linear model, which gives each its own weight. With marks the neighbours are rather *worse* at the state: after scaling, the 1 of a rare mark lies several standard deviations from the 0, so two pointings that differ in one gap are far apart. No filling is best for every model. One is worst for the rows it touches.
+# For the state these are differences of about one point, as large as their own spread: other columns know what the gap hides. For the object they are a little larger. And the sign depends on the model. Marks help the linear model, which gives each its own weight. With marks the neighbours are rather *worse* at the state: after scaling, 1 and 0 of a rare mark are several standard deviations apart, so two pointings that differ in one gap are far apart. No filling is best for every model. One is worst for the rows it touches.
 
 # %% [markdown] tags=["slide"]
 # ### Do you want to know what a gap knows?
@@ -410,9 +411,7 @@ constant = 100 * nicer.state_label.value_counts(normalize=True).max()
 # %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(6.4, 2.8))
 sns.stripplot(pd.DataFrame(alone), orient="h", jitter=False, size=6, alpha=0.6, ax=ax)
-ax.axvline(
-    constant, color="0.4", linestyle=":", label=f"NICER, one constant answer: {constant:.0f} %"
-)
+ax.axvline(constant, color="0.4", linestyle=":", label=f"NICER, always one: {constant:.0f} %")
 ax.set(xlabel="states of new sources right, from gaps alone (%)", ylim=(1.6, -1.2), xlim=(0, 100))
 ax.legend(loc="upper right")
 plotting.mark_guess(ax, my_guess_gaps)
@@ -429,9 +428,9 @@ without_hue = empty.hue.groupby([third, label], observed=True).mean().unstack()
 without_hue[["LHS", "HSS"]].map("{:.0%}".format)
 
 # %% [markdown]
-# **Your prediction:** 84 % on new sources of RXTE, and 54 % on NICER's. The empty cells alone tell the state of more than four in five pointings. On NICER most of that knowledge is gone. The first table says why: on RXTE half of the pointings have no disc temperature; NICER sees discs nearly always. The second says that a gap knows the brightness too: a faint hard state lacks its hue three or four times as often as a bright one.
+# **The answer:** 84 % on new sources of RXTE, and 54 % on NICER's. The empty cells alone tell the state of more than four in five pointings. On NICER most of that knowledge is gone. The first table says why: on RXTE half of the pointings have no disc temperature; NICER sees discs nearly always. The second says that a gap knows the brightness too: a faint hard state lacks its hue three or four times as often as a bright one.
 #
-# A **missing value is information about the telescope and the brightness** as well as about the source. With the same telescope and similar sources, use it. If you carry the rule elsewhere, this will break it. (We have looked at labels of NICER, which lesson 12 will ask again: nothing was chosen by what we saw.)
+# A **missing value is information about the telescope and the brightness** as well as about the source. With the same telescope and similar sources, use it. Elsewhere gaps differ, and the rule breaks. (We have looked at labels of NICER, which lesson 12 will ask again: nothing was chosen by what we saw.)
 #
 # **Discuss with your neighbour** (5 min; alone, write two sentences): what would *you* put into an empty `qpo_freq`, and why? A small number? The median? The mean of its state? Does your answer differ for a bright soft state and a faint hard one, and can the table tell these apart?
 
@@ -538,7 +537,7 @@ less_all = {key: values - by_number[key[0], numbers[-1]] for key, values in by_n
 summary(less_all).unstack(0)
 
 # %% [markdown]
-# The table shows the difference to all 28. Three components hold nearly everything about the state. The object needs six or more, and no number is better than keeping everything. With 14 columns, which become 28 features, PCA is a way to *look*, not a cure. It helps models that suffer from many columns. There the number of components is a hyperparameter (lesson 10).
+# The table shows the difference to all 28. Three components hold nearly everything about the state. The object needs six or more, and no number is better than keeping everything. With 14 columns, which become 15 and 13 marks, PCA is a way to *look*, not a cure. It helps models that suffer from many columns. There the number of components is a hyperparameter (lesson 10).
 
 # %% [markdown]
 # ## Pipelines
@@ -614,7 +613,7 @@ summary(in_train).assign(validation=pd.Series(in_validation).round(1))
 # %% [markdown]
 # ## The leak
 #
-# Suppose you scale *before* you split: `preprocessor().fit_transform(train)`, then cross-validate. What does it cost? Twenty times, medians and scales come from all rows, or from the training rows of the split.
+# Suppose you scale *before* you split: `preprocessor().fit_transform(train)`, then cross-validate. What does it cost? In twenty splits we compare scales from all rows with those from training rows.
 
 # %%
 leaked = preprocessor().fit_transform(train)
@@ -682,7 +681,7 @@ plotting.show(ax, "05_leaks")
 summary(on_noise)
 
 # %% [markdown]
-# **Your prediction:** 97 % on average, on nothing, if columns are chosen with the labels of all rows. Among 1000 columns of noise some happen to separate 24 sources, the held-out ones included. The cross-validation that follows is correct, and worthless. Everything that looks at *labels* before the split does this: choosing columns, filling gaps with the mean of the class, choosing the better of ten scalers, and your own eyes on a plot of all sources.
+# **The answer:** 97 % on average, on nothing, if columns are chosen with the labels of all rows. Among 1000 columns of noise some happen to separate 24 sources, the held-out ones included. The cross-validation that follows is correct, and worthless. Everything that looks at *labels* before the split does this: choosing columns, filling gaps with the mean of the class, choosing the better of ten scalers, and your own eyes on a plot of all sources.
 #
 # A harmless leak and a fatal one are the same mistake in the source code. One habit cures both: **whatever has a `fit` goes into the Pipeline, and the Pipeline goes into the folds.**
 

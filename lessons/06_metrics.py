@@ -257,7 +257,7 @@ plotting.show(ax, "06_recall_and_precision", colours=64)
 by_threshold.iloc[[49, 19]].round(2).rename_axis("threshold")
 
 # %% [markdown]
-# **Your prediction:** 0.54. Did you guess higher? Many labelled transitions are at the far left of the histogram: for the model they are hard or soft states like any other. No sensible threshold finds them. Either the model is blind, or … keep the thought.
+# **The answer:** 0.54. Did you guess higher? Many labelled transitions are at the far left of the histogram: for the model they are hard or soft states like any other. No sensible threshold finds them. Either the model is blind, or … keep the thought.
 
 # %% [markdown]
 # ## All thresholds at once
@@ -375,7 +375,7 @@ for p in (label.mean(), 0.01):
     print(f"precision {precision_at(recall, specificity, p):.2f} at a prevalence of {p:.0%}")
 
 # %% [markdown]
-# **Your prediction:** about three of ten alarms are real.
+# **The answer:** about three of ten alarms are real.
 #
 # Nothing happened to the model. Its recall and specificity stayed, and so did the ROC curve and its AUC. But at one per cent most alarms are false. A precision, an $F$, an average precision or an accuracy is half a number without its prevalence. You cannot carry it to another archive.
 

@@ -315,7 +315,7 @@ plotting.mark_guess(ax, my_guess_steps)
 plotting.show(ax, "07_descents", colours=64)
 
 # %% [markdown]
-# **Your prediction:** 448 steps with $\eta = 3$ (last column). The smallest rate does not arrive in 1000 steps; the largest does not stay.
+# **The answer:** 448 steps with $\eta = 3$ (last column). The smallest rate does not arrive in 1000 steps; the largest does not stay.
 #
 # Too small a rate is safe and useless. Too large a rate throws the coefficients far away in the first step, to where the model is certain and often wrong. (Far away the loss grows only like a straight line. So the descent walks back, and is thrown out again.) Even the good rate takes its time, because the valley is flat where the two classes are nearly separated. Whoever stops early does not have the maximum-likelihood estimate.
 
@@ -403,7 +403,7 @@ plotting.mark_guess(right, my_guess_hims)
 plotting.show(fig, "07_plane_of_probabilities", colours=64)
 
 # %% [markdown]
-# **Your prediction:** 0.18. SIMS are called soft with near certainty, and only about a third of HIMS are in doubt. $p$ is no degree of softness. It answers "LHS or HSS?". A pointing that is neither gets an answer, too, and usually a confident one. **A classifier has no word for what it was not taught.**
+# **The answer:** 0.18. SIMS are called soft with near certainty, and only about a third of HIMS are in doubt. $p$ is no degree of softness. It answers "LHS or HSS?". A pointing that is neither gets an answer, too, and usually a confident one. **A classifier has no word for what it was not taught.**
 
 # %% [markdown] tags=["slide"]
 # **Discuss with your neighbour** (5 min; alone, write two sentences): a source turns up that is neither black hole nor neutron star. What will our object classifier say, and how would you notice?

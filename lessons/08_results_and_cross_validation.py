@@ -135,7 +135,7 @@ table_of_cuts["different deals of six"] = scores.mean().round(12).groupby("cut")
 table_of_cuts.round(3)
 
 # %% [markdown]
-# **Your prediction:** the range of five folds of whole sources is several points, as the histogram shows.
+# **The answer:** the range of five folds of whole sources is several points, as the histogram shows.
 #
 # There are three surprises. First, to hold out sources costs less here than for the object (lesson 3): the state is not a property of the source, so there is less to leak. Second, single folds differ by several points, though the model is nearly the same. Third, the stratified cutter *ignored its seed*. It sorts the sources and places them one by one; chance only breaks ties, and real sources have none. Six "repetitions" were one. (Earlier releases of scikit-learn shuffled but did not stratify: pull request 32540.) **A repetition that cannot differ is not a repetition.** Print how many differ.
 
@@ -638,7 +638,7 @@ measured = ["gain", "error, sources drawn", "least of five deals", "most of five
 pd.DataFrame(gains, measured).T.round(3)  # in balanced accuracy
 
 # %% [markdown]
-# **Your prediction:** with class weights it falls; with trust it rises a little. Class weights make each row of the rare class count several times, and nearly half of *these* rows are HSS with the wrong label (see *The reveal*): they amplify the noise. Trust helps a little. Now one look at the validation sources, at the model as it was and at the one change that might help:
+# **The answer:** with class weights it falls; with trust it rises a little. Class weights make each row of the rare class count several times, and nearly half of *these* rows are HSS with the wrong label (see *The reveal*): they amplify the noise. Trust helps a little. Now one look at the validation sources, at the model as it was and at the one change that might help:
 
 # %%
 for name in ("as it is", "trust"):

@@ -210,7 +210,7 @@ plotting.show(ax, "09_depth_and_trees")
 curves["held-out sources"].round(2).add_prefix("deal ")
 
 # %% [markdown]
-# **Your prediction:** a depth of 4 in these two deals; 6 and 10 are hardly worse.
+# **The answer:** a depth of 4 in these two deals; 6 and 10 are hardly worse.
 #
 # **Underfitting**: both scores are low. **Overfitting**: they part. Between them lies a plateau, not a point; which value on it comes out best is chance. The gap between the curves alone is no illness. What counts is the *held-out* curve.
 
@@ -434,7 +434,7 @@ plotting.show(ax, "09_epochs")
 histories.loc[[1, 5, 10, 20, 40]].rename_axis("epoch").round(3)
 
 # %% [markdown]
-# **Your prediction:** after a few epochs.
+# **The answer:** after a few epochs.
 #
 # This is overfitting, live: from some epoch on, the network gets better on what it knows and *worse* on what it does not know. (When depends on the sources that are held out.) The AUC loses only one to three points. So the network ranks pointings nearly as before; what gets worse is its **confidence** in the mistakes. If you need probabilities, stop early. If you only need a ranking, you may not even notice.
 #

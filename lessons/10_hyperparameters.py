@@ -239,7 +239,7 @@ display(pd.DataFrame({"bonus of random rows": bonus.mean(axis=1), "one deal": bo
 auc.idxmax().unstack().drop(index="training rows")  # the best leaf of each deal
 
 # %% [markdown]
-# **Your prediction:** 16 rows in nearly all deals, for random rows as for whole sources.
+# **The answer:** 16 rows in nearly all deals, for random rows as for whole sources.
 #
 # The shape is familiar: underfitting on the left, overfitting on the right, and the training score never warns you. The bars are the scatter over five deals.
 #

@@ -249,7 +249,7 @@ first = of_groups.idxmax(axis=1).value_counts(normalize=True)
 of_groups.agg(["mean", "std"]).T.assign(**{"is first, share of skies": first}).fillna(0).round(2)
 
 # %% [markdown]
-# **Your prediction:** the rms lose most, between 0.1 and 0.2.
+# **The answer:** the rms lose most, between 0.1 and 0.2.
 #
 # From the single columns one would write about the QPO frequency and one rms band. As groups, the rms win on most skies: these six columns stand in for each other. The error bars of the other three overlap: 13 sources cannot rank them.
 #

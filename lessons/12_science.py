@@ -171,7 +171,7 @@ plotting.mark_guess(axes[0], my_guess_test)
 plotting.show(fig, "12_test_set", colours=64)
 
 # %% [markdown]
-# **Your prediction:** 0.71. If an expectation is met, the model has earned no medal: *our error bars* have. If it is missed, do not repair the model. Write it down, and ask how the new sources differ. Either way **there is no second try**. (We confess to one: an earlier edition of this course sent a forest through this door, when lesson 10 had not tried the square. We changed its list, and not for the score.)
+# **The answer:** 0.71. If an expectation is met, the model has earned no medal: *our error bars* have. If it is missed, do not repair the model. Write it down, and ask how the new sources differ. Either way **there is no second try**. (We confess to one: an earlier edition of this course sent a forest through this door, when lesson 10 had not tried the square. We changed its list, and not for the score.)
 #
 # A referee will ask for the parts of the number: the recall of each state, beside that of the known sources.
 
@@ -264,7 +264,7 @@ times = pd.DataFrame({name: share(sky, column, "days") for name, column in rows.
 (100 * times.assign(transition=times.HIMS + times.SIMS)).round(1)  # per cent of the time
 
 # %% [markdown]
-# **Your prediction:** the human labels give 15.6 %, where the truth is 10.5 %.
+# **The answer:** the human labels give 15.6 %, where the truth is 10.5 %.
 #
 # **Misclassification moves from the many to the few.** A few per cent of a common state are a large part of a rare one. So the human labels inflate the transition by about half, and SIMS to almost twice its share. The model errs in the other direction: it calls rare states too rarely. We have a confusion matrix. Can we not correct for that?
 
@@ -463,7 +463,7 @@ plotting.mark_guess(ax, my_guess_nicer, axis="y")
 plotting.show(fig, "12_features_that_travel", colours=64)
 
 # %% [markdown]
-# **Your prediction:** 0.73. Raw features lose nearly a fifth; three features that *mean* the same lose about half of that. On the same 12 sources their gain over raw is less than two of its errors: a hint, not yet a proof. No algorithm told us to distrust the raw colours: `columns.csv` did. To throw them out is already enough, and all the course's features together outvote them. Some loss remains: NICER's sources, exposures and errors are others.
+# **The answer:** 0.73. Raw features lose nearly a fifth; three features that *mean* the same lose about half of that. On the same 12 sources their gain over raw is less than two of its errors: a hint, not yet a proof. No algorithm told us to distrust the raw colours: `columns.csv` did. To throw them out is already enough, and all the course's features together outvote them. Some loss remains: NICER's sources, exposures and errors are others.
 #
 # Would we have noticed without labels? A model never tells (lesson 11), but its *input* can. Now build one of lesson 11's alarms yourself.
 

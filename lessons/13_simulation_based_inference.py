@@ -263,7 +263,7 @@ plotting.mark_guess(ax, my_guess, axis="y")
 plotting.show(ax, "13_acceptance")
 
 # %% [markdown]
-# **Your prediction:** about two draws in a hundred. For three pointings at once it is fewer than one in 10,000.
+# **The answer:** about two draws in a hundred. For three pointings at once it is fewer than one in 10,000.
 #
 # Three independent pointings could of course be fitted one by one. But take any model with six parameters that the data *do* constrain. The accepted share is about the volume of the posterior divided by that of the prior, and volumes multiply. Also look at the first row of the table: with 12 bins hardly any draw comes within half of the typical distance.
 #

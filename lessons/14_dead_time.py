@@ -28,7 +28,6 @@ from helpers.light_curves import averaged_periodogram
 from helpers.posteriors import train_posterior
 
 plotting.use_course_style()
-plt.rcParams["axes.formatter.min_exponent"] = 5  # 100 on a logarithmic axis, not 10²
 
 # %% [markdown]
 # ## Real photons first
@@ -85,7 +84,7 @@ ax.legend()
 plotting.show(fig, "14_gaps")
 
 # %% [markdown]
-# **Your prediction:** none. Events of different detectors come as close as they like. Events of *one* detector do not: its team says that it is blind for about 42 µs after each ([Antia et al. 2017](https://arxiv.org/abs/1702.08624)). (The two bars behind the hole are high. Before I explained them, I would take more data.)
+# **The answer:** none. Events of different detectors come as close as they like. Events of *one* detector do not: its team says that it is blind for about 42 µs after each ([Antia et al. 2017](https://arxiv.org/abs/1702.08624)). (The two bars behind the hole are high. Before I explained them, I would take more data.)
 
 # %% [markdown]
 # ## A detector that blinks
@@ -187,7 +186,7 @@ plotting.mark_guess(ax, my_guess_rate, axis="y")
 plotting.show(ax, "14_rates")
 
 # %% [markdown]
-# **Your prediction:** 82 photons per second, $1000\,e^{-2.5}$. The two lines of theory are $r/(1 + r\tau)$ and $r e^{-r\tau}$, with $r$ the incident rate. A paralyzable detector can go *dark* in a bright source, and one registered rate then belongs to two incident ones. Ours is non-paralyzable, so its rate has an inverse. For a **constant** source the rate is a solved problem: no machine learning.
+# **The answer:** 82 photons per second, $1000\,e^{-2.5}$. The two lines of theory are $r/(1 + r\tau)$ and $r e^{-r\tau}$, with $r$ the incident rate. A paralyzable detector can go *dark* in a bright source, and one registered rate then belongs to two incident ones. Ours is non-paralyzable, so its rate has an inverse. For a **constant** source the rate is a solved problem: no machine learning.
 
 # %% [markdown]
 # ## The noise
@@ -255,7 +254,7 @@ plotting.mark_guess(ax, my_guess_peak)
 plotting.show(fig, "14_noise")
 
 # %% [markdown]
-# **Your prediction:** near 320 Hz. At low frequencies the noise is $(1 + r\tau)^2$, *twelve times*, lower than Poisson: that is the clock. It beats at a little less than $1/\tau$, at one over dead time plus a typical wait. It leaves a hump that looks like a quasi-periodic oscillation (QPO), with its harmonic. Nothing in the source oscillates.
+# **The answer:** near 320 Hz. At low frequencies the noise is $(1 + r\tau)^2$, *twelve times*, lower than Poisson: that is the clock. It beats at a little less than $1/\tau$, at one over dead time plus a typical wait. It leaves a hump that looks like a quasi-periodic oscillation (QPO), with its harmonic. Nothing in the source oscillates.
 
 # %% [markdown]
 # ## The signal
@@ -496,7 +495,7 @@ plotting.corner(axes, {"one": both[:, 0], "another": both[:, 1]}, names, truth=t
 plotting.show(fig, "14_posterior_pairs")
 
 # %% [markdown]
-# **Your prediction:** the frequency ν₀ is known best, and $q$ hardly at all. (Somebody who knows only the prior has a standard deviation of $1/\sqrt{12} = 0.29$ of its width.)
+# **The answer:** the frequency ν₀ is known best, and $q$ hardly at all. (Somebody who knows only the prior has a standard deviation of $1/\sqrt{12} = 0.29$ of its width.)
 #
 # The rms is back, although dead time left only a small share of the power. The rate is back, too, from the *shape* of the noise. And $q$? The QPO is 2 Hz wide, and the spectrum resolves 1 Hz. The posterior says "I hardly know", which is the right answer. A fit would have given you a number. (The paper's posterior of its *one* mock: rms .374 ± .018, ν₀ 20.1 ± .3 Hz, $q$ 7.7 ± 2.2, rate 984 ± 54/s. Is .374 luck or bias? Nobody can tell.)
 #
@@ -511,7 +510,7 @@ z.agg(["mean", "sem", "std"]).T.round(2)  # sem is the error of the mean
 # %% [markdown]
 # ## Criticise it
 #
-# A posterior is as good as its simulator, and ours believes in τ = 2.5 ms. A real observation comes without the truth. But we can ask: **would data like mine come out of my posterior?** That is a *posterior predictive check*: simulate from the posterior, and compare a statistic of the replicas with that of the data.
+# Posteriors of ν₀ are slightly too wide. More important: a posterior is as good as its simulator, and ours believes in τ = 2.5 ms. A real observation comes without the truth. But we can ask: **would data like mine come out of my posterior?** That is a *posterior predictive check*: simulate from the posterior, and compare a statistic of the replicas with that of the data.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 14.6 · Would it look like this?  ·  core · 12 min · ●●○

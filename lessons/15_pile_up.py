@@ -223,7 +223,7 @@ plotting.mark_guess(ax, my_guess_piled, axis="y")
 plotting.show(ax, "15_per_frame")
 
 # %% [markdown]
-# **Your prediction:** $1 - e^{-1}/(1 - e^{-1}) = 0.42$ of the events. A loss of events can be seen in a light curve. The piled share cannot, and it starts as $L/2$: at 0.1 photons per frame already a twentieth of the events has a wrong energy.
+# **The answer:** $1 - e^{-1}/(1 - e^{-1}) = 0.42$ of the events. A loss of events can be seen in a light curve. The piled share cannot, and it starts as $L/2$: at 0.1 photons per frame already a twentieth of the events has a wrong energy.
 
 # %% [markdown]
 # ## Exercise 15.4 · Pile-up is a convolution  ·  stretch · 15 min · ●●●
@@ -361,7 +361,7 @@ plotting.mark_guess(ax, my_guess_index, axis="y")
 plotting.show(ax, "15_plain_fits")
 
 # %% [markdown]
-# **Your prediction:** Γ is near 1.2 at 1.8 photons per frame. A steep source is taken for a flat one, and the error bar says nothing of it. Soft photons vanish, and their sums appear at high energies, where there are few counts.
+# **The answer:** Γ is near 1.2 at 1.8 photons per frame. A steep source is taken for a flat one, and the error bar says nothing of it. Soft photons vanish, and their sums appear at high energies, where there are few counts.
 #
 # Play with flux and frame time (3 min). At which flux does the usual frame of 3.2 s start to matter? What does the short frame of M82 buy?
 

@@ -157,7 +157,7 @@ for ax, (name, draws) in zip(axes, spoiled.items(), strict=True):
 plotting.show(fig, "16_four_ranks")
 
 # %% [markdown]
-# **Your prediction:** near 0.
+# **The answer:** near 0.
 #
 # **U**: too narrow, *overconfident*, the truth is too often outside. **Hump**: too wide. **Slope**: biased; if the posterior lies too high, few of its draws lie below the truth.
 #
@@ -182,7 +182,7 @@ plotting.rank_histograms(ax, of_both, tenth).set_ylim(0, 2)
 plotting.show(fig, "16_two_flat_ranks")
 
 # %% [markdown]
-# **Your prediction:** flat. The truths *were* drawn from the prior, so the prior's promise is true, and useless. **Calibration is necessary, not sufficient.** A flat histogram says that error bars are honest, not that anything was learned. Ask a second question: is the posterior *narrow where the data are*?
+# **The answer:** flat. The truths *were* drawn from the prior, so the prior's promise is true, and useless. **Calibration is necessary, not sufficient.** A flat histogram says that error bars are honest, not that anything was learned. Ask a second question: is the posterior *narrow where the data are*?
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.2 · Random points  ·  core · 12 min · ●●○
@@ -451,7 +451,7 @@ kilohertz = dict(bin_size=0.5 / 750, segment=None, log_f=0.03)
 hf, nustar = (DeadTimeSimulator(dead_time=tau, **kilohertz) for tau in (2.5e-3, NUSTAR))
 hf_box = torch.tensor([0.1, 100.0, 3.0, 500.0]), torch.tensor([0.5, 300.0, 30.0, 1500.0])
 weak_box = torch.tensor([0.1, 100.0, 20.0, 500.0]), torch.tensor([0.2, 300.0, 30.0, 1500.0])
-some = draw_prior(5000, seeded(24), *hf_box)
+some = draw_prior(10_000, seeded(24), *hf_box)
 steady = train_posterior(some, hf(some, seeded(124)).log(), *hf_box, generator=seeded(0))
 
 # %% tags=["nbval-ignore-output"]
@@ -486,7 +486,7 @@ judged = {
 pd.DataFrame(judged, judgements).T.rename_axis("log flux, Γ, N_H")
 
 # %% [markdown]
-# **Your prediction:** number 3, the population of weak, narrow QPOs.
+# **The answer:** number 3, the population of weak, narrow QPOs.
 #
 # - **As believed** is the reference. Its least p-value is the smallest of three or four: a few per cent are no surprise.
 # - **The varying dead time** biases the rate by several error bars, and the regions hold next to nothing. A hundred observations *together* are clearly unlike the simulations: `misspecification_p`, which compares the network's features by the distance that you build below. Single ones are not: the **anomaly score** calls about 1 % of them unlike, as it does by construction.
@@ -638,7 +638,7 @@ runs = [pd.DataFrame(compare(seed), columns).T for seed in range(3)]
 pd.concat(runs).groupby(level=[0, 1], sort=False).agg(["mean", "std"]).round(3)  # of three seeds
 
 # %% [markdown]
-# **Your prediction:** it helps for the background, does nothing for the gain, and harms for the population.
+# **The answer:** it helps for the background, does nothing for the gain, and harms for the population.
 #
 # - **Background**: helps. The error of Γ more than halves, and that of lg K falls, without one label. But the 68 % intervals still hold far too few: *better is not honest*.
 # - **Gain**: nothing. Gain-shifted spectra look like other power laws, so the features were alike from the start (see MMD²).

@@ -169,7 +169,7 @@ print(f"they differ by at most {1e3 * abs(live - by_rate).max():.2f} ms in a seg
 print(f"PRIOR of the band's events alone: {of_band.mean():.4f}")
 
 # %% [markdown]
-# **Your prediction:** 59 %.
+# **The answer:** 59 %.
 #
 # Two ways, one answer: what is left is the dead time that lies over an edge. They stop agreeing where events cost dead time and are not in the list, as NuSTAR's vetoes do: then PRIOR is right. And it must be summed over *all* events, before any band or region is chosen: an event that you throw away has been waited for.
 #
@@ -223,7 +223,7 @@ plotting.show(fig, "22_noise")
 print(f"incident rate of a constant source, by lesson 14: {rate:.1f}/s")
 
 # %% [markdown]
-# **Your prediction:** up, to 1.57.
+# **The answer:** up, to 1.57.
 #
 # Noise, in a quarter of an hour, and nothing else that the eye can see. The formula even gives a rate, *if the source does not vary*. Whether it does is our question, and how much it could vary without our notice.
 
@@ -296,7 +296,7 @@ for name, (options, box) in mended.items():
 pd.DataFrame(table).T
 
 # %% [markdown]
-# **Your prediction:** after three of the four, and only then. Four faults together could well make such data, since each hides what the others do. It complains when only one is left, the rates, and that is the one to change.
+# **The answer:** after three of the four, and only then. Four faults together could well make such data, since each hides what the others do. It complains when only one is left, the rates, and that is the one to change.
 #
 # So do not mend until the check is silent: it is silent for the copy, too. Change what you **know** to be different, all of it, and then ask. A prior predictive check finds what is impossible, not what is wrong.
 

@@ -102,7 +102,7 @@ def test_it_is_small_enough_to_keep_in_git(path):
 
 
 def test_every_prediction_has_a_place_to_write_and_an_answer(lesson):
-    """First "Predict" in the text, then a cell `my_guess... = ...`, later "Your prediction: ..." in so many words."""
+    """First "Predict" in the text, then a cell `my_guess... = ...`, later "The answer: ..." in so many words."""
     seen = []
     for cell, following in zip(lesson.cells, [*lesson.cells[1:], None], strict=True):
         if cell.cell_type == "code":
@@ -112,7 +112,7 @@ def test_every_prediction_has_a_place_to_write_and_an_answer(lesson):
             assert written, following.source
             assert written[1] not in seen, "one name, one guess: cells can be run again"
             seen.append(written[1])
-        if "**Your prediction:** " in cell.source:
+        if "**The answer:** " in cell.source:
             seen.append("answer")
     assert len(seen) >= 2
     assert seen[1::2] == ["answer"] * (len(seen) // 2)

@@ -207,7 +207,7 @@ def judged(lesson, cells, change, seed):
 
 
 def test_a_wrong_dead_time_and_another_population(lesson, record_property):
-    change = {"draw_prior(5000": "draw_prior(2500"}
+    change = {"draw_prior(10_000": "draw_prior(5000"}
     change["*hf_box, generator=seeded(0)"] = "*hf_box, generator=seeded(0), n_flows=1"
     cells = "kilohertz", "generator = seeded(25)"
     believed, varying, weak = judged(lesson, cells, change, 2).values()
