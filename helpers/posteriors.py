@@ -59,9 +59,9 @@ _EMBEDDINGS = {f.__name__: f for f in (weighted_sums, convolution)}
 class Posterior:
     """q(θ|x) on the support of a prior, as `train_posterior` makes it.
 
-    Several flows share it by the squared mean of the roots of their densities. It lies between their
-    average, which is too wide if each of them is right and they disagree (Gneiting & Ranjan 2013,
-    arXiv:1106.1638), and their geometric mean, which forgets what one of them misses.
+    Several flows share it by the geometric mean of their densities, plus a twentieth of their average.
+    The average is too wide if each of them is right and they disagree (Gneiting & Ranjan 2013,
+    arXiv:1106.1638); the twentieth keeps what one of them misses.
 
     Who asks it about data beyond what was simulated is warned: a network only guesses there.
 
@@ -154,11 +154,11 @@ class Posterior:
             unfinished.unlink(missing_ok=True)
 
     def _pool(self, z, data):
-        """ln of what flows share at z, up to a constant, and its ratio to their average, 0 to 1."""
+        """ln of what flows share at z, up to a constant, and its ratio to their average, never above 1."""
         of_each = torch.stack([e.log_prob(z, data) for e in self._estimators])
-        number = math.log(len(of_each))
-        pool = 2 * (torch.logsumexp(of_each / 2, dim=0) - number)
-        return pool, (pool - torch.logsumexp(of_each, dim=0) + number).exp()
+        average = torch.logsumexp(of_each, dim=0) - math.log(len(of_each))
+        ratio = ((of_each.mean(dim=0) - average).exp() + 0.05) / 1.05
+        return average + ratio.log(), ratio
 
     def _draws(self, n, data):
         """(n, len(data), P) draws of the flows' average, their weights, 0 in holes, and which to refuse."""

@@ -65,7 +65,7 @@ metrics = {"state": balanced_accuracy_score, "object": roc_auc_score}
 print(f"{len(known)} pointings of {len(set(sources))} sources")
 
 # %% [markdown]
-# Why not `StratifiedGroupKFold`? Lesson 08 caught it ignoring its seed on these data. `data.deal_sources` stratifies the *list of sources*. Each seed is another deal, and each fold has black holes to tell from neutron stars. It returns pairs of row positions, inside and outside.
+# We do not use `StratifiedGroupKFold`: lesson 08 caught it ignoring its seed on these data. `data.deal_sources` stratifies the *list of sources*. Each seed is another *deal* into folds, and each fold has black holes and neutron stars. It returns pairs of row positions, inside and outside.
 
 # %% [markdown] tags=["slide"]
 # ## Learning curves: what would more data buy?
@@ -151,7 +151,7 @@ for ax, task in zip(axes, metrics, strict=True):
 plotting.show(fig, "10_learning_curves")
 
 # %% [markdown]
-# The bars are the scatter from drawing to drawing. Most of it comes from *which* 13 sources were asked, so we measure differences drawing by drawing. First we take the last doubling of sources and of rows. Then comes the referee's question, **a fixed budget of some 240 pointings**: many of few sources, or few of many?
+# The bars are the scatter from drawing to drawing. Most of it comes from *which* 13 sources were asked, so we measure differences drawing by drawing. First we take the last step of sources and of rows. Then comes the referee's question, **a fixed budget of some 240 pointings**: many of few sources, or few of many?
 
 
 # %%
@@ -174,9 +174,9 @@ for task in metrics:
 pd.DataFrame(gains).agg(["mean", "sem", "std"]).T.round(3)  # std: scatter of one drawing
 
 # %% [markdown]
-# For the **object**, sources are the currency. With the same 240 pointings, four times as many sources gain several points on average. (The last column is the scatter of one drawing. A single drawing may say the opposite: it matters which sources.) To go from 40 pointings of each source to all buys little. The reason is simple: one more pointing of a known black hole is one more look at the same black hole. For the **state**, a pointing is worth about a pointing, wherever it comes from, and the curve is nearly flat at the end.
+# For the **object**, it is the sources that count. With the same 240 pointings, four times as many sources gain several points on average. (The last column is the scatter of one drawing. A single drawing may say the opposite: it matters which sources.) To go from 40 pointings of each source to all buys little. The reason is simple: one more pointing of a known black hole is one more look at the same black hole. For the **state**, a pointing is worth about a pointing, wherever it comes from, and the curve is nearly flat at the end.
 #
-# Would you propose, then? For the object: for new sources, short exposures. For the state: for nothing; the labels set its ceiling (lesson 08). And extrapolate with care: the sources that nobody has observed yet are the faint ones, and a curve of this model says nothing about another model.
+# Would you propose, then? For the object, new sources with short exposures. For the state, nothing: its labels limit the score (lesson 08). And extrapolate with care: the sources that nobody has observed yet are the faint ones, and a curve of this model says nothing about another model.
 #
 # There is a practical side. With 40 pointings of each source we have about a quarter of the rows. So we search on a thinned archive, and take all rows only at the end.
 
@@ -235,7 +235,7 @@ plotting.show(ax, "10_leaf")
 # %%
 bonus = auc["held out: random rows"] - auc["held out: whole sources"]  # (leaves, deals)
 bonus.loc["1 less 64"] = bonus.loc[1] - bonus.loc[64]
-display(pd.DataFrame({"bonus of random rows": bonus.mean(axis=1), "one deal": bonus.std(axis=1)}))
+display(pd.DataFrame({"bonus of random rows": bonus.mean(axis=1), "scatter": bonus.std(axis=1)}))
 auc.idxmax().unstack().drop(index="training rows")  # the best leaf of each deal
 
 # %% [markdown]
@@ -243,7 +243,7 @@ auc.idxmax().unstack().drop(index="training rows")  # the best leaf of each deal
 #
 # The shape is familiar: underfitting on the left, overfitting on the right, and the training score never warns you. The bars are the scatter over five deals.
 #
-# And the leak of lesson 03 is back, as a *tilt*. The most complex trees can learn a known source by heart. So *on average* they get more of a bonus from random rows than those of 64, though a single deal may say otherwise. (The crudest trees get one too: with so few cuts, much depends on the sources for which they were made.) Honesty requires the other half: **the tilt is small against the curvature here**, and both cuts choose leaves of about the same size. The leak spoils the number that you report more than the knob that you turn. Nobody can know that beforehand. Watch what the leak does when there is nothing true to learn, because labels were shuffled among sources.
+# And the leak of lesson 03 is back: random rows give every tree a bonus. *On average* both ends get more of it than the middle, though a single deal may say otherwise. The most complex trees can learn a known source by heart. (Perhaps the crudest trees depend much on the sources for which their few cuts were made.) Honesty requires the other half: **these differences are small against the curvature here**, and both cuts choose leaves of about the same size. The leak spoils the number that you report more than the knob that you turn. Nobody can know that beforehand. Watch what the leak does when there is nothing true to learn, because labels were shuffled among sources.
 
 
 # %%
@@ -264,12 +264,12 @@ nonsense = pd.DataFrame(nonsense, index=[f"leaf {leaf}" for leaf in some_leaves]
 nonsense.groupby(level=0).agg(["mean", "std"]).round(2)  # AUC, five deals
 
 # %% [markdown]
-# With random rows, tuning "discovers" trees of small leaves with a fine score, for labels that mean nothing. With sources held out the score stays at chance, one half or a little below, whatever the knob. Its scatter shows how little 37 sources can say.
+# With random rows, tuning "discovers" trees with a fine score, for labels that mean nothing. With sources held out the score stays at chance, one half or a little below, whatever the knob. Its scatter shows how little 37 sources can say.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 10.2 · One standard error, paired  ·  core · 10 min · ●●○
 #
-# Lesson 07 took the simplest candidate within one standard error of the best, with the error of the *best* score. But folds are hard or easy for all candidates alike. So take the **differences**, fold by fold: the row of the best candidate (largest mean) minus the row of each candidate. Take their mean, and its standard error (ddof = 1). Return the position of the simplest candidate whose mean difference is not larger than *its own* error.
+# Lesson 07 took the simplest candidate within one standard error of the best, with the error of the *best* score. But a hard fold is hard for all candidates. So take the **differences**, fold by fold: the row of the best candidate (largest mean) minus the row of each candidate. Take their mean, and its standard error (ddof = 1). Return the position of the simplest candidate whose mean difference is not larger than *its own* error.
 
 
 # %%
@@ -298,7 +298,7 @@ pd.DataFrame(taken).rename_axis("leaf", axis=0).rename_axis("deal", axis=1)
 # %% [markdown] tags=["slide"]
 # ## Two knobs and more: grid or random?
 #
-# A grid of 3 × 3 costs nine fits and tries *three* values of each knob. Nine random points try nine of each. If only one knob matters, and you do not know which, the grid has wasted two thirds of its fits (Bergstra & Bengio 2012). The grey hill is the score. Project the points on the axis of the knob that matters, and count:
+# A grid of 3 × 3 costs nine fits and tries *three* values of each knob. Nine random points try nine of each. If only one knob matters, and you do not know which, the grid has wasted two thirds of its fits (Bergstra & Bengio 2012). The height of the grey hill is the score. Project the points on the axis of the knob that matters, and count:
 
 
 # %%
@@ -370,7 +370,7 @@ tried = pd.DataFrame(search.cv_results_["params"]).rename(columns=lambda name: n
 tried["AUC"] = search.cv_results_["mean_test_score"]
 
 # %% [markdown]
-# How large is a difference that means nothing? Ask models that are *identical*: the forest as it comes. We give it eight seeds on the deal of the candidates, and eight seeds on eight other deals.
+# How large is a difference that means nothing? Ask models that are *identical*: the forest with the leaf and the share of features of scikit-learn. We give it eight seeds on the deal of the candidates, and eight seeds on eight other deals.
 
 
 # %%
@@ -417,11 +417,11 @@ compared["deal of the search"] = [*before, before[0] - before[1]]
 compared.assign(lost=compared["deal of the search"] - compared["eight other deals"]).round(4)
 
 # %% [markdown]
-# Read the last row. Both models had the same deals, so the luck of a deal cancels in their difference. Its gain on other deals is the true gain. It is paired: hold it against its own error, not against the scatter of one model from deal to deal. Whether it is larger than that error depends on the rows that were drawn for the thinned archive.
+# Read the last row. Both models had the same deals, so the luck of a deal cancels in their difference. Its gain on other deals is the true gain. It is paired: hold it against its own error, not against the scatter of one model from deal to deal. Here it is a few of these errors; with other thinned rows it may be less than one.
 #
-# What the last row *loses* is the optimism of picking. The winner was tried once on the deal of the search, so compare the loss with the scatter of identical models on one deal, in the table above. **One search does not show its optimism**: it is no larger than two of these.
+# Its "lost" is the optimism of picking. The winner was tried once on the deal of the search, so compare the loss with the scatter of identical models on one deal, in the table above. **One search does not show its optimism**: it is below two such scatters.
 #
-# And the error over deals is not all. Every deal cuts the same 37 sources. For other sources the error is larger; at the end we draw sources. This is why one stops early: once the best is ahead of a modest choice by less than the error bar, further search buys decimals of luck. How much luck would a larger search buy? Let us compute it.
+# And the error over deals is not all. Every deal cuts the same 37 sources. For other sources the error is larger; at the end we draw sources. Once the best is ahead of a modest choice by less than that error, further search buys only luck. How much luck would a larger search buy? Let us compute it.
 
 # %% [markdown]
 # ## The optimism of the best
@@ -458,12 +458,12 @@ plotting.show(ax, "10_optimism")
 optimism.loc[[10, 100]].round(2)
 
 # %% [markdown]
-# The formula is an upper bound, too large by two fifths at ten. Candidates that are judged on the same folds are correlated by some $\rho$. What they share shifts them all and cannot be selected, so the optimism shrinks by $\sqrt{1-\rho}$. Which ρ, which $n$? Close candidates are nearly one. In practice nobody knows. So do not compute the optimism: *measure* it.
+# The formula is an upper bound, too large by two fifths at ten. Candidates that are judged on the same folds are correlated by some $\rho$. What they share shifts them all and cannot be selected, so the optimism shrinks by $\sqrt{1-\rho}$. Which ρ, which $n$? Similar candidates count nearly as one. In practice nobody knows. So do not compute the optimism: *measure* it.
 
 # %% [markdown]
 # ## Nested cross-validation
 #
-# Treat the whole search as part of the training. Hold out a fold of sources: the **outer** fold. On the rest, and only there, run the complete search with **inner** folds. Train its choice, and judge it on the outer fold. Repeat for every outer fold. Each round may choose differently, and should be allowed to: what is judged is the *procedure*, not a model. The price is outer folds × inner folds × candidates.
+# Treat the whole search as part of the training. Hold out a fold of sources: the **outer** fold. On the rest, and only there, run the complete search with **inner** folds. Train what the search chose, and judge it on the outer fold. Repeat for every outer fold. Each round may choose differently, and should be allowed to: what is judged is the *procedure*, not a model. The price is outer folds × inner folds × candidates.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 10.5 · Nested, by hand  ·  core · 15 min · ●●●
@@ -552,9 +552,9 @@ lost = outcome["best inner score"] - outcome["outer score"]
 outcome.assign(optimism=lost).groupby(level="labels", sort=False).agg(["mean", "sem"]).round(3)
 
 # %% [markdown]
-# On meaningless labels the search comes home with a discovery nearly every time. All its candidates are equally worthless, so it can select nothing but luck. The outer score is not fooled. (Mind how wide it scatters all the same: 37 sources are few.)
+# On meaningless labels the best inner score lies above one half in most searches, by about 0.05 on average. All its candidates are equally worthless, so it can select nothing but luck. The outer score is not fooled. (Mind how wide it scatters all the same: 37 sources are few.)
 #
-# On true labels the optimism is small. Why? Presumably because here most candidates differ by more than their noise, and because the inner models train on fewer sources, which works in the other direction. **A small optimism is a result, not a given**: it could have been the other picture, and the best inner score alone would have looked just as fine.
+# On true labels the optimism is small. Why? Presumably because here most candidates differ by more than their noise, and because the inner models train on fewer sources, which works in the other direction. **A small optimism is a result, not a given**: it could have been large, and the best inner score alone would have looked just as fine.
 #
 # scikit-learn does the same in one call. It must hand the sources on to the inner search, which is what its *metadata routing* is for:
 
@@ -577,7 +577,7 @@ by_round.assign(**{"outer score": done["test_score"]}).rename_axis("round").roun
 # %% [markdown] tags=["slide"]
 # ## Exercise 10.6 · Who found it?  ·  core · 8 min · ●●○
 #
-# Sort into `"the search"` and `"noise"`: what is the likelier finder? σ is the scatter of identical models.
+# Sort into `"the search"` and `"noise"`: what is more likely to have produced it? σ is the scatter of identical models.
 
 # %%
 # solution: compare with the best of n equals, the error of the difference, the score of nonsense
@@ -665,11 +665,11 @@ pd.DataFrame({"score": scores_of(said), "error": skies.std()}).round(3)
 # %% [markdown]
 # Here the error draws whole sources, and for the two differences it is paired. Write down what was chosen, and **why**, before lesson 12 sees the test set:
 #
-# - *State*: logistic regression with the $C$ above, the strongest penalty that loses nothing measurable. It can be explained, and the learning curve says that more data of this kind would hardly help.
+# - *State*: logistic regression with the $C$ of the first table, the strongest penalty that loses nothing measurable. It can be explained, and the learning curve says that more data of this kind would hardly help.
 # - *Object*: **logistic regression with the disc share squared**, on all features with the lags. The straight line alone loses several points of AUC, more than two paired errors. The forest differs from the square by less than its paired error. Where nothing is measurable, the rule takes the simpler model. It is one coefficient more than the straight line, and a referee can read it.
 # - *Expected*: the first two rows of the table, from sources that had no part in the choice. (But the *kinds* of models and their columns come from earlier lessons, with these sources in sight: lesson 09 found the square by looking at 24 of them. So be prepared for a little less.)
 #
-# A referee deserves a report, and it fits into three lines of a paper: **what was searched** (the lists above), **how many candidates**, **by which metric, on which folds, within which budget**, and what the nested score was. In this lesson we tried 5 sizes of leaves, 16 forests, five times 8 pairs of $C$ and feature groups, 4 values of $C$ in scikit-learn's search, and 10 finalists: 75 candidates. Those of lessons 04 to 09 come on top. And two knobs are in no list: how the features were made, and which rows were cleaned away. Count those trials as well.
+# A referee deserves a report, and it fits into three lines of a paper: **what was searched** (the lists above), **how many candidates**, **by which metric, on which folds, within which budget**, and what the nested score was. In this lesson we tried 5 sizes of leaves, 16 forests, five times 8 pairs of $C$ and feature groups, 4 values of $C$ in scikit-learn's search, and 10 finalists: 75 candidates. Those of lessons 04 to 09 come on top. Two knobs are not listed: how the features were made, and which rows were cleaned away. Count those trials as well.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned
@@ -678,7 +678,7 @@ pd.DataFrame({"score": scores_of(said), "error": skies.std()}).round(3)
 # - Learning curves have two axes here. For the object, more sources help; for the state, more of the same hardly helps.
 # - Search at random, log-uniform for scales, with a budget first. Identical models with other seeds, on the same deal, tell which differences mean nothing.
 # - The best of many is too good. Nested cross-validation measures by how much, and judges the procedure. A search on shuffled labels is the cheapest control there is.
-# - Leaky folds flatter, and on average complex models most. Even where they do not move the knob, they spoil the number.
+# - Leaky folds flatter, here the simplest and the most complex trees most. Even where they do not move the knob, they spoil the number.
 
 # %% [markdown]
 # **Further reading.** J. Bergstra & Y. Bengio, *Random search for hyper-parameter optimization* (JMLR 13, 281, 2012): the projection argument, with experiments · G. Cawley & N. Talbot, *On over-fitting in model selection* (JMLR 11, 2079, 2010): the optimism of tuning, measured · V. Acquaviva, *Machine Learning for Physics and Astronomy* (Princeton, 2023): learning curves and nested cross-validation · J. Buchner & S. Fotopoulou, 2024 ([arXiv:2502.08222](https://arxiv.org/abs/2502.08222)): setting up a first project · scikit-learn user guide, [Tuning the hyper-parameters of an estimator](https://scikit-learn.org/stable/modules/grid_search.html): every search, with its pitfalls.

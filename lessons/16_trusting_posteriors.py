@@ -316,7 +316,7 @@ pd.DataFrame(columns, ["flow 1", "flow 2", "flow 3", "flow 4", "together"]).roun
 # %% [markdown]
 # A flow promises 68 % and holds fewer: it is **overconfident**, as all methods of SBI can be (Hermans et al. 2022). Where simulations are few, the four guess differently, and their disagreement is honest width. Together they hold more, nearly what they promise, *and* give the truth a higher density than any of them.
 #
-# An average need not be honest. Where each flow is calibrated already and they still differ, their average is *too wide* (Gneiting & Ranjan 2013, [arXiv:1106.1638](https://arxiv.org/abs/1106.1638)). So the flows of `train_posterior` share a narrower density, the squared mean of the roots of theirs. Test what you publish, not its parts.
+# An average need not be honest. Where each flow is calibrated already and they still differ, their average is *too wide* (Gneiting & Ranjan 2013, [arXiv:1106.1638](https://arxiv.org/abs/1106.1638)). So the flows of `train_posterior` share a narrower density, the geometric mean of theirs. Test what you publish, not its parts.
 
 # %% [markdown]
 # ## When there is a likelihood, be exact

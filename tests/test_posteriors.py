@@ -773,21 +773,19 @@ class TestSeveralFlowsShareAPosterior:
         grid = torch.linspace(-30, 30, 60_001).double()
         step = float(grid[1] - grid[0])
         of_each = torch.stack([ds.Normal(f.shift, f.sd).log_prob(grid) for f in flows]).exp()
-        # The root of a product of two normal densities is a normal one times their affinity.
+        # The geometric mean of normal densities: precisions are averaged, and means weighted by them.
         shift, sd = torch.tensor(FLOWS[request.param]).double().T
-        precision = (1 / sd**2 + 1 / sd[:, None] ** 2) / 2
-        centre = (shift / sd**2 + (shift / sd**2)[:, None]) / 2 / precision
-        both = sd**2 + sd[:, None] ** 2
-        affinity = (2 * sd * sd[:, None] / both).sqrt()
-        affinity *= (-((shift - shift[:, None]) ** 2) / 4 / both).exp()
-        normals = ds.Normal(centre, precision**-0.5).log_prob(grid[:, None, None]).exp()
-        pool = (affinity * normals).mean(dim=(1, 2))
-        mean, average = float(affinity.mean()), of_each.mean(dim=0).clamp(min=1e-300)
-        spread = max(float((pool**2 / average).sum()) * step - mean**2, 0.0) ** 0.5
-        exact = pool / mean
+        variance = 1 / (1 / sd**2).mean()
+        normal = ds.Normal(variance * (shift / sd**2).mean(), variance.sqrt())
+        average = of_each.mean(dim=0)
+        left = float(of_each.log().mean(dim=0).exp().sum()) * step
+        weight = (left * normal.log_prob(grid).exp() / average.clamp(min=1e-300) + 0.05) / 1.05
+        mean = float((weight * average).sum()) * step
+        spread = (float((weight**2 * average).sum()) * step - mean**2) ** 0.5
+        exact = (left * normal.log_prob(grid).exp() + 0.05 * average) / (left + 0.05)
         return posteriors.Posterior(flows, NOWHERE), grid, exact, spread / mean / 100**0.5
 
-    def test_the_density_is_the_squared_mean_of_roots(self, shared):
+    def test_the_density_is_the_geometric_mean(self, shared):
         posterior, grid, exact, error = shared
         off = posterior.log_prob(grid[:, None, None].float(), torch.zeros(1, 1))[:, 0] - exact.log()
         likely = exact > 1e-6
