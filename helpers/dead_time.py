@@ -1,4 +1,4 @@
-"""What dead time leaves of a light curve, photon by photon and exactly, for many detectors at once.
+"""Simulate dead time exactly, photon by photon, for many detectors at once.
 
 After each event that it registers, a detector is blind for its dead time τ. If photons that arrive
 while it is blind change nothing, it is non-paralyzable (Chandra, NuSTAR, RXTE); if each of them
@@ -103,7 +103,7 @@ class DeadTimeDistribution:
         return self.quantile(torch.rand(shape, generator=generator, dtype=dtype, device=device))
 
     def quantile(self, probability: Tensor) -> Tensor:
-        """What a dead time is below with these probabilities (...), s."""
+        """Return the quantiles of the dead time at probabilities (...), s."""
         position = probability * 1000
         grid = torch.as_tensor(self.quantiles, dtype=position.dtype, device=position.device)
         index = position.to(torch.int32).clamp_(max=999)  # float32 can round up to the very end
@@ -124,7 +124,7 @@ NUSTAR = DeadTimeDistribution(
 
 @dataclass(frozen=True)
 class Background:
-    """Events of a constant rate beside the source's, which make a detector blind as these do.
+    """Events of constant rate beside those of the source, which make a detector blind like them.
 
     Background that is analysed; or, with `kept` below 1, other energies and other places on the
     detector; or vetoes, of which none is kept. A PCU of RXTE was blind for some 10 µs after most
@@ -157,7 +157,7 @@ class Background:
 
 
 def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor:
-    """Which of these photons a detector with dead time registers.
+    """Tell which photons a detector with dead time registers.
 
     Non-paralyzable: a photon counts if it comes τ or more after the last one that counted.
     Paralyzable: if it comes after the dead times of all photons before it. Non-paralyzable
@@ -216,7 +216,7 @@ def filter_events(times: Tensor, dead_time, paralyzable: bool = False) -> Tensor
 def count_detected(
     rate, dt, dead_time, generator=None, *, paralyzable=False, kept=1.0, background=(), live=False
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Counts that a detector with dead time registers from a source of this rate.
+    """Simulate the counts that a detector with dead time registers from a source.
 
     Exact for a rate that is constant inside each bin. Every row of rates has a detector of its own,
     which is live when the first bin starts.
@@ -395,7 +395,7 @@ class DeadTimeSimulator:
         self.n_averaged = number * self._n_segments
 
     def __call__(self, theta: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(..., n_frequencies) summaries of the simulations of theta (..., P)."""
+        """Return summaries (..., n_frequencies) of simulations of theta (..., P)."""
         n = math.prod(theta.shape[:-1])
         power = theta.new_zeros(n, len(self.frequencies))
         total = theta.new_zeros(n, self.n_detectors)
@@ -419,7 +419,7 @@ class DeadTimeSimulator:
         return power.reshape(*theta.shape[:-1], len(self.frequencies))
 
     def light_curves(self, theta: Tensor, generator: torch.Generator | None = None, live=False):
-        """(..., n_detectors, n_bins) counts, of which `self(theta, generator)` is the summary.
+        """Return counts (..., n_detectors, n_bins), of which `self(theta, generator)` is the summary.
 
         With `live` also how long each detector was live in each bin, s, of the same shape.
         """
@@ -433,7 +433,7 @@ class DeadTimeSimulator:
         return tuple(results) if live else results[0]
 
     def summarise(self, counts: Tensor) -> Tensor:
-        """(..., n_frequencies) summaries of counts (..., n_detectors, n_bins), observed or simulated."""
+        """Return summaries (..., n_frequencies) of counts (..., n_detectors, n_bins), observed or simulated."""
         own, counts = (self.n_detectors, self.n_bins), arguments.tensor("counts", counts)
         if counts.shape[-2:] != own:
             raise ValueError(
@@ -518,7 +518,7 @@ class DeadTimeSimulator:
         return relative[..., :n_nodes] * theta[:, -1:], sums
 
     def _square(self, sums):
-        """What the fractional power is relative to, of counts (..., n_detectors)."""
+        """Return the square that a fractional power is relative to, from counts (..., n_detectors)."""
         return sums.prod(-1) if self.summary == "cospectrum" else sums.sum(-1).square()
 
     def _summarise(self, counts):
@@ -537,7 +537,7 @@ class DeadTimeSimulator:
 
 
 class _Detector:
-    """What all detectors share: dead time, which events are kept, and how the rate runs.
+    """Properties that all detectors share: dead time, events that are kept, and steps of the rate.
 
     The rate is a straight line, or constant, in each step of `dt`, of which a bin has `per_bin`. Nodes
     are the moments for which it is given. Degree 0: one for each step, constant in it. Degree 1: one
@@ -725,7 +725,7 @@ class _Detector:
 
 
 def _lost(sums, rate):
-    """What clipping takes from a signal, of variances of the source, added to nodes, that slowly."""
+    """Estimate the share of a signal that clipping takes, from variances: the source's, added, added and slow."""
     source, more, slow = sums.unbind(-1)
     variance = torch.stack([source + more, source])
     above, rms = torch.special.ndtr(variance.rsqrt()), variance.sqrt()
@@ -735,7 +735,7 @@ def _lost(sums, rate):
 
 
 def _marks(which, source, kinds, tau):
-    """Which events are kept, by numbers uniform in 0 to the rate of all, and the dead times of all."""
+    """Return which events are kept, by uniform numbers from 0 to the rate of all, and all dead times."""
     kept = torch.zeros_like(which, dtype=torch.bool)
     for k, (rate, share, own) in enumerate(kinds):
         rate = source if k == 0 else rate
@@ -838,7 +838,7 @@ def walk_abreast(
 def walk_compiled(
     counts, alive, blind_until, wait, which, begin, end, relative, kinds, tau, edges, per_draw
 ):
-    """What `walk_abreast` does, without arrays in between that a CPU would have to store."""
+    """Walk as `walk_abreast` does, without arrays that a CPU would have to store."""
     n_steps = len(edges) - 1
     per_rate, per_bin = n_steps // len(begin), n_steps // len(counts)
     kind, step = edges.dtype.type, edges[1] - edges[0]

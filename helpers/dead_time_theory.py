@@ -1,4 +1,4 @@
-"""What theory says of a detector with dead time: its rate, its noise, and the signal that is left.
+"""Theory of a detector with dead time: its rate, its noise, and the signal that is left.
 
 Between two events that a detector registers lies one dead time and one waiting time: a renewal
 process, whose statistics have closed forms. `dead_time` is tested against them.
@@ -15,7 +15,7 @@ __all__ = ["detected_rate", "incident_rate", "signal_transfer", "white_noise"]
 
 
 def detected_rate(rate, dead_time, paralyzable=False, *, kept=1.0, background=()):
-    """The rate r/(1 + rτ) that is left of a constant one; r e^{-rτ} if paralyzable.
+    """Registered rate of a constant source: r/(1 + rτ), or r e^{-rτ} if paralyzable.
 
     With a share q of its events kept, and backgrounds of rates b, shares k and dead times τ_b:
     (q r + Σ k b)/(1 + rτ + Σ b τ_b), or times e^{-(rτ + Σ b τ_b)}.
@@ -39,7 +39,7 @@ def detected_rate(rate, dead_time, paralyzable=False, *, kept=1.0, background=()
 
 
 def incident_rate(detected, dead_time, *, kept=1.0, background=()):
-    """The inverse of `detected_rate` of a non-paralyzable detector: r = r_d/(1 - r_d τ).
+    """Incident rate of a constant source, for a non-paralyzable detector: r = r_d/(1 - r_d τ).
 
     With a share q kept, and backgrounds: r = [r_d (1 + Σ b τ_b) - Σ k b]/(q - r_d τ).
 
@@ -146,7 +146,7 @@ def signal_transfer(
 
 
 def _of_background(dead_time, background):
-    """What arrives of it and is kept, 1/s, and the share Σ b τ_b."""
+    """Return the rates that arrive and are kept, 1/s, and the share Σ b τ_b."""
     background = backgrounds(background)
     lost = sum(b.rate * _own(b, dead_time) for b in background)
     return sum(b.kept * b.rate for b in background), lost

@@ -32,16 +32,16 @@ _TRIES = 100, 2500
 
 
 class PosteriorFileError(ValueError):
-    """A file that does not hold a posterior this course can read."""
+    """Raised for a file that does not hold a posterior that this course can read."""
 
 
 def weighted_sums(shape) -> nn.Module:
-    """An embedding: 16 weighted sums of all data, for spectra whose logarithms carry the information."""
+    """Embed data in 16 weighted sums, for spectra whose logarithms carry the information."""
     return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 16))
 
 
 def convolution(shape) -> nn.Module:
-    """An embedding for spectra side by side, (n_spectra, n_channels): two convolutions with pooling.
+    """Embed spectra side by side, (n_spectra, n_channels), by two convolutions with pooling.
 
     Reference: after König et al. 2025, arXiv:2511.11863, with fewer features.
     """
@@ -57,7 +57,7 @@ _EMBEDDINGS = {f.__name__: f for f in (weighted_sums, convolution)}
 
 
 class Posterior:
-    """q(θ|x) on the support of a prior, as `train_posterior` makes it.
+    """Density q(θ|x) on the support of a prior, as `train_posterior` makes it.
 
     Several flows share it by the geometric mean of their densities, plus a twentieth of their average.
     The average is too wide if each of them is right and they disagree (Gneiting & Ranjan 2013,
@@ -80,7 +80,7 @@ class Posterior:
         self.low, self.high = (box.low, box.high) if isinstance(box, ds.Uniform) else (None, None)
 
     def sample(self, n: int, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """(n, ..., P) draws, n of 1 or more, for data x (..., *shape), each in the prior's support."""
+        """Return n draws (n, ..., P), n of 1 or more, for data x (..., *shape), in the prior's support."""
         n, data = whole("n", n, 1), self._flat(x)
         with seeded(generator), torch.no_grad():
             draws, _, refused = self._draws(n, data)
@@ -100,7 +100,7 @@ class Posterior:
         return draws.reshape(n, *x.shape[: x.ndim - len(self.shape)], draws.shape[-1])
 
     def log_prob(self, theta: Tensor, x: Tensor) -> Tensor:
-        """(..., n) densities ln q of θ (..., n, P), given x (n, *shape) or (1, *shape).
+        """Return ln q (..., n) of θ (..., n, P), given x (n, *shape) or (1, *shape).
 
         -∞ outside the support. What makes it one in total is estimated from draws: for several flows
         to 2 per cent, the same for all θ; so, too, if the support has holes, as of a mixture of
@@ -125,7 +125,7 @@ class Posterior:
         return torch.where(inside, log_q - onto.log_abs_det_jacobian(z, theta), -math.inf)
 
     def features(self, x: Tensor) -> Tensor:
-        """(..., M) what the first network's embedding makes of data x (..., *shape)."""
+        """Return the features (..., M) that the first flow's embedding makes of data x (..., *shape)."""
         with torch.no_grad():
             features = self._first.features(self._flat(x))
         return features.reshape(*x.shape[: x.ndim - len(self.shape)], -1)
@@ -154,14 +154,14 @@ class Posterior:
             unfinished.unlink(missing_ok=True)
 
     def _pool(self, z, data):
-        """ln of what flows share at z, up to a constant, and its ratio to their average, never above 1."""
+        """Return ln of the shared density at z, up to a constant, and its ratio to the flows' average, at most 1."""
         of_each = torch.stack([e.log_prob(z, data) for e in self._estimators])
         average = torch.logsumexp(of_each, dim=0) - math.log(len(of_each))
         ratio = ((of_each.mean(dim=0) - average).exp() + 0.05) / 1.05
         return average + ratio.log(), ratio
 
     def _draws(self, n, data):
-        """(n, len(data), P) draws of the flows' average, their weights, 0 in holes, and which to refuse."""
+        """Return draws (n, len(data), P) of the flows' average, their weights, 0 in holes, and which to refuse."""
         onto, m, parts = _support(self.prior), len(self._estimators), []
         for part in data.split(max(1, _DRAWS // n)):
             z = torch.cat([e.sample(-(-n // m), part) for e in self._estimators])
@@ -261,7 +261,7 @@ def load_posterior(
 
 
 def _is_that_of(content, prior):
-    """Whether a prior is the one that was saved: by name, nine draws of it, and their densities."""
+    """Tell whether a prior is the one that was saved, by its name, nine draws and their densities."""
     if str(prior).split(":")[0] != content["prior"].split(":")[0]:
         return False
     theta = content["theta"].to(prior.sample())
@@ -296,7 +296,7 @@ def train_posterior(
     max_epochs: int = 300,
     summary: str = "",
 ) -> Posterior:
-    """Neural posterior estimation: θ from a prior, x its simulations; maximises mean ln q(θ|x).
+    """Train a neural posterior: maximise the mean of ln q(θ|x) over θ from a prior and simulations x.
 
     The density is one of logit[(θ - low)/(high - low)], so that none is lost outside the box; with
     another prior, of the numbers that torch's `biject_to` stretches over its support. Each
@@ -468,7 +468,7 @@ def _tensors(thing):
 
 
 def _holes(prior, mixed=False):
-    """Whether a prior is a mixture of parts that have two ends, such as boxes."""
+    """Tell whether a prior is a mixture of parts that have two ends, such as boxes."""
     if isinstance(prior, ds.MixtureSameFamily):
         return _holes(prior.component_distribution, True)
     if hasattr(prior, "base_dist"):
@@ -477,7 +477,7 @@ def _holes(prior, mixed=False):
 
 
 def _holds(prior, theta):
-    """Whether θ is in one of the parts of a mixture; of another prior, that of `_onto`, it always is."""
+    """Tell whether θ is in one of the parts of a mixture; for other priors it always is."""
     if isinstance(prior, ds.Independent):
         n = prior.reinterpreted_batch_ndims
         return _holds(prior.base_dist, theta).flatten(-n).all(dim=-1)
@@ -491,7 +491,7 @@ def _holds(prior, theta):
 
 
 def _unbounded(onto, theta):
-    """z of θ, and whether θ is in the support; 0 where it is not."""
+    """Return z of θ, 0 outside the support, and whether θ is inside."""
     z = onto.inv(theta)
     # Outside, z is not finite, or comes back as a place on the edge, from which a step leads nowhere.
     off, step = (onto(z) - theta).abs(), (onto(z + 1) - onto(z - 1)).abs()
