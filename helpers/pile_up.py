@@ -239,7 +239,7 @@ class PileUpSimulator:
         self._even = torch.allclose(width, width.mean(), rtol=1e-6, atol=0)
         fixed = position is not None and not callable(position)
         if fixed and not (len(position) == 2 and max(map(abs, position)) <= 0.5):
-            raise ValueError(f"position must be a path or two numbers in ±0.5, not {position}.")
+            raise ValueError(f"position: a path, or two numbers from -0.5 to 0.5, not {position}.")
         lowest, highest, width = energies
         if not (0 < lowest < highest < math.inf and 0 < width < 1.5 * (highest - lowest)):
             raise ValueError(

@@ -716,7 +716,7 @@ with plt.rc_context({"figure.constrained_layout.use": False}):  # sbi lays its f
 plotting.show(fig, "16_pairplot")
 
 # %% [markdown]
-# Both know far more than the prior. Which has the larger ln q of the truth? And are the ranks of sbi's posterior flat, by `sbi_p`? Defaults are somebody's choice for somebody's problem: **compare before you trust a default**, ours included. [Here](../docs/benchmarks.md#beside-sbi) are six settings.
+# Both know far more than the prior. Which has the larger ln q of the truth? And are the ranks of sbi's posterior flat, by `sbi_p`? Defaults are somebody's choice for somebody's problem: **compare before you trust a default**, ours included. [Benchmarks](../docs/benchmarks.md#beside-sbi) compare six settings.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 16.7 · What goes into the paper?  ·  core · 8 min · ●○○
