@@ -105,7 +105,7 @@ def test_an_ensemble_holds_more_and_says_more(lesson, record_property):
     gains = [(density[3] - density[:3].max()).item() for density, _ in found]
     record_property("log density of the truth, ensemble − best flow", gains)
     for density, held in found:
-        assert held[:3].mean() < 0.64
+        assert held[:3].mean() < 0.68
         assert held[3] > held[:3].max()
         assert density[3] > density[:3].max()
     # "Together they hold about what they promise": on the mean, for one set of 400 scatters by 6 %.
@@ -237,7 +237,7 @@ def test_a_wrong_dead_time_and_another_population(lesson, record_property):
 
 
 def test_a_wider_image(lesson, record_property):
-    change = {"draw_prior(3000": "draw_prior(1500"}
+    change = {}
     change["*ccd_box, generator=seeded(0)"] = "*ccd_box, generator=seeded(0), n_flows=1"
     cells = "settings = {", "generator = seeded(27)"
     (z, held, *_), (z_wide, held_wide, odd, _) = judged(lesson, cells, change, 3).values()
