@@ -105,7 +105,7 @@ def test_an_ensemble_holds_more_and_says_more(lesson, record_property):
     gains = [(density[3] - density[:3].max()).item() for density, _ in found]
     record_property("log density of the truth, ensemble − best flow", gains)
     for density, held in found:
-        assert held[:3].mean() < 0.68
+        assert held[:3].mean() < 0.64
         assert held[3] > held[:3].max()
         assert density[3] > density[:3].max()
     # "Together they hold about what they promise": on the mean, for one set of 400 scatters by 6 %.
