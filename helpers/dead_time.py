@@ -377,9 +377,9 @@ class DeadTimeSimulator:
                 f"relative_rates must be {n_detectors} positive numbers, one for each of the "
                 f"n_detectors, not {relative_rates}."
             )
-        both = dead_time, paralyzable, kept, background, relative
-        both = [(self.bin_size / n, *both, n, 3 if n >= 6 else 1) for n in (per_bin, 12)]
-        self._detector, self._finer = (_Detector(*one) for one in both)
+        own, steps = (dead_time, paralyzable, kept, background, relative), (per_bin, 12)
+        pair = [_Detector(self.bin_size / n, *own, n, 3 if n >= 6 else 1) for n in steps]
+        self._detector, self._finer = pair
         self._run_up = math.ceil(_RUN_UP * self._detector.longest / self.bin_size)
 
         in_segment, starts = arguments.segments(self.n_bins, self.bin_size, self.segment)
