@@ -65,7 +65,7 @@ NOT_SAID = [
 
 
 @pytest.mark.parametrize("change", NOT_SAID, ids=str)
-def test_whoever_has_not_said_what_for_gets_nothing_and_loses_nothing(fresh, change):
+def test_an_opening_without_a_purpose_gives_nothing_and_costs_nothing(fresh, change):
     plan = {"model": "a tree", "metric": "recall", "expected": 0.5}
     with pytest.raises(ValueError, match=next(iter(change))):
         fresh.open_test_set(**{**plan, **change})

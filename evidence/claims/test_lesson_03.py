@@ -60,7 +60,7 @@ def both(scores, what, record_property, held_out="sources"):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_of_many_useless_models_looks_good_to_whoever_chose_it(
+def test_the_best_of_many_useless_models_looks_good_on_the_answers_that_chose_it(
     lesson, seed, record_property
 ):
     change = {"default_rng(31)": f"default_rng({seed})", "(1, 3, 10, 30, 100)": "(100,)"}

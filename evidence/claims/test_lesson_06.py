@@ -67,7 +67,7 @@ def widths(split, seed):
 
 
 @pytest.mark.quick
-def test_accuracy_praises_whoever_never_calls(lesson):
+def test_accuracy_praises_a_model_that_never_calls(lesson):
     table = lesson_names("06", "rivals =", given=lesson).table
     never, model = table.loc["never call"], table.loc["model, 0.5 or more"]
     assert never.accuracy > 0.8

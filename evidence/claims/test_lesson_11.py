@@ -158,11 +158,11 @@ def test_wrong_calls_of_the_object_are_easier_to_turn(seed, record_property):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_of_the_calls_that_hang_on_the_errors_of_two_colours_about_half_are_wrong(
+def test_of_the_calls_that_depend_on_the_errors_of_two_colours_about_half_are_wrong(
     seed, record_property
 ):
     right, _, turned = turns(seed)
-    record_property("share of calls that hang on two colours", float(turned.mean()))
+    record_property("share of calls that depend on two colours", float(turned.mean()))
     record_property("share of them that are wrong", float(np.mean(~right[turned])))
     assert 0.01 < turned.mean() < 0.06, "a few per cent"
     assert 0.3 < np.mean(~right[turned]) < 0.7
