@@ -15,7 +15,7 @@ __all__ = ["CELL", "chunks", "complex_normal", "exponential", "uniform"]
 # generator gives; chunks end between cells, so that the memory limit does not change the numbers.
 CELL = 32
 # Numbers that are made in one block, which fits into a cache.
-_LANES, _BLOCK = 128, 2**15
+_LANES, _BLOCK, _LN2 = 128, 2**15, math.log(2)
 
 
 def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[tuple[slice, list]]:
@@ -78,10 +78,9 @@ def uniform(cells, shape, like: Tensor) -> Callable[[int], Tensor]:
 
 def exponential(numbers: Tensor) -> Tensor:
     """Turn `uniform` numbers u into exponential ones in place, -ln(1 - u): mean 1, at most 17."""
-    if numbers.device.type == "cpu":  # numpy is three times as fast here
-        array = numbers.numpy()
-        np.log(np.subtract(1, array, out=array), out=array)
-        return numbers.neg_()
+    if _fast(numbers):
+        _waits(numbers.view(-1).numpy())
+        return numbers
     return numbers.neg_().log1p_().neg_()
 
 
@@ -94,10 +93,8 @@ def complex_normal(shape, generator, like: Tensor) -> Tensor:
     flat, draw = numbers.view(-1).numpy(), uniform([(slice(0, _LANES), generator)], (_LANES,), like)
     for first in range(0, len(flat), _BLOCK):  # method of Box & Muller
         part = flat[first : first + _BLOCK]
-        square, angle = draw(2 * -(-len(part) // _LANES)).view(2, -1)[:, : len(part)]
-        radius, angle = exponential(square).sqrt_().numpy(), angle.mul_(2 * math.pi).numpy()
-        np.multiply(radius, np.cos(angle), out=part.real)
-        np.multiply(radius, np.sin(angle, out=angle), out=part.imag)
+        square, turn = draw(2 * -(-len(part) // _LANES)).view(2, -1)[:, : len(part)]
+        _on_circles(exponential(square).numpy(), turn.numpy(), part.view(np.float32))
     return numbers
 
 
@@ -119,3 +116,35 @@ def split_mix(state, numbers):
             z ^= z >> np.uint64(31)
             one[k] = np.float32(np.int32(z & low)) * unit
             other[k] = np.float32(np.int32(z >> np.uint64(40))) * unit
+
+
+# Series, because a compiler can do eight or more of them at once: several times as fast as numpy on a CPU
+# with AVX2, and the same numbers on all CPUs.
+@compiled
+def _waits(numbers):
+    """Replace u by -ln(1 - u) = -k ln 2 - ln(1 + x), 1 + x from √½ to √2, to three units of the last place."""
+    for i in range(len(numbers)):
+        bits = np.float32(np.float32(1) - numbers[i]).view(np.int32)
+        k = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
+        x = np.int32(bits - np.int32(k << np.int32(23))).view(np.float32) - np.float32(1)
+        s = x / (np.float32(2) + x)  # ln(1 + x) = 2 artanh s
+        q, series = s * s, np.float32(2 / 9)
+        for n in (7, 5, 3, 1):
+            series = q * series + np.float32(2 / n)
+        numbers[i] = np.float32(0) - (np.float32(k) * np.float32(_LN2) + s * series)
+
+
+@compiled
+def _on_circles(square, turn, z):
+    """Fill z (2 n,) with points on circles of radius √square at so many turns, x and y in turn, to 2e-7 of it."""
+    for i in range(len(square)):
+        k = np.int32(np.float32(4) * turn[i] + np.float32(0.5))  # the nearest quarter
+        t = np.float32(2 * math.pi) * (turn[i] - np.float32(0.25) * np.float32(k))
+        q, sine, cosine, radius = t * t, np.float32(1), np.float32(1), np.sqrt(square[i])
+        for n in (8, 6, 4, 2):
+            sine = np.float32(1) - q * sine * np.float32(1 / (n * (n + 1)))
+            cosine = np.float32(1) - q * cosine * np.float32(1 / (n * (n - 1)))
+        sine *= t
+        x, y = (cosine, sine) if k & 1 == 0 else (-sine, cosine)
+        sign = radius if k & 2 == 0 else -radius
+        z[2 * i], z[2 * i + 1] = sign * x, sign * y

@@ -48,6 +48,24 @@ def test_laws(device, dtype):
     assert abs((z.real * z.imag).mean()) < 5 * 0.5 / n**0.5
 
 
+def test_waits_are_logarithms():
+    """All 2^24 possible numbers, against double precision: the error is below two units of the last place."""
+    u = torch.arange(2**24, dtype=torch.float32) / 2**24
+    exact = -torch.log1p(-u.double())
+    waits = exponential(u.clone()).double()
+    assert waits[0] == 0
+    assert ((waits - exact).abs()[1:] / exact[1:]).max() < 4 * 2**-24
+
+
+def test_complex_normal_numbers_are_on_circles():
+    """The method of Box & Muller again, in double precision, from the same uniform numbers."""
+    like, n = torch.zeros(1), 1280
+    numbers = uniform([(slice(0, 128), seeded())], (128,), like)(2 * n // 128).view(2, n).double()
+    expected = torch.polar((-torch.log1p(-numbers[0])).sqrt(), 2 * math.pi * numbers[1])
+    found = complex_normal((n,), seeded(), like)
+    assert ((found - expected).abs() / expected.abs()).max() < 2e-7
+
+
 def test_split_mix_repeats_nothing():
     """Halves of a step, successive steps and places beside each other: their pairs fill a square evenly."""
     n, levels = 10_000, 2**24
