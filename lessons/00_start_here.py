@@ -277,15 +277,15 @@ def draw_catalogue(limit):
     dots = ax.scatter(x_rays[:1500], radio[:1500], 6, distance[:1500], vmin=0, vmax=10, zorder=3)
     fig.colorbar(dots, label="distance (kpc)")
     r = np.corrcoef(x_rays, radio)[0, 1]
-    ax.set(xlabel="log X-ray luminosity", ylabel="log radio luminosity")
+    ax.set(xlabel="log10 X-ray luminosity (arb. units)", ylabel="log10 radio luminosity (arb. units)")
     ax.set(title=f"{len(x_rays)} sources, r = {r:.2f}")
     plotting.show(fig, "00_catalogue", n=len(x_rays), limit=limit, r=r)
 
 
 # %% [markdown] tags=["slide"]
-# ## Exercise 0.5 · Make the correlation, then take it away  ·  core · 12 min · ●●○
+# ## Exercise 0.5 · Move the limit, then keep the distance fixed  ·  core · 12 min · ●●○
 #
-# First move the slider. A limit of −4 lets in nearly everybody. The function to write comes after it.
+# First move the slider. The small grey dots are some of all sources, the coloured ones some of those in the catalogue. A limit of −4 lets in nearly everybody. The function to write comes after it.
 
 # %% tags=["nbval-ignore-output"]
 flux_limit = ipywidgets.FloatSlider(
@@ -335,14 +335,14 @@ correlations.agg(["mean", "std"]).rename_axis("correlation in five surveys").rou
 # %% [markdown] tags=["slide"]
 # ## Exercise 0.6 · Which caution bites?  ·  core · 5 min · ●●○
 #
-# Four plans for a paper, four cautions. Match them: `"ethics"`, `"statistics"`, `"training data"`, `"bias"`.
+# Here are four plans for a paper, and four cautions. (RXTE pointed at single sources, eROSITA scanned the sky.) Match them: `"ethics"`, `"statistics"`, `"training data"`, `"bias"`.
 
 # %%
 # solution: what would a referee ask first?
 cautions = {
     "a network finds the centroid of a single Lorentzian in a power spectrum with known noise": "statistics",
     "a forest trained on RXTE pointings labels the states in eROSITA light curves of 40 s": "training data",
-    "a law of jets is read off the luminosities in a flux-limited catalogue": "bias",
+    "a law of jets is derived from the luminosities in a flux-limited catalogue": "bias",
     "volunteers label 100 000 images for nothing and are not named": "ethics",
 }
 # end solution
