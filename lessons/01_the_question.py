@@ -468,7 +468,8 @@ facts = {}
 for name, photons in events.items():
     good_time = np.ptp(photons.gti, axis=1).sum()  # s
     facts[name] = data.load_events(name).ncounts, photons.ncounts / good_time
-pd.DataFrame(facts, ["events in the file", "events per second of good time"]).T.round(1).map("{:,g}".format)
+facts = pd.DataFrame(facts, ["events in the file", "events per second of good time"]).T
+facts.round(1).map("{:,g}".format)
 
 # %%
 fig, ax = plt.subplots(figsize=(4.2, 3.8))

@@ -361,8 +361,14 @@ verdicts = sorting(
     {
         "sample": ("no label", "splendid data, but what would you write into the label column?"),
         "chandra_m82": ("a crowd", "look at the picture."),
-        "rxte_4u1636": ("thinned", "the file holds exactly 1000 events: who makes a round number, the sky or a person?"),
-        "rxte_m82": ("mostly background", "compare its rate with what one detector of RXTE counts without a source."),
+        "rxte_4u1636": (
+            "thinned",
+            "the file holds exactly 1000 events: who makes a round number, the sky or a person?",
+        ),
+        "rxte_m82": (
+            "mostly background",
+            "compare its rate with what one detector of RXTE counts without a source.",
+        ),
         "erosita": ("too few points", "how many bins are left?"),
     },
 )
