@@ -277,8 +277,8 @@ def draw_catalogue(limit):
     dots = ax.scatter(x_rays[:1500], radio[:1500], 6, distance[:1500], vmin=0, vmax=10, zorder=3)
     fig.colorbar(dots, label="distance (kpc)")
     r = np.corrcoef(x_rays, radio)[0, 1]
-    ax.set(xlabel="log10 X-ray luminosity (arb. units)", title=f"{len(x_rays)} sources, r = {r:.2f}")
-    ax.set(ylabel="log10 radio luminosity (arb. units)")
+    ax.set(title=f"{len(x_rays)} sources, r = {r:.2f}", xlabel="log10 X-ray luminosity (arb. unit)")
+    ax.set(ylabel="log10 radio luminosity (arb. unit)")
     plotting.show(fig, "00_catalogue", n=len(x_rays), limit=limit, r=r)
 
 
