@@ -63,7 +63,7 @@ print(f"({rate:.2f} ± {rate_err:.2f}) counts per second")
 # Let us hold a competition. The task is as simple as possible: 50 bins of a constant source, each a Poisson count; estimate the mean. The first competitor is the sample mean. The second is a *random forest* (a respectable algorithm, step 9). It has seen 2000 simulated light curves with known means between 1 and 10 counts per bin.
 
 # %% [markdown] tags=["slide"]
-# ## Exercise 0.2 · The contender from statistics  ·  core · 8 min · ●○○
+# ## Exercise 0.2 · The competitor from statistics  ·  core · 8 min · ●○○
 #
 # Write the function that estimates the mean count per bin $\mu$ from one light curve of $n$ bins, and the standard error of that estimate. Return both, in this order. For Poisson counts the variance in a bin is $\mu$. No unbiased estimator can have a smaller error than $\sqrt{\mu/n}$ (the Cramér–Rao bound).
 
@@ -333,7 +333,7 @@ correlations.agg(["mean", "std"]).rename_axis("correlation in five surveys").rou
 # 4. **Would a bias that you have not recognised change the science?** The survey above had one. A wrong recommendation in a shop costs little. Other people build on a wrong result in a paper.
 
 # %% [markdown] tags=["slide"]
-# ## Exercise 0.6 · Which caution bites?  ·  core · 5 min · ●●○
+# ## Exercise 0.6 · Which caution comes first?  ·  core · 5 min · ●●○
 #
 # Here are four plans for a paper, and four cautions. (RXTE pointed at single sources, eROSITA scanned the sky.) Match them: `"ethics"`, `"statistics"`, `"training data"`, `"bias"`.
 

@@ -459,7 +459,7 @@ for ax, source in zip(axes, ("S13", "S16"), strict=True):
 plotting.show(fig, "02_outbursts_of_two_sources")
 
 # %% [markdown]
-# By outburst, five rows stand out by more than a year, and then comes a gap. By source alone it is harder: one of the five lies within weeks of another outburst of the same source, and would pass. (We were lucky that the *outburst* was filed, too. And S13's two strays are each other's nearest neighbours. If they were a month apart, neither would be alone.)
+# By outburst, five rows stand out by more than a year, and then comes a gap. By source alone it is harder: one of the five lies within weeks of another outburst of the same source, and would pass. (We were lucky that the *outburst* was filed, too. And S13's two misfiled rows are each other's nearest neighbours. If they were a month apart, neither would be alone.)
 #
 # Do flux and colour find them? Measure each row against its own source, and count.
 

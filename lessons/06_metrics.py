@@ -635,7 +635,7 @@ plotting.show(ax, "06_spread", colours=64)
 #
 # ### Is the forest better?
 #
-# Compare two models on the *same* draws: what both find hard cancels. And since other sources could have been held out, we split again, five times.
+# Compare two models on the *same* draws: cases that are hard for both cancel. And since other sources could have been held out, we split again, five times.
 
 # %%
 by_forest, paired_dice = forest.predict(validation), np.random.default_rng(7)

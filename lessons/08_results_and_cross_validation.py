@@ -3,7 +3,7 @@
 #
 # | **The question** | Our first model has a score. Do we believe it, and where does the model fail? |
 # |---|---|
-# | **Afterwards you can** | cross-validate by source and say what each spread means; tell the mistakes of a model from the mistakes of its labels, and calibrated confidence from bravado; compare with a published recipe on equal rows, paired by source |
+# | **Afterwards you can** | cross-validate by source and say what each spread means; tell the mistakes of a model from the mistakes of its labels, and calibrated confidence from false confidence; compare with a published recipe on equal rows, paired by source |
 # | **Time** | 40 min of reading or teaching, 71 min of exercises |
 # | **Data** | training and validation set of the simulated RXTE archive, 24 + 13 sources, see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
@@ -314,7 +314,7 @@ by_trust.assign(rows=train.label_trust.value_counts()).round(3)  # model and lab
 # %%
 def best_recalls(counts, flip):
     """Recall of a perfect reader in each labelled state, from the true counts of states in order."""
-    # solution: who carries a label? Those who kept it, and those who slipped in from next door.
+    # solution: who carries a label? Those who kept it, and those who came from a neighbouring state.
     ends = np.isin(np.arange(len(counts)), (0, len(counts) - 1))
     slips = counts * flip / np.where(ends, 1, 2)  # to each neighbour
     stays = counts * (1 - flip)
@@ -340,7 +340,7 @@ recalls = pd.DataFrame(recalls, states).T
 recalls.assign(mean=recalls.mean(axis=1)).round(3)
 
 # %% [markdown]
-# Read the column of SIMS twice. Six per cent of a common state fall into the small class next door, and fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**. A metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. On the validation sources the model finds the rare states rarer still, and part of the drop there is a lower ceiling. Find your ceiling before you climb.
+# Read the column of SIMS twice. Six per cent of a common state fall into the small neighbouring class, and fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**. A metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. On the validation sources the model finds the rare states rarer still, and part of the drop there is a lower ceiling. Find your ceiling before you climb.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.5 · Whom would you ask again?  ·  core · 12 min · ●●○
@@ -493,7 +493,7 @@ print(f"share of flipped labels against rate: ρ = {rho.statistic:+.2f} (p = {rh
 # %% [markdown]
 # ## What would an astronomer with a ruler have got?
 #
-# A score means something beside another score on the same rows. The humblest reference always says "LHS". A better one is the wheel of power colours: the hue, the angle in this wheel, names the state.
+# A score means something beside another score on the same rows. The simplest reference always says "LHS". A better one is the wheel of power colours: the hue, the angle in this wheel, names the state.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.6 · The hue wheel as a classifier  ·  core · 10 min · ●●○
