@@ -253,13 +253,13 @@ profile["object"], profile["rows"] = by_source.object_label.first(), by_source.s
 
 # %% tags=["slide"]
 fig, axes = plt.subplots(2, 1, figsize=(9, 7.4))
-look_of_kinds = {"hue": "object", "style": "object", "palette": ["black", "C1"], "s": 50}
+look_of_kinds = {"hue": "object", "style": "object", "palette": ["k", "C1"], "markers": ["o", "^"]}
 for ax, task in zip(axes, wrong, strict=True):
     ordered = profile.sort_values(["object", f"{task}_wrong"]).reset_index()
     share = ordered[f"{task}_wrong"]
     error = np.sqrt(share * (1 - share) / ordered.rows)  # binomial
     ax.errorbar(ordered.source_id, share, error, fmt="none", ecolor="0.6", zorder=0)
-    sns.scatterplot(ordered, x="source_id", y=share, ax=ax, **look_of_kinds)
+    sns.scatterplot(ordered, x="source_id", y=share, s=50, ax=ax, **look_of_kinds)
     ax.axhline(wrong[task].mean(), color="0.5", linestyle="--")  # mean over rows
     ax.set(xlabel="", ylabel="share of wrong rows", title=task)
     ax.tick_params(axis="x", rotation=90)
