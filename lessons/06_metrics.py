@@ -58,7 +58,7 @@ print(f"{len(label)} pointings, {label.mean():.1%} of them labelled a transition
 # %% [markdown]
 # ## Ten pointings by hand
 #
-# We picked ten of them so that everything happens. The column `score` is the model's probability. We call a transition where it is 0.5 or more.
+# We picked ten of them so that everything happens. `score` is the model's probability. We call a transition from 0.5 on, and quiet below.
 
 # %%
 picked = ["R00392", "R01249", "R01886", "R01939", "R01966"]
