@@ -304,7 +304,7 @@ plotting.show(fig, "01_outburst")
 pointing = pd.DataFrame({"pc1": [15], "pc2": [0.15], "state_label": ["HIMS"]})
 fig, ax = plt.subplots(figsize=(7.6, 5))
 plotting.power_colour_wheel(ax, pointing, features.HUES, features.HUE_CENTRE)
-for x, y, line in ((0.3, 6.8, "k--"), (15, 0.15, "k-")):  # from the centre to hue 0 and to ours
+for x, y, line in ((0.3, 6.8, "k--"), (15, 0.15, "C2^-")):  # from the centre to hue 0 and to ours
     ax.plot([features.HUE_CENTRE[0], x], [features.HUE_CENTRE[1], y], line)
 ax.set_title(f"a pointing of hue {features.hue(15, 0.15):.0f}°, and hue 0° (dashed)")
 plotting.show(fig, "01_hue")
