@@ -299,7 +299,7 @@ print(f"scikit-learn: b = {best.round(2)}, loss per pointing {mean_loss(best):.4
 # %%
 my_guess_steps = ...  # steps, a number
 
-# %%
+# %% tags=["nbval-ignore-output"]
 steepest = np.linalg.eigvalsh(X.T @ X / (4 * len(y)))[-1]
 print(f"guaranteed below a learning rate of {2 / steepest:.1f}")
 paths = {f"η = {rate:g}": descend(X, y, rate, len(y), 1000) for rate in (0.03, 3, 1000)}
@@ -317,7 +317,7 @@ plotting.show(ax, "07_descents", colours=64)
 # %% [markdown]
 # **The answer:** 448 steps with $\eta = 3$ (last column). The smallest rate does not arrive in 1000 steps; the largest does not stay.
 #
-# Too small a rate is safe and useless. Too large a rate throws the coefficients far away in the first step, to where the model is certain and often wrong. (Far away the loss grows only like a straight line. So the descent walks back, and is thrown out again.) Even the good rate takes its time, because the valley is flat where the two classes are nearly separated. Whoever stops early does not have the maximum-likelihood estimate.
+# Too small a rate is safe and useless. Too large a rate throws the coefficients far away in the first step, to where the model is certain and often wrong. (Far away the loss grows only like a straight line. So the descent walks back, and is thrown out again. Rounding errors decide when: your last row may differ from ours.) Even the good rate takes its time, because the valley is flat where the two classes are nearly separated. Whoever stops early does not have the maximum-likelihood estimate.
 
 # %% [markdown]
 # ## Why lesson 05 mattered

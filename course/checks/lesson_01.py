@@ -363,7 +363,7 @@ verdicts = sorting(
         "chandra_m82": ("a crowd", "look at the picture."),
         "rxte_4u1636": (
             "thinned",
-            "the file holds exactly 1000 events: who makes a round number, the sky or a person?",
+            "look at the number of events: exactly 1000. Who makes it so round, the sky or a person?",
         ),
         "rxte_m82": (
             "mostly background",
