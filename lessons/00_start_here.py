@@ -63,7 +63,7 @@ print(f"({rate:.2f} ± {rate_err:.2f}) counts per second")
 # Let us hold a competition. The task is as simple as possible: 50 bins of a constant source, each a Poisson count; estimate the mean. The first competitor is the sample mean. The second is a *random forest* (a respectable algorithm, step 9). It has seen 2000 simulated light curves with known means between 1 and 10 counts per bin.
 
 # %% [markdown] tags=["slide"]
-# ## Exercise 0.2 · The contender from statistics  ·  core · 8 min · ●○○
+# ## Exercise 0.2 · The competitor from statistics  ·  core · 8 min · ●○○
 #
 # Write the function that estimates the mean count per bin $\mu$ from one light curve of $n$ bins, and the standard error of that estimate. Return both, in this order. For Poisson counts the variance in a bin is $\mu$. No unbiased estimator can have a smaller error than $\sqrt{\mu/n}$ (the Cramér–Rao bound).
 
@@ -277,15 +277,15 @@ def draw_catalogue(limit):
     dots = ax.scatter(x_rays[:1500], radio[:1500], 6, distance[:1500], vmin=0, vmax=10, zorder=3)
     fig.colorbar(dots, label="distance (kpc)")
     r = np.corrcoef(x_rays, radio)[0, 1]
-    ax.set(xlabel="log X-ray luminosity", ylabel="log radio luminosity")
-    ax.set(title=f"{len(x_rays)} sources, r = {r:.2f}")
+    ax.set(title=f"{len(x_rays)} sources, r = {r:.2f}", xlabel="log10 X-ray luminosity (arb. unit)")
+    ax.set(ylabel="log10 radio luminosity (arb. unit)")
     plotting.show(fig, "00_catalogue", n=len(x_rays), limit=limit, r=r)
 
 
 # %% [markdown] tags=["slide"]
-# ## Exercise 0.5 · Make the correlation, then take it away  ·  core · 12 min · ●●○
+# ## Exercise 0.5 · Move the limit, then keep the distance fixed  ·  core · 12 min · ●●○
 #
-# First move the slider. A limit of −4 lets in nearly everybody. The function to write comes after it.
+# First move the slider. The small grey dots are some of all sources, the coloured ones some of those in the catalogue. A limit of −4 lets in nearly everybody. The function to write comes after it.
 
 # %% tags=["nbval-ignore-output"]
 flux_limit = ipywidgets.FloatSlider(
@@ -333,16 +333,16 @@ correlations.agg(["mean", "std"]).rename_axis("correlation in five surveys").rou
 # 4. **Would a bias that you have not recognised change the science?** The survey above had one. A wrong recommendation in a shop costs little. Other people build on a wrong result in a paper.
 
 # %% [markdown] tags=["slide"]
-# ## Exercise 0.6 · Which caution bites?  ·  core · 5 min · ●●○
+# ## Exercise 0.6 · Which caution comes first?  ·  core · 5 min · ●●○
 #
-# Four plans for a paper, four cautions. Match them: `"ethics"`, `"statistics"`, `"training data"`, `"bias"`.
+# Here are four plans for a paper, and four cautions. (RXTE pointed at single sources, eROSITA scanned the sky.) Match them: `"ethics"`, `"statistics"`, `"training data"`, `"bias"`.
 
 # %%
 # solution: what would a referee ask first?
 cautions = {
     "a network finds the centroid of a single Lorentzian in a power spectrum with known noise": "statistics",
     "a forest trained on RXTE pointings labels the states in eROSITA light curves of 40 s": "training data",
-    "a law of jets is read off the luminosities in a flux-limited catalogue": "bias",
+    "a law of jets is derived from the luminosities in a flux-limited catalogue": "bias",
     "volunteers label 100 000 images for nothing and are not named": "ethics",
 }
 # end solution

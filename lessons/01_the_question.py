@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 1 · Figuring out what we want to learn, and why
 #
-# | **The question** | From what one pointing of an X-ray telescope measures: in which accretion state is the source, and is it a black hole or a neutron star? |
+# | **The question** | What does one pointing of an X-ray telescope tell: in which accretion state is the source, and is it a black hole or a neutron star? |
 # |---|---|
 # | **Afterwards you can** | turn a light curve into an rms and a power spectrum, and a spectrum into a photon index; say what is a feature, a label and a sample in your own problem; ask the four questions that come before any algorithm |
 # | **Time** | 40 min of reading or teaching, 65 min of exercises |
@@ -30,7 +30,7 @@ plotting.use_course_style()
 # %% [markdown] tags=["slide"]
 # ## The light curve
 #
-# This one is a test file of the timing library *stingray*. It holds 46 minutes of an X-ray source in bins of 0.125 s. The file names no source. Remember that.
+# This light curve is a test file of the timing library *stingray*. It holds 46 minutes of an X-ray source in bins of 0.125 s. The file names no source. Remember that.
 
 # %% tags=["slide-next"]
 light_curve = data.load_light_curve("sample")
@@ -46,14 +46,14 @@ bottom.set(title="... and the first 400 seconds")
 plotting.show(fig, "01_light_curve")
 
 # %% [markdown]
-# Nobody needs machine learning to see that *something* happens here. But "it varies a lot" is no feature. A **feature** is an informative summary. This one has a name: the fractional rms amplitude.
+# Nobody needs machine learning to see that *something* happens here. But "it varies a lot" is no feature. A **feature** is an informative summary. The one that we need is the fractional rms amplitude.
 
 # %% [markdown]
 # ## Exercise 1.1 · How much does it vary?  ·  core · 10 min · ●●○
 #
 # The variance of a light curve has two parts: the variance of the source, and the Poisson noise of counting. Counts per bin with mean $\bar x$ have a noise variance of $\bar x$. Subtract it, and divide by the squared mean. This is the **normalised excess variance** (Vaughan et al. 2003):
 #
-# $$F = \frac{S^2 - \bar x}{\bar x^2},$$
+# $$F = \frac{S^2 - \bar x}{\bar x^2}.$$
 #
 # Here $S^2$ is the variance of the *counts*, not of the rate, which has other noise. (Divide by $n$ or by $n - 1$, as you like.) $\sqrt F$ is the fractional rms. Write $F$. If there is only noise, $F$ can be negative: leave it so.
 
@@ -93,7 +93,7 @@ for name, photons in events.items():
     binned, _ = np.histogram(photons.time, np.arange(start, stop, 4.0))  # bins of 4 s
     error = np.sqrt(2 / len(binned)) / binned.mean()
     controls[name] = {"counts per 4 s": binned.mean(), "F": excess_variance(binned), "error": error}
-pd.DataFrame(controls).T.round(4)
+pd.DataFrame(controls).T.round({"counts per 4 s": 1, "F": 4, "error": 4})
 
 # %% [markdown]
 # The error is the standard deviation of $F$ for pure noise, $\sqrt{2/n}\,/\,\bar x$ with $n$ bins (Vaughan et al. 2003). All three values lie within two standard errors of zero: so few photons show no variability on this time scale. Without the error, the numbers would look like features.
@@ -226,7 +226,7 @@ ipywidgets.interactive(draw_power_law, photon_index=index)
 # %% [markdown]
 # ## Exercise 1.3 · The photon index is a choice  ·  core · 12 min · ●●○
 #
-# Write the fit. For each index on a grid, fold the power law, scale it to the sum of the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$, where division by $c_i$ is fair, since counts are many. Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, not its position, and no number in between.
+# Write the fit. For each index on a grid, fold the power law, scale it to the sum of the counts in the band, and compare by $\chi^2 = \sum (c_i - m_i)^2 / c_i$. (Many counts $c_i$ have a variance of about $c_i$.) Return the photon index $\Gamma$ with the smallest $\chi^2$: a value of `grid`, not its position, and no number in between.
 #
 # You get the counts; `fold(index)`, the model counts in all channels of a power law of some norm; and a mask of the band's channels.
 
@@ -304,7 +304,7 @@ plotting.show(fig, "01_outburst")
 pointing = pd.DataFrame({"pc1": [15], "pc2": [0.15], "state_label": ["HIMS"]})
 fig, ax = plt.subplots(figsize=(7.6, 5))
 plotting.power_colour_wheel(ax, pointing, features.HUES, features.HUE_CENTRE)
-for x, y, line in ((0.3, 6.8, "k--"), (15, 0.15, "ko-")):  # from the centre to hue 0 and to ours
+for x, y, line in ((0.3, 6.8, "k--"), (15, 0.15, "C2^-")):  # from the centre to hue 0 and to ours
     ax.plot([features.HUE_CENTRE[0], x], [features.HUE_CENTRE[1], y], line)
 ax.set_title(f"a pointing of hue {features.hue(15, 0.15):.0f}°, and hue 0° (dashed)")
 plotting.show(fig, "01_hue")
@@ -421,7 +421,7 @@ at_two.round(2)
 # %% [markdown]
 # ### Third: known biases, and corners where no data are
 #
-# An observation without gaps, of length $T$ in bins of $\Delta t$, resolves frequencies from $1/T$ to $1/(2\Delta t)$, the Nyquist frequency. Slower waves look like a trend. Faster ones are smoothed, and appear at lower frequencies (*aliasing*). Here are our real observations. Type-C QPOs, usually the strongest kind in black holes, lie at roughly 0.1–15 Hz. Power colours need 1/256 to 16 Hz.
+# An observation without gaps, of length $T$ in bins of $\Delta t$, resolves frequencies from $1/T$ to $1/(2\Delta t)$, the Nyquist frequency. Slower waves look like a trend. Faster ones are smoothed, and appear at lower frequencies (*aliasing*). Here are our real observations. (eROSITA scanned the sky, and saw each source only briefly.) Type-C QPOs, usually the strongest kind in black holes, lie at roughly 0.1–15 Hz. Power colours need 1/256 to 16 Hz.
 
 # %%
 erosita = data.load_light_curve("erosita")
@@ -441,8 +441,7 @@ for name, band, line in (("power colours", [1 / 256, 16], "--"), ("type-C QPOs",
     ax.plot(band, [name, name], color="black", linestyle=line, marker="|", markersize=9)
     ax.vlines(band, -0.6, 6.4, colors="black", linestyles=line, linewidth=0.5)
 ax.set(xscale="log", xlabel="frequency (Hz)", ylim=(-0.6, 6.4))
-ax.set_xticks([1e-4, 1e-2, 1, 1e2, 1e4, 1e6])
-ax.xaxis.set_major_formatter("{x:.0e}")
+ax.set_xticks([1e-4, 1e-2, 1, 1e2, 1e4, 1e6], ["0.0001", "0.01", "1", "100", "10,000", "1,000,000"])
 plotting.show(fig, "01_frequency_coverage")
 
 # %% [markdown]
@@ -469,7 +468,8 @@ facts = {}
 for name, photons in events.items():
     good_time = np.ptp(photons.gti, axis=1).sum()  # s
     facts[name] = data.load_events(name).ncounts, photons.ncounts / good_time
-pd.DataFrame(facts, ["events in the file", "events per second of good time"]).T.round(1)
+facts = pd.DataFrame(facts, ["events in the file", "events per second of good time"]).T
+facts.round(1).map("{:,g}".format)
 
 # %%
 fig, ax = plt.subplots(figsize=(4.2, 3.8))
@@ -540,7 +540,7 @@ measures = {
     "Leahy power, 0–0.04 Hz": lambda x: leahy_periodogram(x, 0.125)[1][:110].mean(),
 }
 compared = {k: {name: f(x) for name, f in measures.items()} for k, x in light_curves.items()}
-pd.DataFrame(compared).T.map("{:,.6g}".format)
+pd.DataFrame(compared).T.map(lambda x: f"{x:,.0f}" if x > 1 else f"{x:.3f}")
 
 # %% [markdown]
 # **The answer:** only the *fractional* rms stays. The variance of the source itself falls by a factor of 16, and that of the noise by 4. The Leahy power above its noise level of 2 falls by 4, because it compares the signal with the noise. Subtract the noise and divide by the mean rate, and power spectra of different sources can be compared: this is the *fractional rms* normalisation.

@@ -26,7 +26,7 @@ print(f"{len(table)} pointings, {table.source_id.nunique()} sources, {table.shap
 #
 # A model takes whatever numbers you give it: a rate of the wrong number of detectors, a fit that ran into its limit, a pointing at another star. It does not complain. It averages. So today there is no model. We look at the table until we know what each column is, where it is empty, and which rows are odd.
 #
-# **Are we allowed to see all 6000 rows?** From lesson 03 on some rows are locked away, and whoever looks at them spoils the test. Units, gaps and errors are properties of the whole table, and mending them is the same work for every row. We do *not* look at which feature tells which label: that is what models will be judged by. It waits for part II, with training rows only. Four times we cross this border, and say so.
+# **Are we allowed to see all 6000 rows?** From lesson 03 on some rows are locked away, and whoever looks at them spoils the test. Units, gaps and errors are properties of the whole table, and mending them is the same work for every row. We do *not* look at which feature tells which label: that is what models will be judged by. It waits for part II, with training rows only. We cross this border four times, and say so.
 
 # %% [markdown]
 # ## What is a column?
@@ -91,7 +91,7 @@ print(f"{np.mean(rate < rate.mean()):.0%} of all pointings are fainter than the 
 names = ("log_flux_2_10", "rate", "gamma", "rms_0p1_64", "qpo_freq", "lag_1_10")
 features = table[[*names]].assign(rate=rate, flux_2_10=10**table.log_flux_2_10)
 features = features.drop(columns="log_flux_2_10")
-spread = features.quantile([0.01, 0.5, 0.99]).T.map("{:.1e}".format)
+spread = features.quantile([0.01, 0.5, 0.99]).T.map("{:.1e}".format).add_prefix("quantile ")
 spread.assign(unit=pd.Series(table.attrs["units"] | {"flux_2_10": "erg/cm^2/s"}))
 
 # %% [markdown]
@@ -459,7 +459,7 @@ for ax, source in zip(axes, ("S13", "S16"), strict=True):
 plotting.show(fig, "02_outbursts_of_two_sources")
 
 # %% [markdown]
-# By outburst, five rows stand out by more than a year, and then comes a gap. By source alone it is harder: one of the five lies within weeks of another outburst of the same source, and would pass. (We were lucky that the *outburst* was filed, too. And S13's two strays are each other's nearest neighbours. If they were a month apart, neither would be alone.)
+# By outburst, five rows stand out by more than a year, and then comes a gap. By source alone it is harder: one of the five lies within weeks of another outburst of the same source, and would pass. (We were lucky that the *outburst* was filed, too. And S13's two misfiled rows are each other's nearest neighbours. If they were a month apart, neither would be alone.)
 #
 # Do flux and colour find them? Measure each row against its own source, and count.
 
@@ -596,7 +596,7 @@ findings = {
     "pointings of one outburst look alike, day after day": "split",
     "flux, rate and lag lie ten decades apart": "pre-processing",
     "the QPO columns are empty in two rows of three": "pre-processing",
-    "who never names a SIMS loses hardly any accuracy": "metric",
+    "a model that never names a SIMS loses hardly any accuracy": "metric",
     "a few sources hold most rows, and each row counts the same": "metric",
 }
 # end solution

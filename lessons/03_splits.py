@@ -116,7 +116,8 @@ qpo = named.query("qpo_det and source_id in ['S02', 'S45', 'S52', 'S13']")
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
 of_source = {"hue": "source", "style": "source", "markers": ["o", "s", "D", "^"], "s": 24}
 sns.scatterplot(soft, x="hr_soft", y="hr_hard", ax=left, **of_source)
-sns.scatterplot(qpo, x="qpo_freq", y="gamma", ax=right, **of_source)
+of_source |= dict.fromkeys(("hue_order", "style_order"), ["S13 BH", "S02 BH", "S45 BH", "S52 BH"])
+sns.scatterplot(qpo, x="qpo_freq", y="gamma", ax=right, **of_source)  # S13 looks as on the left
 left.set(xscale="log", ylim=(0.1, 1.4), title="high/soft state (HSS)")
 left.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="colour 10–20 / 6–10 keV (Crab)")
 right.set(xscale="log", xlabel="QPO frequency (Hz)", ylabel="photon index Γ")
@@ -208,7 +209,7 @@ counts = {
 pd.DataFrame(counts, index=["test rows", "test sources", "sources on both sides"]).T
 
 # %% [markdown]
-# `GroupShuffleSplit` is yours. `StratifiedGroupKFold` deals whole groups into folds and tries to give each fold the same mix of classes; we come back to it. The test rows are no longer exactly a quarter, because sources differ in size.
+# `GroupShuffleSplit` does what your function does. `StratifiedGroupKFold` deals whole groups into folds and tries to give each fold the same mix of classes; we come back to it. The test rows are no longer exactly a quarter, because sources differ in size.
 
 # %% [markdown]
 # ## Black hole or neutron star: two splits, two answers
@@ -262,7 +263,7 @@ summary(true)
 
 # %%
 def shuffle_labels(label, source, generator):
-    """New labels (n_rows,): one for each source, the labels of whole sources having changed places."""
+    """New labels (n_rows,), one for each source: whole sources have exchanged their labels."""
     # solution: one label for each name (np.unique has return_index), permute these, look up each row's
     names, first = np.unique(source, return_index=True)
     new = dict(zip(names, generator.permutation(label[first]), strict=True))
@@ -328,8 +329,9 @@ per_source["object"] = results.object_label.first()
 per_source["share"] = per_source.right / per_source.rows
 
 fig, ax = plt.subplots(figsize=(8, 4))
-look_of_object = {"hue": "object", "style": "object", "s": 50}
-sns.scatterplot(per_source, x="rows", y="share", ax=ax, **look_of_object)
+look_of_object = {"hue": "object", "palette": {"BH": "black", "NS": "C1"}}
+look_of_object |= {"style": "object", "markers": {"BH": "o", "NS": "^"}}
+sns.scatterplot(per_source, x="rows", y="share", s=50, ax=ax, **look_of_object)
 ax.set(xscale="log", ylim=(0.4, 1.03), xlabel="number of pointings of the source")
 ax.set(ylabel="share of them named right")
 ax.legend(loc="lower left")
@@ -354,10 +356,10 @@ found = {
     "standard error from resampling the sources": by_source,
     "independent rows that would give it": accuracy * (1 - accuracy) / by_source**2,
 }
-pd.Series(found, name="all 48 sources").round(3).to_frame()
+pd.Series(found, name="all 48 sources").map("{:.2g}".format).to_frame()
 
 # %% [markdown]
-# A score on six thousand pointings is worth fewer than a hundred independent ones. Random rows scatter little because each split asks the *same* sources; that small error bar belongs to a question that nobody had. Where sources are held out, published error bars are large: 87 ± 13 % for 61 sources of RXTE (Pattnaik et al. 2021, arXiv:2012.06934).
+# A score on six thousand pointings is worth fewer than a hundred independent ones. Random rows scatter little because each split asks the *same* sources; that small error bar belongs to a question that nobody asked. Where sources are held out, published error bars are large: 87 ± 13 % for 61 sources of RXTE (Pattnaik et al. 2021, arXiv:2012.06934).
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 3.5 · How many sources?  ·  core · 8 min · ●●○
@@ -392,7 +394,7 @@ print(f"standard error: worst case {worst_case:.3f}, from resampling {by_source:
 # %% [markdown]
 # ## Overlapping segments
 #
-# The same mistake, one box further in. Many light curves are cut into overlapping segments, "for more training data". `light_curves.npz` has 2000 segments: five from each pointing, each sharing half of its photons with the next. The simplest classifier is the **nearest neighbour**: a segment gets the state of the training segment whose power spectrum is most alike.
+# This is the same mistake, one box further in. Many light curves are cut into overlapping segments, "for more training data". `light_curves.npz` has 2000 segments: five from each pointing, each sharing half of its photons with the next. The simplest classifier is the **nearest neighbour**: a segment gets the state of the training segment whose power spectrum is most alike.
 
 # %%
 curves = data.load_segments()
@@ -431,7 +433,7 @@ print(f"random segments: nearest neighbour of the same pointing in {same:.0%} of
 first = table.groupby("source_id").mjd.min().rank(method="first")
 grown = table.assign(order=table.source_id.map(first), object=table.object_label)
 fig, ax = plt.subplots(figsize=(8, 4.4))
-sns.scatterplot(grown, x="mjd", y="order", hue="object", style="object", s=14, linewidth=0, ax=ax)
+sns.scatterplot(grown, x="mjd", y="order", s=14, linewidth=0, ax=ax, **look_of_object)
 ax.axvline(53000, color="0.4", linestyle="--", label="a cut")
 ax.set(xlabel="modified Julian date (d)", ylabel="source, by its first pointing")
 ax.legend()
@@ -533,7 +535,7 @@ in_parts.groupby("way").agg(["min", "max", "std"]).round(2)
 # %% [markdown]
 # ## The split of this course
 #
-# `data.load_split()` uses `StratifiedGroupKFold(5)` on object × state: three folds to train, one to validate, one to test. The largest sources fill the first folds. We validate and test on the last two, with the most sources in them, because a score counts sources. Lessons 04 to 11 know no other rows.
+# `data.load_split()` uses `StratifiedGroupKFold(5)` on object × state: three folds to train, one to validate, one to test. The largest sources fill the first folds. We validate and test on the last two, with the most sources in them, because a score counts sources. Lessons 04 to 11 use the rows of training and validation, and no others.
 
 # %%
 train, validation = data.load_split()
@@ -613,7 +615,7 @@ asm_scores
 # %% [markdown]
 # In these data, too, meaningless labels are "predicted" far above chance on random rows. On held-out systems they are at chance, with a very wide spread. Real archives leak.
 #
-# On random rows the intensity is a find: nearly five per cent better. On held-out systems it gives nothing that stands out of the spread. A number that was scaled for each system by itself can say little about black holes, but it is part of the handwriting. **A feature that helps on random rows alone is a name tag.** With the wrong split you would have published it as physics.
+# On random rows the intensity is a find: nearly five per cent better. On held-out systems its gain is smaller than the spread. A number that was scaled for each system by itself can say little about black holes, but it is part of the handwriting. **A feature that helps on random rows alone is a name tag.** With the wrong split you would have published it as physics.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 3.7 · Which split does the question need?  ·  core · 8 min · ●●○

@@ -256,7 +256,7 @@ spearman = check.spearman(spearman)
 calm = train[train["skew"].abs() < 3]  # lesson 02: the others are X-ray bursts
 three_pairs = [
     ("qpo_freq", "pc2"),
-    ("skew", "stetson_k"),
+    ("skew", "stetson_k"),  # Stetson K: small if a few values lie far out
     ("percent_difference_flux_percentile", "percent_amplitude"),
 ]
 correlation = {
@@ -302,7 +302,7 @@ plotting.show(fig, "04_correlations", colours=64)
 # %% [markdown]
 # A strong correlation can mean three things:
 #
-# - **Twins.** For RXTE `hr_soft` and `hr_3_10` are the same column under two names. `rms_3_10` is `rms_0p1_64` in a narrower band. `std` and `amplitude` are one measurement. Keep one of each.
+# - **Twins.** For RXTE `hr_soft` and `hr_3_10` are the same column under two names. `rms_3_10` is `rms_0p1_64` in a narrower energy band. `std` and `amplitude` are one measurement. Keep one of each.
 # - **Relatives.** The state moves all rms bands together. Their *differences* carry the information, and power colours are made from them.
 # - **Physics.** Γ and hard colour: a steep spectrum is soft. Both stay.
 #
@@ -386,9 +386,10 @@ with_qpo = with_qpo.assign(log_qpo=np.log10(with_qpo.qpo_freq))
 # %%
 fig, ax = plt.subplots(figsize=(8, 5))
 looks = {"S02 BH": "o", "S13 BH": "s", "S52 BH": "D", "S19 NS": "^", "S49 NS": "v", "S54 NS": "P"}
-for number, (name, marker) in enumerate(looks.items()):
+colours = ("C0", "C1", "C2", "C3", "0.5", "C5")  # black is for all sources together
+for (name, marker), colour in zip(looks.items(), colours, strict=True):
     own = with_qpo[with_qpo.source_id == name[:3]]
-    look_of = {"marker": marker, "color": f"C{number}", "scatter_kws": {"s": 14, "alpha": 0.4}}
+    look_of = {"marker": marker, "color": colour, "scatter_kws": {"s": 14, "alpha": 0.4}}
     sns.regplot(own, x="log_qpo", y="gamma", ci=None, label=name, ax=ax, **look_of)
 dashed = {"color": "black", "line_kws": {"linestyle": "--"}}
 sns.regplot(with_qpo, x="log_qpo", y="gamma", ci=None, scatter=False, label="all", ax=ax, **dashed)
@@ -443,7 +444,7 @@ spread = bootstrap.groupby(["pool", "drawn"]).std().unstack("drawn")
 spread.round(3)
 
 # %% [markdown]
-# The errors from sources are several times those from rows. Errors from rows answer *how would it come out on other nights at these sources?* Errors from sources answer *how at other sources?* Science asks the second. (With seven black holes even this error is rough.) From here on an error in this course is one by source, unless we say otherwise.
+# The errors from sources are two to five times those from rows. Errors from rows answer *how would it come out on other nights at these sources?* Errors from sources answer *how at other sources?* Science asks the second. (With seven black holes even this error is rough.) From here on an error in this course is one by source, unless we say otherwise.
 
 # %% [markdown]
 # ## Variability and disc  ·  for home
@@ -536,7 +537,7 @@ def in_fifths(soft, generator):
 generator_of_fakes = np.random.default_rng(45)
 in_hss = train[train.state_label == "HSS"].groupby("object_label")
 fifths = {kind: in_fifths(in_hss.get_group(kind), generator_of_fakes) for kind in ("NS", "BH")}
-pd.concat(fifths, names=["HSS of", "fifth"]).round(3)
+pd.concat(fifths, names=["HSS of", "fifth"]).round({"rate per PCU (1/s)": 0}).round(3)
 
 # %% tags=["slide"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), sharex=True, sharey=True)
@@ -649,7 +650,7 @@ for ax, kind in zip(axes, ("BH", "NS"), strict=True):
     ax.set(xlabel="frequency (Hz)", ylabel="frequency × power ((rms/mean)²)")
     ax.set(xscale="log", yscale="log", xlim=(0.01, 100), ylim=(1e-5, 0.1))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_major_formatter("{x:.0e}")
+    ax.set_yticks([0.1, 1e-2, 1e-3, 1e-4], ["0.1", "0.01", "0.001", "0.0001"])
 axes[1].plot(5 * smooth.index, smooth["BH"]["LHS"], "k", alpha=0.4, label="BH in LHS, 5 × faster")
 axes[1].legend(handles=axes[1].lines[-1:], loc="upper left")
 plotting.show(fig, "04_mean_power_spectra", colours=64)

@@ -116,7 +116,7 @@ treatments = check.treatments(treatments)
 # %% [markdown]
 # ## Scales
 #
-# For *k nearest neighbours*, the state of a pointing is that of most of its $k$ nearest neighbours. The distance is $\sum_j (x_j - x'_j)^2$: counts per second squared, plus Crab units squared, plus a fraction squared. You would not let a student add these.
+# For *k nearest neighbours*, the state of a pointing is that of most of its $k$ nearest neighbours. The squared distance is $\sum_j (x_j - x'_j)^2$: counts per second squared, plus Crab units squared, plus a fraction squared. You would not let a student add these.
 #
 # ### Predict first
 #
@@ -383,7 +383,7 @@ for target, kind in itertools.product(targets, models):
     for filling in ("low", "median + mark"):
         other = right(make_pipeline(fillings[filling], models[kind]), features, target)
         less_median[target, kind, filling] = other - usual
-summary(less_median).assign(better_in=(pd.DataFrame(less_median) > 0).sum())
+summary(less_median).assign(**{"better, of 10": (pd.DataFrame(less_median) > 0).sum()})
 
 # %% [markdown]
 # For the state these are differences of about one point, as large as their own spread: other columns know what the gap hides. For the object they are a little larger. And the sign depends on the model. Marks help the linear model, which gives each its own weight. With marks the neighbours are rather *worse* at the state: after scaling, 1 and 0 of a rare mark are several standard deviations apart, so two pointings that differ in one gap are far apart. No filling is best for every model. One is worst for the rows it touches.
@@ -501,7 +501,8 @@ in_soft = (label == "HSS").to_numpy()
 axis_names = {"x": "PC1 (no unit)", "y": "PC2 (no unit)", "s": 14, "alpha": 0.6}
 of_state = {"hue": "state", "style": "state", "hue_order": states, "style_order": states}
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), sharey=True)
-sns.scatterplot(points, palette=["C0", "C2", "C3", "C1"], ax=axes[0], **of_state, **axis_names)
+of_state |= {"palette": ["C0", "C2", "C3", "C1"], "markers": ["o", "^", "s", "D"]}
+sns.scatterplot(points, ax=axes[0], **of_state, **axis_names)
 of_object = {"hue": "object", "style": "object", "palette": {"BH": "k", "NS": "C1"}}
 sns.scatterplot(points[in_soft], ax=axes[1], **of_object, **axis_names)
 axes[0].set_title("all pointings, by state")

@@ -58,7 +58,7 @@ print(f"{len(label)} pointings, {label.mean():.1%} of them labelled a transition
 # %% [markdown]
 # ## Ten pointings by hand
 #
-# We picked ten of them so that everything happens. The column `score` is the model's probability. We call a transition where it is 0.5 or more.
+# We picked ten of them so that everything happens. `score` is the model's probability. We call a transition from 0.5 on, and quiet below.
 
 # %%
 picked = ["R00392", "R01249", "R01886", "R01939", "R01966"]
@@ -237,7 +237,7 @@ def draw_threshold(threshold):
     ax.set_title(f"TP {tp}, FN {fn}, FP {fp}, TN {tn}:  {text}", fontsize=11)
     ax.set(yscale="log", ylim=(0.7, 500), xlim=(0, 1))
     ax.yaxis.set_major_formatter("{x:g}")
-    ax.legend(loc="upper center", frameon=True, edgecolor="none")
+    ax.legend(loc="upper right", frameon=True, edgecolor="none")
     plotting.show(fig, "06_threshold", threshold=threshold)
 
 
@@ -257,7 +257,7 @@ plotting.show(ax, "06_recall_and_precision", colours=64)
 by_threshold.iloc[[49, 19]].round(2).rename_axis("threshold")
 
 # %% [markdown]
-# **The answer:** 0.54. Did you guess higher? Many labelled transitions are at the far left of the histogram: for the model they are hard or soft states like any other. No sensible threshold finds them. Either the model is blind, or … keep the thought.
+# **The answer:** 0.54. Did you guess higher? Many labelled transitions are at the far left of the histogram: for the model they are hard or soft states like any other. No sensible threshold finds them. Is the model blind? We come back to this question.
 
 # %% [markdown]
 # ## All thresholds at once
@@ -483,7 +483,7 @@ pd.DataFrame.from_dict(in_bins, orient="index").round(2)
 # %% [markdown]
 # Balancing left the ranking as it was and made the probabilities far too large: where the balanced model says 60–80 %, a transition is the exception. It was trained for a world in which all states are equally common, and it describes that world. The **Brier score** is the mean squared distance of forecast and outcome. The **log loss** is the mean of $-\ln$ of the probability that was given to what happened. Both notice it; the AUC cannot. (Both are smallest for the true probabilities: *proper scores*.)
 #
-# The plain model is not perfect either: what it calls 20–40 % happens less often.
+# What the plain model calls 20–40 % happened less often, too, but its interval includes the forecast.
 
 # %% [markdown]
 # ## What a mistake costs
@@ -548,7 +548,8 @@ ax.axvline(0.2, color="black", linewidth=0.8, label="p* from the prices")
 ax.set(xlim=(0, 1), ylim=(0, 9), xlabel="threshold", ylabel="cost per pointing (ks)")
 ax.legend(ncols=2, loc="lower right")
 plotting.show(ax, "06_cost", colours=64)
-pd.DataFrame({"at p*": costs.iloc[20], "least": costs.min(), "at": costs.idxmin()}).round(2)
+least = {"at p* (ks)": costs.iloc[20], "least (ks)": costs.min(), "least at": costs.idxmin()}
+pd.DataFrame(least).round(2).rename_axis("cost per pointing")
 
 # %% [markdown]
 # For the recalibrated model the threshold from the prices is nearly the cheapest one, without a search. For the plain model 0.2 is a little low, just where its diagram was below the diagonal. For the balanced model the same threshold about doubles the cost. At 0.7 it would do nearly as well as the others, but nothing in the prices says 0.7. **Calibrate, and the threshold follows from the prices.**
@@ -634,7 +635,7 @@ plotting.show(ax, "06_spread", colours=64)
 #
 # ### Is the forest better?
 #
-# Compare two models on the *same* draws: what both find hard cancels. And since other sources could have been held out, we split again, five times.
+# Compare two models on the *same* draws: cases that are hard for both cancel. And since other sources could have been held out, we split again, five times.
 
 # %%
 by_forest, paired_dice = forest.predict(validation), np.random.default_rng(7)
@@ -689,7 +690,7 @@ choice = check.choice(choice)
 #
 # For lessons 7 to 12 we choose, on held-out sources and **with an error bar from redrawn sources**: for the four states the **balanced accuracy**; for black hole against neutron star the **ROC AUC**. There an observer wants a ranking of candidates, and nobody has named a price.
 #
-# - *For the balanced accuracy:* our question values all states alike and names no price. Nobody can buy it by ignoring SIMS. With right labels it does not depend on prevalence, which differs between archives. Anybody can take it apart into recalls.
+# - *For the balanced accuracy:* our question values all states alike and names no price. Nobody can raise it by ignoring SIMS. With right labels it does not depend on prevalence, which differs between archives. Anybody can take it apart into recalls.
 # - *Against it:* it sees no probabilities, so we watch the log loss beside it wherever somebody will set a threshold. It does not know that states are neighbours. And it depends strongly on the rarest class, where the labels are worst: here even a perfect model would stay well below 1.
 #
 # So we write it down before lesson 7 fits anything. Whoever has prices uses the prices.

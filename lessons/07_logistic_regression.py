@@ -79,7 +79,7 @@ at_x.agg(["min", "max"]).T.assign(right=right).round(3)
 # - **The line** leaves 0…1. Least squares assumes Gaussian noise about the line, but a yes or no has only two values. A *very* hard pointing, an easy case, pulls on the line as if it were a mistake.
 # - **The logistic function** has a slope everywhere, stays between 0 and 1, and doubts only where both classes occur.
 #
-# Look again: the logistic curve is flatter than the black points (shares of *soft* in bins). A few soft pointings far on the right hold it down.
+# Look again: the logistic curve is flatter than the black points (shares of *soft* in bins; a grey mark is one pointing). A few soft pointings far on the right hold it down.
 
 # %%
 far = coloured[(coloured.state_label == "HSS") & (coloured.hr_hard > 1.2)]
@@ -299,7 +299,7 @@ print(f"scikit-learn: b = {best.round(2)}, loss per pointing {mean_loss(best):.4
 # %%
 my_guess_steps = ...  # steps, a number
 
-# %%
+# %% tags=["nbval-ignore-output"]
 steepest = np.linalg.eigvalsh(X.T @ X / (4 * len(y)))[-1]
 print(f"guaranteed below a learning rate of {2 / steepest:.1f}")
 paths = {f"η = {rate:g}": descend(X, y, rate, len(y), 1000) for rate in (0.03, 3, 1000)}
@@ -317,7 +317,7 @@ plotting.show(ax, "07_descents", colours=64)
 # %% [markdown]
 # **The answer:** 448 steps with $\eta = 3$ (last column). The smallest rate does not arrive in 1000 steps; the largest does not stay.
 #
-# Too small a rate is safe and useless. Too large a rate throws the coefficients far away in the first step, to where the model is certain and often wrong. (Far away the loss grows only like a straight line. So the descent walks back, and is thrown out again.) Even the good rate takes its time, because the valley is flat where the two classes are nearly separated. Whoever stops early does not have the maximum-likelihood estimate.
+# Too small a rate is safe and useless. Too large a rate throws the coefficients far away in the first step, to where the model is certain and often wrong. (Far away the loss grows only like a straight line. So the descent walks back, and is thrown out again. Rounding errors decide when: your last row may differ from ours.) Even the good rate takes its time, because the valley is flat where the two classes are nearly separated. Whoever stops early does not have the maximum-likelihood estimate.
 
 # %% [markdown]
 # ## Why lesson 05 mattered
@@ -331,7 +331,7 @@ for name, design in {"scaled": X, "per cent and Crab": centred}.items():
     curvature = np.linalg.eigvalsh(design.T @ design / (4 * len(y)))
     end = descend(design, y, 0.9 * 2 / curvature[-1], len(y), 1000)[-1]
     walks[name] = curvature[-1] / curvature[0], mean_loss(end, design)
-pd.DataFrame(walks, ["ratio of the curvatures", "loss after 1000 steps"]).T.round(4)
+pd.DataFrame(walks, ["ratio of the curvatures", "loss after 1000 steps"]).T.map("{:.4g}".format)
 
 # %% [markdown]
 # The *steepest* direction limits the length of a step, and the flat direction needs many such steps. Somebody wrote rms in per cent, and the descent fails. Scale first. (scikit-learn's default solver estimates the curvature and suffers less; networks do not.)
@@ -339,7 +339,7 @@ pd.DataFrame(walks, ["ratio of the curvatures", "loss after 1000 steps"]).T.roun
 # %% [markdown]
 # ## A few pointings at a time
 #
-# Need we read all pointings for one step? Most of them say nearly the same. Smaller batches give more steps per epoch, each with noise.
+# Do we need to read all pointings for one step? Most of them say nearly the same. Smaller batches give more steps per epoch, each with noise.
 
 # %%
 sizes = {"all": (len(y), False), "32": (32, False), "1": (1, False), "1, rate falls": (1, True)}
@@ -350,13 +350,14 @@ for name, (size, falling) in sizes.items():
 styles = ["C0o-", "C1s--", "C2^:", "C3D-."]
 ax = pd.DataFrame(excess).plot(logy=True, style=styles, figsize=(8, 4.2))
 ax.set(xlabel="epoch", ylabel="loss above its minimum", xticks=range(0, 21, 5))
-ax.yaxis.set_major_formatter("{x:.0e}")
+ax.set_yticks([1, 1e-2, 1e-4], ["1", "0.01", "0.0001"])
 plotting.show(ax, "07_batches", colours=64)
 
 # %%
 full = descend(X, y, 10.0, len(y), 2000)[-1]
 batches = descend(X, y, 10.0, 32, 100, falling=True)[-1]
-pd.DataFrame({"all": full, "batches of 32": batches, "scikit-learn": best}).T.round(3)  # b0, b1, b2
+coefficients = {"all": full, "batches of 32": batches, "scikit-learn": best}
+pd.DataFrame(coefficients, ["b0", "b1", "b2"]).T.round(3)
 
 # %% [markdown]
 # Our descents (2000 epochs at once, or 100 in batches with a falling rate) and scikit-learn's solver agree: the first within 0.001, the second within 0.2. Single pointings with a constant rate never settle: they keep the noise of the last pointing. So lower the rate as you go.
@@ -423,7 +424,7 @@ for tol in (1e-3, 1e-4, 1e-6, 1e-8, 1e-10):
     per_pointing = loss(model.decision_function(Z), labels) / len(Z)
     harder[tol] = np.linalg.norm(model.coef_), model.score(Z, labels), per_pointing
 harder = pd.DataFrame(harder, ["length of b", "right", "loss"]).T.rename_axis("tol")
-harder.style.format("{:.2g}").format("{:.2%}", "right")
+harder.style.format("{:.2g}").format("{:.2%}", "right").format_index("{:g}")
 
 # %% [markdown]
 # With so many numbers per pointing, a plane separates the two classes without one mistake. Then larger coefficients always fit *better*. The likelihood has no maximum: it rises towards infinite coefficients, at zero temperature. `tol` alone decides where the solver stops. Coefficients of separable classes are no result, and neither are their errors.

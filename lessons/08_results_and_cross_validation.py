@@ -3,7 +3,7 @@
 #
 # | **The question** | Our first model has a score. Do we believe it, and where does the model fail? |
 # |---|---|
-# | **Afterwards you can** | cross-validate by source and say what each spread means; tell the mistakes of a model from the mistakes of its labels, and calibrated confidence from bravado; compare with a published recipe on equal rows, paired by source |
+# | **Afterwards you can** | cross-validate by source and say what each spread means; tell the mistakes of a model from the mistakes of its labels, and calibrated confidence from false confidence; compare with a published recipe on equal rows, paired by source |
 # | **Time** | 40 min of reading or teaching, 71 min of exercises |
 # | **Data** | training and validation set of the simulated RXTE archive, 24 + 13 sources, see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
@@ -135,7 +135,7 @@ table_of_cuts["different deals of six"] = scores.mean().round(12).groupby("cut")
 table_of_cuts.round(3)
 
 # %% [markdown]
-# **The answer:** the range of five folds of whole sources is several points, as the histogram shows.
+# **The answer:** best and worst fold lie 3 to 10 points apart, as the histogram shows.
 #
 # There are three surprises. First, to hold out sources costs less here than for the object (lesson 3): the state is not a property of the source, so there is less to leak. Second, single folds differ by several points, though the model is nearly the same. Third, the stratified cutter *ignored its seed*. It sorts the sources and places them one by one; chance only breaks ties, and real sources have none. Six "repetitions" were one. (Earlier releases of scikit-learn shuffled but did not stratify: pull request 32540.) **A repetition that cannot differ is not a repetition.** Print how many differ.
 
@@ -253,13 +253,13 @@ profile["object"], profile["rows"] = by_source.object_label.first(), by_source.s
 
 # %% tags=["slide"]
 fig, axes = plt.subplots(2, 1, figsize=(9, 7.4))
-look_of_kinds = {"hue": "object", "style": "object", "palette": ["black", "C1"], "s": 50}
+look_of_kinds = {"hue": "object", "style": "object", "palette": ["k", "C1"], "markers": ["o", "^"]}
 for ax, task in zip(axes, wrong, strict=True):
     ordered = profile.sort_values(["object", f"{task}_wrong"]).reset_index()
     share = ordered[f"{task}_wrong"]
     error = np.sqrt(share * (1 - share) / ordered.rows)  # binomial
     ax.errorbar(ordered.source_id, share, error, fmt="none", ecolor="0.6", zorder=0)
-    sns.scatterplot(ordered, x="source_id", y=share, ax=ax, **look_of_kinds)
+    sns.scatterplot(ordered, x="source_id", y=share, s=50, ax=ax, **look_of_kinds)
     ax.axhline(wrong[task].mean(), color="0.5", linestyle="--")  # mean over rows
     ax.set(xlabel="", ylabel="share of wrong rows", title=task)
     ax.tick_params(axis="x", rotation=90)
@@ -267,7 +267,7 @@ for ax, task in zip(axes, wrong, strict=True):
 plotting.show(fig, "08_wrong_by_source", colours=64)
 
 # %% [markdown]
-# Two respectable means hide two different pictures. The *state* is missed a little everywhere. The *object* is missed in whole sources: for four of them the model is little better than a coin, or worse. So the error of its accuracy is some three times larger when sources are drawn. Who are the four? Look at them like an astronomer.
+# Two respectable means hide two different pictures. The *state* is missed a little everywhere. The *object* is missed in whole sources: for four of them the model is little better than a coin, or worse. So the error of its accuracy is about four times larger when sources are drawn. Who are the four? Look at them like an astronomer.
 
 # %%
 profile.sort_values(["object", "qpo_freq"]).round(2)  # medians in 1/s and Hz; soft: share of HSS
@@ -314,7 +314,7 @@ by_trust.assign(rows=train.label_trust.value_counts()).round(3)  # model and lab
 # %%
 def best_recalls(counts, flip):
     """Recall of a perfect reader in each labelled state, from the true counts of states in order."""
-    # solution: who carries a label? Those who kept it, and those who slipped in from next door.
+    # solution: who carries a label? Those who kept it, and those who came from a neighbouring state.
     ends = np.isin(np.arange(len(counts)), (0, len(counts) - 1))
     slips = counts * flip / np.where(ends, 1, 2)  # to each neighbour
     stays = counts * (1 - flip)
@@ -340,7 +340,7 @@ recalls = pd.DataFrame(recalls, states).T
 recalls.assign(mean=recalls.mean(axis=1)).round(3)
 
 # %% [markdown]
-# Read the column of SIMS twice. Six per cent of a common state fall into the small class next door, and fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**. A metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. On the validation sources the model finds the rare states rarer still, and part of the drop there is a lower ceiling. Find your ceiling before you climb.
+# Read the column of SIMS twice. Six per cent of a common state fall into the small neighbouring class, and fill half of it. Where labels are noisy and classes unequal, **about half of the rare class is other people's mistakes**. A metric that gives every class one vote pays most attention to them. Our score was never 25 points from perfect; it is a few points from the best that can be measured. On the validation sources the model finds the rare states rarer still, and part of the drop there is a lower ceiling. Find your ceiling before you climb.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.5 · Whom would you ask again?  ·  core · 12 min · ●●○
@@ -401,7 +401,7 @@ revealed = {
 pd.Series(revealed, name="value").round(3).to_frame()
 
 # %%
-pd.crosstab(labels, true, normalize="index").loc[states, states].round(2)  # rows: label
+pd.crosstab(labels, true, None, ["label"], ["true"], normalize="index").loc[states, states].round(2)
 
 # %%
 of_label = pd.DataFrame({"label is wrong": flipped, "confidence": confidence})[wrong["state"]]
@@ -493,7 +493,7 @@ print(f"share of flipped labels against rate: ρ = {rho.statistic:+.2f} (p = {rh
 # %% [markdown]
 # ## What would an astronomer with a ruler have got?
 #
-# A score means something beside another score on the same rows. The humblest reference always says "LHS". A better one is the wheel of power colours: the hue, the angle in this wheel, names the state.
+# A score means something beside another score on the same rows. The simplest reference always says "LHS". A better one is the wheel of power colours: the hue, the angle in this wheel, names the state.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 8.6 · The hue wheel as a classifier  ·  core · 10 min · ●●○
@@ -515,7 +515,7 @@ def hue_states(hue):
 hue_states = check.hue_states(hue_states)
 
 # %% [markdown]
-# The other is the table of lesson 1, after Remillard & McClintock (2006). It knows a "steep power law" state where we have HIMS and SIMS. The fair comparison has three states: all between hard and soft is called *intermediate*. Where the rms is missing and would decide, there is no answer. And we cheat a little, knowingly: their rms ends at 10 Hz, our column at 64. (`features.hue_states` is the wheel's recipe, to keep.)
+# The other reference is the table of lesson 1, after Remillard & McClintock (2006). It knows a "steep power law" state where we have HIMS and SIMS. The fair comparison has three states: all between hard and soft is called *intermediate*. Where the rms is missing and would decide, there is no answer. And we cheat a little, knowingly: their rms ends at 10 Hz, our column at 64. (`features.hue_states` is the wheel's recipe, to keep.)
 
 # %%
 f, r, index = (train[name].to_numpy() for name in ("disc_frac", "rms_0p1_64", "gamma"))
@@ -558,7 +558,7 @@ print(f"BH in HSS: {lost.sum()} are called intermediate,", end=" ")
 print(f"{np.mean(r[lost] > 0.075):.0%} of them with an rms above 0.075")
 
 # %% [markdown]
-# Read the line "hue wheel, BH" with care: *on black holes that have a hue, an angle and four published borders do about as well as our fourteen features*, and in balanced accuracy not worse. Where these borders apply, nobody needs to learn anything from data. But the wheel answers for fewer than half of the pointings, the bright and variable ones. And on neutron stars it fails, since their noise is faster. We gain *coverage*: say so, instead of one number for each.
+# Read the line "hue wheel, BH" with care: *on black holes that have a hue, an angle and four published borders do about as well as our fourteen features*, and in balanced accuracy not worse. Where these borders apply, nobody needs to learn anything from data. But the wheel answers for fewer than half of the pointings, the bright and variable ones. And on neutron stars it fails, since their variability is faster. We gain *coverage*: say so, instead of one number for each.
 #
 # The table's cuts lose neutron stars first: nearly all of their soft states have a fitted disc share below 0.75, because disc plus power law is a black hole's model. Among black holes they lose the faint soft states, whose rms is above 0.075. This is partly noise and partly real, for a cooler disc dilutes less (lesson 04). Nobody meant the cuts for such data. A fair comparison says what its rival was made for.
 #
@@ -587,7 +587,7 @@ for (name, (says, label, we_say)), kind in itertools.product(rivals.items(), ("B
     own = (objects == kind) & (says != "")
     ours, theirs, voters = we_say[own] == label[own], says[own] == label[own], sources[own]
     paired[name, kind] = *paired_difference(ours, theirs, voters), len(np.unique(voters))
-pd.DataFrame(paired, ["accuracy, ours − theirs", "error", "sources"]).T.round(3)
+pd.DataFrame(paired, ["accuracy, ours − theirs", "error", "sources"]).T.map("{:.2g}".format)
 
 # %% [markdown]
 # A single source has no balanced accuracy (few have all four states), so its error comes from the skies:

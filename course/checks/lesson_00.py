@@ -251,7 +251,7 @@ cautions = sorting(
             "training data",
             "what was seen in training does not look like the target: other telescope, other band, other length.",
         ),
-        "a law of jets is read off the luminosities in a flux-limited catalogue": (
+        "a law of jets is derived from the luminosities in a flux-limited catalogue": (
             "bias",
             "who is missing from the catalogue? You made such a correlation yourself in Exercise 0.5.",
         ),

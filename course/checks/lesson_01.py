@@ -361,8 +361,14 @@ verdicts = sorting(
     {
         "sample": ("no label", "splendid data, but what would you write into the label column?"),
         "chandra_m82": ("a crowd", "look at the picture."),
-        "rxte_4u1636": ("thinned", "look at the number of events. Does nature count like that?"),
-        "rxte_m82": ("mostly background", "what is the rate of a detector that looks at nothing?"),
+        "rxte_4u1636": (
+            "thinned",
+            "look at the number of events: exactly 1000. Who makes it so round, the sky or a person?",
+        ),
+        "rxte_m82": (
+            "mostly background",
+            "compare its rate with what one detector of RXTE counts without a source.",
+        ),
         "erosita": ("too few points", "how many bins are left?"),
     },
 )

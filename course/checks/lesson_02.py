@@ -410,7 +410,7 @@ findings = sorting(
         ),
         "five rows lie years away from their outburst": (
             "now",
-            "who would find them later? Somebody has to be asked.",
+            "no later step finds them: ask the archive now, and flag them until it answers.",
         ),
         "hr_low is empty in every row": (
             "now",
@@ -418,7 +418,7 @@ findings = sorting(
         ),
         "pointings of one outburst look alike, day after day": (
             "split",
-            "what happens if Monday is for learning and Tuesday for the exam?",
+            "if the model learns from Monday's pointing, how new is Tuesday's to it?",
         ),
         "flux, rate and lag lie ten decades apart": (
             "pre-processing",
@@ -428,13 +428,13 @@ findings = sorting(
             "pre-processing",
             "the cells are rightly empty, but a model wants a number in each.",
         ),
-        "who never names a SIMS loses hardly any accuracy": (
+        "a model that never names a SIMS loses hardly any accuracy": (
             "metric",
-            "is it the table that is at fault here, or the way to keep the score?",
+            "the table is right; the way in which we keep the score does not notice.",
         ),
         "a few sources hold most rows, and each row counts the same": (
             "metric",
-            "counts for what? The last words are the ones to think about.",
+            "where does each row count the same, unless you weigh it? In the score.",
         ),
     },
 )

@@ -284,7 +284,7 @@ verdicts = sorting(
         "exposure, for the state": ("knows the label", "why did somebody ask for more time?"),
         "label_trust, for the state": (
             "knows the label",
-            "who wrote it, and what had he just decided?",
+            "who wrote it, and after which decision?",
         ),
         "mjd, for the object": (
             "knows the source",

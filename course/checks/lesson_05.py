@@ -91,7 +91,7 @@ standardise = by_example(
         "The second table is scaled by itself: the same pointing would get another value in another batch.": (
             lambda a, b: (_scaled()(a, b)[0], _scaled()(b, b)[0])
         ),
-        "The second table has to be scaled too, or the model compares two languages.": (
+        "The second table has to be scaled too, or the model compares numbers in two different units.": (
             lambda a, b: (_scaled()(a, b)[0], b)
         ),
         "You learn from the second table: the first one gives mean and deviation for both.": (

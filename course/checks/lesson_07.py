@@ -55,7 +55,7 @@ two_gaussians = by_example(
             _line(slope=-1),
             _line(slope=-1, squares=lambda m, n: (m**2 - n**2) / 2),
         ],
-        "σ² below, in both: b1, a difference of means over a variance, has the unit 1/x.": [
+        "Divide by σ² in both: b1, a difference of means over a variance, has the unit 1/x.": [
             _line(power=1),
             lambda *given: (_two_gaussians(*given)[0], _line(power=1)(*given)[1]),
         ],
@@ -70,7 +70,7 @@ two_gaussians = by_example(
             _line(np.log),
             _line(lambda share: -_log_odds(share)),
         ],
-        "The slope is right; set x = 0 in the formula: what is left of the two squares is b0's.": [
+        "The slope is right; set x = 0 in the formula: what is left of the two squares belongs to b0.": [
             _line(squares=lambda m, n: n**2 - m**2),
             _line(squares=lambda m, n: (m**2 - n**2) / 2),
             _line(squares=lambda m, n: (n - m) ** 2 / 2),
@@ -319,7 +319,7 @@ objective = by_example(
             lambda b, X, y, strength, p: _objective(b, X, y, 1, p),
             lambda b, X, y, strength, p: strength * _objective(b, X, y, 1 / strength, p),
         ],
-        "The intercept b[0] goes free: begin the sum at b[1:].": _penalised(
+        "The intercept b[0] has no penalty: begin the sum at b[1:].": _penalised(
             lambda b, p: (b.abs() ** p).sum()
         ),
         "No root: the penalty is the sum of |b|^p itself.": _penalised(

@@ -152,7 +152,7 @@ best_recalls = by_example(
     ],
     {
         "1 - flip is the share of a *true* state that keeps its name. A recall is the share of all that *carry* the "
-        "name: add who came in from next door.": lambda n, flip: np.full(4, 1 - flip),
+        "name: add those that came from a neighbour.": lambda n, flip: np.full(4, 1 - flip),
         "Those are numbers of rows, not shares: divide by how many carry the name.": (
             lambda n, flip: n * (1 - flip)
         ),

@@ -133,5 +133,5 @@ WRONG = [
     (lesson_02.baseline, lambda x, s: (0.44, 0.42), "where you find"),
     (lesson_02.baseline, lambda x, s: (0.5, 0.4, 0.3), "2 things"),
     (lesson_02.findings, changed(lesson_02.findings.reference(), pointings_of="metric"), "Monday"),
-    (lesson_02.findings, changed(lesson_02.findings.reference(), a_few="split"), "counts for what"),
+    (lesson_02.findings, changed(lesson_02.findings.reference(), a_few="split"), "you weigh it"),
 ]
