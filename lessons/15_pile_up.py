@@ -44,7 +44,7 @@ def seeded(seed):
 #
 # A second photon that hits the same pixels in the same frame adds its charge. Two photons of 1 and 2 keV are then reported as one of 3 keV: this is **pile-up**. If the pattern is odd, they are not reported at all: this is **grade migration**.
 #
-# Chandra looked at M82. Only a part of the chip was read, so a frame takes 0.44104 s. Is the brightest source piled up?
+# Chandra looked at M82 with its CCD camera ACIS. Only a part of the chip was read, so a frame takes 0.44104 s. Is the brightest source piled up?
 
 # %%
 m82 = data.load_events("chandra_m82")
@@ -599,7 +599,7 @@ critics.style.format(dict.fromkeys(columns[3:], "{:.0%}"), precision=1)
 # %% [markdown]
 # ## A blackbody in eROSITA  ·  for home
 #
-# Now we take the published problem, but smaller. König, Huppenkothen et al. (2025) infer an absorbed blackbody from eROSITA spectra in rings of 0–30, 30–60, 60–120 and 120–240″: flux $10^{-12}$ to $10^{-8}$ erg/cm²/s (0.2–2 keV), $kT$ 30 to 200 eV, $N_H$ 0.2 to $2\times10^{22}$/cm². A hot luminous spot on a white dwarf can pile up in 50 ms.
+# Now we take the published problem, but smaller. eROSITA has seven X-ray telescopes, each with a CCD. König, Huppenkothen et al. (2025) infer an absorbed blackbody from its spectra in rings of 0–30, 30–60, 60–120 and 120–240″: flux $10^{-12}$ to $10^{-8}$ erg/cm²/s (0.2–2 keV), $kT$ 30 to 200 eV, $N_H$ 0.2 to $2\times10^{22}$/cm². A hot luminous spot on a white dwarf can pile up in 50 ms.
 
 # %% tags=["nbval-ignore-output"]
 soft = PileUpSimulator(
@@ -627,7 +627,7 @@ wrong.groupby(pd.Series(soft_truth[:, 0].floor().int(), name="log flux from")).m
 # %% [markdown]
 # These are mean absolute errors, in per cent of the truth. The paper states: mean absolute errors well below 10 % for all three, posteriors much narrower than those of the outermost ring and equal to the likelihood where nothing piles up; coverage good for the flux, a few per cent too confident for $kT$ and $N_H$.
 #
-# Ours is **not the same set-up**. They simulated with SIXTE and the measured calibration. We have round numbers, a sketch of the area of one of seven cameras, no background, 100 s (our choice), 3000 simulations to learn from instead of 28,000, 64 channels instead of 1024, and a smaller network. Our errors are largest below $10^{-11}$, because these sources are faint: that is not pile-up's fault. A comparison of numbers needs lesson 16 and one simulator for both.
+# Ours is **not the same set-up**. They used the simulator SIXTE and the measured calibration. We have round numbers, a sketch of the area of one of seven cameras, no background, 100 s (our choice), 3000 simulations to learn from instead of 28,000, 64 channels instead of 1024, and a smaller network. Our errors are largest below $10^{-11}$, because these sources are faint: that is not pile-up's fault. A comparison of numbers needs lesson 16 and one simulator for both.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.7 · Which tool?  ·  core · 6 min · ●○○
