@@ -241,7 +241,7 @@ symptoms = check.symptoms(symptoms)
 # - A **random forest** grows many deep trees and averages them. Each has rows drawn anew, and a random choice of features at each question. Their errors differ, so they cancel in part.
 # - **Gradient boosting** grows small trees one after the other. Each learns what the sum of those before got wrong (along the gradient of the loss of lesson 07).
 #
-# Both will compete below. First, the other family.
+# Both will compete below. First comes the other family.
 
 # %% [markdown]
 # ## The perceptron
@@ -309,7 +309,7 @@ plotting.show(fig, "09_circle")
 # %% [markdown] tags=["slide"]
 # ## Exercise 9.4 · The forward pass  ·  core · 10 min · ●●○
 #
-# `layers` is a list of pairs: weights (n_out, n_in), as torch keeps them, and biases (n_out,). Return the outputs of the last layer, one row per sample. numpy, and no loop over samples.
+# `layers` is a list of pairs: weights (n_out, n_in), as torch keeps them, and biases (n_out,). Return the outputs of the last layer, one row per sample. Use numpy, and no loop over samples.
 
 
 # %%
@@ -376,7 +376,7 @@ def train_step(network, loss_of, optimiser, x, y):
 train_step = check.train_step(train_step)
 
 # %% [markdown]
-# Now the loop. One **epoch** is one pass through all samples, in **mini-batches** of random order. We use the optimiser AdamW. It is gradient descent with a step size for each parameter, and with **weight decay**, which pulls all weights towards zero (nearly the ridge penalty of lesson 07). The task is the object. One fold of sources is watched and never learned from.
+# Now comes the loop. One **epoch** is one pass through all samples, in **mini-batches** of random order. We use the optimiser AdamW. It is gradient descent with a step size for each parameter, and with **weight decay**, which pulls all weights towards zero (nearly the ridge penalty of lesson 07). The task is the object. One fold of sources is watched and never learned from.
 
 # %%
 keep, out = next(GroupKFold(5, shuffle=True, random_state=3).split(train, groups=train.source_id))
@@ -454,7 +454,7 @@ plotting.distributions(ax, train, "disc_frac")
 plotting.show(fig, "09_disc_share")
 
 # %% [markdown]
-# No disc: rather a black hole. Some disc: rather a neutron star. Almost nothing but disc: a black hole. The reason is physics: gas that lands on a *surface* shines too, so a soft neutron star is never all disc. But a straight line in the log odds can only go up or down with the disc share. It cannot go down and then up. A parabola can. So our last rival is **logistic regression with one more column: the disc share squared**. (We found it by looking at training sources. The validation sources will have to confirm it.)
+# Without a disc it is rather a black hole. With some disc it is rather a neutron star. With almost nothing but disc it is a black hole. The reason is physics: gas that lands on a *surface* shines too, so a soft neutron star is never all disc. But a straight line in the log odds can only go up or down with the disc share. It cannot go down and then up. A parabola can. So our last rival is **logistic regression with one more column: the disc share squared**. (We found it by looking at training sources. The validation sources will have to confirm it.)
 #
 # ## All of them, on the same sources
 #

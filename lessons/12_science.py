@@ -336,7 +336,7 @@ pd.DataFrame(sizes).round(1)  # per cent, sums of the four states
 # %% [markdown]
 # ## At which luminosity does it turn?
 #
-# Second question: hysteresis. A source turns soft when it is bright, and hard again when it is faint. By which factor?
+# Our second question is about hysteresis. A source turns soft when it is bright, and hard again when it is faint. By which factor?
 
 # %% [markdown]
 # ## Exercise 12.4 · Two luminosities of an outburst  ·  core · 15 min · ●●●

@@ -190,7 +190,7 @@ def detected_and_piled(load):
 detected_and_piled = check.detected_and_piled(detected_and_piled)
 
 # %% [markdown]
-# Now a third witness, `PileUpSimulator`. It does far more than ten lines: photons pass the effective area, the telescope's image gives their places, charge has Fano's noise and spreads over pixel edges, and each pixel is read with noise, thresholds and grades. To make it a cell, we give it a telescope that hits one pixel.
+# `PileUpSimulator` is a third witness. It does far more than ten lines: photons pass the effective area, the telescope's image gives their places, charge has Fano's noise and spreads over pixel edges, and each pixel is read with noise, thresholds and grades. To make it a cell, we give it a telescope that hits one pixel.
 
 # %%
 one_pixel = replace(
@@ -483,7 +483,7 @@ together(fits).groupby(["pile-up", "way"], sort=False).agg(["mean", "std"]).roun
 # %% [markdown]
 # ## Infer through the detector
 #
-# The fourth way sees all rings at once: 3 spectra of 64 channels. After König, Huppenkothen et al. (2025) a small **convolutional** network reads the spectra side by side, and a flow turns what it reads into a posterior (neural posterior estimation, NPE, lesson 13). We give it the square roots of the counts, because their noise is the same everywhere.
+# The fourth way sees all rings at once: 3 spectra of 64 channels. As in König, Huppenkothen et al. (2025), a small **convolutional** network reads the spectra side by side. A flow turns what it reads into a posterior (neural posterior estimation, NPE, lesson 13). We give it the square roots of the counts, because their noise is the same everywhere.
 
 # %% tags=["nbval-ignore-output"]
 low, high = torch.tensor([-12.7, 1.0, 0.05]), torch.tensor([-11.0, 3.0, 1.0])
@@ -539,7 +539,7 @@ pd.DataFrame(columns, names).round(2)
 # %% [markdown]
 # ## Criticise it
 #
-# Suppose the telescope is a little less sharp than we think: the true $r_c$ is 20 % wider. Would we notice? We look for the bias, and ask the **posterior predictive check** of lesson 14: does the observation look like the replicas? We take two statistics. One is the share of the counts that falls into the central ring: the network saw it. No spectrum contains the other:
+# Suppose the telescope is a little less sharp than we think: the true $r_c$ is 20 % wider. Would we notice? We look for the bias, and ask the **posterior predictive check** of lesson 14: does the observation look like the replicas? We take two statistics. One is the share of the counts that falls into the central ring: the network saw it. The other is in no spectrum:
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.6 · Ask those who were rejected  ·  core · 8 min · ●●○
