@@ -454,7 +454,7 @@ plotting.distributions(ax, train, "disc_frac")
 plotting.show(fig, "09_disc_share")
 
 # %% [markdown]
-# Without a disc it is rather a black hole. With some disc it is rather a neutron star. With almost nothing but disc it is a black hole. The reason is physics: gas that lands on a *surface* shines too, so a soft neutron star is never all disc. But a straight line in the log odds can only go up or down with the disc share. It cannot go down and then up. A parabola can. So our last rival is **logistic regression with one more column: the disc share squared**. (We found it by looking at training sources. The validation sources will have to confirm it.)
+# Without a disc, the tree says black hole; with some disc, neutron star; with almost nothing but disc, black hole again. The reason is physics: gas that lands on a *surface* shines too, so a soft neutron star is never all disc. But a straight line in the log odds can only go up or down with the disc share. It cannot go down and then up. A parabola can. So our last rival is **logistic regression with one more column: the disc share squared**. (We found it by looking at training sources. The validation sources will have to confirm it.)
 #
 # ## All of them, on the same sources
 #
