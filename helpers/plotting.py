@@ -519,7 +519,7 @@ def rank_histograms(ax, ranks, band):
         # Neighbouring axes may share the y-axis.
         ax.set_ylim(0, max(ax.get_ylim()[1], 1.08 * height.max()))
     ax.set(xlim=(0, 1), xlabel="rank of the truth", ylabel="tests / expected")
-    ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
+    ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     if list(several) != [""]:
         ax.legend()
     return ax

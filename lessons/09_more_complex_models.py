@@ -44,7 +44,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # %% [markdown]
 # ## The bar
 #
-# Lesson 07 gave us a straight line for the log odds. Before anything complex: how good is it on sources that it has not seen, and how well do we know that? We have two tasks. Each has its columns and its metric: the *state* (balanced accuracy) and the *object* (ROC AUC; the lags help).
+# Lesson 07 gave us a straight line for the log odds. Before we try anything complex, we ask: how good is it on sources that it has not seen, and how well do we know that? We have two tasks. Each has its columns and its metric: the *state* (balanced accuracy) and the *object* (ROC AUC; the lags help).
 
 # %%
 columns = {"state": list(STATE_FEATURES), "object": [*STATE_FEATURES, *GROUPS["lags"]]}
@@ -139,7 +139,7 @@ for ax, (name, model) in zip(axes, maps.items(), strict=True):
     deal = GroupKFold(5, shuffle=True, random_state=0)
     said = cross_val_predict(model, plane, called, groups=rows.source_id, cv=deal)
     seen = model.fit(plane, called).score(plane, called)
-    DecisionBoundaryDisplay.from_estimator(model, plane, ax=ax, **borders)
+    DecisionBoundaryDisplay.from_estimator(model, plane, ax=ax, ylabel="", **borders)
     sns.scatterplot(some, hue="state", style="state", ax=ax, legend=ax is axes[0], **points)
     ax.set_title(f"{name}\ntrain {seen:.2f}, held out {np.mean(said == called):.2f}", fontsize=10)
 plotting.show(fig, "09_four_models")
@@ -217,7 +217,7 @@ curves["held-out sources"].round(2).add_prefix("deal ")
 # %% [markdown] tags=["slide"]
 # ## Exercise 9.2 · Symptoms  ·  core · 6 min · ●○○
 #
-# Sort into `"underfitting"`, `"overfitting"`, `"leak"`, `"healthy"`.
+# Sort these symptoms into `"underfitting"`, `"overfitting"`, `"leak"`, `"healthy"`.
 
 # %%
 # solution: look for both scores in each sentence, and ask who was held out
@@ -241,14 +241,14 @@ symptoms = check.symptoms(symptoms)
 # - A **random forest** grows many deep trees and averages them. Each has rows drawn anew, and a random choice of features at each question. Their errors differ, so they cancel in part.
 # - **Gradient boosting** grows small trees one after the other. Each learns what the sum of those before got wrong (along the gradient of the loss of lesson 07).
 #
-# Both will compete below. First, the other family.
+# Both will compete below. First comes the other family.
 
 # %% [markdown]
 # ## The perceptron
 #
 # $$y = s\Big(\sum_i w_i x_i + b\Big)$$
 #
-# It has **weights** $w_i$, a **bias** $b$ and an **activation** $s$. With $s(z) = 1/(1+e^{-z})$ a single perceptron *is* lesson 07's logistic regression: $w$ are its coefficients, $b$ its intercept. Let us copy them.
+# A perceptron has **weights** $w_i$, a **bias** $b$ and an **activation** $s$. With $s(z) = 1/(1+e^{-z})$ a single perceptron *is* lesson 07's logistic regression: $w$ are its coefficients, $b$ its intercept. Let us copy them.
 
 # %%
 is_star = (train.object_label == "NS").to_numpy()
@@ -283,7 +283,7 @@ xor = {
 xor = check.xor(xor)
 
 # %% [markdown]
-# The hidden layer has made new *features*, in which the problem is a straight line again. That is all the magic there is. In practice gradient descent finds the numbers. This needs an activation with a slope: usually the **ReLU**, $s(z) = \max(z, 0)$. The same on a ring:
+# The hidden layer has made new *features*, in which the problem is a straight line again. That is all the magic there is. In practice gradient descent finds the numbers. This needs an activation with a slope: usually the **ReLU**, $s(z) = \max(z, 0)$. The next task is to tell points inside a circle (crosses) from points outside it (dots). The grey is the probability of "inside":
 
 # %%
 ring = np.random.default_rng(2).uniform(-1.2, 1.2, (500, 2))
@@ -300,7 +300,7 @@ for ax, hidden in zip(axes, ((), (2,), (16,)), strict=True):
 plotting.show(fig, "09_circle")
 
 # %% [markdown]
-# Each hidden perceptron contributes one straight border: two are too few to close a ring, sixteen make it nearly round. (Try other seeds. Now and then one of the two is 0 everywhere, has no slope to follow, and never learns again. It is *dead*. Among sixteen, nobody notices.)
+# Each hidden perceptron contributes one straight border: two are too few to close a curve, sixteen make it nearly round. (Try other seeds. Now and then one of the two is 0 everywhere, has no slope to follow, and never learns again. It is *dead*. Among sixteen, nobody notices.)
 #
 # ## A feed-forward network, layer by layer
 #
@@ -309,7 +309,7 @@ plotting.show(fig, "09_circle")
 # %% [markdown] tags=["slide"]
 # ## Exercise 9.4 · The forward pass  ·  core · 10 min · ●●○
 #
-# `layers` is a list of pairs: weights (n_out, n_in), as torch keeps them, and biases (n_out,). Return the outputs of the last layer, one row per sample. numpy, and no loop over samples.
+# `layers` is a list of pairs: weights (n_out, n_in), as torch keeps them, and biases (n_out,). Return the outputs of the last layer, one row per sample. Use numpy, and no loop over samples.
 
 
 # %%
@@ -376,7 +376,7 @@ def train_step(network, loss_of, optimiser, x, y):
 train_step = check.train_step(train_step)
 
 # %% [markdown]
-# Now the loop. One **epoch** is one pass through all samples, in **mini-batches** of random order. We use the optimiser AdamW. It is gradient descent with a step size for each parameter, and with **weight decay**, which pulls all weights towards zero (nearly the ridge penalty of lesson 07). The task is the object. One fold of sources is watched and never learned from.
+# Now comes the loop. One **epoch** is one pass through all samples, in **mini-batches** of random order. We use the optimiser AdamW. It is gradient descent with a step size for each parameter, and with **weight decay**, which pulls all weights towards zero (nearly the ridge penalty of lesson 07). The task is the object. One fold of sources is watched and never learned from.
 
 # %%
 keep, out = next(GroupKFold(5, shuffle=True, random_state=3).split(train, groups=train.source_id))
@@ -426,7 +426,7 @@ histories = pd.concat(histories, axis=1, names=["weight decay", "loss"])
 
 # %% tags=["nbval-ignore-output", "slide"]
 ax = histories.drop(columns="AUC", level=1).plot(style=["C1--", "C1-", "C0:", "C0-."])
-ax.set(xlabel="epoch", ylabel="loss (mean of −ln p)", ylim=(0, None))
+ax.set(xlabel="epoch", ylabel="loss (mean of −ln p)", ylim=(0, 0.7))
 plotting.mark_guess(ax, my_guess_epoch)
 plotting.show(ax, "09_epochs")
 
@@ -436,7 +436,7 @@ histories.loc[[1, 5, 10, 20, 40]].rename_axis("epoch").round(3)
 # %% [markdown]
 # **The answer:** after a few epochs.
 #
-# This is overfitting, live: from some epoch on, the network gets better on what it knows and *worse* on what it does not know. (When depends on the sources that are held out.) The AUC loses only one to three points. So the network ranks pointings nearly as before; what gets worse is its **confidence** in the mistakes. If you need probabilities, stop early. If you only need a ranking, you may not even notice.
+# This is overfitting, live: from some epoch on, the network gets better on what it knows and *worse* on what it does not know. (The epoch depends on the sources that are held out.) The AUC loses only a few points. So the network ranks pointings nearly as before; what gets worse is its **confidence** in the mistakes. If you need probabilities, stop early. If you only need a ranking, you may not even notice.
 #
 # There are two cures: **early stopping**, at the epoch where the sources that you watch are best (so these are no test any more), and **weight decay**. In `helpers.networks` all this is one function, `train`. A test of this course holds that it takes exactly the steps of our loop.
 
@@ -454,7 +454,7 @@ plotting.distributions(ax, train, "disc_frac")
 plotting.show(fig, "09_disc_share")
 
 # %% [markdown]
-# No disc: rather a black hole. Some disc: rather a neutron star. Almost nothing but disc: a black hole. The reason is physics: gas that lands on a *surface* shines too, so a soft neutron star is never all disc. But a straight line in the log odds can only go up or down with the disc share. It cannot go down and then up. A parabola can. So our last rival is **logistic regression with one more column: the disc share squared**. (We found it by looking at training sources. The validation sources will have to confirm it.)
+# Without a disc, the tree says black hole; with some disc, neutron star; with almost nothing but disc, black hole again. The reason is physics: gas that lands on a *surface* shines too, so a soft neutron star is never all disc. But a straight line in the log odds can only go up or down with the disc share. It cannot go down and then up. A parabola can. So our last rival is **logistic regression with one more column: the disc share squared**. (We found it by looking at training sources. The validation sources will have to confirm it.)
 #
 # ## All of them, on the same sources
 #
@@ -684,20 +684,20 @@ ax = both.plot(style=["o-", "^--"], xticks=both.index, ylabel="balanced accuracy
 plotting.show(ax, "09_learning_curves")
 
 # %% [markdown]
-# Two lessons in one picture. The seven numbers need few sources, and gain little from more. The network gains more: it needs more sources than the archive has. With four times as many it is as good as the seven numbers, within the error of the difference. *Complexity is bought with data.* (Single trainings scatter by a few points, and all are judged by the same dozen sources. So the error is as large as most differences here. Believe the trend, not the third digit.)
+# The picture holds two lessons. The seven numbers need few sources, and gain little from more. The network gains more: it needs more sources than the archive has. With four times as many it is as good as the seven numbers, within the error of the difference. *Complexity is bought with data.* (Single trainings scatter by a few points, and all are judged by the same dozen sources. So the error is as large as most differences here. Believe the trend, not the third digit.)
 #
-# Now the small print. These sources came from the **true** distributions, with the true labels. Outside this course nobody has them. Your simulator is wrong in ways that you do not know, the network will learn its mistakes with great care, and its score on simulations will not tell. Lessons 13 to 16 are about that.
+# Now the small print: these sources came from the **true** distributions, with the true labels. Outside this course nobody has them. Your simulator is wrong in ways that you do not know, the network will learn its mistakes with great care, and its score on simulations will not tell. Lessons 13 to 16 are about that.
 
 # %% [markdown]
 # ## Other clever additions
 #
-# **Dropout** silences random perceptrons in training, so that none relies on one neighbour: for wide networks that overfit. **Batch normalisation** rescales the inputs of each layer: for networks of ten layers and more, which otherwise hardly train. **Attention** lets each part of the input decide which other parts matter: for long sequences of varying length, such as event lists, and for very large data sets. None of them adds information, and each adds choices. With two dozen sources, you need none.
+# **Dropout** silences random perceptrons in training, so that none relies on one neighbour. It helps wide networks that overfit. **Batch normalisation** rescales the inputs of each layer. It helps networks of ten layers and more, which otherwise hardly train. **Attention** lets each part of the input decide which other parts matter. It helps with long sequences of varying length, such as event lists, and needs very large data sets. None of them adds information, and each adds choices. With two dozen sources, you need none.
 
 # %% [markdown]
 # ## When is complexity worth it?
 #
 # 1. Is the straight line, with its error bar, on the table? If not, stop here.
-# 2. Is it limited by labels? Then nothing above it will help.
+# 2. Is it limited by labels? Then no other model will help.
 # 3. Does something complex beat it? Find out *what it has found*: a square, a product, a ratio? Write it down: one feature, no network.
 # 4. Tables of features, thousands of rows: try gradient boosting. It takes gaps, and needs little tuning.
 # 5. Raw spectra, images, light curves, *and* many independent sources (or a simulator that you trust): a network.

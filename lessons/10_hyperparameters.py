@@ -75,7 +75,7 @@ print(f"{len(known)} pointings of {len(set(sources))} sources")
 # %% [markdown] tags=["slide"]
 # ## Exercise 10.1 · A smaller archive  ·  core · 10 min · ●●○
 #
-# Draw `n_sources` sources at random, without replacement. From each draw at most `n_rows` pointings, at random too (all, if it has fewer). Return the positions of these rows.
+# Draw `n_sources` sources at random, without replacement. Of each source, draw at most `n_rows` pointings, also at random (all, if it has fewer). Return the positions of these rows.
 
 
 # %%
@@ -156,7 +156,7 @@ plotting.show(fig, "10_learning_curves")
 
 # %%
 def equal_budget(seed):
-    """Twice equally many rows to train on, of 6 and of 24 sources, each with the rows held out."""
+    """Rows of 6 and of 24 sources to train on, equally many, each with the rows held out."""
     pairs = [draw_archive(seed, 6, 80), draw_archive(seed, 24, 10)]
     n = min(len(rows) for rows, _ in pairs)
     generator = np.random.default_rng(seed)
@@ -174,9 +174,9 @@ for task in metrics:
 pd.DataFrame(gains).agg(["mean", "sem", "std"]).T.round(3)  # std: scatter of one drawing
 
 # %% [markdown]
-# For the **object**, it is the sources that count. With the same 240 pointings, four times as many sources gain several points on average. (The last column is the scatter of one drawing. A single drawing may say the opposite: it matters which sources.) To go from 40 pointings of each source to all buys little. The reason is simple: one more pointing of a known black hole is one more look at the same black hole. For the **state**, a pointing is worth about a pointing, wherever it comes from, and the curve is nearly flat at the end.
+# For the **object**, the number of sources counts. With the same 240 pointings, four times as many sources gain several points on average. (The last column is the scatter of one drawing. A single drawing may say the opposite: it matters which sources.) To go from 40 pointings of each source to all buys little. The reason is simple: one more pointing of a known black hole is one more look at the same black hole. For the **state**, a pointing is worth about a pointing, wherever it comes from, and the curve is nearly flat at the end.
 #
-# Would you propose, then? For the object, new sources with short exposures. For the state, nothing: its labels limit the score (lesson 08). And extrapolate with care: the sources that nobody has observed yet are the faint ones, and a curve of this model says nothing about another model.
+# Would you propose for observing time? For the object, propose short exposures of new sources. For the state, propose nothing: its labels limit the score (lesson 08). Extrapolate with care: the sources that nobody has observed yet are the faint ones, and a curve of this model says nothing about another model.
 #
 # There is a practical side. With 40 pointings of each source we have about a quarter of the rows. So we search on a thinned archive, and take all rows only at the end.
 
@@ -235,7 +235,7 @@ plotting.show(ax, "10_leaf")
 # %%
 bonus = auc["held out: random rows"] - auc["held out: whole sources"]  # (leaves, deals)
 bonus.loc["1 less 64"] = bonus.loc[1] - bonus.loc[64]
-display(pd.DataFrame({"bonus of random rows": bonus.mean(axis=1), "scatter": bonus.std(axis=1)}))
+display(bonus.agg(["mean", "std"], axis=1).round(3).rename_axis(columns="bonus of random rows"))
 auc.idxmax().unstack().drop(index="training rows")  # the best leaf of each deal
 
 # %% [markdown]
@@ -458,12 +458,12 @@ plotting.show(ax, "10_optimism")
 optimism.loc[[10, 100]].round(2)
 
 # %% [markdown]
-# The formula is an upper bound, too large by two fifths at ten. Candidates that are judged on the same folds are correlated by some $\rho$. What they share shifts them all and cannot be selected, so the optimism shrinks by $\sqrt{1-\rho}$. Which ρ, which $n$? Similar candidates count nearly as one. In practice nobody knows. So do not compute the optimism: *measure* it.
+# The formula is an upper bound, too large by two fifths at ten. Candidates that are judged on the same folds are correlated by some $\rho$. What they share shifts them all and cannot be selected, so the optimism shrinks by $\sqrt{1-\rho}$. But which ρ and which $n$ are yours? Similar candidates count nearly as one. In practice nobody knows. So do not compute the optimism: *measure* it.
 
 # %% [markdown]
 # ## Nested cross-validation
 #
-# Treat the whole search as part of the training. Hold out a fold of sources: the **outer** fold. On the rest, and only there, run the complete search with **inner** folds. Train what the search chose, and judge it on the outer fold. Repeat for every outer fold. Each round may choose differently, and should be allowed to: what is judged is the *procedure*, not a model. The price is outer folds × inner folds × candidates.
+# Treat the whole search as part of the training. Hold out a fold of sources: the **outer** fold. On the rest, and only there, run the complete search with **inner** folds. Train what the search chose, and judge it on the outer fold. Repeat for every outer fold. Each round may choose differently, and should be allowed to: we judge the *procedure*, not a model. The price is outer folds × inner folds × candidates.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 10.5 · Nested, by hand  ·  core · 15 min · ●●●
@@ -552,11 +552,11 @@ lost = outcome["best inner score"] - outcome["outer score"]
 outcome.assign(optimism=lost).groupby(level="labels", sort=False).agg(["mean", "sem"]).round(3)
 
 # %% [markdown]
-# On meaningless labels the best inner score lies above one half in most searches, by about 0.05 on average. All its candidates are equally worthless, so it can select nothing but luck. The outer score is not fooled. (Mind how wide it scatters all the same: 37 sources are few.)
+# On meaningless labels the best inner score lies above one half in most searches, at 0.56 on average. All its candidates are equally worthless, so it can select nothing but luck. The outer score is not fooled. (Mind how wide it scatters all the same: 37 sources are few.)
 #
 # On true labels the optimism is small. Why? Presumably because here most candidates differ by more than their noise, and because the inner models train on fewer sources, which works in the other direction. **A small optimism is a result, not a given**: it could have been large, and the best inner score alone would have looked just as fine.
 #
-# scikit-learn does the same in one call. It must hand the sources on to the inner search, which is what its *metadata routing* is for:
+# scikit-learn does the same in one call. Its *metadata routing* hands the sources on to the inner search:
 
 # %% tags=["nbval-ignore-output"]
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate

@@ -80,7 +80,7 @@ print(f"trained on {len(train)} rows of {train.source_id.nunique()} sources")
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.1 · The error that software prints  ·  core · 10 min · ●●○
 #
-# Write it, for `X` whose first column is all ones. The ridge penalty adds its strength (1 for scikit-learn's $C=1$) to the diagonal of $H$, except for the intercept.
+# Return this error for each coefficient. The first column of `X` is all ones. The ridge penalty adds its strength (1 for scikit-learn's $C=1$) to the diagonal of $H$, except for the intercept.
 
 
 # %%
@@ -251,7 +251,7 @@ of_groups.agg(["mean", "std"]).T.assign(**{"is first, share of skies": first}).f
 # %% [markdown]
 # **The answer:** the rms lose most, between 0.1 and 0.2.
 #
-# From the single columns one would write about the QPO frequency and one rms band. As groups, the rms win on most skies: these six columns stand in for each other. The error bars of the other three overlap: 13 sources cannot rank them.
+# From the single columns one would write about the QPO frequency and one rms band. As groups, the rms win on most skies: these six columns can replace each other. The error bars of the other three overlap: 13 sources cannot rank them.
 #
 # Neither number says what a telescope *without* timing could reach. For that, train again without the group. An importance belongs to this model, these other columns, this metric and these sources.
 
@@ -370,7 +370,7 @@ print(
 )
 
 # %% [markdown]
-# A few per cent of the calls depend on one error of two colours. These pointings have no call, whatever the probability says, and about half of them are wrong anyway. The true share is larger, since most columns come without an error. Random errors turn fewer calls than the worst direction does. But a calibration that is off by one σ, in the same direction for all pointings, *is* such a direction.
+# A few per cent of the calls depend on one error of two colours. These pointings have no call, whatever the probability says, and here more than half of them are wrong anyway. The true share is larger, since most columns come without an error. Random errors turn fewer calls than the worst direction does. But a calibration that is off by one σ, in the same direction for all pointings, *is* such a direction.
 
 # %% [markdown]
 # ## Which frequencies matter?
@@ -469,7 +469,7 @@ axes[0].set_ylabel("gradient of the SIMS logit (scaled)")
 plotting.show(fig, "11_saliency", colours=64)
 
 # %% [markdown]
-# On the left, five seeds agree well. Is that convincing? Five seeds that learned *nothing but stolen labels* (middle) agree well, too, and they predict no better than chance (0.25). So the agreement of seeds says that the *training set* fixes the map. It does not say that the map is about stars.
+# (Grey lines are single networks, the blue one is their mean.) On the left, five seeds agree well. Is that convincing? Five seeds that learned *nothing but stolen labels* (middle) agree well, too, and they predict no better than chance (0.25). So the agreement of seeds says that the *training set* fixes the map. It does not say that the map is about stars.
 #
 # Two things do tell. With labels stolen in another way the control becomes another map (last row of the table). Maps from other sources (right) still resemble each other. So there is something in the map, but its honest error is the scatter over **sources**.
 
@@ -546,7 +546,7 @@ print(f"state at +8σ: probability {models['state'][-1].predict_proba(odd).max()
 # %% [markdown]
 # For the object, NICER is a catastrophe. The AUC agrees with tossing a coin (0.5) within its large error, and the confidence does *not* fall. The model that knows only black holes loses some twenty points of accuracy on neutron stars, and far fewer of confidence. And a linear model becomes surer the farther out it is asked.
 #
-# So build an alarm that looks at $x$ alone: is this row like the training rows? We build three. Each is set such that it rings for 1 % of the training rows. One more test are validation rows whose columns were all shuffled separately: each value is normal, no row is possible.
+# So build an alarm that looks at $x$ alone: is this row like the training rows? We build three. Each is set such that it rings for 1 % of the training rows. One more test uses validation rows whose columns were all shuffled separately: each value is normal, and no row is possible.
 
 # %%
 generator = np.random.default_rng(117)
@@ -583,7 +583,7 @@ pd.DataFrame(alarmed).T.map("{:.0%}".format)  # NICER's calls with an alarm, Mah
 # %% [markdown]
 # All three see the +8σ. On *new* sources of the same telescope the false alarms are more than the promised 1 %: a threshold needs held-out sources, too. Most NICER rows pass, since one colour of one telescope looks like a possible colour of the other. The isolation forest, which cuts one column at a time, misses nearly all the shuffled rows.
 #
-# An alarm does not know who is *wrong* either. It says "I have not seen this", no more. Silence is no certificate. The best alarm costs nothing: read the header. Which telescope was it?
+# Nor does an alarm know which calls are *wrong*. It says "I have not seen this", no more. Silence is no certificate. The best alarm costs nothing: read the header. Which telescope was it?
 
 # %% [markdown]
 # ## We check what surprises us
@@ -613,7 +613,7 @@ for name, swap in {"labels as they are": {}, "a reader's habit": {"HIMS": "LHS"}
 pd.DataFrame(checks).T.map("{:.1%}".format)
 
 # %% [markdown]
-# Random slips of the reader are no danger: the model does not repeat them. A *habit* is one: what is left are the errors that everybody shares. The cure has two parts. **Blind**: whoever looks again must not know what model or literature said. And **random**: check some of the cases that nobody doubts.
+# Random slips of the reader are no danger: the model does not repeat them. A *habit* is a danger: the errors that remain are those that everybody shares. The cure has two parts. **Blind**: whoever looks again must not know what model or literature said. And **random**: check some of the cases that nobody doubts.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 11.5 · How many random checks?  ·  core · 8 min · ●●○

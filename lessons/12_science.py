@@ -56,8 +56,7 @@ def out_of_fold(model, table, label, method="predict"):
     """What the model says of each row, having been trained on other sources."""
     cut = {"groups": table.source_id, "cv": GroupKFold(5), "method": method}
     with warnings.catch_warnings():
-        # A fold may lack the gaps that the others have: then no column marks them.
-        warnings.filterwarnings("ignore", category=UserWarning)
+        warnings.filterwarnings("ignore", category=UserWarning)  # in a fold without gaps
         return cross_val_predict(model, table, label, **cut)
 
 
@@ -74,7 +73,7 @@ def state_score(table):
 
 
 def scores_of(skies):
-    """That of the state, and the AUC of the probability of a black hole, for each sky."""
+    """Balanced accuracy of the state and AUC of the object, for each sky."""
     aucs = ((sky, roc_auc_score(sky.object_label == "BH", sky.p_hole)) for sky in skies)
     return pd.DataFrame([{"state": state_score(sky), "object": auc} for sky, auc in aucs])
 
@@ -129,7 +128,7 @@ written = check.written(written)
 # %% [markdown] tags=["slide"]
 # ### Predict first
 #
-# Guess the score of the test set before the door opens. Then train on everything known, and open. The cell works once; a second time it is refused. (Restart the kernel to take the lesson again, and report the first number.)
+# Guess the score of the test set before the door opens. Then we train on everything known, and open it. The cell works once; a second time it is refused. (Restart the kernel to take the lesson again, and report the first number.)
 
 # %%
 my_guess_test = ...  # balanced accuracy of the state on the test set
@@ -165,7 +164,7 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
 for ax, task, name in zip(axes, of_small, ("balanced accuracy", "AUC"), strict=True):
     ax.hist(of_small[task], 25, color="0.8", label="skies of as many known sources")
     ax.axvline(report.found[task], color="C1", linewidth=3, label="test set")
-    ax.set(xlabel=f"{name} of the {task}", ylabel="skies of 200")
+    ax.set(xlabel=f"{name} of the {task}", ylabel="skies (of 200)")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
 plotting.mark_guess(axes[0], my_guess_test)
 plotting.show(fig, "12_test_set", colours=64)
@@ -253,7 +252,7 @@ table.assign(transition=table.HIMS + table.SIMS).round(3)
 # %% [markdown] tags=["slide"]
 # ### Predict first
 #
-# In truth, a source spends about a tenth of its outburst in HIMS and SIMS together. What will the human labels give, in per cent? (The table above has the share of wrong labels. They name a neighbouring state. Which states have many pointings to give away?)
+# In truth, a source spends about a tenth of its outburst in HIMS and SIMS together. What will the human labels give, in per cent? (The last reveal has the share of wrong labels. They name a neighbouring state. Which states have many pointings to give away?)
 
 # %%
 my_guess_transition = ...  # per cent of the time, by the human labels, in HIMS and SIMS
@@ -337,7 +336,7 @@ pd.DataFrame(sizes).round(1)  # per cent, sums of the four states
 # %% [markdown]
 # ## At which luminosity does it turn?
 #
-# Second question: hysteresis. A source turns soft when it is bright, and hard again when it is faint. By which factor?
+# Our second question is about hysteresis. A source turns soft when it is bright, and hard again when it is faint. By which factor?
 
 # %% [markdown]
 # ## Exercise 12.4 · Two luminosities of an outburst  ·  core · 15 min · ●●●
@@ -392,7 +391,7 @@ pd.DataFrame(medians).round(1)
 looks = {"hue_order": ["BH", "NS"], "style_order": ["BH", "NS"], "palette": ["k", "C1"], "s": 50}
 ax = sns.scatterplot(turns, x="truth", y="call", hue="object", style="object", **looks)
 ax.axline((1, 1), (60, 60), color="0.5", linewidth=1)  # no bias
-ax.set(xscale="log", yscale="log", xlabel="hard-to-soft over soft-to-hard, true states")
+ax.set(xscale="log", yscale="log", xlabel="ratio of luminosities, true states")
 ax.set(ylabel="the same, as called (line: equal)")
 plotting.show(ax, "12_hysteresis", colours=64)
 
@@ -425,11 +424,11 @@ print(f"{len(new)} pointings of {new.source_id.nunique()} new sources")
 print("hr_soft:", nicer.attrs["meaning"]["hr_soft"])
 
 # %% [markdown] tags=["slide"]
-# There it is, in the dictionary of columns: **the name is the same, the quantity is not:** 6–10 over 3–6 keV for one telescope, 2–4 over 0.5–2 keV for the other. (Hue, the angle in the power-colour wheel, means the same for both.)
+# There it is, in the dictionary of columns: **the name is the same, the quantity is not**: 6–10 over 3–6 keV for one telescope, 2–4 over 0.5–2 keV for the other. (Hue, the angle in the power-colour wheel, means the same for both.)
 #
 # ### Predict first
 #
-# The model with raw features gets nine of ten labels right on held-out RXTE sources. On NICER's new sources, which accuracy?
+# The model with raw features gets nine of ten labels right on held-out RXTE sources. Which accuracy does it reach on NICER's new sources?
 
 # %%
 my_guess_nicer = ...  # accuracy with raw features on the 12 new sources
@@ -463,14 +462,14 @@ plotting.mark_guess(ax, my_guess_nicer, axis="y")
 plotting.show(fig, "12_features_that_travel", colours=64)
 
 # %% [markdown]
-# **The answer:** 0.73. Raw features lose nearly a fifth; three features that *mean* the same lose about half of that. On the same 12 sources their gain over raw is less than two of its errors: a hint, not yet a proof. No algorithm told us to distrust the raw colours: `columns.csv` did. To throw them out is already enough, and all the course's features together outvote them. Some loss remains: NICER's sources, exposures and errors are others.
+# **The answer:** 0.73. Raw features lose nearly a fifth; three features that *mean* the same lose less than half of that. On the same 12 sources their gain over raw is less than two of its errors: a hint, not yet a proof. No algorithm told us to distrust the raw colours: `columns.csv` did. It is enough to throw them out; all features of the course together outvote them. Some loss remains: NICER's sources, exposures and errors are others.
 #
 # Would we have noticed without labels? A model never tells (lesson 11), but its *input* can. Now build one of lesson 11's alarms yourself.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 12.5 · How strange is it?  ·  core · 10 min · ●●○
 #
-# Bring every feature to the scale of the training rows (their mean, their standard deviation). Then, for each new row: the Euclidean distance to the `k`-th nearest training row, 1 for the nearest.
+# Bring every feature to the scale of the training rows (their mean, their standard deviation). Then return for each new row the Euclidean distance to the `k`-th nearest training row (1: the nearest).
 
 
 # %%
@@ -560,6 +559,7 @@ ax_said.legend(fontsize=9, loc="upper left", ncols=2)
 ax_sky.plot(real.hr_low[0], real.rate[0] / 50, "k*", markersize=15, label="MAXI J1820+070")
 plotting.hardness_intensity(ax_sky, nicer, colour="hr_low")
 ax_sky.set(xlabel="colour 1–2 / 0.5–1 keV (Crab)", ylabel="net rate per detector (1/s)")
+ax_sky.set_ylim(0.1, 2e4)  # room for the legend
 ax_sky.yaxis.set_major_formatter("{x:g}")
 plotting.show(fig, "12_maxi_j1820", colours=64)
 
@@ -658,9 +658,9 @@ abstract = check.abstract(abstract)
 # ## Six rules to take home
 #
 # 1. **Bring the domain along.** A table of energy bands told us which features to distrust. Compare with what physics and the literature say, before and after.
-# 2. **Follow best practice.** Splits by source, pipelines, one metric, a locked test set: the only reason to believe a number.
+# 2. **Follow best practice:** splits by source, pipelines, one metric, a locked test set: the only reason to believe a number.
 # 3. **Interpret, diagnose, visualise.** Look at who is misclassified, and why.
-# 4. **Say where it ends.** The range of the training data, the quality of the labels, the alarm beside the call.
+# 4. **Say where it ends:** the range of the training data, the quality of the labels, the alarm beside the call.
 # 5. **Share what you learned,** the failures first.
 # 6. **Publish software and data,** with the split, the seeds and the versions. What nobody can repeat is an anecdote.
 #

@@ -376,7 +376,7 @@ for ax, pair in zip(axes, ((1.4, -1.0), (1.9, -1.2), (2.6, -1.4)), strict=True):
     ax.axvline(pair[0], color="black", linewidth=0.7, label="truth")
     ax.set(title=f"{counts.sum():.0f} counts", xlabel=names[0], ylim=(0, None))
 axes[0].set_ylabel("posterior density")
-axes[1].legend()
+fig.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 plotting.show(fig, "13_three_spectra")
 
 # %% [markdown]

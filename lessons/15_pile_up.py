@@ -44,7 +44,7 @@ def seeded(seed):
 #
 # A second photon that hits the same pixels in the same frame adds its charge. Two photons of 1 and 2 keV are then reported as one of 3 keV: this is **pile-up**. If the pattern is odd, they are not reported at all: this is **grade migration**.
 #
-# Chandra looked at M82. Only a part of the chip was read, so a frame takes 0.44104 s. Is the brightest source piled up?
+# Chandra looked at M82 with its CCD camera ACIS. Only a part of the chip was read, so a frame takes 0.44104 s. Is the brightest source piled up?
 
 # %%
 m82 = data.load_events("chandra_m82")
@@ -65,7 +65,7 @@ ax.set(aspect="equal", xlabel="offset (arcsec)", ylabel="offset (arcsec)")
 plotting.show(fig, "15_m82")
 
 # %% [markdown]
-# What would you look at first? Bad grades: they are gone, the archive keeps 0, 2, 3, 4 and 6. Then the grades among the good ones, and the energies. Grade 6 is charge in three or four pixels, which two photons make more easily than one.
+# (The circle has a radius of 6 pixels, 3″.) What would you look at first? The bad grades are gone: the archive keeps 0, 2, 3, 4 and 6. So we look at the grades among the good ones, and at the energies. Grade 6 is charge in three or four pixels, which two photons make more easily than one.
 
 # %%
 place = pd.Series(np.select([core, away], ["at the source", "away from it"], "between"))
@@ -79,12 +79,12 @@ pd.concat(shares, axis=1).drop("between").round(3)
 # %% [markdown]
 # The grades do not differ by more than their errors. The energies do, and in the wrong direction: away from the source the light is harder. This proves nothing. It is *another* spectrum, of other sources and of particles. Neither comparison can answer, because nobody gave us the same source without pile-up.
 #
-# But every piled source must lack something: **two neighbouring events in the same frame.** They would have been one event. How many there should be, the *other frames* tell: events in frame $k$ and events in frame $k + 1$ have the same image, and they cannot pile up.
+# But every piled source must lack something: **two neighbouring events in the same frame.** They would have been one event. The *other frames* tell how many there should be: events in frame $k$ and events in frame $k + 1$ have the same image, and they cannot pile up.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.1 · The pairs that are missing  ·  core · 10 min · ●●○
 #
-# Count the ordered pairs of events $(i, j)$, $i \ne j$, of which $j$ comes exactly `lag` frames after $i$, closer together than `radius`; the list is in any order. Ordered: in the same frame, with `lag = 0`, each couple counts twice. So it can be compared with any other lag. (Why? In which direction do pairs count there?)
+# Count the ordered pairs of events $(i, j)$, $i \ne j$, of which $j$ comes exactly `lag` frames after $i$, closer together than `radius`; the list is in any order. Ordered means: in the same frame (`lag = 0`) each couple counts twice, as $(i, j)$ and as $(j, i)$; with another lag it counts once. Without pile-up, the expected number is then nearly the same for all small lags. (Why?)
 
 
 # %%
@@ -134,7 +134,7 @@ plotting.show(fig, "15_couples")
 # %% [markdown]
 # That is pile-up, caught without any model. Beyond two pixels all couples are there. Nearer ones became one event each, or none. (The few left near 1.2 pixels were two pixels apart: the archive blurs each position by up to half a pixel.)
 #
-# Suppose that *all* missing couples had good grades. Then the table says which share of the events is piled: "missing per event". Some couples were rejected and are lost for us, so this share is an upper limit. The small frame was a good idea: in ACIS' usual frame of 3.2 s a typical photon would have had company.
+# Suppose that *all* missing couples had good grades. Then the table says which share of the events is piled: "missing per event". Some couples were rejected and are lost for us, so this share is an upper limit. The short frame was a good idea: in ACIS' usual frame of 3.2 s a typical photon would have had company.
 
 # %% [markdown] tags=["slide-next"]
 # **Discuss with your neighbour** (3 min): the source is a few arcsec long, but Chandra's best image of a point is half an arcsec wide. Was that bad luck, or did somebody think?
@@ -190,7 +190,7 @@ def detected_and_piled(load):
 detected_and_piled = check.detected_and_piled(detected_and_piled)
 
 # %% [markdown]
-# Now a third witness, `PileUpSimulator`. It does far more than ten lines: photons pass the effective area, the telescope's image gives their places, charge has Fano's noise and spreads over pixel edges, and each pixel is read with noise, thresholds and grades. To make it a cell, we give it a telescope that hits one pixel.
+# `PileUpSimulator` is a third witness. It does far more than ten lines: photons pass the effective area, the telescope's image gives their places, charge has Fano's noise and spreads over pixel edges, and each pixel is read with noise, thresholds and grades. To make it a cell, we give it a telescope that hits one pixel.
 
 # %%
 one_pixel = replace(
@@ -262,7 +262,7 @@ print(f"largest difference of the two spectra: {np.abs(by_sums - by_fourier).max
 #
 # ### Predict first
 #
-# A power law of photon index Γ = 2, with 1.8 photons per frame in ACIS. You fit as if there were no pile-up. Which Γ do you find? Write your guess.
+# A source has a power law of photon index Γ = 2, and sends 1.8 photons per frame into ACIS. You fit as if there were no pile-up. Which Γ do you find? Write your guess.
 
 # %%
 my_guess_index = ...  # a photon index, a number
@@ -286,15 +286,15 @@ def unpiled(theta, part):
 
 
 # %% [markdown]
-# Now the first look: the image of the good events, and the spectrum inside 2″. The telescope nods a little, as Chandra does, so that the source drifts over the pixels.
+# Now the first look: the image of the good events (bright: many), and the spectrum inside 2″. The telescope dithers, as Chandra does, so that the source drifts over the pixels.
 
 
 # %%
 def draw_pile_up(log_flux, frame_time):
     """Draw the image of a source, and its spectrum within 2 arcsec with and without pile-up."""
     theta, detector = torch.tensor([log_flux, 2.0, 0.3]), replace(ACIS, frame_time=frame_time)
-    nodding = PileUpSimulator(detector, exposure=1e4, annuli=[0, 4], position=chandra_dither)
-    events = nodding.events(theta, seeded(1))
+    dithering = PileUpSimulator(detector, exposure=1e4, annuli=[0, 4], position=chandra_dither)
+    events = dithering.events(theta, seeded(1))
     good = pd.DataFrame(events._asdict())[events.valid.numpy()]
     core = good[np.hypot(good.x, good.y) < 2]
     piled = (core.n_photons > 1).mean()
@@ -363,7 +363,7 @@ plotting.show(ax, "15_plain_fits")
 # %% [markdown]
 # **The answer:** Γ is near 1.2 at 1.8 photons per frame. A steep source is taken for a flat one, and the error bar says nothing of it. Soft photons vanish, and their sums appear at high energies, where there are few counts.
 #
-# Play with flux and frame time (3 min). At which flux does the usual frame of 3.2 s start to matter? What does the short frame of M82 buy?
+# Play with flux and frame time (3 min). At which flux does the usual frame of 3.2 s start to matter? What do we gain by the short frame of M82?
 
 # %% tags=["nbval-ignore-output"]
 slider = ipywidgets.FloatSlider
@@ -476,14 +476,14 @@ def together(estimates):
 together(fits).groupby(["pile-up", "way"], sort=False).agg(["mean", "std"]).round(2)
 
 # %% [markdown]
-# The truth is −11.9 (mild) or −11.3 (heavy), 2 and 0.3. In the heavy case the plain fit is wrong by many times its scatter. Davis' model with the *right* $f$ finds Γ again from the very counts that the plain fit misread: **where it is enough, fit it.** But look at $f$. The usual number belongs to a sharper image; with it the heavy case goes further astray than the plain fit, in the other direction. The cut-out core hardly needs to know anything. It pays in width.
+# The truth is −11.9 (mild) or −11.3 (heavy), 2 and 0.3. In the heavy case the plain fit is wrong by many times its scatter. Davis' model with the *right* $f$ finds Γ again from the very counts that the plain fit misread: **where it is enough, fit it.** But look at $f$. The usual number belongs to a sharper image; with it the heavy case goes further astray than the plain fit, in the other direction. The fit without the core hardly needs to know anything. Its price is a larger scatter.
 #
 # Each of them uses only a part of the counts: the core *or* the ring.
 
 # %% [markdown]
 # ## Infer through the detector
 #
-# The fourth way sees all rings at once: 3 spectra of 64 channels. After König, Huppenkothen et al. (2025) a small **convolutional** network reads the spectra side by side, and a flow turns what it reads into a posterior (lesson 13). We give it the square roots of the counts, because their noise is the same everywhere.
+# The fourth way sees all rings at once: 3 spectra of 64 channels. As in König, Huppenkothen et al. (2025), a small **convolutional** network reads the spectra side by side. A flow turns what it reads into a posterior (neural posterior estimation, NPE, lesson 13). We give it the square roots of the counts, because their noise is the same everywhere.
 
 # %% tags=["nbval-ignore-output"]
 low, high = torch.tensor([-12.7, 1.0, 0.05]), torch.tensor([-11.0, 3.0, 1.0])
@@ -519,7 +519,7 @@ for ax, (case, estimates) in zip(axes, everything.groupby("pile-up", sort=False)
 plotting.show(fig, "15_all_ways")
 
 # %% [markdown]
-# In the mild case Davis' model with the right $f$ is right too, and only somewhat wider: please fit. In the heavy case NPE knows the flux several times better than Davis, and the index clearly better than the ring. It uses the core *and* the rings, and what they say together about how many photons there were.
+# In the mild case Davis' model with the right $f$ is right too, and only somewhat wider: so fit. In the heavy case NPE knows the flux several times better than Davis, and the index clearly better than the ring. It uses the core *and* the rings, and what they say together about how many photons there were.
 #
 # Are its error bars honest? We ask 300 sources that are drawn from the prior (lesson 16 has more of this):
 
@@ -532,14 +532,14 @@ columns = {"mean error / sd": tested.bias, "± ": tested.bias_error, "scatter": 
 pd.DataFrame(columns, names).round(2)
 
 # %% [markdown]
-# The mean error should be 0 and the scatter 1. A smaller scatter is a posterior that is wider than it need be, a larger one is too sure of itself.
+# The mean error should be 0 and the scatter 1. A smaller scatter means a posterior that is too wide; a larger one means a posterior that is too sure of itself.
 #
 # And the network believes in our simulator, unconditionally.
 
 # %% [markdown]
 # ## Criticise it
 #
-# Suppose the telescope is a little less sharp than we think: the true $r_c$ is 20 % wider. Would we notice? We look for the bias, and ask the **posterior predictive check** of lesson 14: does the observation look like the replicas? Two statistics. The share of the counts that falls into the central ring: the network saw it. And one that no spectrum contains:
+# Suppose the telescope is a little less sharp than we think: the true $r_c$ is 20 % wider. Would we notice? We look for the bias, and ask the **posterior predictive check** of lesson 14: does the observation look like the replicas? We take two statistics. One is the share of the counts that falls into the central ring: the network saw it. The other is in no spectrum:
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.6 · Ask those who were rejected  ·  core · 8 min · ●●○
@@ -592,14 +592,14 @@ critics.style.format(dict.fromkeys(columns[3:], "{:.0%}"), precision=1)
 # %% [markdown]
 # The first three columns are mean errors in units of the posterior's standard deviation. The last two are shares of the mocks: how often the observation lies among the lowest or highest 2.5 % of the replicas, so about 5 % are expected by chance.
 #
-# In the mild case less goes wrong, and the central share objects in many mocks. In the heavy case Γ is wrong by two or three error bars, and the central share objects in some mocks only: a wider core looks much like a brighter source, and the network explains most of it away. The *rejected* events object nearly always. Lesson 14 in one line, again: **keep a statistic for the critic.**
+# In the mild case less goes wrong, and the central share objects in many mocks. In the heavy case Γ is wrong by two or three error bars, and the central share objects in some mocks only: a wider core looks much like a brighter source, and the network explains most of it away. The *rejected* events object in most mocks. Lesson 14 in one line, again: **keep a statistic for the critic.**
 #
 # The cure: let the simulations vary the image of a point (the point spread function, PSF) too, in the range in which you do not know it. The posterior grows wider, and honest.
 
 # %% [markdown]
 # ## A blackbody in eROSITA  ·  for home
 #
-# Now the published problem, smaller. König, Huppenkothen et al. (2025) infer an absorbed blackbody from eROSITA spectra in rings of 0–30, 30–60, 60–120 and 120–240″: flux $10^{-12}$ to $10^{-8}$ erg/cm²/s (0.2–2 keV), $kT$ 30 to 200 eV, $N_H$ 0.2 to $2\times10^{22}$/cm². A hot luminous spot on a white dwarf can pile up in 50 ms.
+# Now we take the published problem, but smaller. eROSITA has seven X-ray telescopes, each with a CCD. König, Huppenkothen et al. (2025) infer an absorbed blackbody from its spectra in rings of 0–30, 30–60, 60–120 and 120–240″: flux $10^{-12}$ to $10^{-8}$ erg/cm²/s (0.2–2 keV), $kT$ 30 to 200 eV, $N_H$ 0.2 to $2\times10^{22}$/cm². A hot luminous spot on a white dwarf can pile up in 50 ms.
 
 # %% tags=["nbval-ignore-output"]
 soft = PileUpSimulator(
@@ -627,12 +627,12 @@ wrong.groupby(pd.Series(soft_truth[:, 0].floor().int(), name="log flux from")).m
 # %% [markdown]
 # These are mean absolute errors, in per cent of the truth. The paper states: mean absolute errors well below 10 % for all three, posteriors much narrower than those of the outermost ring and equal to the likelihood where nothing piles up; coverage good for the flux, a few per cent too confident for $kT$ and $N_H$.
 #
-# Ours is **not the same set-up**. They simulated with SIXTE and measured calibration, we with round numbers and a sketch of the area, of one of seven cameras; no background; 100 s, which is our choice; 3000 simulations to learn from instead of 28,000, 64 channels instead of 1024, a smaller network. Our errors are largest below $10^{-11}$, because these sources are faint: that is not pile-up's fault. A comparison of numbers needs lesson 16 and one simulator for both.
+# Ours is **not the same set-up**. They used the simulator SIXTE and the measured calibration. We have round numbers, a sketch of the area of one of seven cameras, no background, 100 s (our choice), 3000 simulations to learn from instead of 28,000, 64 channels instead of 1024, and a smaller network. Our errors are largest below $10^{-11}$, because these sources are faint: that is not pile-up's fault. A comparison of numbers needs lesson 16 and one simulator for both.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 15.7 · Which tool?  ·  core · 6 min · ●○○
 #
-# For each task the *simplest* tool that is right: `"plain fit"`, `"Davis' model"`, `"cut the core out"`, `"simulator"`, `"count couples"`.
+# Name for each task the *simplest* tool that is right: `"plain fit"`, `"Davis' model"`, `"cut the core out"`, `"simulator"`, `"count couples"`.
 
 # %%
 # solution: how many photons per frame? do you need every count? what do you know of the image?
@@ -653,9 +653,9 @@ tools = check.tools(tools)
 # - **Pairs of neighbours in one frame are missing** in a piled source: a test without a model. Grades and hardness alone prove little.
 # - A cell has $1 - e^{-L}$ events per frame; about $L/2$ of them are piled while $L$ is small.
 # - Pile-up makes a spectrum *too hard*, and the plain fit does not say so.
-# - Davis' model is right where its $f$ and $\alpha$ are. If it is enough, fit it. A cut-out core needs least knowledge, and costs most of the counts.
+# - Davis' model is right where its $f$ and $\alpha$ are. If it is enough, fit it. To cut the core out needs the least knowledge, and costs most of the counts.
 # - NPE on spectra in rings uses everything, and is the narrowest of those that are right where pile-up is heavy. It believes the simulator: a PSF 20 % wider biases Γ by two or three error bars.
-# - What the network saw may not object; what it never saw, the rejected events, does.
+# - A statistic that the network saw may not object. The rejected events, which it never saw, do.
 
 # %% [markdown]
 # **Further reading.** Davis 2001, ApJ 562, 575: the model of the fitting programs · [König, Huppenkothen et al. 2025](https://arxiv.org/abs/2511.11863): NPE through pile-up, the paper of this lesson · Ballet 1999, A&AS 135, 371: pile-up in X-ray CCDs, by the rates of patterns

@@ -168,7 +168,7 @@ plotting.show(fig, "16_four_ranks")
 #
 # ### Predict first
 #
-# A colleague's network answers with the *prior*, whatever the data. It has learned nothing. Which shape have its ranks?
+# A colleague's network answers with the *prior*, whatever the data. It has learned nothing. Which shape do its ranks have?
 
 # %%
 my_guess_lazy = ...  # "flat", "U", "hump" or "slope"
@@ -203,7 +203,7 @@ def tarp(draws, theta, references):
 tarp = check.tarp(tarp)
 
 # %% [markdown]
-# Which points? Random points are the usual choice. Better are points that know the *data*, but not the truth. For each spectrum we take the θ of the most similar of 2000 other simulations. Such a point lies near the truth. A posterior that has looked at the data has half of its draws nearer still, the prior hardly any.
+# Which points? Random points are the usual choice. Points that know the *data*, but not the truth, are better. For each spectrum we take the θ of the most similar of 2000 other simulations. Such a point lies near the truth. A posterior that has looked at the data has half of its draws nearer still, the prior hardly any.
 
 
 # %%
@@ -247,7 +247,7 @@ pd.DataFrame({name: row(one) for name, one in found.items()}, columns).T  # of t
 # %% [markdown]
 # ## A network, and one number for its honesty
 #
-# Now we train NPE on 5000 simulations. A flow has a density, and this gives the most common test of all: the **smallest** region that reaches the truth holds those draws that are *more probable* than it. Its credibility must be uniform. The share of truths over credibility is called **expected coverage** (Hermans et al. 2022).
+# Now we train NPE on 5000 simulations. A flow has a density, and this gives the most common test of all: the **smallest** region that reaches the truth holds those draws that are *more probable* than the truth. Its credibility must be uniform. The share of truths over credibility is called **expected coverage** (Hermans et al. 2022).
 
 # %% tags=["nbval-ignore-output"]
 theta_train = draw_prior(5000, seeded(20))
@@ -314,7 +314,7 @@ columns = {"truths in 68 % regions": held.mean(0), "ln q of the truth": log_q.me
 pd.DataFrame(columns, ["flow 1", "flow 2", "flow 3", "flow 4", "together"]).round(2)
 
 # %% [markdown]
-# A flow promises 68 % and holds fewer: it is **overconfident**, as all methods of SBI can be (Hermans et al. 2022). Where simulations are few, the four guess differently, and their disagreement is honest width. Together they hold more, nearly what they promise, *and* give the truth a higher density than any of them.
+# A flow promises 68 % and holds fewer: it is **overconfident**, as all methods of SBI can be (Hermans et al. 2022). Where simulations are few, the four guess differently, and their disagreement is honest width. Together they hold more, about what they promise, *and* give the truth a higher density than any of them.
 #
 # An average need not be honest. Where each flow is calibrated already and they still differ, their average is *too wide* (Gneiting & Ranjan 2013, [arXiv:1106.1638](https://arxiv.org/abs/1106.1638)). So the flows of `train_posterior` share a narrower density, the geometric mean of theirs. Test what you publish, not its parts.
 
@@ -407,7 +407,7 @@ columns = ["mean error of Γ / sd", "of lg K / sd", "share of mocks with p < 5 %
 pd.DataFrame(verdicts, columns).T.round(2)
 
 # %% [markdown]
-# The line is *caught*: no power law makes a bump. The gain is **not**: a power law with stretched energies is another power law. Both parameters are wrong by about two error bars, and χ² does not notice. A check sees only what the model *cannot imitate*.
+# The line is *caught*: no power law makes a bump. The gain is **not**: a power law with stretched energies is another power law. Both parameters are wrong by two or three error bars, and χ² does not notice. A check sees only what the model *cannot imitate*.
 
 # %% [markdown] tags=["slide-next"]
 # **Discuss with your neighbour** (3 min): what would have caught the gain? (A line whose energy you know, a second instrument, a source that everybody has observed?)
@@ -489,13 +489,13 @@ pd.DataFrame(judged, judgements).T.rename_axis("log flux, Γ, N_H")
 # **The answer:** number 3, the population of weak, narrow QPOs.
 #
 # - **As believed** is the reference. Its least p-value is the smallest of three or four: a few per cent are no surprise.
-# - **The varying dead time** biases the rate by several error bars, and the regions hold next to nothing. A hundred observations *together* are clearly unlike the simulations: `misspecification_p`, which compares the network's features by the distance that you build below. Single ones are not: the **anomaly score** calls about 1 % of them unlike, as it does by construction.
+# - **The varying dead time** biases the rate by several error bars, and the regions hold few truths. A hundred observations *together* are clearly unlike the simulations: `misspecification_p`, which compares the network's features by the distance that you build below. Single ones are not: the **anomaly score** calls about 1 % of them unlike, as it does by construction.
 # - **The wider image** biases Γ by about an error bar, and coverage falls. Single observations raise no alarm. A hundred together may: `p(100)` differs from one set of simulations to the next.
 # - **The population** leaves the simulator right, and coverage near that of the reference. Yet $q$ is biased by about an error bar: data say little about $q$, so the prior decides, and most of its QPOs are broader. Flat ranks over *your* prior say nothing of *their* population. And here `p(100)` raises its alarm, although no posterior is wrong, given its prior. **An alarm is not a diagnosis.**
 #
 # ## Unlike everything
 #
-# The **anomaly score** asks of one observation: how far is its tenth neighbour among simulations, by some features, and which share of the simulations is as lonely? We try two sets of features: those of the network, and the roots of the 12 counts, without their correlations.
+# The **anomaly score** asks of one observation: how far is its tenth neighbour among simulations, by some features, and which share of the simulations is as lonely? We try two sets of features: those of the network, and the decorrelated roots of the 12 counts.
 
 # %% tags=["nbval-ignore-output"]
 generator = seeded(28)
@@ -634,8 +634,8 @@ def compare(seed, weight=10.0):
 
 # %% tags=["nbval-ignore-output"]
 columns = ["error of Γ (% of the box)", "of lg K (%)", "held by 68 % (%)", "MMD²"]
-runs = [pd.DataFrame(compare(seed), columns).T for seed in range(3)]
-pd.concat(runs).groupby(level=[0, 1], sort=False).agg(["mean", "std"]).round(3)  # of three seeds
+runs = [pd.DataFrame(compare(seed), columns).T for seed in range(3)]  # three seeds
+pd.concat(runs).groupby(level=[0, 1], sort=False).agg(["mean", "std"]).map("{:.2g}".format)
 
 # %% [markdown]
 # **The answer:** it helps for the background, does nothing for the gain, and harms for the population.
@@ -695,7 +695,8 @@ network = posterior_nn("maf", embedding_net=nn.Linear(99, 16))
 inference = NPE(qpo_prior, density_estimator=network, show_progress_bars=False)
 inference.append_simulations(theta_qpo[:3000], x_qpo[:3000])
 inference.train(training_batch_size=100, learning_rate=2e-3, stop_after_epochs=10)
-sbi_posterior = inference.build_posterior()
+at_once = {"max_sampling_batch_size": 300}  # sbi warns of its default: too many for 300 tests
+sbi_posterior = inference.build_posterior(direct_sampling_parameters=at_once)
 counted, averaged = run_sbc(theta_held, x_held, sbi_posterior, 100, show_progress_bar=False)
 sbi_p = check_sbc(counted, theta_held, averaged, 100)["ks_pvals"]
 # end solution
@@ -743,7 +744,7 @@ report = {
 report = check.report(report)
 
 # %% [markdown]
-# ### What we called X is `sbi.…`
+# ### Our names and those of sbi
 #
 # | in this course | in sbi 0.27 | beware |
 # |---|---|---|
@@ -766,12 +767,12 @@ report = check.report(report)
 # %% [markdown] tags=["slide"]
 # ## What we learned
 #
-# - U: too narrow; hump: too wide; slope: biased. With a band, or not at all.
+# - U: too narrow; hump: too wide; slope: biased. Draw them with a band.
 # - The prior passes ranks. Calibration is necessary, not sufficient: use reference points that know the data.
 # - Flows from few simulations are overconfident. Several together are more honest, and better.
 # - Where a likelihood exists, weights make a network exact, and their efficiency is a check.
 # - Predictive checks see what the model cannot imitate: a line, not a gain.
-# - Wrong models can bias without loss of coverage, or lose coverage without an alarm. No single number is trust.
+# - Wrong models can bias with little loss of coverage, or lose coverage without an alarm. No single number earns trust.
 # - Adaptation helps against an unmodelled nuisance, does nothing for what looks like θ, and harms if the population differs. Simulate what you can.
 # - Checks that wait for a surprise bias the literature.
 

@@ -39,9 +39,9 @@ from helpers.posteriors import train_posterior
 plotting.use_course_style()
 
 # %% [markdown]
-# This lesson has twelve steps. [`my_observation.ipynb`](my_observation.ipynb) has the same twelve, and not a word: copy it, put in the path of your file, and come back here when a step is not clear.
+# This lesson has twelve steps. [`my_observation.ipynb`](my_observation.ipynb) has the same twelve steps without the text: copy it, put in the path of your file, and come back here when a step is not clear.
 #
-# We know of no package that brings real NuSTAR events of a bright source, so the lesson works on a **blind** file: somebody else's simulator made it, for the tests of stingray, and neither the network nor you are told what is in it. (What it is, stands in an envelope at the end.) For a real one, take ObsID 80401312002 from NuSTAR's archive: GRS 1915+105, the observation of Huppenkothen & Bachetti (2022). Let NuSTAR's own software make the two cleaned event files, and give `read_events` the path of one.
+# We know of no package that brings real NuSTAR events of a bright source, so the lesson works on a **blind** file: somebody else's simulator made it, for the tests of stingray, and neither the network nor you are told what is in it. (An envelope at the end says what it is.) For a real one, take ObsID 80401312002 from NuSTAR's archive: GRS 1915+105, the observation of Huppenkothen & Bachetti (2022). Let NuSTAR's own software make the two cleaned event files, and give `read_events` the path of one.
 
 # %% [markdown]
 # ## 1 · Open
@@ -83,10 +83,10 @@ print(f"gap less PRIOR, all events: {cost.min():.3f} to {cost.max():.3f} µs")
 
 # %% [markdown]
 # - **Rate.** Good time begins at -1 s and the first event comes half a second later; the same at the end. At 1665/s, half a second without an event has the probability $e^{-830}$. The good time of this file is *not* good, and the two ends are ours to cut.
-# - **Gaps.** None is shorter than 0.1 ms; then they fall as they should. There is a dead time, and the column PRIOR gives it: it says for how long the detector had been live since the event before, so a gap less its PRIOR is what that event had cost.
+# - **Gaps.** None is shorter than 0.1 ms; then they fall as they should. There is a dead time, and the column PRIOR gives it: it says for how long the detector had been live since the event before, so a gap less its PRIOR is the dead time that the event before has cost.
 # - **Energies.** No source and no detector has a flat spectrum that ends at 0.34 keV: they are random numbers. There will be no spectral fit. A *band* can still be chosen, as you will choose one in yours: here all above 0.1 keV.
 #
-# And two events of 1.7 million claim to be from other CCDs. They are no argument, and they stay.
+# And two events of 1.7 million claim to be from other CCDs. They do not matter, and they stay.
 
 # %%
 dead_time = round(float(np.median(cost)) * 1e-6, 9)  # s
@@ -171,7 +171,7 @@ print(f"PRIOR of the band's events alone: {of_band.mean():.4f}")
 # %% [markdown]
 # **The answer:** 59 %.
 #
-# Two ways, one answer: what is left is the dead time that lies over an edge. They stop agreeing where events cost dead time and are not in the list, as NuSTAR's vetoes do: then PRIOR is right. And it must be summed over *all* events, before any band or region is chosen: an event that you throw away has been waited for.
+# Two ways give one answer. The small difference is the dead time that lies over an edge. They disagree where events cost dead time but are not in the list, such as NuSTAR's vetoes: then PRIOR is right. And it must be summed over *all* events, before any band or region is chosen: the detector was live before an event that you throw away, too.
 #
 # `helpers.observations.live_time` does the same, and refuses what is no live time.
 
@@ -180,7 +180,7 @@ print(f"PRIOR of the band's events alone: {of_band.mean():.4f}")
 #
 # Ours is that of lesson 14: the mean periodogram of the 32 segments of a stretch, fractional, in bins of frequency that grow by 10 %. It says whether something varies between 1 and 128 Hz, and by its level how many photons there were.
 #
-# **What it does not contain**, write it down: the mean rate (a fractional power is divided by it), the live time, energies, whatever is slower than 1 s or faster than 4 ms, phases. That is a loss. It is a gift, too: what the network never sees, can witness against it.
+# Write down **what it does not contain**: the mean rate (a fractional power is divided by it), the live time, energies, whatever is slower than 1 s or faster than 4 ms, phases. That is a loss. It is a gift, too: what the network never sees can be a witness against it.
 #
 # ### Predict first
 #
@@ -225,12 +225,12 @@ print(f"incident rate of a constant source, by lesson 14: {rate:.1f}/s")
 # %% [markdown]
 # **The answer:** up, to 1.57.
 #
-# Noise, in a quarter of an hour, and nothing else that the eye can see. The formula even gives a rate, *if the source does not vary*. Whether it does is our question, and how much it could vary without our notice.
+# In these 256 s the eye sees noise, and nothing else. The formula even gives a rate, *if the source does not vary*. Whether it does is our question, and how much it could vary without our notice.
 
 # %% [markdown] tags=["slide"]
 # ## 6 · Simulate
 #
-# The simulator gets what the data have: the same bins, segments and stretch, one detector, 0.1 ms, the kept share. `summarise` makes the numbers of data and of simulations alike; if two pieces of code did that, they would differ. (Two detectors of unequal rates: `n_detectors=2, relative_rates=(1.0, 0.9)`, a ratio of incident rates. A background, or vetoes, that cost dead time too: `background=`.)
+# The simulator gets what the data have: the same bins, segments and stretch, one detector, 0.1 ms, the kept share. `summarise` makes the numbers of data and of simulations alike; if two pieces of code did that, they would differ. (For two detectors of unequal rates, write `n_detectors=2, relative_rates=(1.0, 0.9)`, a ratio of incident rates. For a background, or for vetoes, which cost dead time too, there is `background=`.)
 
 # %%
 setup = dict(exposure=32.0, bin_size=bin_size, segment=segment, log_f=0.1)
@@ -252,7 +252,7 @@ def draw_prior(n, generator, low=low, high=high):
 #
 # ## Exercise 22.4 · Possible at all?  ·  core · 10 min · ●●○
 #
-# `simulated` is (n, m), n simulations of m numbers; `observed` is (m,). For each of the m numbers: the share of simulations that are at or below the observed one, the share that are at or above, the smaller of both, doubled, and no more than 1.
+# `simulated` is (n, m), n simulations of m numbers; `observed` is (m,). For each of the m numbers, take the share of the simulations that are at or below the observed one, and the share that are at or above it. Return the smaller of both, doubled, but no more than 1.
 
 
 # %%
@@ -293,7 +293,7 @@ for name, (options, box) in mended.items():
         "numbers of 28 with p < 1 %": int((p < 0.01).sum()),
         "smallest p": float(p.min()),
     }
-pd.DataFrame(table).T
+pd.DataFrame.from_dict(table, orient="index")
 
 # %% [markdown]
 # **The answer:** after three of the four, and only then. Four faults together could well make such data, since each hides what the others do. It complains when only one is left, the rates, and that is the one to change.
@@ -303,7 +303,7 @@ pd.DataFrame(table).T
 # %% [markdown] tags=["slide"]
 # ## 8 · Train
 #
-# With `train_posterior`, three flows, which together are more honest than one (lesson 16); and with *sbi* on the same simulations. The judge is ln q of the truth on mocks that neither has seen; the prior itself is the zero point. sbi puts a part of its density outside of the box, which the second column gives back.
+# We train with `train_posterior` (three flows, which together are more honest than one: lesson 16), and with *sbi* on the same simulations. The judge is ln q of the truth on mocks that neither has seen; the prior itself is the zero point. sbi puts a part of its density outside of the box, which the second column gives back.
 
 # %% tags=["nbval-ignore-output"]
 start = time.perf_counter()
@@ -343,12 +343,12 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# Differences count, since the mocks are the same. One is no verdict on a package: more epochs or another flow may turn the order round. But two tools that agree are a line for the referee, and an ln q near the prior's would be the end of the story.
+# Differences count, since the mocks are the same. One difference is no verdict on a package: more epochs or another flow may turn the order round. But two tools that agree are a line for the referee, and an ln q near the prior's would be the end of the story.
 
 # %% [markdown] tags=["slide"]
 # ## 9 · Calibrate
 #
-# 400 mocks of the same set-up, drawn from the prior. Where do the truths rank, and how many lie inside of the regions that promise to hold them? (Of four honest p-values the smallest is below 5 % in one case of five.)
+# We take 400 mocks of the same set-up, drawn from the prior. Where do the truths rank, and how many lie inside of the regions that promise to hold them? (Of four honest p-values the smallest is below 5 % in one case of five.)
 
 # %% tags=["nbval-ignore-output", "slide"]
 draws = npe.sample(199, mocks, generator=seeded)
@@ -359,7 +359,7 @@ tenth, honest = (
 for ax, k in zip(axes, (0, 3), strict=False):
     plotting.rank_histograms(ax, ranks(draws, truths)[:, k], tenth).set_title(names[k])
 shares = credibility(npe.log_prob(draws, mocks), of_ours)
-plotting.coverage(axes[2], {"all four": shares}, honest)
+plotting.coverage(axes[2], {"all four": shares}, honest).set_xticks([0, 0.5, 1])
 plotting.show(fig, "22_calibration")
 held = float((shares < 0.68).double().mean())
 found = calibration(draws, truths, low, high, seeded)
@@ -369,7 +369,7 @@ print("p(SBC):", *(f"{name} {p:.2f}" for name, p in zip(names, found.sbc_p, stri
 # %% [markdown] tags=["slide"]
 # ## 10 · The posterior of the observation
 #
-# All thirty-two at once. Beside them, what a referee asks of each upper limit: *would you have seen it?* We give the same network mocks whose rms we chose.
+# We ask all thirty-two at once. And we answer what a referee asks of each upper limit: *would you have seen it?* For this we give the same network mocks whose rms we chose.
 
 # %% tags=["nbval-ignore-output"]
 posterior = npe.sample(1000, observed, generator=seeded)  # (1000, 32, 4)
@@ -401,9 +401,9 @@ axes[1].legend(loc="upper left")
 plotting.show(fig, "22_stretches")
 
 # %% [markdown]
-# No QPO, and in each stretch an upper limit of six to fifteen per cent. A QPO of fourteen we would have seen; one of four would have hidden. Say *both* in the paper.
+# No QPO, and in each stretch an upper limit between 6 and 14 per cent. We would have seen a QPO of 14 per cent; we would have missed one of 4 per cent. Say *both* in the paper.
 #
-# The rates scatter by no more than their errors say. Their mean has less than a fifth of the error of one, **as far as nothing leans**. A network's bias does not average out, nor does the prior: if the rms of the source is at its edge, zero, all thirty-two posteriors lean away from it to the same side. Beside the smaller error that counts almost six times as much.
+# The rates scatter by no more than their errors say. Their mean has less than a fifth of the error of one, **as long as nothing is biased**. A network's bias does not average out, nor does the prior's: if the rms of the source lies at the edge of the prior, zero, all thirty-two posteriors are biased to the same side. Compared with the error of the mean, this bias counts almost six times as much.
 
 # %% [markdown] tags=["slide-next"]
 # **Discuss with your neighbour** (5 min): our prior is uniform in the rms, from 0 on. With one that is uniform in lg rms, from 0.1 % on, the limit would be far lower, from the same data. Which of the two would you publish, and what must stand beside it?
@@ -411,7 +411,7 @@ plotting.show(fig, "22_stretches")
 # %% [markdown] tags=["slide"]
 # ## 11 · Criticise with what the network did not see
 #
-# Two witnesses: the rate of the band, and the live share of PRIOR. Every stretch gets replicas from its own posterior. And, to see whether such witnesses are worth anything, the same for a second network, whose simulator has **forgotten the band**: `kept` is 1, all else is the same.
+# We call two witnesses: the rate of the band, and the live share of PRIOR. Every stretch gets replicas from its own posterior. To see whether such witnesses are worth anything, we do the same with a second network, whose simulator has **forgotten the band**: `kept` is 1. (It learns from 2000 simulations; all else is the same.)
 
 # %% tags=["nbval-ignore-output"]
 forgot = DeadTimeSimulator(**setup, dead_time=dead_time, n_detectors=1)
@@ -439,7 +439,7 @@ for model, network, simulator in (("ours", npe, simulate), ("forgot", npe_forgot
 pd.DataFrame(rows, columns=["simulator", "witness", "observed", "replicas", "p"])
 
 # %% [markdown]
-# Read the rows of the second network. Its ranks are about as flat as ours, its powers fit, and it gets the rate of the band right within a per cent. Its incident rate is near 1320/s, a third too low. Only the live share knows: events that you threw away have cost time. (A p near 1 is as bad as one near 0.)
+# Read the rows of the second network. Its ranks are about as flat as ours, its powers fit, and it gets the rate of the band right within a per cent. Its incident rate is near 1330/s (1171/0.883), a third too low. Only the live share shows it: events that you threw away have cost time. (A p near 1 is as bad as one near 0.)
 #
 # So keep something back that depends on the detector in *another way* than your summary does.
 
@@ -463,14 +463,14 @@ blind = {
 blind = check.blind(blind)
 
 # %% [markdown]
-# "None" means: these go into the report, because no check will.
+# "None" means: write these into the report, because no check will find them.
 
 # %% [markdown] tags=["slide"]
 # ## 12 · Report
 #
 # ## Exercise 22.6 · Twelve lines  ·  core · 14 min · ●●○
 #
-# What a paper needs, so that others can believe it and repeat it. Fill in numbers, or the names of this notebook that hold them. Live time is that of all 1024 segments; the rate is the mean over the stretches, with *its* error; the limit is the largest of the thirty-two.
+# This is what a paper needs, so that others can believe it and repeat it. Fill in numbers, or the names of this notebook that hold them. Live time is that of all 1024 segments; the rate is the mean over the stretches, with *its* error; the limit is the largest of the thirty-two.
 
 # %%
 # solution: stretches, live, dead_time, kept, simulate, high, theta, held, rates, error, limits, p_values
@@ -495,7 +495,7 @@ report = check.report(report)
 pd.Series({line: f"{value:.4g}" for line, value in report.items()}, name=path.name).to_frame()
 
 # %% [markdown]
-# **The envelope.** The header of the file says who made it: HENDRICS. Its tests do so to this day, by `HENfake --ctrate 2000 --deadtime 1e-4 -m XMM`: a *constant* source, 2000 photons/s, 0.1 ms, non-paralyzable. Compare your report, line by line. The rms is zero, and your limits hold. The rate is high by one or two errors of the mean, and a quarter of the error of a stretch: the lean of step 10, or the noise of this one file. Nobody can tell from one file; that is what the 400 mocks are for. Whether somebody planted the two bad ends of its good time, we do not know. In yours, nobody will have.
+# **The envelope.** The header of the file says who made it: HENDRICS. Its tests do so to this day, by `HENfake --ctrate 2000 --deadtime 1e-4 -m XMM`: a *constant* source, 2000 photons/s, 0.1 ms, non-paralyzable. Compare your report, line by line. The rms is zero, and your limits hold. The rate is high by one or two errors of the mean, and a quarter of the error of a stretch: that is the bias of step 10, or the noise of this one file. Nobody can tell from one file; that is what the 400 mocks are for. Whether somebody planted the two bad ends of its good time, we do not know. In your file, nobody will have planted them.
 
 # %% [markdown] tags=["slide"]
 # ## What we learned

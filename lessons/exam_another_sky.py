@@ -6,7 +6,7 @@
 # - A table with one row for each sealed pointing: `obs_id`; `state`, your answer; `LHS`, `HIMS`, `SIMS` and `HSS`, the probabilities of the *true* state (their Brier score is shown, too); `BH`, the probability that the source is a black hole.
 # - Three promises, `{"readers": (low, high), "truth": (low, high), "object": (low, high)}`. Each interval contains your score with a probability of 95 per cent. A narrow one says more; 0.4 is the most. The scores are the balanced accuracy of `state` against the labels of the readers, and against the truth; and the area under the ROC curve (AUC) of `BH`, over pointings, against the truth.
 #
-# The truth is opened once, after you have promised. All lessons are open, and only these two tables. Take an evening.
+# The truth is opened once, after you have promised. You may use all lessons, and only these two tables. Take an evening.
 
 # %%
 import matplotlib.pyplot as plt
@@ -138,7 +138,7 @@ from helpers.resampling import resample_sources
 def skies(rows, score=scores, n=200):
     """Scores of other skies with as many sources as are sealed: half of each known kind, resampled.
 
-    Taking half and drawing from it together scatter as known and sealed sources together do.
+    These scores scatter by as much as known and sealed sources together make them scatter.
     """
     generator, kinds, found = np.random.default_rng(1), rows.groupby("object_label"), []
     for _ in range(n):

@@ -247,7 +247,7 @@ saliency = by_example(
     _saliency,
     _some_networks,
     {
-        "x.grad is empty, for a clone must require its gradient before it goes through the network; or `return` is "
+        "x.grad is empty: a clone must require its gradient before it goes through the network. Or `return` is "
         "missing.": _without_gradient,
         "`backward` begins at one number: sum the logits of class k over the samples first.": _gradient_of(
             lambda logits, k: logits[:, k]

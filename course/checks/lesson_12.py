@@ -378,7 +378,7 @@ strangeness = by_example(
             show=lambda d, k: d[:, :k].mean(axis=1)
         ),
         "That is the square of the distance.": _measured(show=lambda d, k: d[:, k - 1] ** 2),
-        "That is the distance to the centre of the training rows, where perhaps nobody lives.": (
+        "That is the distance to the centre of the training rows, where perhaps no row lies.": (
             lambda train, new, k: np.linalg.norm(_scaled(new, train), axis=1)
         ),
     },

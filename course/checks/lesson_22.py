@@ -300,7 +300,7 @@ blind = sorting(
         ),
         "a band that the simulator has forgotten": (
             "unseen statistic",
-            "its ranks were flat and its powers fitted; who knew?",
+            "its ranks were flat and its powers fitted; which number was wrong all the same?",
         ),
         "a clock that runs too fast by one part in a million": (
             "none",

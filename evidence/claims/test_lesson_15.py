@@ -224,7 +224,7 @@ def test_the_rejected_see_a_wider_telescope_that_the_network_explains_away(
         record_property(f"share of mocks to which the rejected object, {where}", objects[1])
     assert max(odd["heavy", False]) <= 0.375
     assert abs(bias["heavy", False]) < 0.9
-    # "Γ is wrong by two or three error bars ... the rejected events object nearly always"
+    # "Γ is wrong by two or three error bars ... the rejected events object in most mocks"
     assert 1.2 < bias["heavy", True] - bias["heavy", False] < 3.5
     assert odd["heavy", True][1] >= 0.6
     assert odd["heavy", True][0] < odd["heavy", True][1]

@@ -106,7 +106,7 @@ WRONG = [
     (lesson_22.band_noise, lambda f, r, tau, q: 0 * f + 2, "what is left of it"),
     (lesson_22.surprise, lambda s, o: tails_in_numpy(s, o) / 2 + 0.1, "and yours"),
     (lesson_22.blind, changed(_blind, a_clock="ranks of mocks"), "more than its error"),
-    (lesson_22.blind, changed(_blind, a_band="ranks of mocks"), "who knew?"),
+    (lesson_22.blind, changed(_blind, a_band="ranks of mocks"), "which number was wrong"),
     (lesson_22.report, changed(_report, simulations=2700), "held out included"),
     (lesson_22.report, changed(_report, rms=0.01), "the largest of `limits`"),
 ]
