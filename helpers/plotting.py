@@ -24,8 +24,8 @@ from PIL import Image  # a dependency of matplotlib
 
 __all__ = [
     "Figure", "corner", "coverage", "distributions", "hardness_intensity", "heat_map", "line_style",
-    "mark_guess", "pair_plot", "power_colour_wheel", "rank_histograms", "show", "sketch_outburst",
-    "steps", "use_course_style",
+    "mark_guess", "pair_plot", "power_colour_wheel", "rank_histograms", "show", "steps",
+    "use_course_style",
 ]  # fmt: skip
 
 # Alternative texts of all lessons; course/build.py collects them here, so that a copied notebook has them, too
@@ -555,29 +555,6 @@ def coverage(ax, shares, band):
     return ax
 
 
-def sketch_outburst(ax):
-    """Sketch the path of a black-hole outburst in the hardness-intensity diagram, without data."""
-    angle = np.linspace(-0.9, 2 * np.pi - 0.9, 200)
-    hardness = 0.5 + 0.4 * np.sign(np.cos(angle)) * np.sqrt(np.abs(np.cos(angle)))
-    luminosity = 10 ** (0.62 * np.sin(angle) - 0.7)
-    ax.plot(hardness, luminosity)
-    for at in (25, 60, 100, 140, 175):
-        arrow = {"arrowstyle": "-|>", "color": ax.lines[-1].get_color(), "mutation_scale": 18}
-        end, start = ((hardness[i], luminosity[i]) for i in (at + 1, at))
-        ax.annotate("", end, start, arrowprops=arrow)
-    for x, y, text in (
-        (0.72, 0.2, "hard\nrms tens of per cent"),
-        (0.27, 0.2, "soft\nrms a few per cent"),
-        (0.5, 1.15, "intermediate, for days, at high luminosity"),
-        (0.5, 0.033, "back, at low luminosity"),
-    ):
-        ax.text(x, y, text, ha="center", va="center")
-    ax.set(yscale="log", xlim=(0, 1), ylim=(0.02, 2), xticks=[])
-    ax.set(xlabel="hardness: hard / soft counts  →", ylabel="luminosity (arbitrary units)")
-    ax.set_title("A sketch, not data: the path of an outburst")
-    return ax
-
-
 def _need(table, columns):
     missing = [name for name in columns if name not in table]
     if missing:
@@ -617,10 +594,7 @@ def _points(ax, x, y, labels, alpha=1.0):
 
 
 def _track(ax, x, y, label):
-    """Draw a line through points on logarithmic axes, and five arrows along its running mean.
-
-    Noise changes the direction between single pointings; the running mean shows the path.
-    """
+    """Draw a line through points on logarithmic axes, and five arrows along its running mean, the path without noise."""
     ax.plot(x, y, "-", color="0.6", linewidth=0.7, zorder=1, label=label)
     near = np.abs(np.subtract.outer(np.arange(len(x)), np.arange(len(x)))) <= 5
     mean = (near / near.sum(1, keepdims=True)) @ np.log10(np.transpose([x, y]))

@@ -41,10 +41,9 @@ def chunks(n, bytes_of_cell, memory, generator, device, cell=CELL) -> Iterator[t
     size = cell * max(1, int(memory // bytes_of_cell))
     for first in range(0, n, size):
         number = min(size, n - first)
-        own = zip(range(0, number, cell), seeds[first // cell :], strict=False)
         cells = [
             (slice(k, min(k + cell, number)), torch.Generator(device).manual_seed(seed))
-            for k, seed in own
+            for k, seed in zip(range(0, number, cell), seeds[first // cell :], strict=False)
         ]
         yield slice(first, first + number), cells
 
@@ -53,8 +52,7 @@ def uniform(cells, shape, like: Tensor) -> Callable[[int], Tensor]:
     """Make a function of n for the next (n, *shape) uniform numbers, multiples of 2^-24 in [0, 1).
 
     On a CPU float32 numbers come from SplitMix64 (Steele, Lea & Flood 2014, OOPSLA, 453); each place in
-    `shape` has its own stream, seeded with 64 bits from the generator. This is about ten times as fast
-    as torch.rand, which makes the numbers in all other cases.
+    `shape` has its own stream, seeded with 64 bits from the generator. Otherwise torch.rand makes them.
 
     Args:
         cells: cells along the last dimension of `shape`, as `chunks` yields them.
@@ -78,10 +76,10 @@ def uniform(cells, shape, like: Tensor) -> Callable[[int], Tensor]:
 
 def exponential(numbers: Tensor) -> Tensor:
     """Turn `uniform` numbers u into exponential ones in place, -ln(1 - u): mean 1, at most 17."""
-    if _fast(numbers):
-        _waits(numbers.view(-1).numpy())
-        return numbers
-    return numbers.neg_().log1p_().neg_()
+    if not _fast(numbers):
+        return numbers.neg_().log1p_().neg_()
+    _waits(numbers.view(-1).numpy())
+    return numbers
 
 
 def complex_normal(shape, generator, like: Tensor) -> Tensor:
@@ -118,8 +116,7 @@ def split_mix(state, numbers):
             other[k] = np.float32(np.int32(z >> np.uint64(40))) * unit
 
 
-# Series, because a compiler can do eight or more of them at once: several times as fast as numpy on a CPU
-# with AVX2, and the same numbers on all CPUs.
+# Series, which a compiler does eight or more at once: faster than numpy, and alike on all CPUs.
 @compiled
 def _waits(numbers):
     """Replace u by -ln(1 - u) = -k ln 2 - ln(1 + x), 1 + x from √½ to √2, to three units of the last place."""
@@ -128,9 +125,9 @@ def _waits(numbers):
         k = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
         x = np.int32(bits - np.int32(k << np.int32(23))).view(np.float32) - np.float32(1)
         s = x / (np.float32(2) + x)  # ln(1 + x) = 2 artanh s
-        q, series = s * s, np.float32(2 / 9)
+        series = np.float32(2 / 9)
         for n in (7, 5, 3, 1):
-            series = q * series + np.float32(2 / n)
+            series = s * s * series + np.float32(2 / n)
         numbers[i] = np.float32(0) - (np.float32(k) * np.float32(_LN2) + s * series)
 
 
@@ -140,11 +137,10 @@ def _on_circles(square, turn, z):
     for i in range(len(square)):
         k = np.int32(np.float32(4) * turn[i] + np.float32(0.5))  # the nearest quarter
         t = np.float32(2 * math.pi) * (turn[i] - np.float32(0.25) * np.float32(k))
-        q, sine, cosine, radius = t * t, np.float32(1), np.float32(1), np.sqrt(square[i])
+        q, sine, cosine = t * t, np.float32(1), np.float32(1)
         for n in (8, 6, 4, 2):
             sine = np.float32(1) - q * sine * np.float32(1 / (n * (n + 1)))
             cosine = np.float32(1) - q * cosine * np.float32(1 / (n * (n - 1)))
-        sine *= t
-        x, y = (cosine, sine) if k & 1 == 0 else (-sine, cosine)
-        sign = radius if k & 2 == 0 else -radius
-        z[2 * i], z[2 * i + 1] = sign * x, sign * y
+        x, y = (cosine, t * sine) if k & 1 == 0 else (-t * sine, cosine)
+        radius = np.sqrt(square[i]) * np.float32(1 - (k & 2))
+        z[2 * i], z[2 * i + 1] = radius * x, radius * y

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from course.checks import lesson_01 as check
+from course.sketches import sketch_outburst
 from helpers import data, features, plotting
 from helpers.spectra import power_law
 
@@ -294,7 +295,7 @@ spread.to_frame("standard deviation of the index in ten redrawn spectra").round(
 
 # %% tags=["slide"]
 fig, ax = plt.subplots(figsize=(5.6, 3.8))
-plotting.sketch_outburst(ax)
+sketch_outburst(ax)
 plotting.show(fig, "01_outburst")
 
 # %% [markdown]

@@ -116,8 +116,9 @@ qpo = named.query("qpo_det and source_id in ['S02', 'S45', 'S52', 'S13']")
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
 of_source = {"hue": "source", "style": "source", "markers": ["o", "s", "D", "^"], "s": 24}
 sns.scatterplot(soft, x="hr_soft", y="hr_hard", ax=left, **of_source)
-of_source |= dict.fromkeys(("hue_order", "style_order"), ["S13 BH", "S02 BH", "S45 BH", "S52 BH"])
-sns.scatterplot(qpo, x="qpo_freq", y="gamma", ax=right, **of_source)  # S13 looks as on the left
+order = ["S13 BH", "S02 BH", "S45 BH", "S52 BH"]  # S13 looks as on the left
+of_source |= {"hue_order": order, "style_order": order}
+sns.scatterplot(qpo, x="qpo_freq", y="gamma", ax=right, **of_source)
 left.set(xscale="log", ylim=(0.1, 1.4), title="high/soft state (HSS)")
 left.set(xlabel="colour 6–10 / 3–6 keV (Crab)", ylabel="colour 10–20 / 6–10 keV (Crab)")
 right.set(xscale="log", xlabel="QPO frequency (Hz)", ylabel="photon index Γ")

@@ -431,7 +431,7 @@ compared.assign(lost=compared["deal of the search"] - compared["eight other deal
 # %% [markdown] tags=["slide"]
 # ## Exercise 10.4 · The best of n equals  ·  core · 8 min · ●●○
 #
-# "About" is not good enough for ten candidates. Return the expected maximum of $n$ independent Gaussian scores of mean 0 and standard deviation σ, to two or three per cent, by simulation or however you like.
+# "About" is not good enough for ten candidates. Return the expected maximum of $n$ independent Gaussian scores of mean 0 and standard deviation σ, to two or three per cent, by simulation (10,000 times or more) or however you like.
 
 
 # %%

@@ -98,7 +98,9 @@ def test_an_ensemble_holds_more_and_says_more(lesson, record_property):
     run_cells("16", "def opinions", scope)
     found = []
     for seed in SEEDS:
-        density, shares = scope["opinions"](seed)  # 500 simulations and four flows, as in the lesson
+        density, shares = scope["opinions"](
+            seed
+        )  # 500 simulations and four flows, as in the lesson
         found.append((density, (shares < 0.68).double().mean(1)))
     record_property("truths in 68 % regions, one flow", [h[:4].mean().item() for _, h in found])
     record_property("truths in 68 % regions, ensemble", [h[4].item() for _, h in found])
