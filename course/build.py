@@ -235,6 +235,8 @@ def solved_notebook(path):
             for output in list(cell.get("outputs", [])):
                 if output.output_type == "error":  # a slider's function: no cell fails
                     raise LessonError(f"{place(index)}: {output.ename}: {output.evalue}")
+                if output.get("name") == "stderr":  # warnings, with paths of this machine
+                    output.text = re.sub(r"\S*/site-packages/", "", output.text)
                 data = output.get("data", {})
                 # A table that pandas styles has a random name and a random address in memory.
                 for kind in data.keys() & {"text/html", "text/plain"}:

@@ -695,8 +695,7 @@ network = posterior_nn("maf", embedding_net=nn.Linear(99, 16))
 inference = NPE(qpo_prior, density_estimator=network, show_progress_bars=False)
 inference.append_simulations(theta_qpo[:3000], x_qpo[:3000])
 inference.train(training_batch_size=100, learning_rate=2e-3, stop_after_epochs=10)
-at_once = {"max_sampling_batch_size": 300}  # sbi warns of its default: too many for 300 tests
-sbi_posterior = inference.build_posterior(direct_sampling_parameters=at_once)
+sbi_posterior = inference.build_posterior()
 counted, averaged = run_sbc(theta_held, x_held, sbi_posterior, 100, show_progress_bar=False)
 sbi_p = check_sbc(counted, theta_held, averaged, 100)["ks_pvals"]
 # end solution
