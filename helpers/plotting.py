@@ -594,7 +594,7 @@ def _points(ax, x, y, labels, alpha=1.0):
 
 
 def _track(ax, x, y, label):
-    """Draw a line through points on logarithmic axes, and five arrows along its running mean, the path without noise."""
+    """Draw a line through points on logarithmic axes, and five arrows along its running mean, free of noise."""
     ax.plot(x, y, "-", color="0.6", linewidth=0.7, zorder=1, label=label)
     near = np.abs(np.subtract.outer(np.arange(len(x)), np.arange(len(x)))) <= 5
     mean = (near / near.sum(1, keepdims=True)) @ np.log10(np.transpose([x, y]))
