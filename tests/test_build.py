@@ -294,6 +294,14 @@ def test_nbval_finds_again_what_the_build_saved(course):
     assert "2 passed" in run.stdout, run.stdout
 
 
+def test_a_warning_does_not_say_where_packages_are(course):
+    warn = (
+        'import sys\n\nprint("/home/me/.venv/lib/site-packages/sbi/x.py:1: slow", file=sys.stderr)'
+    )
+    (cell,) = (c for c in build.solved_notebook(course(warn)).cells if "stderr" in c.source)
+    assert cell.outputs[0].text == "sbi/x.py:1: slow\n"
+
+
 @pytest.mark.parametrize("call", ["draw(1)", SLIDER])
 def test_a_legend_that_only_colour_explains_fails_the_build(course, call):
     said = r"cell [23], .*Colour alone tells 'hard' from 'soft'"
