@@ -155,7 +155,7 @@ def _pooled(x, cluster, i):
 
 
 def _some_clusters():
-    """Return clouds of which some touch; names of clusters need not be 0, 1, 2; one row is alone."""
+    """Return clouds; names of clusters need not be 0, 1, 2; one row is alone, one in the wrong cluster."""
     generator, questions = np.random.default_rng(172), []
     for n, p, names, lonely in (
         (40, 2, [3, 7, 8], False),
@@ -170,7 +170,9 @@ def _some_clusters():
             cluster[cluster == cluster[i]] = names[0] if cluster[i] != names[0] else names[1]
             cluster[i] = 77
         questions.append((x, cluster, i))
-    return questions
+    misplaced = cluster.copy()
+    misplaced[i] = 1 - cluster[i]
+    return [*questions, (x, misplaced, i)]
 
 
 silhouette = by_example(
@@ -271,13 +273,13 @@ def one_gaussian(answer):
                 "Your numbers are those of the table, drawn again or shuffled. A Gaussian has numbers of its own, and "
                 "they vary together as those of the table do."
             )
-        mean, covariance = x.mean(axis=0), np.cov(x.T)
-        if np.abs((rows.mean(axis=0) - mean) / np.sqrt(np.diag(covariance) / len(x))).max() > 6:
+        mean, covariance, found = x.mean(axis=0), np.cov(x.T), np.cov(rows.T)
+        error = np.sqrt(np.maximum(np.diag(covariance), np.diag(found)) / len(x))
+        if np.abs((rows.mean(axis=0) - mean) / error).max() > 6:
             raise Hint(
                 f"The mean of the first column is {mean[0]:.3g} in the table and {rows[:, 0].mean():.3g} in your draw: "
                 "the Gaussian has the mean of the table."
             )
-        found = np.cov(rows.T)
         if not _one_covariance(found, covariance):
             for hint, other in _COVARIANCES.items():
                 if _one_covariance(found, other(covariance)):
