@@ -4,7 +4,7 @@
 # | **The question** | If nobody names the classes, does the computer find them, or does it find us? |
 # |---|---|
 # | **Afterwards you can** | cluster a table in three ways, and say what a silhouette and a BIC can and cannot choose; compare clusters with the truth, with gaps and with the telescope, and with a table that has no clusters; rank anomalies by several scores, and say why a reconstruction error is an alarm for noise |
-# | **Time** | 45 min of reading or teaching, 62 min of exercises |
+# | **Time** | 35 min of reading or teaching, 62 min of exercises |
 # | **Data** | simulated: the known sources of the RXTE archive, NICER, and the light curves; real: RXTE/ASM where present; see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
 
@@ -518,7 +518,7 @@ over_draws(rows, "score")
 # %% [markdown]
 # **The answer:** none, in all three plantings.
 #
-# Read the last row. It is the same error, sorted the other way round, and it finds two events of three. **A reconstruction error ranks what cannot be compressed, and nothing is less compressible than noise.** An event is large and smooth: of all things in these curves it is the *easiest* to copy. Where photon noise is most of the variance, the error is largest. In counts the noise is largest where the source is bright, and so the alarms are bright sources. (Four times as many epochs change nothing: we have tried.)
+# Read the last row. It is the same error, sorted the other way round, and it finds two events of three. **A reconstruction error ranks what cannot be compressed, and nothing is less compressible than noise.** An event is large and smooth: of all things in these curves it is the *easiest* to copy. Where photon noise is most of the variance, the error is largest. In counts, noise and flicker are largest where the source is bright, and so the alarms are bright sources. (Four times as many epochs change nothing: we have tried.)
 #
 # The sixteen numbers are better than the error. Nineteen features of an expert are better than the sixteen. And one of the nineteen alone, the skewness, is better than all of them together: each column that knows nothing of events adds its own odd rows.
 
@@ -553,7 +553,7 @@ plotting.show(fig, "17_gallery", colours=64)
 # %% [markdown]
 # These are five of the first sixty, by their rank. In counts, the copy is worst where the source is brightest, with an event or without. Look at the last row: this is what a network finds most surprising.
 #
-# A fair objection: we planted what we had in mind, and we knew that a skewness sees it. But every benchmark of anomaly detection is like that. Its score holds for the anomalies that somebody thought of. The archive has others, which you met in lesson 02: slews, bursts and particle flares. A forest ranks the pointings by three sets of columns:
+# A fair objection: we planted what we had in mind, and we knew that a skewness sees it. But every benchmark of anomaly detection is like that. Its score holds for the anomalies that somebody thought of. The archive has others, which you met in lesson 02: slews, bursts and particle flares. Here are three scores for the pointings of the table:
 
 # %%
 odd = (truth.outlier.loc[known.obs_id] != "").to_numpy()
