@@ -66,6 +66,7 @@ AFTERWARDS = {
     14: "Dead time",
     15: "Pile-up",
     16: "Trusting posteriors",
+    17: "Nobody gave you labels",
     22: "Your own observation",
 }
 TITLES = dict(enumerate(STEPS, 1)) | AFTERWARDS

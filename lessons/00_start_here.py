@@ -176,7 +176,7 @@ pd.DataFrame(table, methods)
 # |---|---|---|
 # | numbers to predict | linear regression | a forest (9) |
 # | classes to predict | logistic regression (7) | forest, boosting, a network (9) |
-# | no labels | principal components (5), k-means | mixtures, auto-encoders |
+# | no labels | principal components (5), k-means (17) | mixtures (17), auto-encoders (17, 18) |
 # | images, raw series | features of your own (1, 4) | a convolutional network (9) |
 # | a simulator and no likelihood | rejection sampling (13) | neural posterior estimation (13) |
 
@@ -374,7 +374,7 @@ cautions = check.cautions(cautions)
 # | 5 | [Pre-processing: dimensionality reduction, scaling](05_preprocessing.ipynb) | 11 | [Interpreting outcomes](11_interpretation.ipynb) |
 # | 6 | [Choosing an evaluation metric](06_metrics.ipynb) | 12 | [Science!](12_science.ipynb) |
 #
-# Then come [simulation-based inference](13_simulation_based_inference.ipynb), for [dead time](14_dead_time.ipynb) and [pile-up](15_pile_up.ipynb), and [whether to trust a posterior](16_trusting_posteriors.ipynb). At the end comes [an observation of your own](22_your_own_observation.ipynb).
+# Then come [simulation-based inference](13_simulation_based_inference.ipynb), for [dead time](14_dead_time.ipynb) and [pile-up](15_pile_up.ipynb), and [whether to trust a posterior](16_trusting_posteriors.ipynb). Two lessons go without labels: [nobody gave you labels](17_without_labels.ipynb), and [features, or none](18_features_or_none.ipynb). At the end comes [an observation of your own](22_your_own_observation.ipynb).
 
 # %% [markdown] tags=["slide"]
 # The steps look like a line. In practice they are a loop, which statisticians name after George Box: **build** a model, **infer** with it, **criticise** the result, **revise**. You leave the loop when criticism finds nothing that matters for your question, not when the score is high.
