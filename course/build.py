@@ -66,6 +66,7 @@ AFTERWARDS = {
     14: "Dead time",
     15: "Pile-up",
     16: "Trusting posteriors",
+    18: "Features, or no features",
     22: "Your own observation",
 }
 TITLES = dict(enumerate(STEPS, 1)) | AFTERWARDS

@@ -206,12 +206,12 @@ STRIPS = {
     "next: [Exploring the data, part I](02_exploring_1.ipynb)",
     12: "> ●●●●●●●●●●●◉  **Step 12 of 12** · done: [Interpreting outcomes](11_interpretation.ipynb) · "
     "**here: Science!** · next: [Simulation-based inference](13_simulation_based_inference.ipynb)",
-    13: "> ●●●●●●●●●●●●  ◉○○○○  **After the twelve steps: 1 of 5** · done: [Science!](12_science.ipynb) · "
+    13: "> ●●●●●●●●●●●●  ◉○○○○○○  **After the twelve steps: 1 of 7** · done: [Science!](12_science.ipynb) · "
     "**here: Simulation-based inference** · next: [Dead time](14_dead_time.ipynb)",
-    16: "> ●●●●●●●●●●●●  ●●●◉○  **After the twelve steps: 4 of 5** · done: [Pile-up](15_pile_up.ipynb) · "
-    "**here: Trusting posteriors** · next: [Your own observation](22_your_own_observation.ipynb)",
-    22: "> ●●●●●●●●●●●●  ●●●●◉  **After the twelve steps: 5 of 5** · "
-    "done: [Trusting posteriors](16_trusting_posteriors.ipynb) · "
+    16: "> ●●●●●●●●●●●●  ●●●◉○○○  **After the twelve steps: 4 of 7** · done: [Pile-up](15_pile_up.ipynb) · "
+    "**here: Trusting posteriors** · next: [Nobody gave you labels](17_without_labels.ipynb)",
+    22: "> ●●●●●●●●●●●●  ●●●●●●◉  **After the twelve steps: 7 of 7** · "
+    "done: [Features, or no features](18_features_or_none.ipynb) · "
     "**here: Your own observation** · next: [your own project](my_observation.ipynb)",
 }
 ALL = (
