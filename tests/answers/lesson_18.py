@@ -56,7 +56,7 @@ def needed_by_a_loop(labels, scores, wanted):
             share = (wanted - before[1]) / (score - before[1])
             return before[0] * (number / before[0]) ** share
         before = number, score
-    return None
+    return np.array([np.nan])
 
 
 def needed_by_interp(labels, scores, wanted):
