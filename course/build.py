@@ -67,6 +67,7 @@ AFTERWARDS = {
     15: "Pile-up",
     16: "Trusting posteriors",
     17: "Nobody gave you labels",
+    18: "Features, or no features",
     22: "Your own observation",
 }
 TITLES = dict(enumerate(STEPS, 1)) | AFTERWARDS
