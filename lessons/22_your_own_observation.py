@@ -367,7 +367,7 @@ print(f"68 % regions hold {held:.0%}, 90 % regions {(shares < 0.9).double().mean
 print("p(SBC):", *(f"{name} {p:.2f}" for name, p in zip(names, found.sbc_p, strict=True)))
 
 # %% [markdown]
-# The p-value of ν₀ is far below 5 %. Its ranks make a hump: the posteriors of ν₀ are too wide (lesson 16). So we report nothing about ν₀.
+# The smallest p-value is that of ν₀: its ranks make a hump, so its posteriors are too wide (lesson 16). We report nothing about ν₀.
 
 # %% [markdown] tags=["slide"]
 # ## 10 · The posterior of the observation
