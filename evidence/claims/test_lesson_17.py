@@ -145,6 +145,7 @@ def test_four_clusters_get_two_names_in_most_draws(record_property):
     record_property(
         "draws of 25 in which four clusters get two names", int((balanced < 0.52).sum())
     )
+    record_property("best balanced accuracy of four clusters in 25 draws", float(balanced.max()))
     assert (balanced < 0.52).mean() > 0.7
 
 
