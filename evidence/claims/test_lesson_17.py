@@ -15,7 +15,9 @@ SEEDS = range(1, 6)
 LIST = {name: getattr(check, name).reference() for name in check.__all__}
 # Smaller archives than that of the lesson: a tenth of its pointings, and fewer sources
 SMALL = {"(400, 1200, len(x))": "(150, 300, len(x))", "(20, 80)": "(8, 20)"}
+# 600 light curves: as large a share has events, and a network makes as many steps as with the lesson's 2000
 FEW = {"generator.choice(len(counts), 60": "generator.choice(len(counts), 18"}
+FEW |= {"range(10)": "range(33)"}
 FIRST = {'!= "", 60)': '!= "", 18)', "bright, 60)": "bright, 18)"}
 
 
@@ -143,6 +145,7 @@ def test_four_clusters_get_two_names_in_most_draws(record_property):
     record_property(
         "draws of 25 in which four clusters get two names", int((balanced < 0.52).sum())
     )
+    record_property("best balanced accuracy of four clusters in 25 draws", float(balanced.max()))
     assert (balanced < 0.52).mean() > 0.7
 
 
@@ -237,11 +240,13 @@ def test_a_reconstruction_error_is_an_alarm_for_noise(seed, record_property):
 def test_four_times_as_many_epochs_change_nothing(record_property):
     scope = planted(1)
     counts, event, _ = scope["plantings"][0]
-    run_cells("17", "def autoencoder", scope, {"range(20)": "range(80)"})
+    run_cells("17", "def autoencoder", scope, {"range(10)": "range(132)"})
     mean, deviation = counts.mean(axis=1, keepdims=True), counts.std(axis=1, keepdims=True)
     _, error = scope["autoencoder"]((counts - mean) / deviation, 0)
     found = scope["precision_at"](error, event != "", 18)
-    record_property("precision among the first, error of the copy, scaled, 80 epochs", found)
+    record_property(
+        "precision among the first, error of the copy, scaled, four times the epochs", found
+    )
     assert found < 0.03
 
 
