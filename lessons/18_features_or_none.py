@@ -209,7 +209,7 @@ score = learning.pivot_table("score", "features", "per state", ["mean", "std"]).
 score.loc[list(views)]
 
 # %% [markdown]
-# **The answer:** about -10 points, on other archives, too. Four numbers and 45 labels beat a network with all of them.
+# **The answer:** about -10 points here, and below zero on each of five other archives. Four numbers and 45 labels beat a network with all of them.
 #
 # The bars are the scatter over three thirds of the sources; 300 stands for all that there are. Read the lines from above.
 #
@@ -410,7 +410,7 @@ new.groupby("state").agg({"rate": ["size", "min", "median", "max"], "source_id":
 # %%
 def info_nce(a, b, temperature):
     """Loss, one number with a gradient, for outputs (n, d) of two networks."""
-    # solution: normalize both along dim 1; a matrix of similarities, and its transpose; the right class is arange(n)
+    # solution: normalize along dim 1; a matrix of similarities, and its transpose; right is arange(n)
     similar = normalize(a, dim=1) @ normalize(b, dim=1).T / temperature
     own = torch.arange(len(a))
     return (cross_entropy(similar, own) + cross_entropy(similar.T, own)) / 2
@@ -516,7 +516,7 @@ plotting.show(fig, "18_partners", colours=32)
 #
 # In the figure held-out pointings are sorted by their rate. As observed, the dark cells follow the diagonal: a bright spectrum finds bright light curves. That is what two views of a pointing share most. The counts say it here, the level of the noise there, and the loss is happy. In other units the diagonal is gone, and most of the partners with it.
 #
-# Now read the table as a referee. `views` is the same straight line on the two views themselves, without any network. As observed and with 15 labels, the embedding is *worse* than what went in. In other units it gains a few points; but the units alone have gained more. With all labels nothing is gained in either. And whoever chooses a network by the partners that it finds takes the column on the left.
+# Now read the table as a referee. `views` is the same straight line on the two views themselves, without any network. As observed and with 15 labels, the embedding is *worse* than what went in. In other units it gains a few points, and the units alone have gained as much. With all labels nothing is gained in either. And whoever chooses a network by the partners that it finds takes the column on the left.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 18.6 · What is in an embedding?  ·  core · 10 min · ●●○
@@ -527,7 +527,7 @@ plotting.show(fig, "18_partners", colours=32)
 # %%
 def content(z, targets, outside):
     """R² (m,) of each column of targets (n, m), from z (n, d); outside (n,) is True where held out."""
-    # solution: LinearRegression takes several columns at once; r2_score(truth, said, multioutput="raw_values")
+    # solution: LinearRegression takes several columns; r2_score(..., multioutput="raw_values")
     line = LinearRegression().fit(z[~outside], targets[~outside])
     return r2_score(targets[outside], line.predict(z[outside]), multioutput="raw_values")
     # end solution
@@ -555,7 +555,7 @@ plotting.show(ax, "18_content")
 # - As observed, both embeddings know the rate as well as anything else.
 # - In other units, the *power* spectrum's has forgotten most of it. The *energy* spectrum's has not. Have we not divided by the sum? Yes; but the background is a larger share of a faint spectrum, in a shape of its own. (Without any background, $R^2$ falls below 0.5.) It is not enough to take something out. Ask whether it is out.
 # - Compare with "no network". A straight line reads the softness and the photon index better from the embedding of a *power* spectrum than from the power spectrum. Nobody gave it a label: it has learned from the energy spectra. This is what two views are good for.
-# - What none of them knows, such as the absorption at 3 keV and above, no network will add.
+# - What the spectra hardly know, such as the absorption (they begin at 3 keV), the network does not add.
 #
 # ## A cure that needs no physics
 #
@@ -570,7 +570,7 @@ for fold in tqdm(range(3)):
 summary(judgement)
 
 # %% [markdown]
-# The cure works. Of the embeddings made from views as observed this one finds the fewest partners and is the better by more than ten points; it has passed its own raw views. It is nearly as good as the right units, and it did not know what a unit is. No photon of your data is lost: only the training sees fewer.
+# The cure works. Of the embeddings made from views as observed this one finds the fewest partners and is the better by some ten points; it has passed a straight line on its own views. That is more than half of the way to the right units, and nobody had to know what the right units are. No photon of your data is lost: only the training sees fewer.
 #
 # With all labels, a straight line on the views is as good as any of this, or better. That is the honest size of the gain: **an embedding saves labels. It does not add information.**
 
