@@ -94,7 +94,7 @@ by_label = pd.concat(both, axis=1).groupby(table.label[bright].to_numpy())
 by_label.median().T.swaplevel().sort_index().round(3)
 
 # %% [markdown]
-# These are medians. Only the excess variance stays. In a faint curve the largest deviation is a fluctuation of photons, and much of the skew, too: with a tenth of its photons, a soft curve comes near to a hard one. **Free of units is not free of brightness.** The list was made for stars of which every point is much more precise than the star is variable. Most X-ray light curves are mostly noise, and physics knows how much: subtract it.
+# These are medians. Only the excess variance stays. In a faint curve the largest deviation is a fluctuation of photons, and much of the skew, too: with a tenth of its photons, a soft curve comes near to a hard one. **Free of units is not free of brightness.** The list was made for stars whose brightness is measured far more precisely than it varies. Most of our light curves are mostly noise. But we know how much noise: subtract it.
 #
 # ## Who needs how many?
 #
@@ -176,7 +176,7 @@ def curve_network(n_bins, n_classes, *, generator):
 # %% [markdown] tags=["slide"]
 # ### Predict first
 #
-# Somebody reads 15 pointings of each state, and you have the four bands. Your rival has the network, and *all* labels: some 270 pointings. By how many points of balanced accuracy does he beat you? (Below zero: you win.)
+# Somebody reads 15 pointings of each state, and you have the four bands. Your rival has the network, and *all* labels: some 270 pointings. By how many points (of a hundred) is its balanced accuracy above yours? (Below zero: you win.)
 
 # %%
 my_guess_gain = ...  # points of a hundred, a number
@@ -209,14 +209,14 @@ score = learning.pivot_table("score", "features", "per state", ["mean", "std"]).
 score.loc[list(views)]
 
 # %% [markdown]
-# **The answer:** about -10 points, on other archives, too. Four numbers and 45 labels beat a network with all of them.
+# **The answer:** about -10 points here, and below zero on each of five other archives. Four numbers and 45 labels beat a network with all of them.
 #
 # The bars are the scatter over three thirds of the sources; 300 stands for all that there are. Read the lines from above.
 #
 # - **Bands.** Five labels of each state are nearly enough. The fifth band adds little.
 # - **Richards' list.** It knows much, in 19 noisy numbers, of which a straight line has to find the good ones. That takes labels. A good general list is not physics either.
-# - **The network.** It has the photons of the four bands, and could compute their variances: filters, squares, a mean over time. It has to *find* that, in some thirty sources. (Is it trained badly? One with finer steps in time and more than three times the computing reaches 0.72 with all labels.)
-# - **The mean rate** is where it should be, near the 1/3 of a coin with three sides. Brightness will come back.
+# - **The network.** It has the photons of the four bands, and could compute their variances: filters, squares, a mean over time. It has to *find* that, in some thirty sources. (Is it trained badly? One with finer steps in time, and six times the computing, reaches 0.72 with all labels.)
+# - **The mean rate** is where it should be, near the 1/3 of pure guessing. Brightness will come back.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 18.3 · How many labels?  ·  stretch · 8 min · ●●○
@@ -410,7 +410,7 @@ new.groupby("state").agg({"rate": ["size", "min", "median", "max"], "source_id":
 # %%
 def info_nce(a, b, temperature):
     """Loss, one number with a gradient, for outputs (n, d) of two networks."""
-    # solution: normalize both along dim 1; a matrix of similarities, and its transpose; the right class is arange(n)
+    # solution: normalize along dim 1; a matrix of similarities, and its transpose; right is arange(n)
     similar = normalize(a, dim=1) @ normalize(b, dim=1).T / temperature
     own = torch.arange(len(a))
     return (cross_entropy(similar, own) + cross_entropy(similar.T, own)) / 2
@@ -516,7 +516,7 @@ plotting.show(fig, "18_partners", colours=32)
 #
 # In the figure held-out pointings are sorted by their rate. As observed, the dark cells follow the diagonal: a bright spectrum finds bright light curves. That is what two views of a pointing share most. The counts say it here, the level of the noise there, and the loss is happy. In other units the diagonal is gone, and most of the partners with it.
 #
-# Now read the table as a referee. `views` is the same straight line on the two views themselves, without any network. As observed and with 15 labels, the embedding is *worse* than what went in. In other units it gains a few points; but the units alone have gained more. With all labels nothing is gained in either. And in the column on the left the loss, by which such networks are often chosen, was far better.
+# Now read the table as a referee. `views` is the same straight line on the two views themselves, without any network. As observed and with 15 labels, the embedding is *worse* than what went in. In other units it gains a few points, and the units alone have gained as much. With all labels nothing is gained in either. And whoever chooses a network by the partners that it finds takes the column on the left.
 
 # %% [markdown] tags=["slide"]
 # ## Exercise 18.6 · What is in an embedding?  ·  core · 10 min · ●●○
@@ -527,7 +527,7 @@ plotting.show(fig, "18_partners", colours=32)
 # %%
 def content(z, targets, outside):
     """R² (m,) of each column of targets (n, m), from z (n, d); outside (n,) is True where held out."""
-    # solution: LinearRegression takes several columns at once; r2_score(truth, said, multioutput="raw_values")
+    # solution: LinearRegression takes several columns; r2_score(..., multioutput="raw_values")
     line = LinearRegression().fit(z[~outside], targets[~outside])
     return r2_score(targets[outside], line.predict(z[outside]), multioutput="raw_values")
     # end solution
@@ -553,9 +553,9 @@ plotting.show(ax, "18_content")
 # Cells are $R^2$, of the embeddings of energy spectra and of power spectra; "no network" stands for the spectra themselves, in other units. (Softness is the truth of the archive's factory: from 0, hard, to 1, soft.)
 #
 # - As observed, both embeddings know the rate as well as anything else.
-# - In other units, the *power* spectrum's has forgotten most of it. The *energy* spectrum's has not. Have we not divided by the sum? Yes; but the background is a larger share of a faint spectrum, and the network has found that. It is not enough to take something out. Ask whether it is out.
+# - In other units, the *power* spectrum's has forgotten most of it. The *energy* spectrum's has not. Have we not divided by the sum? Yes; but the background is a larger share of a faint spectrum, in a shape of its own. (Without any background, $R^2$ falls below 0.5.) It is not enough to take something out. Ask whether it is out.
 # - Compare with "no network". A straight line reads the softness and the photon index better from the embedding of a *power* spectrum than from the power spectrum. Nobody gave it a label: it has learned from the energy spectra. This is what two views are good for.
-# - What none of them knows, such as the absorption at 3 keV and above, no network will add.
+# - What the spectra hardly know, such as the absorption (they begin at 3 keV), the network does not add.
 #
 # ## A cure that needs no physics
 #
@@ -570,7 +570,7 @@ for fold in tqdm(range(3)):
 summary(judgement)
 
 # %% [markdown]
-# The cure works. Of the embeddings made from views as observed this one finds the fewest partners and is the better by more than ten points; it has passed its own raw views. It is nearly as good as the right units, and it did not know what a unit is. No photon of your data is lost: only the training sees fewer.
+# The cure works. Of the embeddings made from views as observed this one finds the fewest partners and is the better by some ten points; it has passed a straight line on its own views. That is more than half of the way to the right units, and nobody had to know what the right units are. No photon of your data is lost: only the training sees fewer.
 #
 # With all labels, a straight line on the views is as good as any of this, or better. That is the honest size of the gain: **an embedding saves labels. It does not add information.**
 

@@ -257,14 +257,14 @@ def _otherwise(never=None, at_once=None):
 
 def _some_learning_curves():
     labels = np.array([5.0, 15.0, 50.0, 150.0, 450.0])
-    fewer = np.array([10.0, 20.0, 80.0, 640.0])
-    rising, bumpy = np.array([0.42, 0.51, 0.66, 0.72, 0.75]), np.array([0.4, 0.7, 0.6, 0.75])
+    fewer = np.array([10.0, 20.0, 80.0, 640.0, 900.0])
+    rising, bumpy = np.array([0.42, 0.51, 0.66, 0.72, 0.75]), np.array([0.4, 0.66, 0.5, 0.52, 0.6])
     return [
         (labels, rising, 0.6),
         (labels, rising, 0.8),
         (fewer, bumpy, 0.65),
         (labels[:4], rising[1:], 0.5),
-        (2 * labels, np.array([0.5, 0.48, 0.55, 0.71, 0.7]), 0.69),
+        (2 * labels, np.array([0.5, 0.7, 0.55, 0.71, 0.6]), 0.69),
     ]
 
 

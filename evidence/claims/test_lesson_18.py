@@ -163,7 +163,7 @@ def judged(seed):
     run_cells("18", (*TOOLS, "pca = ", "def new_", "def power_view"), scope)
     run_cells("18", "generator = np.random.default_rng(18)\nnew", scope, change)
     starts = "def info_nce", "def train_pair", "new_folds", "def judged", "judgement, pairs"
-    run_cells("18", (*starts, "def content", "targets = ", "shares = "), scope)
+    run_cells("18", (*starts, "def summary", "def content", "targets = ", "shares = "), scope)
     found = pd.DataFrame(scope["judgement"]).T.groupby(level=0).mean()
     found.columns = ["partners", "embedding, 15", "views, 15", "embedding, all", "views, all"]
     return found.T, scope["matrix"]
@@ -182,6 +182,9 @@ def test_the_better_the_retrieval_the_worse_the_representation(seed, record_prop
     assert observed["embedding, 15"] < observed["views, 15"]
     assert units["embedding, 15"] > units["views, 15"] - 0.02
     assert units["views, 15"] > observed["views, 15"]
+    assert (
+        own["embedding, 15"] - observed["embedding, 15"] > (units - observed)["embedding, 15"] / 2
+    )
     for one in (observed, units, own):  # "with all labels nothing is gained"
         assert one["embedding, all"] < one["views, all"] + 0.02
     assert own["embedding, 15"] > observed["embedding, 15"] + 0.05
@@ -206,7 +209,27 @@ def test_what_is_in_the_embeddings(seed, record_property):
     alone = found["powers", "no network"]
     for target in ("softness", "photon index"):  # learned from the energy spectra
         assert found["powers", "in other units"][target] > alone[target]
-    assert max(observed.loc["lg absorption"].max(), units.loc["lg absorption"].max()) < 0.1
+    # "what the spectra hardly know the network does not add"
+    absorption = found.loc["lg absorption"]
+    assert absorption.max() < 0.3
+    assert absorption["energies", "in other units"] < absorption["energies", "no network"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_is_the_background_that_tells_the_rate(seed, record_property):
+    names = {**imported(), "three": curves(None)["three"]}
+    empty = {"(parts.sum(0) + empty_sky)": "parts.sum(0)"}
+    known = {}
+    for what, change in (("with", {}), ("without", empty)):
+        scope = run_cells("18", ("pca = ", "def new_pointings", "def content"), {**names}, change)
+        new, spectra = scope["new_pointings"](48, np.random.default_rng(seed))
+        z = np.log10((spectra + 1) / spectra.sum(1, keepdims=True))
+        rate, found = np.log10(new[["rate"]]), []
+        for _, outside in data.deal_sources(new.source_id, new.object, 3, seed=0):
+            found += scope["content"](z, rate, np.isin(np.arange(len(new)), outside)).tolist()
+        known[what] = np.mean(found)
+        record_property(f"R² of lg rate, energy spectra over their sum, {what} background", found)
+    assert known["without"] < 0.5 < known["with"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
