@@ -205,7 +205,7 @@ class TestInstructors:
     def test_timetables_add_up_and_fit_their_lessons(self):
         tables = re.findall(
             r"^\| lesson \| teach .*?\n\|[-|]+\n(.*?)\n"
-            r"\| \*\*sum\*\* \| \*\*(\d+)\*\* \| \*\*(\d+)\*\* \| \*\*(\d+) min",
+            r"\| \*\*sum\*\* \| \*\*(\d+)\*\* \| \*\*(\d+)\*\* \| \*\*(\d+) min\*\* = (\d+) h (\d+)",
             INSTRUCTORS,
             re.M | re.S,
         )
@@ -214,7 +214,8 @@ class TestInstructors:
         for rows, *sums in tables:
             rows = [row.strip("| ").split(" | ") for row in rows.splitlines()]
             teach, exercises = (sum(int(row[i]) for row in rows) for i in (1, 2))
-            assert [teach, exercises, teach + exercises] == list(map(int, sums))
+            hours = divmod(teach + exercises, 60)
+            assert [teach, exercises, teach + exercises, *hours] == list(map(int, sums))
             for row in rows:
                 assert int(row[2]) == sum(minutes_of(row[0][:2], row[3]))
                 assert int(row[1]) <= of[row[0][:2]][0]
