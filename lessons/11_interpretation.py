@@ -469,7 +469,7 @@ axes[0].set_ylabel("gradient of the SIMS logit (scaled)")
 plotting.show(fig, "11_saliency", colours=64)
 
 # %% [markdown]
-# (Grey lines are single networks, the blue one is their mean.) On the left, five seeds agree well. Is that convincing? Five seeds that learned *nothing but stolen labels* (middle) agree well, too, and they predict no better than chance (0.25). So the agreement of seeds says that the *training set* fixes the map. It does not say that the map is about stars.
+# (Thin lines are single networks, the thick one is their mean.) On the left, five seeds agree well. Is that convincing? Five seeds that learned *nothing but stolen labels* (middle) agree well, too, and they predict no better than chance (0.25). So the agreement of seeds says that the *training set* fixes the map. It does not say that the map is about stars.
 #
 # Two things do tell. With labels stolen in another way the control becomes another map (last row of the table). Maps from other sources (right) still resemble each other. So there is something in the map, but its honest error is the scatter over **sources**.
 
