@@ -221,6 +221,10 @@ class TestInstructors:
                 assert int(row[1]) <= of[row[0][:2]][0]
                 assert int(row[2]) <= of[row[0][:2]][1]
 
+    def test_hours_of_all_lessons(self):
+        minutes = sum(sum(head(path)[:2]) for path in LESSONS)
+        assert f"All lessons together take {minutes / 60:.0f} hours." in INSTRUCTORS
+
     def test_the_traps_are_those_that_were_planted(self):
         page = (ROOT / "data/README.md").read_text(encoding="utf-8")
         planted = page.partition("| trap | symptom")[2]
