@@ -13,6 +13,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from course.checks import lesson_01 as check
 from course.sketches import sketch_outburst
@@ -84,7 +85,8 @@ print(f"within 10 % of the mean: {near_mean.mean():.0%} of the time")
 # This source is hardly ever at its "mean". Every new tool needs a control: here are three light curves of other real observations.
 
 # %%
-events = {name: data.load_events(name) for name in ("chandra_m82", "rxte_4u1636", "rxte_m82")}
+lists = ("chandra_m82", "rxte_4u1636", "rxte_m82")
+events = {name: data.load_events(name) for name in tqdm(lists)}
 for photons in events.values():
     photons.apply_gtis()  # keep the good time intervals: on target, and all well
 
