@@ -41,6 +41,11 @@ def smaller(answer):
             rows = answer(groups, n_sources, n_rows, np.random.default_rng(1))
         shaped(rows, (rows.size,), "positions of rows in one array")
         if len(np.unique(rows)) < len(rows):
+            if rows.max() < max(np.sum(groups == name) for name in np.unique(groups)):
+                raise Hint(
+                    "Those look like positions inside each source: we want positions in `groups`, which "
+                    "np.flatnonzero(groups == name) gives."
+                )
             raise Hint(
                 "Some row is drawn twice, but an archive has each pointing once: draw without replacement, both the "
                 "sources and the rows."

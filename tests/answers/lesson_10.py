@@ -111,6 +111,7 @@ WRONG = [
         for hint, answer in (
             ("draw the sources first", rows_first),
             ("of shape", lambda *given: lesson_10._smaller(*given)[:, None]),
+            ("inside each source", by(rows_of=lambda own, n, g: g.permutation(len(own))[:n])),
             ("drawn twice", by(rows_of=lambda own, n, g: g.choice(own, n))),
             ("drawn twice", by(names_of=lambda groups, n, g: g.choice(np.unique(groups), n))),
             ("min(n_rows", by(rows_of=lambda own, n, g: g.choice(own, n, replace=False))),
