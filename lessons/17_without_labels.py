@@ -3,7 +3,7 @@
 #
 # | **The question** | If nobody names the classes, does the computer find them, or does it find us? |
 # |---|---|
-# | **Afterwards you can** | cluster a table in three ways, and say what a silhouette and a BIC can and cannot choose; compare clusters with the truth, with gaps and with the telescope, and with a table that has no clusters; rank anomalies by several scores, and say why a reconstruction error is an alarm for noise |
+# | **Afterwards you can** | cluster a table in three ways, and say what a silhouette and a BIC can and cannot choose; compare clusters with the truth, with gaps and with the telescope, and with a table that has no clusters; rank anomalies by several scores, and say what a reconstruction error finds |
 # | **Time** | 35 min of reading or teaching, 62 min of exercises |
 # | **Data** | simulated: the known sources of the RXTE archive, NICER, and the light curves; real: RXTE/ASM where present; see `data/README.md` |
 # | **Run time** | below 60 s on two cores |
@@ -98,7 +98,7 @@ pd.DataFrame(rows).T.rename_axis("start")
 # %% [markdown]
 # Your two steps *are* k-means. The **adjusted Rand index** compares two partitions, whatever the clusters are called: of all pairs of rows, it counts those that are together in both or apart in both. It is 1 for the same partition and 0 on average for partitions at random.
 #
-# Now look down the columns: other starts end in other clusters. Each round lowers the sum of squares, but only to the nearest minimum. So take several starts, keep the lowest sum, and know that "the clusters" of a paper are those of one start.
+# Now look down the columns: other starts end in other clusters. Each round lowers the sum of squares, but only to the nearest minimum. So take several starts, keep the lowest sum, and know that "the clusters" of a paper may be those of one start only.
 
 # %% [markdown] tags=["slide"]
 # ## How many?
@@ -200,7 +200,7 @@ opinions = {
 pd.DataFrame(opinions).rename_axis("smallest cluster (rows)")
 
 # %% [markdown]
-# The three do not disagree about the data: they answer different questions. BIC asks how many *Gaussians* you can afford for this density, and you can afford more with more rows. No state is a Gaussian (it has a long side, and a column of marks holds two values), so each takes several. HDBSCAN finds dense spots, as many as the size that you ask for allows, and leaves a quarter to a half of the pointings in none. **No criterion counts the classes that you have in mind.**
+# The three do not disagree about the data: they answer different questions. BIC asks how many *Gaussians* you can afford for this density, and you can afford more with more rows. (Twelve is the largest number that we tried.) No state is a Gaussian: it has a long tail, and a column of marks holds two values. So each takes several. HDBSCAN finds dense spots, as many as the size that you ask for allows, and leaves a quarter to a half of the pointings in none. **No criterion counts the classes that you have in mind.**
 
 # %% [markdown] tags=["slide"]
 # ## What are they?
@@ -312,14 +312,14 @@ over_draws(rows, "who names")
 # %% [markdown]
 # **The answer:** 0.50. In all five draws the four clusters get only *two* names, LHS and HSS. They score 0.90 and never find the states that you came for. (In five other archives, 21 draws of 25 do the same; the best of the others has 0.62.) HIMS and SIMS are one pointing in ten, and a sum of squares gains more by cutting a common state in two than by giving a rare one a centre.
 #
-# Labels find the rare states, if there are enough: with all of them, a straight line beats everything else in the table. With twenty, at random, it finds some.
+# Labels find the rare states, if there are enough: with all of them, a straight line beats everything else in the table. With twenty, at random, it hardly finds them.
 #
 # Twenty clusters, and a reader who labels *one* row of each, seem to be worth more than twenty labels at random. "Let the clusters choose whom to ask" is a nice idea, and here it gains 0.08. We have tried it in five other archives, with other sources. There the gain has either sign. So we do not claim it: a result of one archive is no result, not even if its error bar is small.
 
 # %% [markdown] tags=["slide"]
 # ## Who else is in a cluster?
 #
-# Four more tables, each cut into two clusters: the columns that only mark the gaps; the shapes of light curves (lesson 02), in their own units; the true soft state alone, where you hope for black holes and neutron stars; and the pointings of two telescopes, RXTE and NICER, together. Which of the four finds what you expect? Write down four words before you run on.
+# Four more tables, each cut into two clusters: the columns that only mark the gaps; the shapes of light curves (lesson 02), in their own units; the true soft state alone, where you hope for black holes and neutron stars; and the pointings of two telescopes, RXTE and NICER, together. For each of the four, write down what its two clusters will be before you run on.
 
 # %%
 shapes = list(known.loc[:, "amplitude":"stetson_k"])
@@ -359,9 +359,9 @@ for seed in range(5):
 over_draws(rows, "soft state")[["object"]]
 
 # %% [markdown]
-# - **Marks of gaps.** The clusters know the state: what a telescope cannot measure depends on it (lesson 05). They look like physics, and they are a map of what *we* could not measure.
+# - **Marks of gaps.** The clusters know the state: what a telescope cannot measure depends on the state (lesson 05). They look like physics, and they are a map of what *we* could not measure.
 # - **Shapes in their units.** One cluster holds a few per cent of the pointings, and the other holds the rest. Amplitudes in counts per second have the largest variance, so a few bright or odd light curves get a cluster for themselves. Lesson 05 said it: a result that depends on units is no result.
-# - **The soft state.** Two clusters know little of the object, and the gaps at least as well. Yet the columns hold the answer: with labels, a straight line names it far better, for sources that it has not seen. (How much better depends on the sources: with half as many of them, in five other archives, its AMI was 0.3 to 0.7.) The largest variance is not the difference that you want.
+# - **The soft state.** Two clusters know little of the object, and more of the gaps. Yet the columns hold the answer: with labels, a straight line names it far better, for sources that it has not seen. (How much better depends on the sources: with half as many of them, in five other archives, its AMI was 0.3 to 0.7.) The largest variance is not the difference that you want.
 # - **Two telescopes.** We were sure that the clusters would be RXTE and NICER. They are not: again they are hard and soft. Our guess was wrong, and it stays here, so that you do not trust such guesses either.
 
 # %% [markdown] tags=["slide-next"]
@@ -370,7 +370,7 @@ over_draws(rows, "soft state")[["object"]]
 # %% [markdown] tags=["slide"]
 # ## The odd ones
 #
-# A survey gives you a million light curves, and you want the odd ones. A detector of anomalies gives each a score, you look at the first $k$. How many of these are worth your time?
+# A survey gives you a million light curves, and you want the odd ones. A detector of anomalies gives each a score, and you look at the $k$ largest. How many of these are worth your time?
 #
 # To know that, we plant events into the 2000 light curves of lesson 09 (128 s each). (A dropout to zero needs no detector: our features refuse it, with a sentence that names the bins. So ours leave a tenth of the photons.)
 
@@ -439,7 +439,7 @@ event_score = check.event_score(event_score)
 
 
 # %% [markdown]
-# Here are the rivals. An **isolation forest** cuts a table at random until each row is alone; odd rows are alone after few cuts. An **auto-encoder** is a network that copies its input through a bottleneck, here sixteen numbers for 512 bins. What it copies badly must be unusual: so the argument goes, and the error of the copy is a popular anomaly score. Others give the sixteen numbers to a forest (Villar et al. 2021, for supernovae).
+# Here are the rivals. An **isolation forest** cuts a table at random until each row is alone; odd rows are alone after few cuts. An **auto-encoder** is a network that copies its input through a bottleneck, here sixteen numbers for 512 bins. What it copies badly is taken for unusual: the error of the copy is a popular anomaly score. Others give the sixteen numbers to a forest (Villar et al. 2021, for supernovae).
 
 
 # %%
@@ -486,7 +486,6 @@ def scores_of(counts, seed):
         "χ² of a constant": (deviation**2 / mean)[:, 0],
         "error of the copy, counts": error_of_counts,
         "error of the copy, scaled": error,
-        "the same, smallest first": -error,
     }
 
 
@@ -503,7 +502,9 @@ my_guess_events = ...  # events among the first 60
 plantings = []
 for seed in tqdm(range(3)):
     counts, event = plant(light.counts, np.random.default_rng(seed))
-    plantings.append((counts, event, scores_of(counts, seed)))
+    scores = scores_of(counts, seed)
+    scores["the same, smallest first"] = -scores["error of the copy, scaled"]
+    plantings.append((counts, event, scores))
 
 # %% tags=["nbval-ignore-output", "slide"]
 rows = []
@@ -518,9 +519,9 @@ over_draws(rows, "score")
 # %% [markdown]
 # **The answer:** none, in all three plantings.
 #
-# Read the last row. It is the same error, sorted the other way round, and it finds two events of three (in other archives, about half). **A reconstruction error ranks what cannot be compressed, and nothing is less compressible than noise.** An event is large and smooth: of all things in these curves it is the *easiest* to copy. Where photon noise is most of the variance, the error is largest. In counts, noise and flicker are largest where the source is bright, and so the alarms are bright sources. (Four times as many epochs change nothing: we have tried.)
+# Read the last row. It is the same error, sorted the other way round, and it finds two thirds of the 60 events (in other archives, about half). **A reconstruction error ranks what cannot be compressed, and nothing is less compressible than noise.** An event is large and smooth: of all things in these curves it is the *easiest* to copy. Where photon noise is most of the variance, the error is largest. In counts, noise and flicker are largest where the source is bright, and so the alarms are bright sources. (Four times as many epochs change nothing: we have tried.)
 #
-# The sixteen numbers are better than the error. Nineteen features of an expert are better than the sixteen. And one of the nineteen alone, the skewness, is better than all of them together: each column that knows nothing of events adds its own odd rows.
+# The sixteen numbers are better than the error, largest first. Nineteen features of an expert are better than the sixteen. And one of the nineteen alone, the skewness, is better than all of them together: each column that knows nothing of events adds its own odd rows.
 
 # %% tags=["nbval-ignore-output", "slide"]
 curves = [
@@ -638,7 +639,7 @@ claims = check.claims(claims)
 #
 # - Clustering always returns clusters. Draw a table that has none, with the same mean and covariance, and compare.
 # - Silhouette, BIC and HDBSCAN count three different things, and none of them counts your classes.
-# - Clusters follow the largest variance: here hard and soft, then gaps and brightness. A score of 0.90 can hide that the rare states were never found.
+# - Clusters follow the largest variance: here hard and soft, then gaps. A score of 0.90 can hide that the rare states were never found.
 # - A gain that only one archive shows is none, however small its error bar.
 # - For anomalies, begin with a number that knows what an event is. A reconstruction error is an alarm for noise.
 # - Say in which columns something is odd, and keep your wrong guesses.

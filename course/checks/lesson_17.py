@@ -150,6 +150,13 @@ def _to_centres(x, cluster, i):
     return (b - a) / max(a, b)
 
 
+def _near_centre(x, cluster, i):
+    others = np.unique(cluster[cluster != cluster[i]])
+    apart = [np.linalg.norm(x[cluster == name].mean(axis=0) - x[i]) for name in others]
+    kept = np.isin(cluster, [cluster[i], *others[[np.argmin(apart)]]])
+    return _s(x[kept], cluster[kept], kept[:i].sum())
+
+
 def _pooled(x, cluster, i):
     return _s(x, np.where(cluster == cluster[i], 0, 1), i)
 
@@ -170,6 +177,10 @@ def _some_clusters():
             cluster[cluster == cluster[i]] = names[0] if cluster[i] != names[0] else names[1]
             cluster[i] = 77
         questions.append((x, cluster, i))
+    wide = np.array(
+        [[0.0], [1.0], [-9.0], [12.0], [4.0], [5.0]]
+    )  # its centre is near, its rows are far
+    questions.append((wide, np.array([0, 0, 1, 1, 2, 2]), 0))
     misplaced = cluster.copy()
     misplaced[i] = 1 - cluster[i]
     return [*questions, (x, misplaced, i)]
@@ -202,6 +213,7 @@ silhouette = by_example(
             *given, of_rows=np.min
         ),
         "Distances to all rows of a cluster, and then their mean; not the distance to its centre.": _to_centres,
+        "A cluster may have its centre near and its rows far: b is the smallest of the mean distances.": _near_centre,
         "b - a, not a - b: near 1 means well inside.": lambda *given: _s(
             *given, divide=lambda a, b: (a - b) / max(a, b)
         ),
@@ -379,7 +391,7 @@ precision_at = by_example(
         "The share of anomalies, not of the others.": lambda s, a, k: 1 - _share(s, a, k),
     },
     returns=forms.number("a share from 0 to 1"),
-    otherwise="Among the first {2} of {0.size} rows the precision is {ours}, and yours {yours}.",
+    otherwise="Among the first {2} of {0.size} rows the precision is {ours}, and yours {yours}. What do you divide by?",
 )
 
 
@@ -449,7 +461,7 @@ def event_score(answer):
         if (share := np.mean(seen > limit)) < 0.6:
             raise Hint(
                 f"A {kind} lifts your score above that of nine in ten quiet curves in {share:.0%} of 90 cases; ours in "
-                "nearly all. Is it of either sign, and are the bins wide enough?"
+                "nearly all. Is it of either sign, and are the bins about as long as an event?"
             )
 
 

@@ -166,12 +166,12 @@ def judged(seed):
     run_cells("18", (*starts, "def summary", "def content", "targets = ", "shares = "), scope)
     found = pd.DataFrame(scope["judgement"]).T.groupby(level=0).mean()
     found.columns = ["partners", "embedding, 15", "views, 15", "embedding, all", "views, all"]
-    return found.T, scope["matrix"]
+    return found.T, scope["matrix"], np.mean(scope["of_rate"], axis=0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_better_the_retrieval_the_worse_the_representation(seed, record_property):
-    found, _ = judged(seed)
+    found, _, _ = judged(seed)
     for setting in found:
         for what, value in found[setting].items():
             record_property(f"{setting}: {what}", value)
@@ -194,7 +194,10 @@ def test_the_better_the_retrieval_the_worse_the_representation(seed, record_prop
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_is_in_the_embeddings(seed, record_property):
-    _, found = judged(seed)
+    _, found, of_rate = judged(seed)
+    record_property("R² of lg rate, energies, own share of photons", float(of_rate[0]))
+    record_property("R² of lg rate, powers, own share of photons", float(of_rate[1]))
+    assert min(of_rate) > 0.5  # "a straight line still reads the rate from both embeddings"
     for (of, setting), column in found.items():
         for target, value in column.items():
             record_property(f"R² of {target}, {of}, {setting}", value)
