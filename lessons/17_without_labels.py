@@ -421,7 +421,7 @@ precision_at = check.precision_at(precision_at)
 #
 # - computed from each light curve alone, not from the others;
 # - the same if *all* counts are doubled: the source is brighter, nothing else;
-# - no alarm for faint sources, whose photon noise is large beside their mean;
+# - not mostly an alarm for faint sources, whose photon noise is large beside their mean;
 # - larger if there is a burst, a dip or a dropout of some seconds, at any time. (A bin has 0.25 s.)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from course.checks import Hint, exercise, first_line, forms
 
-__all__ = ["apart", "by_example", "by_value", "repeatable", "shaped", "sorting"]
+__all__ = ["apart", "by_example", "by_value", "repeatable", "same_slopes", "shaped", "sorting"]
 
 
 def by_example(
@@ -212,6 +212,24 @@ def repeatable(ask, make=np.random.default_rng):
             "Called twice with one generator, it draws the same again: use it itself, not a copy."
         )
     return first
+
+
+def same_slopes(found, right, inputs, constant, not_finite=""):
+    """Raise a hint if a value has not the gradient of ours; two texts say why a slope lacks or is not finite."""
+    import torch
+
+    if not found.requires_grad:
+        raise Hint(
+            "The value is right, but its slope is lost: stay in torch, without .item() or .detach()."
+        )
+    yours = torch.autograd.grad(found, inputs, allow_unused=True)
+    for slope, ours in zip(yours, torch.autograd.grad(right, inputs), strict=True):
+        if slope is not None and not slope.isfinite().all():
+            raise Hint(
+                f"The value is right, but its slope is NaN, and would make all weights NaN{not_finite}."
+            )
+        if slope is None or not torch.allclose(slope, ours, 1e-2, 1e-5):
+            raise Hint(f"The value is right, but not its slope: {constant}.")
 
 
 def apart(ours, yours):

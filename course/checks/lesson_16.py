@@ -8,7 +8,7 @@ import warnings
 import torch
 
 from course.checks import Hint, exercise, forms
-from course.checks.examples import by_example, shaped, sorting
+from course.checks.examples import by_example, same_slopes, shaped, sorting
 from helpers import diagnostics
 from helpers.dead_time import DeadTimeSimulator
 
@@ -259,22 +259,14 @@ def _with_slope(value, given=()):
 def _slopes(answer):
     """Test the derivatives that the training needs."""
     for a, b, width in _some_clouds():
-        found, right = answer(a, b, width), _mmd2(a, b, width)
-        if not found.requires_grad:
-            raise Hint(
-                "The value is right, but its slope is lost: stay in torch, without .item() or .detach()."
-            )
-        yours = torch.autograd.grad(found, (a, b), allow_unused=True)
-        for slope, ours in zip(yours, torch.autograd.grad(right, (a, b)), strict=True):
-            if slope is not None and not slope.isfinite().all():
-                raise Hint(
-                    "The value is right, but its slope is NaN, and would make all weights NaN: a root has none at 0, "
-                    "where a point meets itself. torch.cdist knows that; or do without the root, since d² is wanted."
-                )
-            if slope is None or not torch.allclose(slope, ours, 1e-2, 1e-5):
-                raise Hint(
-                    "The value is right, but not its slope: both clouds move in training, so detach neither."
-                )
+        same_slopes(
+            answer(a, b, width),
+            _mmd2(a, b, width),
+            (a, b),
+            "both clouds move in training, so detach neither",
+            ": a root has none at 0, where a point meets itself. torch.cdist knows that; or do without the root, since "
+            "d² is wanted",
+        )
 
 
 mmd2 = by_example(

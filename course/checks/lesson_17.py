@@ -177,9 +177,8 @@ def _some_clusters():
             cluster[cluster == cluster[i]] = names[0] if cluster[i] != names[0] else names[1]
             cluster[i] = 77
         questions.append((x, cluster, i))
-    wide = np.array(
-        [[0.0], [1.0], [-9.0], [12.0], [4.0], [5.0]]
-    )  # its centre is near, its rows are far
+    # The centre of the second cluster is near, and its rows are far.
+    wide = np.array([[0.0], [1.0], [-9.0], [12.0], [4.0], [5.0]])
     questions.append((wide, np.array([0, 0, 1, 1, 2, 2]), 0))
     misplaced = cluster.copy()
     misplaced[i] = 1 - cluster[i]

@@ -12,8 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 from torch.nn.functional import cross_entropy, normalize
 
-from course.checks import Hint, forms
-from course.checks.examples import by_example
+from course.checks import forms
+from course.checks.examples import by_example, same_slopes
 
 __all__ = [
     "content",
@@ -415,18 +415,12 @@ def _slopes(answer):
     """Test that both networks would learn."""
     for a, b, temperature in _some_outputs():
         a, b = a.requires_grad_(), b.requires_grad_()
-        found = answer(a, b, temperature)
-        if not found.requires_grad:
-            raise Hint(
-                "The value is right, but its slope is lost: stay in torch, without .item() or .detach()."
-            )
-        wanted = torch.autograd.grad(_info_nce(a, b, temperature), (a, b))
-        yours = torch.autograd.grad(found, (a, b), allow_unused=True)
-        for slope, ours in zip(yours, wanted, strict=True):
-            if slope is None or not torch.allclose(slope, ours, 1e-2, 1e-4):
-                raise Hint(
-                    "The value is right, but not its slope: both networks learn, so detach neither."
-                )
+        same_slopes(
+            answer(a, b, temperature),
+            _info_nce(a, b, temperature),
+            (a, b),
+            "both networks learn, so detach neither",
+        )
 
 
 info_nce = by_example(
