@@ -5,7 +5,7 @@
 # Uniform(1, 0) is an error, Exponential(1).log_prob(-3) too. zuko/distributions.py has, for its own flows,
 # `Distribution._validate_args = False; Distribution.arg_constraints = {}`: on torch's class, for everybody. After
 # `import sbi.inference` (or sbi.utils; not after `import sbi`) a prior with its corners exchanged draws numbers, and an
-# exponential prior has density e^3 = 20 at -3, which a sampler would go to. Whether a mistake in a prior is found hangs
+# exponential prior has density e^3 = 20 at -3, which a sampler would go to. Whether a mistake in a prior is found depends
 # on the order of imports. Way out: validate_args=True in each distribution, or `Distribution.set_default_validate_args`
 # after the import. (arg_constraints of torch's own classes are untouched.)
 #

@@ -425,7 +425,9 @@ for decay in (0.0, 1.0):
 histories = pd.concat(histories, axis=1, names=["weight decay", "loss"])
 
 # %% tags=["nbval-ignore-output", "slide"]
-ax = histories.drop(columns="AUC", level=1).plot(style=["C1--", "C1-", "C0:", "C0-."])
+curves = histories.drop(columns="AUC", level=1)
+curves.columns = [f"{name}, weight decay {decay:g}" for decay, name in curves.columns]
+ax = curves.plot(style=["C1--", "C1-", "C0:", "C0-."])
 ax.set(xlabel="epoch", ylabel="loss (mean of −ln p)", ylim=(0, 0.7))
 plotting.mark_guess(ax, my_guess_epoch)
 plotting.show(ax, "09_epochs")

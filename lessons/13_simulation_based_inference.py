@@ -258,7 +258,6 @@ ax.axvline(1, color="0.6", linewidth=0.8)
 ax.set(xlabel="tolerance / typical distance of a repetition", ylabel="accepted share")
 ax.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
 ax.minorticks_off()
-ax.yaxis.set_major_formatter("{x:.0e}")
 plotting.mark_guess(ax, my_guess, axis="y")
 plotting.show(ax, "13_acceptance")
 

@@ -154,6 +154,7 @@ tenth = diagnose.uniform_band(500, torch.tensor([0.1]))  # for each of ten bins
 fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True)
 for ax, (name, draws) in zip(axes, spoiled.items(), strict=True):
     plotting.rank_histograms(ax, ranks(draws, theta)[:, 0], tenth).set_title(name)
+    ax.label_outer()
 plotting.show(fig, "16_four_ranks")
 
 # %% [markdown]
