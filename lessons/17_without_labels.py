@@ -585,7 +585,7 @@ except data.DataError:
     asm = None
     print("Not here. Call load_asm() once, online (4.2 MB), and run on from this cell.")
 ours = {"silhouette": [0.57, 0.51, 0.45], "AMI with the kind": [0.15, 0.19, 0.20]}
-ours["AMI with the system"] = [0.22, 0.26, 0.30]  # means of five draws; they scatter by 0.01
+ours["AMI with the system"] = [0.22, 0.26, 0.30]  # means of five draws, which scatter by 0.01
 by_colours = pd.DataFrame(ours, pd.Index([2, 3, 4], name="clusters"))
 
 
