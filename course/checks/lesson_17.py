@@ -6,7 +6,7 @@ import numpy as np
 from scipy import signal, stats
 from sklearn.metrics import silhouette_samples
 
-from course.checks import Hint, exercise, forms
+from course.checks import Hint, exercise, explained, forms
 from course.checks.examples import by_example, repeatable, shaped, sorting
 from helpers import data
 
@@ -332,22 +332,40 @@ def _one_gaussian(x, generator):
 
 # What the covariance of a draw may be instead of the table's, C.
 _COVARIANCES = {
-    "Each column is drawn for itself: the variances are right, but the columns no longer vary together.": lambda c: (
+    "Each column is drawn for itself: the variances are right, but the columns no longer vary together.": lambda c, _: (
         np.diag(np.diag(c))
     ),
-    "The spread of each column is missing: these have the variance 1.": lambda c: np.eye(len(c)),
-    "A covariance has squares of standard deviations on its diagonal.": lambda c: np.diag(
+    "The spread of each column is missing: these have the variance 1.": lambda c, _: np.eye(len(c)),
+    "A covariance has squares of standard deviations on its diagonal.": lambda c, _: np.diag(
         np.sqrt(np.diag(c))
     ),
-    "Standard normal rows times the covariance have its *square* as covariance: you need its root.": lambda c: (
+    "Standard normal rows times the covariance have its *square* as covariance: you need its root.": lambda c, _: (
         c @ c
     ),
-    "L is the wrong way round: rows z of a standard normal become z @ L.T.": lambda c: (
+    "L is the wrong way round: rows z of a standard normal become z @ L.T.": lambda c, _: (
         np.linalg.cholesky(c).T @ np.linalg.cholesky(c)
     ),
-    "Those are correlations: np.corrcoef has no scale, np.cov has.": lambda c: (
+    "Those are correlations: np.corrcoef has no scale, np.cov has.": lambda c, _: (
         c / np.sqrt(np.outer(np.diag(c), np.diag(c)))
     ),
+    "The eigenvectors are the columns of V: turn the rows back with V.T, not with V.": lambda c, _: (
+        np.linalg.eigh(c)[1].T @ np.diag(np.linalg.eigh(c)[0]) @ np.linalg.eigh(c)[1]
+    ),
+    "A covariance is about the mean: subtract it before you multiply.": lambda c, mean: (
+        c + np.outer(mean, mean)
+    ),
+    "multivariate_normal takes the covariance as it is, not the root of its elements.": lambda c, _: (
+        np.sqrt(np.abs(c))
+    ),
+}
+
+
+# What numpy's draw from a Gaussian says of its arguments, in the words of the lesson.
+_DIMENSIONS = {
+    "same length": "A Gaussian of p columns has p means and a covariance (p, p): means go over the rows, axis=0, "
+    "and np.cov takes each *row* of its argument for a column of a table.",
+    "cov must be 2 dimensional": "Those are the variances alone; a covariance is a matrix (p, p), and says how columns "
+    "vary together.",
 }
 
 
@@ -356,7 +374,7 @@ def _two_clouds(seed, p):
     generator = np.random.default_rng(seed)
     mixing = generator.normal(0, 1, (p, p)) + 2 * np.diag(np.arange(1, p + 1))
     clouds = np.where(generator.random((3000, 1)) < 0.5, -1.5, 1.5)
-    return (clouds + generator.normal(0, 1, (3000, p))) @ mixing + 40
+    return (clouds + generator.normal(0, 1, (3000, p))) @ mixing + 40 + 25 * np.arange(p)
 
 
 @exercise(
@@ -370,7 +388,8 @@ def one_gaussian(answer):
         x = _two_clouds(seed, p)
 
         def drawn(generator, x=x):
-            return shaped(answer(x.copy(), generator), x.shape, "as many rows as the table has")
+            with explained(ValueError, _DIMENSIONS):
+                return shaped(answer(x.copy(), generator), x.shape, "as many rows as the table has")
 
         rows = repeatable(drawn)
         if all(np.isin(rows[:, k], x[:, k]).all() for k in range(p)):
@@ -380,14 +399,16 @@ def one_gaussian(answer):
             )
         mean, covariance, found = x.mean(axis=0), np.cov(x.T), np.cov(rows.T)
         error = np.sqrt(np.maximum(np.diag(covariance), np.diag(found)) / len(x))
-        if np.abs((rows.mean(axis=0) - mean) / error).max() > 6:
+        away = np.abs((rows.mean(axis=0) - mean) / error)
+        if away.max() > 6:
+            k = away.argmax()
             raise Hint(
-                f"The mean of the first column is {mean[0]:.3g} in the table and {rows[:, 0].mean():.3g} in your draw: "
-                "the Gaussian has the mean of the table."
+                f"The mean of column {k} is {mean[k]:.3g} in the table and {rows[:, k].mean():.3g} in your draw: each "
+                "column of the Gaussian has the mean of that of the table."
             )
         if not _one_covariance(found, covariance):
             for hint, other in _COVARIANCES.items():
-                if _one_covariance(found, other(covariance)):
+                if _one_covariance(found, other(covariance, mean)):
                     raise Hint(hint)
             raise Hint(
                 f"The first column has the variance {covariance[0, 0]:.3g} in the table and {found[0, 0]:.3g} in your "

@@ -66,6 +66,16 @@ def gaussian_by(covariance, mean=lambda x: x.mean(axis=0)):
     )
 
 
+def about_zero(x, generator):
+    """The mean of squares and products, for the covariance."""
+    return generator.multivariate_normal(x.mean(axis=0), x.T @ x / len(x), len(x))
+
+
+def by_wrong_eigenvectors(x, generator):
+    values, vectors = np.linalg.eigh(np.cov(x.T))
+    return x.mean(0) + (generator.normal(size=x.shape) * np.sqrt(values)) @ vectors
+
+
 def by_root(root):
     """A draw by standard normal rows times a matrix that the learner takes for the root."""
     return lambda x, generator: x.mean(0) + generator.standard_normal(x.shape) @ root(np.cov(x.T))
@@ -191,7 +201,21 @@ WRONG = [
     ),
     (lesson_17.one_gaussian, lambda x, generator: generator.permuted(x, axis=0), "vary together"),
     (lesson_17.one_gaussian, lambda x, generator: generator.choice(x, len(x)), "of its own"),
-    (lesson_17.one_gaussian, gaussian_by(lambda c: c, lambda x: 0 * x[0]), "The mean of the first"),
+    (lesson_17.one_gaussian, gaussian_by(lambda c: c, lambda x: 0 * x[0]), "The mean of column"),
+    (
+        lesson_17.one_gaussian,
+        gaussian_by(lambda c: c, lambda x: 0 * x[0] + x.mean()),
+        "The mean of column",
+    ),
+    (lesson_17.one_gaussian, gaussian_by(np.diag), "Those are the variances alone"),
+    (
+        lesson_17.one_gaussian,
+        gaussian_by(lambda c: c, lambda x: x.mean(axis=1)),
+        "has p means and a covariance",
+    ),
+    (lesson_17.one_gaussian, gaussian_by(lambda c: np.sqrt(np.abs(c))), "root of its elements"),
+    (lesson_17.one_gaussian, about_zero, "A covariance is about the mean"),
+    (lesson_17.one_gaussian, by_wrong_eigenvectors, "turn the rows back"),
     (lesson_17.one_gaussian, gaussian_by(lambda c: np.diag(np.diag(c))), "drawn for itself"),
     (
         lesson_17.one_gaussian,
