@@ -234,7 +234,8 @@ plotting.show(fig, "16_coverage")
 # %%
 def row(found, k=0):
     """What `calibration` finds of parameter k."""
-    return [f"{v:.2g}" for v in (found.bias[k], found.scatter[k], found.sbc_p[k], found.tarp_p)]
+    values = found.bias[k], found.scatter[k], found.sbc_p[k], found.tarp_p
+    return ["< 1e-6" if abs(v) < 1e-6 else f"{v:.2g}" for v in values]
 
 
 # %%

@@ -66,7 +66,7 @@ table.groupby("state")[["obs_id", "source_id"]].nunique()
 # %%
 def shapes(counts):
     """Table of three columns, one row for each light curve (n, n_bins)."""
-    # solution: median and mean along axis 1, [:, None] to subtract them; photons alone: variance = mean
+    # solution: three columns, a number for each light curve; what is the variance of photons alone?
     median, mean, variance = np.median(counts, 1), counts.mean(1), counts.var(1)
     largest = np.abs(counts - median[:, None]).max(1)
     cube = ((counts - mean[:, None]) ** 3).mean(1)
@@ -83,7 +83,7 @@ def shapes(counts):
 shapes = check.shapes(shapes)
 
 # %% [markdown]
-# None of the three has a unit. Does that mean that they do not depend on the brightness? We *thin* the light curves: of each photon we keep every tenth, at random. A detector with a tenth of the area would have seen this, of the same source, in the same second.
+# None of the three has a unit. Does that mean that they do not depend on the brightness? We use **thinning**: of the photons we keep one in ten, at random. A detector with a tenth of the area would have seen this, of the same source, in the same second.
 
 # %%
 generator = np.random.default_rng(18)
@@ -140,7 +140,7 @@ views["raw curve, network"] /= views["raw curve, network"].std()
 # %%
 def probe(model, z, table, held_out):
     """Balanced accuracy; z (n, d), table with source_id, label, state, and names of sources."""
-    # solution: two masks, who may be learned from and who is judged; .isin, model.fit, model.predict
+    # solution: two masks of rows: who may be learned from, and who is judged?
     outside = table.source_id.isin(held_out).to_numpy()
     read = (table.label != "").to_numpy() & ~outside
     said = model.fit(z[read], table.label[read]).predict(z[outside])
@@ -227,7 +227,7 @@ score.loc[list(views)]
 # %%
 def labels_needed(labels, scores, wanted):
     """Number of labels for the score wanted, from a curve: labels (n,) ascending, scores (n,)."""
-    # solution: the first k with scores[k] >= wanted; then np.interp between k - 1 and k, in np.log
+    # solution: on which piece of the curve is the score first reached? what at both ends?
     reached = np.flatnonzero(scores >= wanted)
     if not len(reached):
         return np.nan
@@ -309,7 +309,7 @@ plotting.show(fig, "18_auto_encoder")
 # %%
 def partner_rank(a, b):
     """Rank (n,) of row i of b among all rows of b, by their product with row i of a; both (n, d)."""
-    # solution: all products at once, a @ b.T; np.diag has those of the partners; count along axis 1
+    # solution: how similar is each row of b to a row of a? how many are as similar as its partner?
     products = a @ b.T
     return (products >= np.diag(products)[:, None]).sum(1)
     # end solution
@@ -404,13 +404,13 @@ new.groupby("state").agg({"rate": ["size", "min", "median", "max"], "source_id":
 # %% [markdown] tags=["slide"]
 # ## Exercise 18.5 · The contrastive loss  ·  core · 12 min · ●●●
 #
-# Two networks turn a batch of pointings into `a` and `b` (n, d). Row $i$ of both is one pointing. Make each row as long as 1. The similarity of $a_i$ and $b_j$ is their product over the temperature (the lower, the more a small difference counts). Now it is a classification in which each pointing is a class of its own: the cross-entropy for "which $b$ is the partner of $a_i$?", a mean over $i$; the same for "which $a$ belongs to $b_j$?"; return the mean of the two. This loss is called InfoNCE (`cross_entropy` and `normalize` are imported.)
+# Two networks turn a batch of pointings into `a` and `b` (n, d). Row $i$ of both is one pointing. Make each row as long as 1. The similarity of $a_i$ and $b_j$ is their product over the **temperature** (the lower, the more a small difference counts). Now it is a classification in which each pointing is a class of its own: the cross-entropy for "which $b$ is the partner of $a_i$?", a mean over $i$; the same for "which $a$ belongs to $b_j$?"; return the mean of the two. This loss is called **InfoNCE**. (`cross_entropy` and `normalize` are imported.)
 
 
 # %%
 def info_nce(a, b, temperature):
     """Loss, one number with a gradient, for outputs (n, d) of two networks."""
-    # solution: normalize along dim 1; a matrix of similarities, and its transpose; right is arange(n)
+    # solution: the similarities of all pairs; two questions, each with its right answers
     similar = normalize(a, dim=1) @ normalize(b, dim=1).T / temperature
     own = torch.arange(len(a))
     return (cross_entropy(similar, own) + cross_entropy(similar.T, own)) / 2
@@ -527,7 +527,7 @@ plotting.show(fig, "18_partners", colours=32)
 # %%
 def content(z, targets, outside):
     """R² (m,) of each column of targets (n, m), from z (n, d); outside (n,) is True where held out."""
-    # solution: LinearRegression takes several columns; r2_score(..., multioutput="raw_values")
+    # solution: who is learned from, and who is judged? one number for each column
     line = LinearRegression().fit(z[~outside], targets[~outside])
     return r2_score(targets[outside], line.predict(z[outside]), multioutput="raw_values")
     # end solution

@@ -209,7 +209,7 @@ class TestInstructors:
             INSTRUCTORS,
             re.M | re.S,
         )
-        assert len(tables) == 5
+        assert len(tables) == 6
         of = {path.stem[:2]: head(path) for path in LESSONS}
         for rows, *sums in tables:
             rows = [row.strip("| ").split(" | ") for row in rows.splitlines()]

@@ -1,14 +1,17 @@
 """Checks of lesson 18: shapes of light curves, a probe, a learning curve, partners, a contrastive loss, its content."""
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import balanced_accuracy_score, explained_variance_score, f1_score, r2_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from torch.nn.functional import cross_entropy, normalize
 
@@ -37,13 +40,12 @@ def _percent(x, of=np.median, size=lambda d: np.abs(d).max(1), by=np.median):
     return size(x - centre[:, None]) / by(x, axis=1)
 
 
-def _skew(x, power=3):
-    d = x - x.mean(1, keepdims=True)
-    return (d**3).mean(1) / (d**2).mean(1) ** (power / 2)
+def _skew(x, power=3, of=np.mean, cube=lambda d: (d**3).mean(1)):
+    return cube(x - of(x, axis=1)[:, None]) / x.std(1) ** power
 
 
-def _excess(x, noise=1.0, by=2):
-    return (x.var(1) - noise * x.mean(1)) / x.mean(1) ** by
+def _excess(x, noise=lambda x: x.mean(1), by=lambda x: x.mean(1) ** 2):
+    return (x.var(1) - noise(x)) / by(x)
 
 
 def _shaped(first=_percent, second=_skew, third=_excess):
@@ -61,7 +63,10 @@ def _some_curves():
         rate[::2] = 2 / (1 + rate[::2] ** 2)
         rate[::4, 20:30] *= 0.05
         questions.append((generator.poisson(mean * rate).astype(float),))
-    return questions
+    steady = generator.poisson(8.0, (16, 300)).astype(
+        float
+    )  # half of these have an excess below zero
+    return [*questions, (steady,)]
 
 
 shapes = by_example(
@@ -73,44 +78,109 @@ shapes = by_example(
             lambda c: _shaped()(c.T),
             lambda c: _shaped()(c.reshape(1, -1)),
         ],
+        "A number for each row is subtracted from its row if it has a second dimension: keepdims=True.": (
+            lambda c: _shaped(lambda x: np.abs(x - np.median(x, axis=1)).max(1))(c)
+        ),
         "percent_amplitude is the largest deviation from the *median*.": [
             _shaped(lambda x: _percent(x, of=np.mean, by=np.mean)),
             _shaped(lambda x: _percent(x, of=np.mean)),
         ],
         "percent_amplitude is divided by the median.": [
             _shaped(lambda x: _percent(x, by=np.mean)),
+            _shaped(lambda x: _percent(x, by=np.std)),
             _shaped(lambda x: _percent(x, by=lambda *_, **__: 1.0)),
         ],
         "A dip is a deviation, too: take the largest |x - median|.": _shaped(
             lambda x: _percent(x, size=lambda d: d.max(1))
         ),
-        "Half of the range is Richards' `amplitude`; percent_amplitude is the largest |x - median| / median.": [
+        "A flare is a deviation, too: take the largest |x - median|.": _shaped(
+            lambda x: _percent(x, size=lambda d: -d.min(1))
+        ),
+        "The largest deviation, not the mean one.": [
+            _shaped(lambda x: _percent(x, size=lambda d: np.abs(d).mean(1))),
+            _shaped(lambda x: _percent(x, size=lambda d: np.median(np.abs(d), axis=1))),
+        ],
+        "Subtract the median before you look for the largest.": _shaped(
+            lambda x: x.max(1) / np.median(x, axis=1)
+        ),
+        "A range is no deviation from the median; percent_amplitude is the largest |x - median| / median.": [
             _shaped(lambda x: np.ptp(x, axis=1) / 2),
             _shaped(lambda x: np.ptp(x, axis=1) / 2 / np.median(x, axis=1)),
+            _shaped(lambda x: np.ptp(x, axis=1) / np.median(x, axis=1)),
+        ],
+        "Each light curve has its own median, mean and σ: axis=1.": [
+            _shaped(lambda x: np.abs(x - np.median(x)).max(1) / np.median(x)),
+            _shaped(second=lambda x: ((x - x.mean(1)[:, None]) ** 3).mean(1) / x.std() ** 3),
+            _shaped(second=lambda x: ((x - x.mean()) ** 3).mean(1) / x.std() ** 3),
+            _shaped(third=lambda x: (x.var(1) - x.mean()) / x.mean() ** 2),
         ],
         "That is in per cent; leave it a fraction.": _shaped(lambda x: 100 * _percent(x)),
+        "The skew is about the *mean*: subtract it, not the median.": _shaped(
+            second=lambda x: _skew(x, of=np.median)
+        ),
+        "That compares mean and median; the skew is a mean of cubes.": [
+            _shaped(second=lambda x: (x.mean(1) - np.median(x, axis=1)) / x.std(1)),
+            _shaped(second=lambda x: 3 * (x.mean(1) - np.median(x, axis=1)) / x.std(1)),
+        ],
+        "The skew has a sign, below zero where dips are larger than flares: no absolute value.": [
+            _shaped(second=lambda x: np.abs(_skew(x))),
+            _shaped(second=lambda x: _skew(x, cube=lambda d: (np.abs(d) ** 3).mean(1))),
+        ],
+        "First the cubes, then their mean: without the cube, deviations from the mean cancel.": _shaped(
+            second=lambda x: _skew(x, cube=lambda d: d.mean(1) ** 3)
+        ),
+        "The mean of the cubes, not their sum.": _shaped(
+            second=lambda x: _skew(x, cube=lambda d: (d**3).sum(1))
+        ),
         "The skew is without unit: divide the mean cube by σ³.": [
             _shaped(second=lambda x: _skew(x, 0)),
+            _shaped(second=lambda x: _skew(x, 1)),
             _shaped(second=lambda x: _skew(x, 2)),
+            _shaped(second=lambda x: _skew(x, 6)),
+            _shaped(second=lambda x: _skew(x, 0) / x.mean(1) ** 3),
         ],
-        "The fourth power would give the kurtosis; the skew is a mean cube.": _shaped(
-            second=lambda x: ((x - x.mean(1)[:, None]) ** 4).mean(1) / x.var(1) ** 2
-        ),
+        "The fourth power would give the kurtosis; the skew is a mean cube.": [
+            _shaped(second=lambda x: _skew(x, 4, cube=lambda d: (d**4).mean(1))),
+            _shaped(second=lambda x: _skew(x, 4, cube=lambda d: (d**4).mean(1)) - 3),
+        ],
         "Photons scatter, too: subtract their variance, which is the mean of the counts.": [
-            _shaped(third=lambda x: _excess(x, noise=0)),
-            _shaped(third=lambda x: np.sqrt(_excess(x, noise=0))),
+            _shaped(third=lambda x: _excess(x, noise=lambda x: 0.0)),
+            _shaped(third=lambda x: np.sqrt(_excess(x, noise=lambda x: 0.0))),
+            _shaped(third=lambda x: _excess(x, noise=lambda x: 0.0) - 1),
+        ],
+        "Photons scatter by √mean; their *variance* is the mean, and is subtracted from a variance.": [
+            _shaped(third=lambda x: _excess(x, noise=lambda x: np.sqrt(x.mean(1)))),
+            _shaped(third=lambda x: (x.std(1) - x.mean(1)) / x.mean(1) ** 2),
+            _shaped(third=lambda x: (x.std(1) - np.sqrt(x.mean(1))) / x.mean(1)),
+        ],
+        "The variance of photons is the *mean* of the counts, and so is the unit: no median here.": [
+            _shaped(third=lambda x: _excess(x, noise=lambda x: np.median(x, axis=1))),
+            _shaped(
+                third=lambda x: _excess(
+                    x, lambda x: np.median(x, axis=1), lambda x: np.median(x, axis=1) ** 2
+                )
+            ),
         ],
         "Divide the excess variance by the mean *squared*: otherwise it grows with the brightness.": [
-            _shaped(third=lambda x: _excess(x, by=1)),
-            _shaped(third=lambda x: _excess(x, by=0)),
+            _shaped(third=lambda x: _excess(x, by=lambda x: x.mean(1))),
+            _shaped(third=lambda x: _excess(x, by=lambda x: 1.0)),
         ],
+        "That is the share of the variance that photons do not explain; divide by the squared mean.": _shaped(
+            third=lambda x: _excess(x, by=lambda x: x.var(1))
+        ),
+        "The other way round: the variance, *less* that of the photons.": _shaped(
+            third=lambda x: -_excess(x)
+        ),
         "That is the fractional rms; leave out the root, which a negative excess does not have.": [
             _shaped(third=lambda x: np.sqrt(_excess(x))),
             _shaped(third=lambda x: np.sqrt(_excess(x).clip(min=0))),
+            _shaped(third=lambda x: np.sqrt(np.abs(_excess(x)))),
         ],
-        "An excess below zero is a measurement: do not cut it at zero.": _shaped(
-            third=lambda x: (_excess(x) - 0.02).clip(min=0) + 0.02
-        ),
+        "An excess below zero is a measurement: do not cut it at zero, and leave its sign.": [
+            _shaped(third=lambda x: _excess(x).clip(min=0)),
+            _shaped(third=lambda x: np.where(_excess(x) > 0, _excess(x), np.nan)),
+            _shaped(third=lambda x: np.abs(_excess(x))),
+        ],
     },
     returns=forms.table("a table with three columns", lambda counts: _SHAPES),
     otherwise="In the column {part} we find {ours} for a light curve, and you {yours}.",
@@ -138,9 +208,14 @@ def _probed(
         read = (table.label != "").to_numpy()
         first, then = learn(read, outside), judge(read, outside)
         said = clone(model).fit(z[first], table[label][first]).predict(z[then])
-        return score(table[truth][then], said)
+        with warnings.catch_warnings(action="ignore"):  # of mistakes, which may call a class ""
+            return score(table[truth][then], said)
 
     return answer
+
+
+def _right(truth, said):
+    return np.mean(said == truth)
 
 
 def _some_sources():
@@ -178,14 +253,36 @@ probe = by_example(
     _probe,
     _some_sources,
     {
-        "Your model learns from sources that it is judged by: leave out the rows of `held_out`.": [
-            _probed(learn=lambda read, outside: read),
-            _probed(learn=lambda read, outside: np.ones_like(read)),
-            _probed(learn=lambda read, outside: read & outside),
+        "Turned round: `held_out` are the sources to judge by, and the others those to learn from.": [
+            _probed(
+                learn=lambda read, outside: read & outside, judge=lambda read, outside: ~outside
+            ),
+            _probed(
+                learn=lambda read, outside: read & outside,
+                judge=lambda read, outside: read & ~outside,
+            ),
+            _probed(learn=lambda read, outside: outside, judge=lambda read, outside: ~outside),
         ],
-        'Nobody has read these rows: where the label is "", there is nothing to learn.': _probed(
-            learn=lambda read, outside: ~outside
-        ),
+        "Your model learns from sources that it is judged by: leave out the rows of `held_out`.": [
+            _probed(learn=learn, label=label, truth=truth, score=score)
+            for learn in (
+                lambda read, outside: read,
+                lambda read, outside: np.ones_like(read),
+                lambda read, outside: read & outside,
+            )
+            for label in ("label", "state")
+            for truth in ("state", "label")
+            for score in (
+                balanced_accuracy_score,
+                _right,
+                lambda t, s: balanced_accuracy_score(s, t),
+            )
+        ],
+        'Nobody has read these rows: where the label is "", there is nothing to learn.': [
+            _probed(learn=lambda read, outside: ~outside),
+            _probed(learn=lambda read, outside: ~outside, truth="label"),
+            _probed(learn=lambda read, outside: ~outside, score=_right),
+        ],
         "The model learns from the column `state`, the truth; it may only know what a reader said: `label`.": [
             _probed(label="state"),
             _probed(label="state", learn=lambda read, outside: ~outside),
@@ -202,9 +299,27 @@ probe = by_example(
             _probed(judge=lambda read, outside: ~outside),
             _probed(judge=lambda read, outside: np.ones_like(read)),
         ],
-        "That is the share of right answers, which rare states hardly change; lesson 03 has the *balanced* accuracy.": (
-            _probed(score=lambda truth, said: np.mean(said == truth))
+        "That is the share of right answers, which rare states hardly change; lesson 03 has the *balanced* accuracy.": [
+            _probed(score=_right),
+            _probed(score=_right, judge=lambda read, outside: outside & read),
+            _probed(score=_right, judge=lambda read, outside: outside & read, truth="label"),
+        ],
+        "That counts errors; return the share that is right.": _probed(
+            score=lambda truth, said: 1 - balanced_accuracy_score(truth, said)
         ),
+        "That is 0 for a guess, by `adjusted`; the balanced accuracy of a guess among three is 1/3.": _probed(
+            score=lambda truth, said: balanced_accuracy_score(truth, said, adjusted=True)
+        ),
+        "That is an F1 score; the balanced accuracy is a mean of recalls.": _probed(
+            score=lambda truth, said: f1_score(truth, said, average="macro")
+        ),
+        "Train the `model` that you are given, not one of your own.": lambda model, *given: _probe(
+            LogisticRegression(max_iter=2000), *given
+        ),
+        "`model` has its own scaling, where it needs one: give it `z` as it is.": [
+            lambda model, *given: _probe(make_pipeline(StandardScaler(), model), *given),
+            lambda model, z, *given: _probe(model, (z - z.mean(0)) / z.std(0), *given),
+        ],
         "Truth first, prediction second: balanced accuracy is the mean recall of the *true* classes.": _probed(
             score=lambda truth, said: balanced_accuracy_score(said, truth)
         ),
@@ -223,19 +338,31 @@ def _labels_needed(labels, scores, wanted):
     return _crossing()(labels, scores, wanted)
 
 
-def _crossing(scale=np.log10, back=lambda x: 10.0**x, which=0, between=True):
+def _crossing(
+    scale=np.log10,
+    back=lambda x: 10.0**x,
+    which=0,
+    between=True,
+    of_score=lambda x: x,
+    reached=np.greater_equal,
+):
     """Answer exercise 18.3; other values of the options give mistakes."""
 
     def answer(labels, scores, wanted):
-        if scores[0] >= wanted:
+        if reached(scores[0], wanted):
             return float(labels[0])
-        crossed = np.flatnonzero((scores[:-1] < wanted) & (scores[1:] >= wanted))
+        crossed = np.flatnonzero(~reached(scores[:-1], wanted) & reached(scores[1:], wanted))
         if not len(crossed):
             return np.nan
         k = crossed[which]
         if not between:
             return float(labels[k + 1])
-        share = (wanted - scores[k]) / (scores[k + 1] - scores[k])
+        if between == "before":
+            return float(labels[k])
+        if between == "middle":
+            return float(np.sqrt(labels[k] * labels[k + 1]))
+        lower, upper, aim = (of_score(x) for x in (scores[k], scores[k + 1], wanted))
+        share = (aim - lower) / (upper - lower)
         x = scale(labels[k]) + share * (scale(labels[k + 1]) - scale(labels[k]))
         return float(back(x))
 
@@ -255,6 +382,37 @@ def _otherwise(never=None, at_once=None):
     return answer
 
 
+def _rounded(to):
+    """Make a mistake of the right answer: its number is rounded."""
+    return lambda *given: to(_labels_needed(*given))
+
+
+def _between_last(labels, scores, wanted):
+    """Interpolate between a point and the one before, which is the last one for the first."""
+    if max(scores) < wanted:
+        return np.nan
+    k = np.argmax(scores >= wanted)
+    share = (wanted - scores[k - 1]) / (scores[k] - scores[k - 1])
+    return np.exp(np.log(labels[k - 1]) + share * np.log(labels[k] / labels[k - 1]))
+
+
+def _sorted_between_last(labels, scores, wanted):
+    """Give the same piece to np.interp, whose scores then fall."""
+    if max(scores) < wanted:
+        return np.nan
+    k = np.argmax(scores >= wanted)
+    return np.exp(np.interp(wanted, scores[[k - 1, k]], np.log(labels[[k - 1, k]])))
+
+
+def _turned_interp(labels, scores, wanted):
+    """Take labels and scores for each other in np.interp, on the right piece."""
+    reached = np.flatnonzero(scores >= wanted)
+    if not len(reached):
+        return np.nan
+    part = slice(max(reached[0] - 1, 0), reached[0] + 1)
+    return np.interp(wanted, np.log(labels[part]), scores[part])
+
+
 def _some_learning_curves():
     labels = np.array([5.0, 15.0, 50.0, 150.0, 450.0])
     fewer = np.array([10.0, 20.0, 80.0, 640.0, 900.0])
@@ -265,6 +423,7 @@ def _some_learning_curves():
         (fewer, bumpy, 0.65),
         (labels[:4], rising[1:], 0.5),
         (2 * labels, np.array([0.5, 0.7, 0.55, 0.71, 0.6]), 0.69),
+        (fewer, bumpy, 0.66),  # a peak that is just as high
     ]
 
 
@@ -276,14 +435,51 @@ labels_needed = by_example(
         "Interpolate in the logarithm of the number: from 5 to 15 is as far as from 50 to 150.": _crossing(
             scale=lambda x: x, back=lambda x: x
         ),
-        "That is the logarithm; return the number of labels.": _crossing(back=lambda x: x),
+        "That is the logarithm; return the number of labels.": [
+            _crossing(back=lambda x: x),
+            _crossing(scale=np.log, back=lambda x: x),
+            _crossing(scale=np.log2, back=lambda x: x),
+        ],
+        "You take the logarithm to one base, and its inverse to another.": [
+            _crossing(back=np.exp),
+            _crossing(scale=np.log),
+            _crossing(scale=np.log2, back=np.exp),
+        ],
+        "The logarithm is that of the number alone; the scores stay as they are.": [
+            _crossing(of_score=np.log),
+            _crossing(scale=lambda x: x, back=lambda x: x, of_score=np.log),
+        ],
+        "Leave it unrounded: the table rounds.": [
+            *(_rounded(to) for to in (np.round, np.ceil, np.floor)),
+            _rounded(lambda x: np.round(x, 1)),
+        ],
+        "A score that is just equal to the wanted one has reached it.": _crossing(
+            reached=np.greater
+        ),
+        "np.interp(x, xp, fp) is given an x and finds its fp: here a score is given, and a number is asked for.": [
+            _turned_interp,
+            lambda *given: np.exp(_turned_interp(*given)),
+            lambda labels, scores, wanted: np.interp(wanted, np.log(labels), scores),
+            lambda labels, scores, wanted: np.exp(np.interp(wanted, np.log(labels), scores)),
+            lambda labels, scores, wanted: np.interp(wanted, labels, scores),
+        ],
         "That is a number at which somebody measured; interpolate between it and the one before.": (
             _crossing(between=False)
+        ),
+        "That is the number before the score is reached; interpolate between it and the next one.": (
+            _crossing(between="before")
+        ),
+        "The middle between two numbers is not yet where the line reaches the score.": _crossing(
+            between="middle"
         ),
         "The curve crosses more than once; we ask for the *first* time.": _crossing(which=-1),
         "A curve may fall again, and np.interp then answers nonsense: find the first point that reaches the score.": [
             lambda labels, scores, wanted: 10 ** np.interp(wanted, scores, np.log10(labels)),
             lambda labels, scores, wanted: np.interp(wanted, scores, labels),
+            lambda labels, scores, wanted: (
+                10 ** np.interp(wanted, scores, np.log10(labels), right=np.nan)
+            ),
+            lambda labels, scores, wanted: np.interp(wanted, scores, labels, right=np.nan),
             lambda labels, scores, wanted: (
                 np.nan
                 if max(scores) < wanted
@@ -292,6 +488,8 @@ labels_needed = by_example(
         ],
         "A score that the curve never reaches needs a number that nobody knows: NaN.": [
             _otherwise(never=lambda labels: labels[-1]),
+            _otherwise(never=lambda labels: labels[0]),
+            _otherwise(never=lambda labels: labels[labels < 0][0]),
             _otherwise(never=lambda labels: np.inf),
             _otherwise(never=lambda labels: 0.0),
             _otherwise(never=lambda labels: -1.0),
@@ -301,6 +499,8 @@ labels_needed = by_example(
             _otherwise(at_once=lambda labels: 0.0),
             _otherwise(at_once=lambda labels: labels[1]),
             _otherwise(at_once=lambda labels: 1.0),
+            _between_last,
+            _sorted_between_last,
         ],
     },
     returns=forms.number("a number of labels, or NaN"),
@@ -326,6 +526,15 @@ def _ranked(likeness=lambda a, b: a @ b.T, ahead=np.greater_equal, first=0, axis
     return answer
 
 
+def _place(values, kind="stable"):
+    """Return the place of each diagonal element in its row, by sorting twice."""
+    return np.argsort(np.argsort(values, axis=1, kind=kind), axis=1).diagonal()
+
+
+def _unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-9)
+
+
 def _some_partners():
     """Return vectors of whole numbers, whose products are exact: equal ones are as similar as each other."""
     generator, questions = np.random.default_rng(184), []
@@ -345,30 +554,75 @@ partner_rank = by_example(
         "Who is as similar as the partner stands before it: otherwise a network that always says the same finds every "
         "partner first.": [
             _ranked(ahead=np.greater, first=1),
-            lambda a, b: (
-                1 + np.argsort(np.argsort(-(a @ b.T), axis=1, kind="stable"), axis=1).diagonal()
-            ),
+            lambda a, b: _place(-(a @ b.T)) + 1,
+            lambda a, b: _place(-(a @ b.T), None) + 1,
+            lambda a, b: len(a) - _place(a @ b.T),
             lambda a, b: _ranked(ahead=np.greater, first=1)(a, b) / 2 + _partner_rank(a, b) / 2,
         ],
-        "The best rank is 1.": [_ranked(first=-1), _ranked(ahead=np.greater)],
+        "The best rank is 1.": [
+            _ranked(first=-1),
+            _ranked(ahead=np.greater),
+            lambda a, b: _place(-(a @ b.T)),
+            lambda a, b: _place(-(a @ b.T), None),
+        ],
         "Turned round: the *most* similar vector has rank 1.": [
             _ranked(ahead=np.less_equal),
             _ranked(ahead=np.less, first=1),
+            _ranked(ahead=np.less),
+            lambda a, b: _place(a @ b.T),
+            lambda a, b: _place(a @ b.T, None),
+            lambda a, b: _place(a @ b.T) + 1,
+            lambda a, b: _place(a @ b.T, None) + 1,
         ],
-        "That ranks the a for each b; for each a, look among all b.": _ranked(axis=0),
+        "That ranks the a for each b; for each a, look among all b.": [
+            _ranked(axis=0),
+            _ranked(ahead=np.greater, first=1, axis=0),
+        ],
+        "Each row of products has a partner of its own; yours meets the partners of the other rows, too.": [
+            lambda a, b: (a @ b.T >= np.diag(a @ b.T)).sum(1),
+            lambda a, b: (a @ b.T > np.diag(a @ b.T)).sum(1) + 1,
+            lambda a, b: (a @ b.T > np.diag(a @ b.T)).sum(1),
+        ],
+        "The partner is one of those that are as similar as the partner: you count it twice.": _ranked(
+            first=1
+        ),
         "argsort gives the vector at each place; we want the place of one vector.": [
             lambda a, b: 1 + np.argsort(-(a @ b.T), axis=1).diagonal(),
             lambda a, b: np.argsort(-(a @ b.T), axis=1).diagonal(),
+            lambda a, b: np.argsort(a @ b.T, axis=1).diagonal(),
+            lambda a, b: 1 + np.argsort(a @ b.T, axis=1).diagonal(),
+            lambda a, b: np.argsort(-(a @ b.T), axis=1),
         ],
         "That says which vector is most similar; where does the partner stand?": [
             lambda a, b: (a @ b.T).argmax(1),
             lambda a, b: (a @ b.T).argmax(1) + 1,
+            lambda a, b: np.argsort(-(a @ b.T), axis=1)[:, 0],
+            lambda a, b: np.argsort(-(a @ b.T), axis=1)[:, 0] + 1,
+            lambda a, b: np.argsort(a @ b.T, axis=1)[:, -1],
+            lambda a, b: np.argsort(a @ b.T, axis=1)[:, 0],
         ],
-        "That says whether the partner comes first; return its rank.": lambda a, b: (
-            _partner_rank(a, b) == 1
-        ),
-        "Similar is what has a large product a·b, not a small distance.": _ranked(
-            lambda a, b: -((a[:, None] - b) ** 2).sum(-1)
+        "That is how similar they are; how many rows of b are as similar as the partner, or more?": [
+            lambda a, b: np.diag(a @ b.T),
+            lambda a, b: a @ b.T,
+        ],
+        "True and False say who stands before whom, or whether the partner comes first: count them.": [
+            lambda a, b: a @ b.T >= np.diag(a @ b.T)[:, None],
+            lambda a, b: _partner_rank(a, b) == 1,
+        ],
+        "One rank for each row of a: count along one axis only.": [
+            lambda a, b: (a @ b.T >= np.diag(a @ b.T)[:, None]).sum(),
+            lambda a, b: np.median(_partner_rank(a, b)),
+        ],
+        "That is the rank as a share of all rows; return the rank.": [
+            lambda a, b: _partner_rank(a, b) / len(a),
+            lambda a, b: (_partner_rank(a, b) - 1) / len(a),
+        ],
+        "Similar is what has a large product a·b, not a small distance.": [
+            _ranked(lambda a, b: -((a[:, None] - b) ** 2).sum(-1)),
+            _ranked(lambda a, b: ((a[:, None] - b) ** 2).sum(-1)),
+        ],
+        "The product of the vectors as they are, without making them as long as 1.": _ranked(
+            lambda a, b: (_unit(a) @ _unit(b).T).round(12)
         ),
         "Row i of b is the partner of row i of a: compare each a with all b, not with all a.": _ranked(
             lambda a, b: a @ a.T
@@ -392,15 +646,35 @@ def _contrast(
     second=1.0,
     over=2.0,
     loss=cross_entropy,
+    right=torch.arange,
+    unit_of_b=None,
 ):
     """Answer exercise 18.5; other values of the options give mistakes."""
 
     def answer(a, b, temperature):
-        like = scale(unit(a) @ unit(b).T, temperature)
-        own = torch.arange(len(a), device=a.device)
+        like = scale(unit(a) @ (unit_of_b or unit)(b).T, temperature)
+        own = right(len(a)).to(a.device)
         return (first * loss(like, own) + second * loss(like.T, own)) / over
 
     return answer
+
+
+def _one_way(a, b, temperature):
+    return _contrast(second=0.0, over=1.0)(a, b, temperature)
+
+
+def _both_ways(like):
+    own = torch.arange(len(like))
+    return (cross_entropy(like, own) + cross_entropy(like.T, own)) / 2
+
+
+def _without_partner(like, own):
+    others = like.masked_fill(torch.eye(len(like), dtype=torch.bool), -torch.inf)
+    return (others.logsumexp(1) - like.diagonal()).mean()
+
+
+def _summed(like, own):
+    return cross_entropy(like, own, reduction="sum")
 
 
 def _some_outputs():
@@ -431,40 +705,106 @@ info_nce = by_example(
         "One question is half of it: each a looks for its b, and each b for its a. Take the mean of both losses.": [
             _contrast(second=0.0, over=1.0),
             _contrast(first=0.0, over=1.0),
+            _contrast(second=0.0),
+            _contrast(first=0.0),
         ],
         "The mean of the two losses, not their sum.": _contrast(over=1.0),
         "Make each vector as long as 1 first, or the networks gain by long vectors.": [
-            _contrast(unit=lambda x: x),
-            _contrast(unit=lambda x: normalize(x, dim=1) * 3),
+            _contrast(unit=unit, **rest)
+            for unit in (lambda x: x, lambda x: normalize(x, dim=1) * 3)
+            for rest in ({}, {"second": 0.0, "over": 1.0}, {"over": 1.0})
         ],
+        "Both a and b: the vectors of one of them are not as long as 1.": [
+            _contrast(unit_of_b=lambda x: x),
+            _contrast(unit=lambda x: x, unit_of_b=lambda x: normalize(x, dim=1)),
+        ],
+        "The length is the *root* of the sum of squares.": _contrast(
+            unit=lambda x: x / x.square().sum(1, keepdim=True)
+        ),
         "Each *row* gets the length 1, dim=1.": [
-            _contrast(unit=lambda x: normalize(x, dim=0)),
-            _contrast(unit=lambda x: x / x.norm()),
+            _contrast(unit=unit, **rest)
+            for unit in (lambda x: normalize(x, dim=0), lambda x: x / x.norm())
+            for rest in ({}, {"second": 0.0, "over": 1.0})
         ],
-        "Subtracting the mean is not in the recipe.": _contrast(
-            unit=lambda x: normalize(x - x.mean(0), dim=1)
-        ),
+        "Subtracting the mean is not in the recipe.": [
+            _contrast(unit=lambda x: normalize(x - x.mean(0), dim=1)),
+            _contrast(unit=lambda x: (x - x.mean(0)) / x.std(0)),
+        ],
         "Divide by the temperature: a small one makes differences large.": [
-            _contrast(scale=lambda like, temperature: like * temperature),
-            _contrast(scale=lambda like, temperature: like),
+            _contrast(scale=scale, **rest)
+            for scale in (
+                lambda like, temperature: like * temperature,
+                lambda like, temperature: like,
+            )
+            for rest in ({}, {"second": 0.0, "over": 1.0})
         ],
-        "The mean over the pairs, not the sum.": _contrast(
-            loss=lambda like, own: cross_entropy(like, own, reduction="sum")
+        "The temperature itself divides, neither its root nor its square.": [
+            _contrast(scale=lambda like, temperature: like / temperature**0.5),
+            _contrast(scale=lambda like, temperature: like / temperature**2),
+        ],
+        "Both questions need the temperature.": [
+            lambda a, b, t: (_one_way(a, b, t) + _one_way(b, a, 1.0)) / 2,
+            lambda a, b, t: (_one_way(a, b, 1.0) + _one_way(b, a, t)) / 2,
+        ],
+        "The right answer for row i is i: its partner stands in the same row.": [
+            _contrast(right=lambda n: torch.zeros(n, dtype=torch.long)),
+            _contrast(right=lambda n: torch.ones(n, dtype=torch.long)),
+            _contrast(right=lambda n: torch.arange(n).flip(0)),
+        ],
+        "cross_entropy wants the right answers as whole numbers.": _contrast(
+            right=lambda n: torch.arange(n).float()
         ),
+        "The similarities are those of each a with each b, not of a with itself.": [
+            lambda a, b, t: _one_way(a, a, t),
+            lambda a, b, t: _one_way(b, b, t),
+            lambda a, b, t: (_one_way(a, a, t) + _one_way(b, b, t)) / 2,
+        ],
+        "Similar is what has a large product, not a small distance.": [
+            lambda a, b, t: _both_ways(-torch.cdist(normalize(a), normalize(b)) / t),
+            lambda a, b, t: _both_ways(torch.cdist(normalize(a), normalize(b)) / t),
+        ],
+        "All pairs at once need a matrix (n, n): each row of a times each row of b.": [
+            lambda a, b, t: cross_entropy(normalize(a) * normalize(b) / t, torch.arange(len(a))),
+            lambda a, b, t: cross_entropy(
+                (normalize(a) * normalize(b)).sum(1) / t, torch.arange(len(a))
+            ),
+            lambda a, b, t: normalize(a) @ normalize(b) / t,
+        ],
+        "The mean over the pairs, not the sum.": [
+            _contrast(loss=_summed),
+            _contrast(loss=_summed, over=1.0),
+            _contrast(loss=_summed, second=0.0, over=1.0),
+        ],
         "cross_entropy takes the similarities as they are; softmax and logarithm are inside.": [
             _contrast(loss=lambda like, own: cross_entropy(like.softmax(1), own)),
             _contrast(loss=lambda like, own: cross_entropy(like.log_softmax(1).exp(), own)),
+            _contrast(loss=lambda like, own: cross_entropy(like.exp(), own)),
+        ],
+        "A cross-entropy is minus the *logarithm* of the probability of the right answer.": [
+            _contrast(loss=lambda like, own: -like.softmax(1).diagonal().mean()),
+            _contrast(loss=lambda like, own: 1 - like.softmax(1).diagonal().mean()),
+            lambda a, b, t: -(normalize(a) @ normalize(b).T / t).softmax(1).diagonal().mean(),
+        ],
+        "The partner belongs among the others in the sum below, so that the loss is never below zero.": [
+            _contrast(loss=_without_partner),
+            _contrast(loss=_without_partner, second=0.0, over=1.0),
         ],
         "That only pulls partners together, and one vector for all would do. The others belong below: cross-entropy.": [
             lambda a, b, t: -(normalize(a) * normalize(b)).sum(1).mean(),
             lambda a, b, t: -(normalize(a) * normalize(b)).sum(1).mean() / t,
+            lambda a, b, t: 1 - (normalize(a) * normalize(b)).sum(1).mean(),
+            lambda a, b, t: (normalize(a) - normalize(b)).square().sum(1).mean(),
         ],
-        "The sign is turned: the loss falls as partners find each other.": _contrast(
-            loss=lambda like, own: -cross_entropy(like, own)
-        ),
-        "One number, please: the mean over the pairs.": lambda a, b, t: cross_entropy(
-            normalize(a) @ normalize(b).T / t, torch.arange(len(a)), reduction="none"
-        ),
+        "The sign is turned: the loss falls as partners find each other.": [
+            _contrast(loss=lambda like, own: -cross_entropy(like, own)),
+            _contrast(loss=lambda like, own: -cross_entropy(like, own), second=0.0, over=1.0),
+        ],
+        "One number, please: the mean over the pairs.": [
+            lambda a, b, t: cross_entropy(
+                normalize(a) @ normalize(b).T / t, torch.arange(len(a)), reduction="none"
+            ),
+            lambda a, b, t: normalize(a) @ normalize(b).T / t,
+        ],
     },
     returns=forms.tensor("a loss", number=True, gradient=True),
     otherwise="For a temperature of {2:g} we find a loss of {ours}, and you {yours}.",
@@ -508,6 +848,40 @@ def _against_training(z, targets, outside):
             1 - np.mean((y[outside] - said) ** 2) / np.mean((y[outside] - y[~outside].mean()) ** 2)
         )
     return np.array(found)
+
+
+def _rival(variance):
+    """Make a mistake: R² with another variance than that of the held-out rows."""
+
+    def answer(z, targets, outside):
+        of_rows = np.array([variance(y.to_numpy(), outside) for _, y in targets.items()])
+        return (
+            1
+            - _known(score=lambda y, said: np.mean((y - said) ** 2))(z, targets, outside) / of_rows
+        )
+
+    return answer
+
+
+def _best_component(z, targets, outside):
+    return np.max([_content(z[:, [k]], targets, outside) for k in range(z.shape[1])], axis=0)
+
+
+# Which rows a learner may take for those to learn from, and to judge by
+_SETS = (
+    {},
+    {"judge": lambda outside: ~outside},
+    {"judge": np.ones_like},
+    {"learn": np.ones_like},
+    {"learn": np.ones_like, "judge": np.ones_like},
+    {"learn": lambda outside: outside},
+    {"learn": lambda outside: outside, "judge": lambda outside: ~outside},
+)
+
+
+def _mean_of(**options):
+    """Make a mistake: the mean over the columns."""
+    return lambda *given: _known(**options)(*given).mean()
 
 
 def _some_embeddings():
@@ -561,9 +935,17 @@ content = by_example(
         "That is the correlation; R² compares squares.": _known(
             score=lambda y, said: np.corrcoef(y, said)[0, 1]
         ),
-        "An R² below zero is an answer: worse than the mean. Leave it.": _known(
-            score=lambda y, said: max(r2_score(y, said), 0)
+        "An R² below zero is an answer: worse than the mean. Leave it.": [
+            _known(score=lambda y, said: max(r2_score(y, said), 0)),
+            _known(score=lambda y, said: abs(r2_score(y, said))),
+        ],
+        "An explained variance forgives a wrong offset; R² does not.": _known(
+            score=explained_variance_score
         ),
+        "A plain LinearRegression, without a penalty: it shrinks what is in the embedding.": [
+            _known(model=model) for model in (Ridge, lambda: Ridge(10.0), lambda: Lasso(0.1))
+        ],
+        "All components of `z` together, not the best one alone.": _best_component,
         "A straight line needs an intercept: LinearRegression() has one.": _known(
             model=lambda: LinearRegression(fit_intercept=False)
         ),
@@ -572,12 +954,34 @@ content = by_example(
         ),
         "That is a mean squared error; R² divides it by the variance of the held-out rows, and takes it from 1.": [
             _known(score=lambda y, said: np.mean((y - said) ** 2)),
+            _known(score=lambda y, said: np.sqrt(np.mean((y - said) ** 2))),
             _known(score=lambda y, said: np.mean((y - said) ** 2) / np.var(y)),
+            _known(score=lambda y, said: 1 - np.mean((y - said) ** 2)),
         ],
-        "The rival in R² is the mean of the *held-out* rows.": _against_training,
+        "R² compares squares: the squared errors with the variance, not their roots.": _known(
+            score=lambda y, said: 1 - np.sqrt(np.mean((y - said) ** 2)) / np.std(y)
+        ),
+        "The rival in R² is the mean of the *held-out* rows.": [
+            _against_training,
+            _rival(lambda y, outside: y[~outside].var()),
+            _rival(lambda y, outside: y.var()),
+        ],
+        "Those are the predictions; how good are they, by r2_score?": lambda z, targets, outside: (
+            LinearRegression().fit(z[~outside], targets[~outside]).predict(z[outside])
+        ),
+        "Those are the weights of the fit; how good are its predictions?": lambda z, targets, outside: (
+            LinearRegression().fit(z[~outside], targets[~outside]).coef_
+        ),
         "One R² for each column, not their mean.": [
-            lambda *given: _content(*given).mean(),
+            *(_mean_of(**options) for options in _SETS),
+            _mean_of(model=lambda: LinearRegression(fit_intercept=False)),
+            _mean_of(score=lambda y, said: r2_score(said, y)),
             lambda *given: _content(*given).max(),
+            lambda z, targets, outside: r2_score(
+                targets[outside],
+                LinearRegression().fit(z[~outside], targets[~outside]).predict(z[outside]),
+                multioutput="variance_weighted",
+            ),
         ],
     },
     returns=_by_column,

@@ -43,7 +43,14 @@ def lesson(seed):
     """The lesson's table, its ways to cluster and to compare, and the truth, for an archive."""
     given = lesson_names("17", "import matplotlib", "from course.checks")
     names = {**vars(given), **LIST, "data": archive(seed)}
-    starts = "known = pd", "def k_means", "def clustered", "truth = data", "def agreement"
+    starts = (
+        "known = pd",
+        "def k_means",
+        "def clustered",
+        "def silhouettes",
+        "truth = data",
+        "def agreement",
+    )
     run_cells("17", starts, names)
     small = {"names, 24,": "names, 15,"} if seed else {}
     return run_cells("17", ("def draw(seed)", "def called", "shapes = ", "def four"), names, small)
@@ -263,8 +270,13 @@ def test_clusters_of_the_sky_monitor_know_the_system(record_property):
     scope = by(None, "try:\n    asm", "def of_asm")
     if scope["asm"] is None:
         pytest.skip("The ASM files are not on this machine.")
-    for seed in range(5):
-        two, three, four = scope["of_asm"](seed)
+    draws = [scope["of_asm"](seed) for seed in range(5)]
+    ours, rows = scope["by_colours"], scope["pd"].DataFrame([row for draw in draws for row in draw])
+    here = rows.groupby("clusters").agg(["mean", "std"])
+    for name in ours:  # what is shown where the files are not
+        np.testing.assert_allclose(here[name]["mean"], ours[name], atol=0.0051)
+        assert here[name]["std"].max() < 0.015
+    for two, three, four in draws:
         for row in (two, three, four):
             for name in ("silhouette", "AMI with the kind", "AMI with the system"):
                 record_property(f"ASM, {row['clusters']} clusters, {name}", row[name])

@@ -66,6 +66,16 @@ def gaussian_by(covariance, mean=lambda x: x.mean(axis=0)):
     )
 
 
+def about_zero(x, generator):
+    """The mean of squares and products, for the covariance."""
+    return generator.multivariate_normal(x.mean(axis=0), x.T @ x / len(x), len(x))
+
+
+def by_wrong_eigenvectors(x, generator):
+    values, vectors = np.linalg.eigh(np.cov(x.T))
+    return x.mean(0) + (generator.normal(size=x.shape) * np.sqrt(values)) @ vectors
+
+
 def by_root(root):
     """A draw by standard normal rows times a matrix that the learner takes for the root."""
     return lambda x, generator: x.mean(0) + generator.standard_normal(x.shape) @ root(np.cov(x.T))
@@ -115,6 +125,37 @@ def over(scale, binned=32):
     return score
 
 
+def binned(counts, number=32):
+    return counts.reshape(len(counts), -1, number).sum(axis=2)
+
+
+def rms_without_noise(counts):
+    """The fractional rms, with the photon noise subtracted and nothing below zero."""
+    return (counts.var(axis=1) - counts.mean(axis=1)).clip(0) ** 0.5 / counts.mean(axis=1)
+
+
+def scatter_of_seconds(counts):
+    """The fractional rms of bins of 8 s: large for every source that is faint, or that flickers."""
+    return binned(counts).std(axis=1) / binned(counts).mean(axis=1)
+
+
+def largest_over_least(counts):
+    return binned(counts).max(axis=1) / binned(counts).min(axis=1).clip(1e-9)
+
+
+def smoothed_skewness(counts):
+    return np.abs(stats.skew(binned(counts, 8), axis=1))
+
+
+def online(x, centres):
+    """A centre moves after each row, and the next row sees it there."""
+    centres, nearest = centres.copy(), []
+    for row in x:
+        nearest.append(((row - centres) ** 2).sum(axis=1).argmin())
+        centres[nearest[-1]] += (row - centres[nearest[-1]]) / 2
+    return nearest, centres
+
+
 def by_forest(counts):
     return -IsolationForest(random_state=0).fit(counts).score_samples(counts)
 
@@ -134,19 +175,22 @@ OTHER_ROUTES = [
     (lesson_17.event_score, second_by_second),
     (lesson_17.event_score, largest_in_deviations),
     (lesson_17.event_score, shifted),
+    (lesson_17.event_score, smoothed_skewness),
+    (lesson_17.event_score, lambda counts: stats.kurtosis(counts, axis=1)),
 ]
 
 EXEMPT = {(lesson_17.event_score, "scaled"): "only the order of a score counts"}
 
 WRONG = [
     (lesson_17.lloyd, lloyd_in_place, "work on a copy"),
-    (lesson_17.lloyd, lambda x, c: lesson_17._lloyd(x, c)[::-1], "whole numbers"),
+    (lesson_17.lloyd, lambda x, c: lesson_17._lloyd(x, c)[::-1], "The choices come first"),
     (lesson_17.lloyd, lambda x, c: lesson_17._lloyd(x, c)[0], "2 things"),
     (
         lesson_17.lloyd,
         lambda x, c: (lesson_17._lloyd(x, c)[0], 0.9 * lesson_17._lloyd(x, c)[1]),
         "Among the moved centres",
     ),
+    (lesson_17.lloyd, online, "each row chooses the nearest centre"),
     (lesson_17.silhouette, lambda x, cluster, i: 0.5, "What are a and b"),
     (lesson_17.silhouette, lambda x, cluster, i: silhouette_samples(x, cluster), "shape"),
     (lesson_17.one_gaussian, lambda x, generator: gaussian_by_cholesky(x, generator)[:50], "rows"),
@@ -157,7 +201,21 @@ WRONG = [
     ),
     (lesson_17.one_gaussian, lambda x, generator: generator.permuted(x, axis=0), "vary together"),
     (lesson_17.one_gaussian, lambda x, generator: generator.choice(x, len(x)), "of its own"),
-    (lesson_17.one_gaussian, gaussian_by(lambda c: c, lambda x: 0 * x[0]), "The mean of the first"),
+    (lesson_17.one_gaussian, gaussian_by(lambda c: c, lambda x: 0 * x[0]), "The mean of column"),
+    (
+        lesson_17.one_gaussian,
+        gaussian_by(lambda c: c, lambda x: 0 * x[0] + x.mean()),
+        "The mean of column",
+    ),
+    (lesson_17.one_gaussian, gaussian_by(np.diag), "Those are the variances alone"),
+    (
+        lesson_17.one_gaussian,
+        gaussian_by(lambda c: c, lambda x: x.mean(axis=1)),
+        "has p means and a covariance",
+    ),
+    (lesson_17.one_gaussian, gaussian_by(lambda c: np.sqrt(np.abs(c))), "root of its elements"),
+    (lesson_17.one_gaussian, about_zero, "A covariance is about the mean"),
+    (lesson_17.one_gaussian, by_wrong_eigenvectors, "turn the rows back"),
     (lesson_17.one_gaussian, gaussian_by(lambda c: np.diag(np.diag(c))), "drawn for itself"),
     (
         lesson_17.one_gaussian,
@@ -188,6 +246,9 @@ WRONG = [
     (lesson_17.event_score, lambda counts: counts.var(1) / counts.mean(1), "times as large"),
     (lesson_17.event_score, over(lambda b: np.sqrt(b.mean(axis=1))), "times as large"),
     (lesson_17.event_score, over(lambda b: b.mean(axis=1), 1), "photon noise"),
+    (lesson_17.event_score, rms_without_noise, "subtract the photon noise"),
+    (lesson_17.event_score, scatter_of_seconds, "are of the faintest third. A curve"),
+    (lesson_17.event_score, largest_over_least, "always scatters much is no event"),
     (lesson_17.event_score, lambda counts: stats.skew(counts, axis=1), "Is it of either sign"),
     (lesson_17.event_score, lambda counts: counts[:, 0] / counts.mean(axis=1), "nine in ten"),
     (lesson_17.claims, changed(_claims, BIC="found"), "took fewer rows"),

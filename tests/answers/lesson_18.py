@@ -5,7 +5,10 @@ import pandas as pd
 import torch
 from scipy import stats
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch.nn.functional import cross_entropy, normalize
 
 from course.checks import lesson_18
 
@@ -84,6 +87,10 @@ def rank_by_sorting(a, b):
     return len(b) - torch.searchsorted(ordered, own)[:, 0]
 
 
+def rank_by_rankdata(a, b):
+    return stats.rankdata(-(a @ b.T), method="max", axis=1).diagonal()
+
+
 def loss_by_logsumexp(a, b, temperature):
     a = a / a.norm(dim=1, keepdim=True)
     b = b / b.norm(dim=1, keepdim=True)
@@ -96,6 +103,19 @@ def loss_by_softmax(a, b, temperature):
     like = torch.cosine_similarity(a[:, None], b[None], dim=-1) / temperature
     p = like.softmax(0).diagonal() * like.softmax(1).diagonal()
     return -0.5 * p.log().mean()
+
+
+def loss_by_a_matrix_of_answers(a, b, temperature):
+    """The right answers as probabilities, which cross_entropy takes, too."""
+    like = normalize(a) @ normalize(b).T / temperature
+    own = torch.eye(len(a))
+    return (cross_entropy(like, own) + cross_entropy(like.T, own)) / 2
+
+
+def content_of_scaled_columns(z, targets, outside):
+    line = make_pipeline(StandardScaler(), LinearRegression())
+    said = line.fit(z[~outside], targets[~outside]).predict(z[outside])
+    return pd.Series(r2_score(targets[outside], said, multioutput="raw_values"), list(targets))
 
 
 def content_by_least_squares(z, targets, outside):
@@ -126,7 +146,10 @@ OTHER_ROUTES = [
     (lesson_18.partner_rank, rank_by_a_loop),
     (lesson_18.partner_rank, rank_by_sorting),
     (lesson_18.info_nce, loss_by_logsumexp),
+    (lesson_18.partner_rank, rank_by_rankdata),
     (lesson_18.info_nce, loss_by_softmax),
+    (lesson_18.info_nce, loss_by_a_matrix_of_answers),
+    (lesson_18.content, content_of_scaled_columns),
     (lesson_18.content, content_by_least_squares),
     (lesson_18.content, content_at_once),
 ]
