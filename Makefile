@@ -29,7 +29,7 @@ moved := $(shell [ ! -e .venv/.ready ] || { [ "$$(cat .venv/.ready)" = "$$(pwd -
 at_home = $(bin)/python -m course.check_env --home || { export HOME="$$PWD/build/home"; mkdir -p "$$HOME"; }
 FOLDERS := binder course data docs evidence findings helpers lessons notebooks solutions tests
 
-.PHONY: help lab test browser-test notebooks slides data bench evidence check-env clean
+.PHONY: help lab test browser-test notebooks slides site data bench evidence check-env clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ notebooks: .venv/.ready  ## build solutions/ and notebooks/ from lessons/ (one l
 
 slides: .venv/.ready  ## build slides/ for teaching from the built notebooks; they need no network
 	@$(bin)/python -m course.slides --chromium "$$($(bin)/python tests/browser/chromium.py 2>/dev/null)"
+
+site: .venv/.ready  ## build build/site/html, the course to be read in a browser, and look through its pages
+	@$(bin)/python -c 'import furo, myst_nb' 2>/dev/null || $(pip) --editable '.[site]'
+	@$(at_home); $(bin)/python -m course.site
 
 data: .venv/.ready  ## rebuild the course data, the real (from public sources, needs the network) and the simulated
 	@$(bin)/python -m course.make_data
