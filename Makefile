@@ -27,7 +27,7 @@ moved := $(shell [ ! -e .venv/.ready ] || { [ "$$(cat .venv/.ready)" = "$$(pwd -
   || echo moved)
 # Jupyter keeps files in the home directory, and fails if it cannot write them; then they go into build/.
 at_home = $(bin)/python -m course.check_env --home || { export HOME="$$PWD/build/home"; mkdir -p "$$HOME"; }
-FOLDERS := binder course data docs evidence findings helpers lessons notebooks solutions tests
+FOLDERS := binder course data docs evidence findings helpers lessons notebooks paper solutions tests
 
 .PHONY: help lab test browser-test notebooks slides site data bench evidence check-env clean
 

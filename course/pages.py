@@ -46,7 +46,7 @@ API = """\
 COLAB = """\
 <details><summary>To run this lesson on Colab, run these lines there in a first cell.</summary>
 
-```python
+```text
 !git clone --quiet --depth 1 --branch {tag} {repository} course
 %cd course/notebooks
 %pip install --quiet --editable ..

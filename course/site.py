@@ -117,6 +117,7 @@ def setup(app):
 
 def finish(folder):
     """Reduce the font to what the formulas of the pages need (a tenth), and name the folds by their words."""
+    (folder / ".buildinfo").unlink(missing_ok=True)  # it depends on the folder of the course
     formulas = ""
     for path in sorted(folder.rglob("*.html")):
         text = path.read_text(encoding="utf-8").replace(' aria-label="Toggle hidden content"', "")
@@ -153,6 +154,8 @@ def build(root=ROOT):
             "The site needs its extra: `make site` installs it, or `pip install -e '.[site]'`"
         )
     made, told, folder = pages(root), project(root), root / "build" / "site"
+    if wrong := [*lost(made)]:
+        return wrong
     shutil.rmtree(folder, ignore_errors=True)
     for name, content in made.items():
         path = folder / "source" / name
@@ -189,7 +192,7 @@ def main():
     start = time.perf_counter()
     try:
         write_badges()
-        wrong = [*lost(pages(ROOT))] or build(ROOT)
+        wrong = build()
     except SiteError as error:
         sys.exit(str(error))
     if wrong:
