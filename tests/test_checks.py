@@ -603,7 +603,7 @@ def tabled(monkeypatch):
 
     def ask(answer):
         check(answer)
-        return shown.pop().message.removesuffix(" (The lesson goes on with our answer.)")
+        return shown.pop().message.removesuffix(" (The lesson continues with our answer.)")
 
     return ask
 

@@ -88,10 +88,10 @@ def exercise(title, reference, form=lambda answer: answer):
     ...     if answer != 42:
     ...         raise Hint("Ask what you get if you multiply six by seven.")
     >>> the_answer(...)
-    ○ Exercise 9.9: not attempted. Fill in the cell and run it again. (The lesson goes on with our answer.)
+    ○ Exercise 9.9: not attempted. Fill in the cell and run it again. (The lesson continues with our answer.)
     42
     >>> the_answer(41)
-    ✘ Exercise 9.9: not yet. Ask what you get if you multiply six by seven. (The lesson goes on with our answer.)
+    ✘ Exercise 9.9: not yet. Ask what you get if you multiply six by seven. (The lesson continues with our answer.)
     42
     >>> the_answer([42])
     ✔ Exercise 9.9: right.
@@ -122,7 +122,7 @@ def exercise(title, reference, form=lambda answer: answer):
                         f"{first_line(error)}"
                     )
             if state != RIGHT:
-                message += " (The lesson goes on with our answer.)"
+                message += " (The lesson continues with our answer.)"
             _verdicts[title] = state
             display(Verdict(title, state, message, _solved(title.rpartition(".")[0])))
             return formed if state == RIGHT else course_answer()

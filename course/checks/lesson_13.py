@@ -390,7 +390,7 @@ mdn_loss = by_example(
     },
     returns=forms.tensor("a loss", number=True, gradient=True),
     signs={
-        "Far from all Gaussians the loss must go on growing: a small number added inside the logarithm hides how "
+        "Far from all Gaussians the loss must keep growing: a small number added inside the logarithm hides how "
         "wrong the network is. Use torch.logsumexp.": lambda found, *given: (
             given[3].min() > 100 and 0 < found.max() < 1000
         )

@@ -278,7 +278,7 @@ piled_spectrum = by_example(
         "Those are the frames with one photon; now those with two and more.": partial(
             _piled_spectrum, most=1
         ),
-        "Yours end too early, and a frame can hold more photons: go on until the terms no longer matter.": [
+        "Yours end too early, and a frame can hold more photons: continue until the terms no longer matter.": [
             partial(_piled_spectrum, most=most) for most in range(2, 12)
         ],
         "p photons in p! orders are the same frame: where is 1/p!?": [

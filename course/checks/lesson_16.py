@@ -407,7 +407,7 @@ report = sorting(
         ),
         "what gain, PSF and dead time do to the result if they are a little wrong": (
             _PAPER,
-            "it is the systematic error, which no check of the data shows.",
+            "it is the systematic error, which checks of the data may not show.",
         ),
         "a comparison with a likelihood or a fit, where one exists": (
             _PAPER,

@@ -138,7 +138,7 @@ lloyd = by_example(
         ],
         "The choice is right, and the centres have not moved.": lambda x, c: (_nearest(x, c), c),
         "Numbers of centres begin with 0.": lambda x, c: (_nearest(x, c) + 1, _lloyd(x, c)[1]),
-        "That goes on until nothing moves: one round, please.": lambda x, c: _until_nothing_moves(
+        "That continues until nothing moves: one round, please.": lambda x, c: _until_nothing_moves(
             x, c
         ),
     },
