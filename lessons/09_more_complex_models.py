@@ -116,7 +116,7 @@ def neighbours_vote(x_train, y_train, x_new, k):
 neighbours_vote = check.neighbours_vote(neighbours_vote)
 
 # %% [markdown]
-# Here are four models of the state (LHS: low/hard, HIMS: hard-intermediate, SIMS: soft-intermediate, HSS: high/soft). They see only two features, the hard colour and the rms. All that they have learned fits into a map. Above each map is its *accuracy*, on the rows that it learned from and out of fold.
+# Here are four models of the state (LHS: low/hard, HIMS: hard-intermediate, SIMS: soft-intermediate, HSS: high/soft). They see only two features, the hard colour and the rms. All that they have learned fits into a map. Above each map is its *accuracy*, on the rows that it learned from and out of fold, and how often it says SIMS, out of fold.
 
 # %%
 two = ["hr_hard", "rms_0p1_64"]
@@ -141,7 +141,9 @@ for ax, (name, model) in zip(axes, maps.items(), strict=True):
     seen = model.fit(plane, called).score(plane, called)
     DecisionBoundaryDisplay.from_estimator(model, plane, ax=ax, ylabel="", **borders)
     sns.scatterplot(some, hue="state", style="state", ax=ax, legend=ax is axes[0], **points)
-    ax.set_title(f"{name}\ntrain {seen:.2f}, held out {np.mean(said == called):.2f}", fontsize=10)
+    right, sims = np.mean(said == called), np.mean(said == "SIMS")
+    title = f"{name}\ntrain {seen:.2f}, held out {right:.2f}\nsays SIMS: {sims:.1%}"
+    ax.set_title(title, fontsize=10)
 plotting.show(fig, "09_four_models")
 
 # %% [markdown]
@@ -162,8 +164,7 @@ print("a missing QPO counts as 'at most':", *tree.tree_.missing_go_to_left[asks_
 # Would other sources have asked the same? Draw the sources anew, and grow the tree again:
 
 # %%
-generator = np.random.default_rng(91)
-questions = []
+generator, questions = np.random.default_rng(91), []
 for _ in range(8):
     sky = resample_sources(train, generator)
     nodes = small_tree().fit(sky[columns["state"]], sky.state_label).tree_
@@ -290,7 +291,6 @@ ring = np.random.default_rng(2).uniform(-1.2, 1.2, (500, 2))
 inside = np.hypot(*ring.T) < 0.7
 training = {"n_epochs": 60, "learning_rate": 0.03}
 shades = {"response_method": "predict_proba", "cmap": "Greys", "vmax": 1.4, "eps": 0.1}
-
 fig, axes = plt.subplots(1, 3, figsize=(8.4, 3.1), sharey=True)
 for ax, hidden in zip(axes, ((), (2,), (16,)), strict=True):
     network = NetworkClassifier(partial(feed_forward, hidden=hidden), seed=2, training=training)
@@ -425,9 +425,9 @@ for decay in (0.0, 1.0):
 histories = pd.concat(histories, axis=1, names=["weight decay", "loss"])
 
 # %% tags=["nbval-ignore-output", "slide"]
-curves = histories.drop(columns="AUC", level=1)
-curves.columns = [f"{name}, weight decay {decay:g}" for decay, name in curves.columns]
-ax = curves.plot(style=["C1--", "C1-", "C0:", "C0-."])
+shown = [f"{name}, weight decay {decay:g}" for decay in (0.0, 1.0) for name in names[:2]]
+by_epoch = histories.drop(columns="AUC", level=1).set_axis(shown, axis=1)
+ax = by_epoch.plot(style=["C1--", "C1-", "C0:", "C0-."])
 ax.set(xlabel="epoch", ylabel="loss (mean of −ln p)", ylim=(0, 0.7))
 plotting.mark_guess(ax, my_guess_epoch)
 plotting.show(ax, "09_epochs")
@@ -450,7 +450,6 @@ histories.loc[[1, 5, 10, 20, 40]].rename_axis("epoch").round(3)
 # %%
 tree_of_objects = small_tree().fit(train[columns["object"]], train.object_label)
 print(export_text(tree_of_objects, feature_names=columns["object"]))
-
 fig, ax = plt.subplots(figsize=(7.2, 3.8))
 plotting.distributions(ax, train, "disc_frac")
 plotting.show(fig, "09_disc_share")
@@ -599,13 +598,12 @@ def on_validation(said):
 
 
 # %% tags=["nbval-ignore-output"]
-hand = summaries(light.power, light.noise)
+hand, duel = summaries(light.power, light.noise), {}
 rivals = {
     "7 numbers by hand": (hand, "logistic", 0),
     "network, 10 epochs": (spectra, convolutional, 10),
     "network, 30 epochs": (spectra, convolutional, 30),
 }
-duel = {}
 for name, (given, kind, n_epochs) in rivals.items():
     model = fit_on(kind, given[learn], state[learn], 0, n_epochs)
     scores[name] = on_validation(model.predict(given[judge]))
