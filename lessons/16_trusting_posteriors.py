@@ -3,7 +3,7 @@
 #
 # | **The question** | A network hands you a posterior: narrow, smooth, in milliseconds. Should you believe it? |
 # |---|---|
-# | **Afterwards you can** | test whether posteriors are calibrated, by ranks, random points and credible regions, and say what each test cannot see; recognise a wrong simulator where data can tell, and name errors that no check of the data finds; report an inference so that others can trust it |
+# | **Afterwards you can** | test whether posteriors are calibrated, by ranks, random points and credible regions, and say what each test cannot see; recognise a wrong simulator where data can tell, and name errors that data hardly show; report an inference so that others can trust it |
 # | **Time** | 40 min of reading or teaching, 68 min of exercises |
 # | **Data** | simulated: power laws in one detector of RXTE, a QPO behind dead time, a source behind pile-up, made here; RXTE's response is real, see `data/README.md` |
 # | **Run time** | below 150 s on two cores |
@@ -175,8 +175,7 @@ plotting.show(fig, "16_four_ranks")
 my_guess_lazy = ...  # "flat", "U", "hump" or "slope"
 
 # %% tags=["slide"]
-lazy = draw_prior(199 * 500, seeded(17)).reshape(199, 500, 2)
-everyone = spoiled | {"prior": lazy}
+everyone = spoiled | {"prior": draw_prior(199 * 500, seeded(17)).reshape(199, 500, 2)}
 fig, ax = plt.subplots(figsize=(6, 3.6))
 of_both = {name: ranks(everyone[name], theta)[:, 0] for name in ("exact", "prior")}
 plotting.rank_histograms(ax, of_both, tenth).set_ylim(0, 2)
@@ -215,8 +214,7 @@ def unit(theta):
 
 # %%
 bank = draw_prior(2000, seeded(18))
-nearest = torch.cdist(see(counts), see(simulate(bank, seeded(118)))).argmin(1)
-points = bank[nearest]
+points = bank[torch.cdist(see(counts), see(simulate(bank, seeded(118)))).argmin(1)]
 four = {name: some for name, some in everyone.items() if name != "shifted up"}
 inside = {name: tarp(unit(some), unit(theta), unit(points)) for name, some in four.items()}
 
@@ -239,9 +237,9 @@ def row(found, k=0):
 
 
 # %%
-columns = ["mean error / sd", "scatter", "p (ranks)", "p (random points)"]
+tested = ["mean error / sd", "scatter", "p (ranks)", "p (random points)"]
 found = {n: diagnose.calibration(d, theta, low, high, seeded(19)) for n, d in everyone.items()}
-pd.DataFrame({name: row(one) for name, one in found.items()}, columns).T  # of the photon index
+pd.DataFrame({name: row(one) for name, one in found.items()}, tested).T  # of the photon index
 
 # %% [markdown]
 # Look at "shifted up": the ranks see it at once, random points hardly. A step towards some of them is a step away from the others. Use both.
@@ -259,7 +257,7 @@ npe = train_posterior(theta_train, x_train, low, high, generator=seeded(0), n_fl
 # %% tags=["nbval-ignore-output"]
 draws = npe.sample(199, see(counts), generator=seeded(1))
 of_network = diagnose.calibration(draws, theta, low, high, seeded(2))
-pd.DataFrame([row(of_network, k) for k in (0, 1)], ["photon index Γ", "lg K"], columns)
+pd.DataFrame([row(of_network, k) for k in (0, 1)], ["photon index Γ", "lg K"], tested)
 
 # %% [markdown]
 # ## Few simulations, many voices
