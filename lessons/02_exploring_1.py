@@ -348,6 +348,7 @@ robust_z = check.robust_z(robust_z)
 skew = table["skew"]
 usual = (skew - skew.mean()) / skew.std()
 far_out = pd.DataFrame({"usual": usual, "robust": robust_z(skew)})
+print(f"the standard deviation is {robust_z(skew).std():.1f} times as large as the robust one")
 pd.DataFrame({"below -5": (far_out < -5).sum(), "above 5": (far_out > 5).sum()})
 
 # %% [markdown]

@@ -315,6 +315,7 @@ def draw_pile_up(log_flux, frame_time):
 
 # %% tags=["slide-next"]
 draw_pile_up(-10.5, 3.2)
+print(f"{acis.photons(torch.tensor([-10.5, 2.0, 0.3])).sum():.0f} photons per frame")
 
 # %% [markdown]
 # This source sends eleven photons per frame. The image has a crater at its place: nearly every pattern in the core is odd, or the sum of the energies lies above the limit.
@@ -614,7 +615,6 @@ soft_x = soft(soft_theta, generator).sqrt()
 
 # %% tags=["nbval-ignore-output"]
 blackbody = train_posterior(soft_theta, soft_x, *soft_box, generator=seeded(0), **network)
-
 generator = seeded(19)
 soft_truth = draw_prior(300, generator, *soft_box)
 soft_draws = blackbody.sample(300, soft(soft_truth, generator).sqrt(), generator=generator)
